@@ -1,0 +1,39 @@
+# Everything a newcomer needs: `make run` and `make test`. Each sets up what it needs first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: run test setup check bench lock
+.DEFAULT_GOAL := run
+
+# The stamps name the lock file, so a change of the lock brings the environment up to date.
+$(VENV)/.runtime: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Watchword needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+run: $(VENV)/.runtime ## set up and start the server on its embedded store
+	@$(BIN)/python -m server
+
+setup: $(VENV)/.dev ## everything that run, test, check and bench need
+
+test: setup ## all tests, with branch coverage
+	$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report=term
+
+check: setup ## style, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## requests per second and core, against a bare aiohttp handler in the same run
+	$(BIN)/python -m tests.bench
+
+lock: setup ## write the pinned lists anew, from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt

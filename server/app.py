@@ -1,0 +1,166 @@
+"""The one place where everything is constructed and wired."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import structlog
+from aiohttp import web
+
+from server.access import RoleTable
+from server.clock import Clock, SystemClock
+from server.config import Settings
+from server.context import DOCUMENTS, SERVICES, Documents, Services
+from server.errors import StoreUnavailable
+from server.ids import Ids, SystemRandomness
+from server.observe.requests import RequestLog
+from server.passwords.hasher import Hasher
+from server.passwords.pool import HashPool
+from server.sessions.authenticator import Authenticator
+from server.sessions.refresh_token import RefreshTokens
+from server.sessions.service import Sessions
+from server.store.open import open_store, sqlite_path
+from server.store.protocol import Store
+from server.tokens.cache import VerifiedTokens
+from server.tokens.keyservice import KeyService
+from server.tokens.sealing import MasterKey, load_or_make_master_key_file
+from server.tokens.signer import Signer
+from server.tokens.verifier import Verifier
+from server.users.reset_token import ResetTokens
+from server.users.service import Users
+from server.web.cors import Cors
+from server.web.docs_page import POLICY, docs_page
+from server.web.middleware import access_middleware, edge_middleware
+from server.web.openapi import openapi_bytes, openapi_document
+from server.web.table import AccessTable
+
+KEY_MAINTENANCE_SECONDS = 60
+
+_log = structlog.get_logger("watchword")
+
+
+@asynccontextmanager
+async def open_services(
+    settings: Settings, *, serving: bool, clock: Clock | None = None, ids: Ids | None = None
+) -> AsyncIterator[Services]:
+    """Open the store and construct the services; close everything at the end.
+
+    `serving` takes the store for this process, where only one may serve. Raises StoreRefused, StoreUnavailable.
+    """
+    clock = clock or SystemClock()
+    ids = ids or Ids(clock, SystemRandomness())
+    store = await open_store(settings.store.url, serving=serving)
+    hashes = HashPool(
+        Hasher(settings.passwords.bcrypt_cost), settings.passwords.hash_threads, settings.passwords.hash_queue
+    )
+    try:
+        yield await _construct(settings, clock, ids, store, hashes)
+    finally:
+        hashes.close()
+        await store.close()
+
+
+async def _construct(settings: Settings, clock: Clock, ids: Ids, store: Store, hashes: HashPool) -> Services:
+    roles = RoleTable(settings.roles)
+    master_key = MasterKey(_master_key_text(settings, ids), ids)
+    keys = KeyService(
+        store=store,
+        master_key=master_key,
+        algorithm=settings.tokens.algorithm,
+        secret=settings.tokens.secret.get_secret_value(),
+        access_ttl_seconds=settings.tokens.access_ttl_seconds,
+        rotate_every_days=settings.keys.rotate_every_days,
+        clock=clock,
+    )
+    await keys.load()
+    users = Users(
+        store=store,
+        hashes=hashes,
+        reset_tokens=ResetTokens(master_key.derive("password reset token")),
+        roles=frozenset(roles.names()),
+        clock=clock,
+        ids=ids,
+        passwords=settings.passwords,
+    )
+    sessions = Sessions(
+        store=store,
+        hashes=hashes,
+        signer=Signer(keys),
+        refresh_tokens=RefreshTokens(master_key.derive("refresh token")),
+        clock=clock,
+        ids=ids,
+        tokens=settings.tokens,
+        sessions=settings.sessions,
+    )
+    authenticator = Authenticator(
+        verifier=Verifier(keys, issuer=settings.tokens.issuer, audience=settings.tokens.audience),
+        verified=VerifiedTokens(settings.tokens.cache_size),
+        keys=keys,
+        clock=clock,
+    )
+    return Services(settings, clock, ids, roles, store, hashes, keys, users, sessions, authenticator)
+
+
+def _master_key_text(settings: Settings, ids: Ids) -> str:
+    given = settings.keys.master_key.get_secret_value()
+    if given or not settings.store.is_sqlite:
+        return given
+    path: Path = sqlite_path(settings.store.url)
+    return load_or_make_master_key_file(path.with_name(path.name + ".key"), ids)
+
+
+def create_app(services: Services, request_log: RequestLog | None = None) -> web.Application:
+    """The application for these services. Raises ConfigurationError for an override that fits no route."""
+    settings = services.settings
+    table = AccessTable(services.roles, settings.access)
+    app = web.Application(
+        middlewares=[
+            edge_middleware(
+                clock=services.clock,
+                ids=services.ids,
+                cors=Cors(settings.cors.origins),
+                log=request_log,
+                trusted=settings.server.trusted_networks,
+            ),
+            access_middleware(table=table, authenticate=services.authenticator.authenticate),
+        ]
+    )
+    app[SERVICES] = services
+    app[DOCUMENTS] = _documents(table)
+    table.register(app.router)
+
+    async def check_table(app: web.Application) -> None:
+        table.require_rows(app.router)
+
+    app.on_startup.append(check_table)
+    app.cleanup_ctx.append(_key_maintenance)
+    return app
+
+
+def _documents(table: AccessTable) -> Documents:
+    document = openapi_document(table.rows)
+    return Documents(table.listing(), openapi_bytes(document), docs_page(document), POLICY)
+
+
+async def _key_maintenance(app: web.Application) -> AsyncIterator[None]:
+    """Learn of other nodes' keys, and make the next one when it is time."""
+    keys = app[SERVICES].keys
+
+    async def every_minute() -> None:
+        while True:
+            await asyncio.sleep(KEY_MAINTENANCE_SECONDS)
+            try:
+                await keys.maintain()
+            except StoreUnavailable:
+                _log.warning("signing keys could not be read; trying again in a minute")
+
+    task = asyncio.create_task(every_minute())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task

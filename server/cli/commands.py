@@ -1,0 +1,53 @@
+"""All commands, put together."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from server import __version__
+from server.cli import access, configuration, store, users
+from server.cli.serve import serve
+from server.cli.state import CommandLine
+
+app = typer.Typer(
+    help="Watchword: logins, short-lived tokens, sessions and roles for your API. Without a command it serves.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=False,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"watchword {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def common(
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option(help="Settings to read in place of config.toml.", metavar="PATH", show_default=False)
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Options that stand before any command."""
+    del version
+    context.obj = CommandLine(config)
+    if context.invoked_subcommand is None:
+        serve(context, demo=False, config=None)
+
+
+app.command()(serve)
+app.command()(store.migrate)
+app.add_typer(configuration.app, name="config")
+app.command()(access.routes)
+app.command()(access.explain)
+app.command()(access.openapi)
+app.add_typer(users.app, name="users")

@@ -1,0 +1,170 @@
+"""`serve`: the server itself."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+from aiohttp import web
+
+from server.app import create_app, open_services
+from server.cli.state import Config, settings_for
+from server.config import Settings
+from server.config.settings import KeySettings, StoreSettings
+from server.context import Services
+from server.errors import ConfigurationError
+from server.observe.logs import configure_logs
+from server.observe.requests import RequestLog
+from server.users.service import Users
+from server.web.edge import EdgeRunner
+
+# The tutorial's users.
+DEMO_USERS = {
+    "lak": "customer",
+    "david": "customer",
+    "john": "customer",
+    "nishanthan": "customer",
+    "pasindu": "customer",
+    "sahan": "admin",
+}
+
+
+def demo_password(username: str) -> str:
+    """The password of a demo user: known to everybody, like the demo itself."""
+    return f"{username}-demo-password"
+
+
+def serve(
+    context: typer.Context,
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Serve six example users from a throw-away store.", show_default=False)
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Start the server. Ctrl-C or SIGTERM ends it when what is in flight is done."""
+    settings = settings_for(context, config)
+    if demo:
+        with tempfile.TemporaryDirectory(prefix="watchword-demo-") as folder:
+            _run(_demo_settings(settings, Path(folder)), demo=True)
+    else:
+        _run(settings, demo=False)
+
+
+def _demo_settings(settings: Settings, folder: Path) -> Settings:
+    store = StoreSettings(url=f"sqlite:///{folder}/demo.db")
+    return settings.model_copy(update={"store": store, "keys": KeySettings()})
+
+
+def _run(settings: Settings, *, demo: bool) -> None:
+    try:
+        import uvloop  # noqa: PLC0415 - not published for every platform
+    except ImportError:
+        asyncio.run(_serve(settings, demo=demo))
+    else:
+        uvloop.run(_serve(settings, demo=demo))
+
+
+async def _serve(settings: Settings, *, demo: bool) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    render = configure_logs(settings.logs)
+    listening = _bind(settings)
+    with listening:
+        async with open_services(settings, serving=True) as services:
+            log = structlog.get_logger("watchword")
+            for line in settings.weaknesses():
+                log.warning("weak setting", reason=line)
+            address = _address_of(listening)
+            banner = await (_make_demo_users(services, address) if demo else _make_first_admin(services, address))
+            request_log = RequestLog(services.clock, render) if settings.logs.requests else None
+            runner = EdgeRunner(create_app(services, request_log))
+            await runner.setup()
+            try:
+                await web.SockSite(runner, listening, backlog=1024).start()
+                # Only now, when it is true.
+                print(
+                    f"{banner}Watchword listens on {address} (Ctrl-C ends it; {address}/docs shows the API)", flush=True
+                )
+                await stopped.wait()
+            finally:
+                await runner.cleanup()
+                if request_log is not None:
+                    request_log.flush()
+
+
+def _bind(settings: Settings) -> socket.socket:
+    """Take the address before anything is made in the store, so a port in use is one clear line."""
+    host, port = settings.server.host, settings.server.port
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        problem = f"can't listen on {host} port {port} ({reason}); choose another, or 0 for a free port"
+        raise ConfigurationError([f"server.host, server.port: {problem}"]) from None
+    return listening
+
+
+def _address_of(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _login_line(address: str, username: str, password: str) -> str:
+    return (
+        f"  curl -s -X POST -H 'Content-Type: application/json' \\\n"
+        f'    -d \'{{"username": "{username}", "password": "{password}"}}\' {address}/login\n'
+    )
+
+
+def _usage(address: str, username: str, password: str) -> str:
+    return (
+        f"Log in:\n{_login_line(address, username, password)}"
+        f"List the users, with the token of that answer:\n"
+        f"  curl -s -H 'Authorization: Bearer <token>' {address}/users\n\n"
+    )
+
+
+async def _make_first_admin(services: Services, address: str) -> str:
+    """On an empty store: an admin with a random password, which is shown here and nowhere else."""
+    password = services.ids.new_password()
+    if not await services.users.create_first("admin", "Administrator", "admin", password):
+        return ""
+    return (
+        f"This store was empty, so an account was made. Its password is not shown again:\n\n"
+        f"  username  admin\n  password  {password}\n\n{_usage(address, 'admin', password)}"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+async def _make_demo_users(services: Services, address: str) -> str:
+    users: Users = services.users
+    await asyncio.gather(
+        *(users.create(name, name.capitalize(), role, demo_password(name)) for name, role in DEMO_USERS.items())
+    )
+    if not _is_loopback(services.settings.server.host):
+        print("The demo's passwords are public, and this address is not only yours.", file=sys.stderr)
+    lines = "".join(f"  {name:<12}{role:<12}{demo_password(name)}\n" for name, role in DEMO_USERS.items())
+    return (
+        f"Demo: a throw-away store, gone when the server ends.\n\n  username    role        password\n{lines}\n"
+        f"{_usage(address, 'sahan', demo_password('sahan'))}"
+    )

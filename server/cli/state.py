@@ -1,0 +1,53 @@
+"""What commands share: the settings, and running something async with the services."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from server.app import open_services
+from server.config import Settings, load_settings
+from server.context import Services
+from server.observe.logs import configure_logs
+
+Result = TypeVar("Result")
+
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Settings to read in place of config.toml.", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """The options before the command."""
+
+    config: Path | None
+
+
+def settings_for(context: typer.Context, config: Path | None) -> Settings:
+    """Load the settings; --config may stand before the command or behind it. Raises ConfigurationError."""
+    common: CommandLine = context.find_object(CommandLine) or CommandLine(None)
+    return load_settings(config or common.config)
+
+
+def run_with_services(settings: Settings, work: Callable[[Services], Awaitable[Result]]) -> Result:
+    """Open the services beside a server that may be running, and do `work`."""
+    configure_logs(settings.logs)
+
+    async def run() -> Result:
+        async with open_services(settings, serving=False) as services:
+            return await work(services)
+
+    return asyncio.run(run())
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))

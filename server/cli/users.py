@@ -1,0 +1,86 @@
+"""`users …`: accounts, while the server runs or not."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from server.cli.state import AsJson, Config, print_json, run_with_services, settings_for
+from server.context import Services
+from server.store.records import User, UserFilter
+from server.users.model import is_username
+from server.users.service import CreatedUser
+from server.web.schemas import user_json
+
+app = typer.Typer(help="Make and change accounts; the server may be running.", no_args_is_help=True)
+
+PAGE = 200
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    username: Annotated[str, typer.Option(help="The name to log in with.")],
+    role: Annotated[str, typer.Option(help="The role.")],
+    name: Annotated[str | None, typer.Option(help="The name to show; else the username.", show_default=False)] = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input; else print a reset token.")
+    ] = False,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Make a user."""
+    settings = settings_for(context, config)
+    if not is_username(username):
+        raise typer.BadParameter("letters, digits and . _ @ + -, at most 128", param_hint="--username")
+    password = read_password() if password_stdin else None
+
+    async def work(services: Services) -> CreatedUser:
+        return await services.users.create(username, name or username, role, password)
+
+    created = run_with_services(settings, work)
+    if as_json:
+        answer: dict[str, object] = {"user": user_json(created.user)}
+        print_json(answer | ({"reset_token": created.reset_token} if created.reset_token else {}))
+        return
+    typer.echo(f"made {created.user.username} ({created.user.role}), id {created.user.id}")
+    if created.reset_token is not None:
+        typer.echo(f"reset token, to set a password with POST /password/reset: {created.reset_token}")
+
+
+def read_password() -> str:
+    """The first line of standard input, without its line end."""
+    try:
+        password = sys.stdin.buffer.readline().decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise typer.BadParameter("the password is not UTF-8", param_hint="--password-stdin") from None
+    if not password:
+        raise typer.BadParameter("there was no password on standard input", param_hint="--password-stdin")
+    return password
+
+
+@app.command("list")
+def list_users(context: typer.Context, as_json: AsJson = False, config: Config = None) -> None:
+    """Print all users."""
+    users = run_with_services(settings_for(context, config), _all_users)
+    if as_json:
+        print_json({"users": [user_json(user) for user in users]})
+        return
+    table = Table("username", "name", "role", "disabled", "id", box=None, pad_edge=False)
+    for user in users:
+        table.add_row(user.username, user.name, user.role, "yes" if user.disabled else "", user.id)
+    Console(soft_wrap=True).print(table, markup=False)
+
+
+async def _all_users(services: Services) -> list[User]:
+    users: list[User] = []
+    while True:
+        after_id = users[-1].id if users else None
+        page = await services.users.list(UserFilter(limit=PAGE, after_id=after_id))
+        users += page
+        if len(page) < PAGE:
+            return users

@@ -1,0 +1,253 @@
+"""Every setting, as one frozen tree.
+
+The `description` of a field is the comment in config.toml and the text in docs/settings.md; tests keep them in step. A
+value that can't work is refused here, whatever it came from. A message says what to do and never repeats a
+secret.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+MINIMUM_SECRET_LENGTH = 32
+ROLE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+ROUTE_NAME = re.compile(r"[A-Z]+ /\S*")
+
+
+def _strong_secret(secret: SecretStr) -> SecretStr:
+    """RFC 7518 section 3.2: a key of at least the size of the hash, 32 bytes; and not one letter over and over."""
+    text = secret.get_secret_value()
+    if text and (len(text.encode()) < MINIMUM_SECRET_LENGTH or len(set(text)) < 8):
+        raise ValueError("is too weak; make one with: openssl rand -base64 32")
+    return secret
+
+
+def _network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a network; write an address or a range like 10.0.0.0/8") from None
+    return text
+
+
+def _origin(text: str) -> str:
+    if text == "*":
+        raise ValueError("a wildcard would let any site use your users' cookies; list exact origins instead")
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or text != f"{parts.scheme}://{parts.netloc}".lower():
+        raise ValueError(f"{text!r} is not an origin; write scheme://host[:port] in lower case, nothing behind it")
+    return text
+
+
+def _store_url(text: str) -> str:
+    scheme = text.partition("://")[0]
+    if scheme == "sqlite" and text.removeprefix("sqlite:///").strip("/") and text.startswith("sqlite:///"):
+        return text
+    if scheme in {"postgresql", "postgres"} and "://" in text:
+        return text
+    raise ValueError("is not a store; write sqlite:///path/to/file.db or postgresql://user@host/database")
+
+
+def _frozen(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(dict(value))
+
+
+Secret = Annotated[SecretStr, AfterValidator(_strong_secret)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class ServerSettings(_Section):
+    """Where the server listens and what it accepts."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
+    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 picks a free one, which is printed")
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
+        (), description="networks whose Forwarded and X-Forwarded-* headers are believed, walked from the right"
+    )
+    max_body_bytes: int = Field(65536, ge=1024, le=16777216, description="a larger request body is answered with 413")
+    body_timeout_seconds: int = Field(10, ge=1, le=300, description="a body that takes longer to arrive gets 408")
+    workers: int = Field(1, ge=1, le=64, description="processes that serve; more than one needs PostgreSQL")
+
+    @property
+    def trusted_networks(self) -> tuple[Network, ...]:
+        """`trusted_proxies`, parsed."""
+        return tuple(ipaddress.ip_network(text) for text in self.trusted_proxies)
+
+
+class StoreSettings(_Section):
+    """Where the data lives."""
+
+    url: Annotated[str, AfterValidator(_store_url)] = Field(
+        "sqlite:///data/watchword.db", description="sqlite:///path/to/file.db, or postgresql://user:password@host/name"
+    )
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the store is the embedded one."""
+        return self.url.startswith("sqlite:")
+
+
+class TokenSettings(_Section):
+    """The access tokens."""
+
+    issuer: str = Field("my-api", min_length=1, max_length=200, description="`iss` of every token")
+    audience: str = Field("my-api", min_length=1, max_length=200, description="`aud` of every token")
+    algorithm: Literal["ES256", "EdDSA", "RS256", "HS256"] = Field(
+        "ES256", description="ES256, EdDSA or RS256; or HS256, which needs tokens.secret and publishes no key"
+    )
+    secret: Secret = Field(SecretStr(""), description="the shared secret of HS256, 32 bytes or more")
+    access_ttl_seconds: int = Field(300, ge=1, le=86400, description="life of an access token")
+    cache_size: int = Field(
+        20000, ge=0, le=1000000, description="how many verified tokens are remembered; about 1 KB each"
+    )
+
+
+class SessionSettings(_Section):
+    """How long a login lasts."""
+
+    idle_ttl_seconds: int = Field(1209600, ge=1, le=315360000, description="a session ends when unused for so long")
+    max_ttl_seconds: int = Field(7776000, ge=1, le=315360000, description="a session ends at this age, used or not")
+    retry_window_seconds: int = Field(
+        30, ge=0, le=300, description="how long a used refresh token may be sent again and gets the same successor"
+    )
+
+
+class PasswordSettings(_Section):
+    """Passwords and what their hashes cost."""
+
+    bcrypt_cost: int = Field(12, ge=4, le=17, description="each step doubles the time of a hash; below 10 is for tests")
+    min_length: int = Field(15, ge=8, le=256, description="least length of a new password, in characters")
+    hash_threads: int = Field(0, ge=0, le=256, description="threads that hash; 0 is one per core")
+    hash_queue: int = Field(64, ge=0, le=100000, description="how many hashes may wait; beyond that logins get 503")
+    reset_ttl_seconds: int = Field(86400, ge=60, le=2592000, description="life of a password reset token")
+
+
+class KeySettings(_Section):
+    """The keys that sign tokens."""
+
+    master_key: Secret = Field(
+        SecretStr(""), description="seals the private keys in the store; empty with SQLite: made beside the file"
+    )
+    rotate_every_days: int = Field(30, ge=1, le=3650, description="age at which a signing key is followed by the next")
+
+
+class CorsSettings(_Section):
+    """Which web pages may call."""
+
+    origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(
+        (), description='exact origins of browser clients, like "https://app.example.com"'
+    )
+
+
+class LogSettings(_Section):
+    """What is logged, on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
+    format: Literal["auto", "json", "console"] = Field(
+        "auto", description="json or console; auto is console on a terminal and json elsewhere"
+    )
+    requests: bool = Field(True, description="one line for each request")
+
+
+class RoleSettings(_Section):
+    """One role."""
+
+    includes: tuple[str, ...] = Field((), description="roles whose rights this one has too")
+
+
+def default_roles() -> dict[str, RoleSettings]:
+    """The two roles that Watchword itself needs; those of a file come on top of them."""
+    return {"customer": RoleSettings(), "admin": RoleSettings(includes=("customer",))}
+
+
+class Settings(_Section):
+    """The whole tree. Nothing changes after the start."""
+
+    server: ServerSettings = ServerSettings()
+    store: StoreSettings = StoreSettings()
+    tokens: TokenSettings = TokenSettings()
+    sessions: SessionSettings = SessionSettings()
+    passwords: PasswordSettings = PasswordSettings()
+    keys: KeySettings = KeySettings()
+    cors: CorsSettings = CorsSettings()
+    logs: LogSettings = LogSettings()
+    roles: Annotated[Mapping[str, RoleSettings], AfterValidator(_frozen)] = Field(
+        default_factory=default_roles, validate_default=True, description="roles, beside or in place of these two"
+    )
+    access: Annotated[Mapping[str, tuple[str, ...]], AfterValidator(_frozen)] = Field(
+        default_factory=dict,
+        validate_default=True,
+        description='who may call a route, in place of its default: "GET /users" = ["support"]',
+    )
+
+    @model_validator(mode="after")
+    def _parts_fit_together(self) -> Self:
+        problems = [*_role_problems(self.roles), *_access_problems(self.access, self.roles)]
+        if self.tokens.algorithm == "HS256" and not self.tokens.secret.get_secret_value():
+            problems.append("tokens.secret: HS256 needs it; make one with: openssl rand -base64 32")
+        if not self.store.is_sqlite and not self.keys.master_key.get_secret_value():
+            problems.append("keys.master_key: PostgreSQL needs it given; make one with: openssl rand -base64 32")
+        if self.server.workers > 1 and self.store.is_sqlite:
+            problems.append("server.workers: more than one needs PostgreSQL; set store.url or leave it at 1")
+        if self.sessions.idle_ttl_seconds > self.sessions.max_ttl_seconds:
+            problems.append("sessions.idle_ttl_seconds: is longer than sessions.max_ttl_seconds; lower it")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def weaknesses(self) -> list[str]:
+        """A line for each setting that is allowed but weakens security."""
+        lines = []
+        if self.passwords.bcrypt_cost < 10:
+            lines.append(f"passwords.bcrypt_cost = {self.passwords.bcrypt_cost} makes stolen hashes cheap to guess")
+        if self.passwords.min_length < 15:
+            lines.append(f"passwords.min_length = {self.passwords.min_length} is below the 15 of NIST SP 800-63B-4")
+        if self.tokens.access_ttl_seconds > 3600:
+            lines.append(
+                "tokens.access_ttl_seconds is over an hour: services that verify offline see no logout until then"
+            )
+        if any(origin.startswith("http://") for origin in self.cors.origins):
+            lines.append("cors.origins has an http:// origin: whoever is on its network can read what it reads")
+        return lines
+
+
+def _role_problems(roles: Mapping[str, RoleSettings]) -> list[str]:
+    problems = [
+        f"roles.{name}: a role is named in lower case letters, digits, - and _, at most 64"
+        for name in roles
+        if not ROLE_NAME.fullmatch(name)
+    ]
+    problems += [
+        f"roles.{name}.includes: there is no role {other!r}; define [roles.{other}] or leave it out"
+        for name, role in roles.items()
+        for other in role.includes
+        if other not in roles
+    ]
+    return problems
+
+
+def _access_problems(access: Mapping[str, tuple[str, ...]], roles: Mapping[str, RoleSettings]) -> list[str]:
+    problems = [
+        f'access."{route}": write the method and the path of a route, like "GET /users"'
+        for route in access
+        if not ROUTE_NAME.fullmatch(route)
+    ]
+    problems += [
+        f'access."{route}": there is no role {role!r}; define [roles.{role}] or name another'
+        for route, allowed in access.items()
+        for role in allowed
+        if role not in roles
+    ]
+    return problems

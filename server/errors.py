@@ -1,0 +1,309 @@
+"""Every error that Watchword raises on purpose.
+
+    WatchwordError
+    ├── ConfigurationError        the start ends with exit code 2, one line per problem
+    ├── StoreRefused              the store can't be used as it is: locked, newer, foreign, damaged; exit code 1
+    └── ApiError                  becomes a problem (RFC 9457) with `status`, `code`, `title`
+        ├── MalformedRequest      400   InvalidJson 400   InvalidCredentials 400   SessionConflict 400
+        ├── Unauthorized          401   (carries WWW-Authenticate, RFC 6750 section 3)
+        │   ├── TokenMissing, TokenInvalid, TokenExpired, TokenRevoked
+        │   └── RefreshInvalid, RefreshExpired, RefreshReused
+        ├── InsufficientRole      403   CsrfRefused 403
+        ├── NotFound 404   MethodNotAllowed 405   RequestTimeout 408
+        ├── UsernameTaken 409     LastAdmin 409
+        ├── PayloadTooLarge 413   UnsupportedMediaType 415   InvalidRequest 422   InvalidResetToken 400
+        ├── InternalError 500     only for defects: no input leads here
+        └── Overloaded 503        StoreUnavailable 503   (both with Retry-After)
+
+`code` and `status` are part of the HTTP contract: clients branch on them. `detail` is public, so it never holds
+a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class WatchwordError(Exception):
+    """The root of the tree above."""
+
+
+class ConfigurationError(WatchwordError):
+    """The settings can't be used. `problems` has a line each, naming setting and remedy."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class StoreRefused(WatchwordError):
+    """The store exists but must not be used as it is. The message says what to do."""
+
+
+class ApiError(WatchwordError):
+    """An answer that is not a success: one problem of RFC 9457."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Internal error"
+    default_detail: ClassVar[str] = "The server could not handle this request."
+
+    def __init__(self, detail: str | None = None, **members: Any) -> None:
+        self.detail = detail if detail is not None else self.default_detail
+        self.members = members
+        super().__init__(self.detail)
+
+    def headers(self) -> Mapping[str, str]:
+        """Header fields that go with the answer."""
+        return {}
+
+
+class MalformedRequest(ApiError):
+    """The bytes are not HTTP, or a header field is repeated or unreadable (RFC 9112)."""
+
+    status = 400
+    code = "malformed_request"
+    title = "Malformed request"
+    default_detail = "The request could not be read as HTTP."
+
+
+class InvalidJson(ApiError):
+    """The body is not one JSON object in UTF-8 (RFC 8259)."""
+
+    status = 400
+    code = "invalid_json"
+    title = "Invalid JSON"
+    default_detail = "The body is not a JSON object in UTF-8."
+
+
+class InvalidCredentials(ApiError):
+    """Unknown user, disabled user or wrong password: one answer for all three."""
+
+    status = 400
+    code = "invalid_credentials"
+    title = "Invalid credentials"
+    default_detail = "Invalid username or password"
+
+
+class InvalidResetToken(ApiError):
+    """The reset token is unknown, used or expired."""
+
+    status = 400
+    code = "reset_invalid"
+    title = "Invalid reset token"
+    default_detail = "This reset token is not valid any more. Ask for a new one."
+
+
+class SessionConflict(ApiError):
+    """A bearer token and a cookie of two different sessions came in one request."""
+
+    status = 400
+    code = "session_conflict"
+    title = "Two sessions in one request"
+    default_detail = "The bearer token and the cookie belong to different sessions. Send one of them."
+
+
+class Unauthorized(ApiError):
+    """401, always with `WWW-Authenticate: Bearer` (RFC 6750 section 3)."""
+
+    status = 401
+
+    def headers(self) -> Mapping[str, str]:
+        """The challenge; everything but a missing token says `invalid_token`."""
+        return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+
+
+class TokenMissing(Unauthorized):
+    """No bearer token was sent."""
+
+    code = "token_missing"
+    title = "Authentication required"
+    default_detail = "Send an access token: Authorization: Bearer <token>."
+
+    def headers(self) -> Mapping[str, str]:
+        """No error attribute where no token came (RFC 6750 section 3.1)."""
+        return {"WWW-Authenticate": "Bearer"}
+
+
+class TokenInvalid(Unauthorized):
+    """Not a token that this server would issue, whatever the reason."""
+
+    code = "token_invalid"
+    title = "Invalid token"
+    default_detail = "The access token is not valid."
+
+
+class TokenExpired(Unauthorized):
+    """A genuine token, past its `exp`."""
+
+    code = "token_expired"
+    title = "Token expired"
+    default_detail = "Session expired. Please log in again."
+
+
+class TokenRevoked(Unauthorized):
+    """A genuine token whose session is over or whose role is out of date."""
+
+    code = "token_revoked"
+    title = "Token revoked"
+    default_detail = "This session is over. Please log in again."
+
+
+class RefreshInvalid(Unauthorized):
+    """Not a refresh token of a living session."""
+
+    code = "refresh_invalid"
+    title = "Invalid refresh token"
+    default_detail = "The refresh token is not valid. Please log in again."
+
+
+class RefreshExpired(Unauthorized):
+    """The session was unused for too long, or reached its full age."""
+
+    code = "refresh_expired"
+    title = "Session expired"
+    default_detail = "Session expired. Please log in again."
+
+
+class RefreshReused(Unauthorized):
+    """A refresh token came back after its successor was used: the session is ended (RFC 9700 section 4.14.2)."""
+
+    code = "refresh_reused"
+    title = "Refresh token reused"
+    default_detail = "This refresh token was used before, so its session was ended. Please log in again."
+
+
+class InsufficientRole(ApiError):
+    """The caller is known, but the role does not suffice. Members: `required` (roles), `role`."""
+
+    status = 403
+    code = "insufficient_role"
+    title = "Insufficient role"
+    default_detail = "Your role does not allow this."
+
+
+class CsrfRefused(ApiError):
+    """A cookie came from another site."""
+
+    status = 403
+    code = "csrf"
+    title = "Cross-site request refused"
+    default_detail = "A request with the session cookie must come from this site or from an allowed origin."
+
+
+class NotFound(ApiError):
+    """No such route, or no such thing behind it."""
+
+    status = 404
+    code = "not_found"
+    title = "Not found"
+    default_detail = "There is nothing here."
+
+
+class MethodNotAllowed(ApiError):
+    """The path exists for other methods."""
+
+    status = 405
+    code = "method_not_allowed"
+    title = "Method not allowed"
+    default_detail = "This path does not take this method."
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        super().__init__()
+        self.allowed = tuple(allowed)
+
+    def headers(self) -> Mapping[str, str]:
+        """`Allow` (RFC 9110 section 15.5.6)."""
+        return {"Allow": ", ".join(self.allowed)}
+
+
+class RequestTimeout(ApiError):
+    """The body did not arrive in time."""
+
+    status = 408
+    code = "request_timeout"
+    title = "Request timeout"
+    default_detail = "The body did not arrive in time."
+
+
+class UsernameTaken(ApiError):
+    """Another user has this name (case does not count)."""
+
+    status = 409
+    code = "username_taken"
+    title = "Username taken"
+    default_detail = "This username is taken."
+
+
+class LastAdmin(ApiError):
+    """The change would leave no enabled user with the role admin."""
+
+    status = 409
+    code = "last_admin"
+    title = "Last admin"
+    default_detail = "This is the last enabled admin. Make another one first."
+
+
+class PayloadTooLarge(ApiError):
+    """The body is larger than `server.max_body_bytes`."""
+
+    status = 413
+    code = "payload_too_large"
+    title = "Payload too large"
+    default_detail = "The body is too large."
+
+
+class UnsupportedMediaType(ApiError):
+    """The body is not declared as `application/json`, or it is encoded."""
+
+    status = 415
+    code = "unsupported_media_type"
+    title = "Unsupported media type"
+    default_detail = "Send the body as application/json, without a content encoding."
+
+
+class InvalidRequest(ApiError):
+    """A wrong or unknown field. `errors` is a list of `{field, message}`."""
+
+    status = 422
+    code = "invalid_request"
+    title = "Invalid request"
+    default_detail = "Some fields are not as they should be."
+
+    def __init__(self, errors: Sequence[tuple[str, str]]) -> None:
+        super().__init__(errors=[{"field": field, "message": message} for field, message in errors])
+
+
+class InternalError(ApiError):
+    """A defect. The log has the traceback, the answer has only the request id."""
+
+
+class _Unavailable(ApiError):
+    """503 with Retry-After, in whole seconds (RFC 9110 section 10.2.3)."""
+
+    status = 503
+
+    def __init__(self, retry_after_seconds: int = 1) -> None:
+        super().__init__()
+        self.retry_after_seconds = retry_after_seconds
+
+    def headers(self) -> Mapping[str, str]:
+        """When to try again."""
+        return {"Retry-After": str(self.retry_after_seconds)}
+
+
+class Overloaded(_Unavailable):
+    """The queue of password hashes is full."""
+
+    code = "overloaded"
+    title = "Overloaded"
+    default_detail = "Too many logins are waiting. Try again shortly."
+
+
+class StoreUnavailable(_Unavailable):
+    """The store did not answer or did not take the write. Nothing was changed."""
+
+    code = "store_unavailable"
+    title = "Store unavailable"
+    default_detail = "The store can't be reached. Try again shortly."

@@ -1,0 +1,58 @@
+"""The only source of randomness and of identifiers. Injected, so tests can repeat a run."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import secrets
+import uuid
+from typing import Protocol
+
+from server.clock import Clock
+
+
+class Randomness(Protocol):
+    """Where unpredictable bytes come from."""
+
+    def token_bytes(self, size: int) -> bytes:
+        """`size` bytes fit for keys and secrets."""
+        ...
+
+
+class SystemRandomness:
+    """The operating system's generator (`secrets`)."""
+
+    def token_bytes(self, size: int) -> bytes:
+        """`size` bytes fit for keys and secrets."""
+        return secrets.token_bytes(size)
+
+
+class Ids:
+    """Makes identifiers that sort by the time of their making (UUID version 7, RFC 9562 section 5.7)."""
+
+    def __init__(self, clock: Clock, randomness: Randomness) -> None:
+        self._clock = clock
+        self._randomness = randomness
+        self._request_prefix = randomness.token_bytes(9).hex()
+        self._request_numbers = itertools.count(1)
+
+    def new_id(self) -> str:
+        """A new UUIDv7 in its usual 36-character form."""
+        random = int.from_bytes(self._randomness.token_bytes(10), "big")
+        value = (self._clock.now_ms() & 0xFFFF_FFFF_FFFF) << 80
+        value |= 0x7 << 76 | (random >> 68 & 0xFFF) << 64
+        value |= 0b10 << 62 | random & 0x3FFF_FFFF_FFFF_FFFF
+        return str(uuid.UUID(int=value))
+
+    def new_request_id(self) -> str:
+        """An id for one request: unique, but not secret, so a counter behind a random prefix is enough."""
+        return f"{self._request_prefix}-{next(self._request_numbers):x}"
+
+    def new_password(self) -> str:
+        """A password of 160 random bits, in letters and digits that are hard to mistake for each other."""
+        text = base64.b32encode(self._randomness.token_bytes(20)).decode("ascii").lower()
+        return "-".join(text[start : start + 8] for start in range(0, 32, 8))
+
+    def random_bytes(self, size: int) -> bytes:
+        """`size` bytes fit for keys and secrets."""
+        return self._randomness.token_bytes(size)

@@ -1,0 +1,66 @@
+"""The log: structured lines on standard error, from Watchword and from the libraries under it."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, MutableMapping
+from typing import Any, TextIO
+
+import orjson
+import structlog
+
+from server.config.settings import LogSettings
+
+Renderer = Callable[[dict[str, object]], str]
+
+
+def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> Renderer:
+    """Set up logging for this process; returns how a line is written, for the request log.
+
+    No processor adds local variables or arguments to a traceback, since those may hold passwords and tokens.
+    """
+    stream = stream if stream is not None else sys.stderr
+    console = settings.format == "console" or (settings.format == "auto" and stream.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    traceback = structlog.dev.plain_traceback
+    if console:
+        render: Any = structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=traceback)
+    else:
+        shared.append(structlog.processors.format_exc_info)
+        render = structlog.processors.JSONRenderer(serializer=_dumps)
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    structlog.configure(
+        processors=[*shared, render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    _adopt_standard_logging(level, shared, render, stream)
+
+    def write_line(line: dict[str, object]) -> str:
+        text: str = render(None, "info", line)
+        return text
+
+    return write_line
+
+
+def _dumps(value: MutableMapping[str, Any], **_: object) -> str:
+    return orjson.dumps(value, default=str).decode("utf-8", "replace")
+
+
+def _adopt_standard_logging(level: int, shared: list[structlog.typing.Processor], render: Any, stream: TextIO) -> None:
+    """Lines of aiohttp, asyncio and the drivers look like ours."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(level, logging.WARNING))

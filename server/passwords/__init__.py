@@ -1,0 +1,1 @@
+"""Passwords: their hashes, the queue that computes them, and what makes one acceptable."""

@@ -1,0 +1,83 @@
+"""Where hashes are computed: a few threads of low priority behind a bounded queue: a login storm slows logins alone."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from server.errors import Overloaded
+from server.passwords.hasher import Hasher
+
+Result = TypeVar("Result")
+
+LOWEST_PRIORITY = 19
+# The first guess at the time of a hash; the moving average takes over.
+_FIRST_GUESS_SECONDS = 0.25
+
+
+class HashPool:
+    """Runs a Hasher. bcrypt releases the GIL, so the event loop goes on meanwhile."""
+
+    def __init__(self, hasher: Hasher, threads: int, queue: int) -> None:
+        self._hasher = hasher
+        self._threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or 1
+        self._queue = queue
+        self._executor = ThreadPoolExecutor(self._threads, "hash", initializer=_lower_priority)
+        self._pending = 0
+        self._average_seconds = _FIRST_GUESS_SECONDS
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """Hashes that no thread has begun."""
+        return max(0, self._pending - self._threads)
+
+    async def hash(self, password: str) -> str:
+        """A new hash. Raises Overloaded."""
+        return await self._run(lambda: self._hasher.hash(password))
+
+    async def verify(self, password: str, password_hash: str | None) -> bool:
+        """Whether it is the password of that hash; None costs as much and is False. Raises Overloaded."""
+        return await self._run(lambda: self._hasher.verify(password, password_hash))
+
+    def needs_renewal(self, password_hash: str) -> bool:
+        """Whether the hash should be made anew at the current cost."""
+        return self._hasher.needs_renewal(password_hash)
+
+    def close(self) -> None:
+        """Drop what waits; a hash under way ends by itself."""
+        self._closed = True
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self, work: Callable[[], Result]) -> Result:
+        if self._closed or self._pending >= self._threads + self._queue:
+            raise Overloaded(self._retry_after_seconds())
+        self._pending += 1
+        try:
+            future = self._executor.submit(self._timed, work)
+            # A cancelled caller cancels the future: what no thread has begun never runs.
+            return await asyncio.wrap_future(future)
+        finally:
+            self._pending -= 1
+
+    def _timed(self, work: Callable[[], Result]) -> Result:
+        started = time.perf_counter()
+        try:
+            return work()
+        finally:
+            self._average_seconds += (time.perf_counter() - started - self._average_seconds) / 8
+
+    def _retry_after_seconds(self) -> int:
+        return max(1, round(self._pending * self._average_seconds / self._threads))
+
+
+def _lower_priority() -> None:
+    """On Linux priority is a property of a thread (setpriority(2), NOTES); elsewhere of the process, so it stays."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)

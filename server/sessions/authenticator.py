@@ -1,0 +1,37 @@
+"""From a bearer token to the claims of its user: the one path that every checked request takes."""
+
+from __future__ import annotations
+
+from server.clock import Clock
+from server.tokens.cache import VerifiedTokens
+from server.tokens.claims import AccessClaims
+from server.tokens.keyservice import KeyService
+from server.tokens.verifier import UnknownKey, Verifier
+
+
+class Authenticator:
+    """Verifies a token once and remembers it until it expires."""
+
+    def __init__(self, *, verifier: Verifier, verified: VerifiedTokens, keys: KeyService, clock: Clock) -> None:
+        self._verifier = verifier
+        self._verified = verified
+        self._keys = keys
+        self._clock = clock
+
+    async def authenticate(self, token: str) -> AccessClaims:
+        """The claims. Raises TokenInvalid, TokenExpired or TokenRevoked."""
+        now = self._clock.now_ms()
+        claims = self._verified.get(token, now)
+        if claims is None:
+            claims = await self._verify(token, now)
+            self._verified.add(token, claims)
+        return claims
+
+    async def _verify(self, token: str, now: int) -> AccessClaims:
+        try:
+            return self._verifier.verify(token, now)
+        except UnknownKey:
+            # Perhaps another node has just begun to sign with a new key.
+            if not await self._keys.maybe_reload():
+                raise
+            return self._verifier.verify(token, now)

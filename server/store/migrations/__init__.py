@@ -1,0 +1,29 @@
+"""The SQL files that make and change the tables: numbered, forward only, the same numbers in both folders."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """A file. A released one never changes, so its digest tells whether store and program agree."""
+
+    version: int
+    name: str
+    sql: str
+
+    @property
+    def sha256(self) -> str:
+        """The digest that is kept in the store."""
+        return hashlib.sha256(self.sql.encode("utf-8")).hexdigest()
+
+
+def migrations(dialect: str) -> list[Migration]:
+    """All migrations of `sqlite` or `postgres`, in order."""
+    return [
+        Migration(int(path.stem.partition("_")[0]), path.stem, path.read_text("utf-8"))
+        for path in sorted((Path(__file__).parent / dialect).glob("[0-9]*.sql"))
+    ]

@@ -1,0 +1,259 @@
+"""Every query, once, for both databases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from server.errors import UsernameTaken
+from server.store.driver import Driver, Row, Transaction
+from server.store.records import Credentials, NewUser, Session, SigningKeyRecord, User, UserFilter
+
+_USER = "id, username, name, role, disabled_at, created_at, updated_at, last_login_at"
+_SESSION = "id, user_id, step, created_at, stepped_at, idle_expires_at, expires_at, ip, user_agent"
+_SIGNING_KEY = "kid, algorithm, public_jwk, sealed_private_key, created_at, activates_at"
+
+
+def _search_text(username: str, name: str) -> str:
+    return f"{username}\n{name}".casefold()
+
+
+class SqlStore:
+    """The Store of protocol.py, on any driver."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._wanted_users: dict[str, asyncio.Future[User | None]] = {}
+
+    async def ping(self) -> None:
+        """Return if the store answers."""
+        await self._driver.read("SELECT 1")
+
+    async def close(self) -> None:
+        """Let go of the driver."""
+        await self._driver.close()
+
+    # Users
+
+    async def get_user(self, user_id: str) -> User | None:
+        """Collects the ids of this turn of the event loop and asks once: a hop costs more than the query."""
+        wanted = self._wanted_users
+        future = wanted.get(user_id)
+        if future is None:
+            loop = asyncio.get_running_loop()
+            future = wanted[user_id] = loop.create_future()
+            if len(wanted) == 1:
+                loop.call_soon(self._ask_for_users)
+        # Shielded: others may wait for the same answer.
+        return await asyncio.shield(future)
+
+    def _ask_for_users(self) -> None:
+        wanted, self._wanted_users = self._wanted_users, {}
+        task = asyncio.ensure_future(self._answer_users(wanted))
+        # The futures hold the task, so it is not collected before they are answered.
+        for future in wanted.values():
+            future.add_done_callback(lambda _, task=task: task)  # type: ignore[misc]
+
+    async def _answer_users(self, wanted: dict[str, asyncio.Future[User | None]]) -> None:
+        condition, value = self._driver.in_list("id", list(wanted))
+        try:
+            rows = await self._driver.read(f"SELECT {_USER} FROM users WHERE {condition}", value)
+        except BaseException as error:
+            for future in wanted.values():
+                future.set_exception(error)
+                # If every caller has left, nobody is there to be told.
+                future.exception()
+            if not isinstance(error, Exception):
+                raise
+            return
+        found = {row[0]: User(*row) for row in rows}
+        for user_id, future in wanted.items():
+            future.set_result(found.get(user_id))
+
+    async def find_credentials(self, username: str) -> Credentials | None:
+        """By the name without case."""
+        return await self._credentials("username_key", username.casefold())
+
+    async def get_credentials(self, user_id: str) -> Credentials | None:
+        """By id."""
+        return await self._credentials("id", user_id)
+
+    async def _credentials(self, column: str, value: str) -> Credentials | None:
+        sql = f"SELECT {_USER}, password_hash, password_changed_at FROM users WHERE {column} = $1"
+        rows = await self._driver.read(sql, value)
+        return Credentials(User(*rows[0][:-2]), rows[0][-2], rows[0][-1]) if rows else None
+
+    async def list_users(self, wanted: UserFilter) -> list[User]:
+        """Only the conditions that were asked for, so each can use its index."""
+        conditions: list[str] = []
+        values: list[Any] = []
+
+        def add(condition: str, value: Any) -> None:
+            values.append(value)
+            conditions.append(condition.format(f"${len(values)}"))
+
+        if wanted.after_id is not None:
+            add("id > {}", wanted.after_id)
+        if wanted.text is not None:
+            literal = wanted.text.casefold().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+            add("search_text LIKE {} ESCAPE '\\'", f"%{literal}%")
+        if wanted.role is not None:
+            add("role = {}", wanted.role)
+        if wanted.disabled is not None:
+            conditions.append("disabled_at IS NOT NULL" if wanted.disabled else "disabled_at IS NULL")
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+        values.append(wanted.limit)
+        sql = f"SELECT {_USER} FROM users {where} ORDER BY id LIMIT ${len(values)}"
+        return [User(*row) for row in await self._driver.read(sql, *values)]
+
+    async def insert_user(self, user: NewUser) -> User:
+        """One statement; the unique index decides who has the name."""
+
+        async def unit(transaction: Transaction) -> User:
+            return await _insert_user(transaction, user)
+
+        try:
+            return await self._driver.write(unit)
+        except Exception as error:
+            if self._driver.is_unique_violation(error):
+                raise UsernameTaken from None
+            raise
+
+    async def insert_first_user(self, user: NewUser) -> bool:
+        """Under a lock, since two empty tables look alike to two nodes."""
+
+        async def unit(transaction: Transaction) -> bool:
+            await transaction.lock("first user")
+            if await transaction.run("SELECT 1 FROM users LIMIT 1"):
+                return False
+            await _insert_user(transaction, user)
+            return True
+
+        return await self._driver.write(unit)
+
+    async def rename_user(self, user_id: str, name: str, now: int) -> User | None:
+        """The name, and what is searched."""
+
+        async def unit(transaction: Transaction) -> User | None:
+            rows = await transaction.run("SELECT username FROM users WHERE id = $1", user_id)
+            if not rows:
+                return None
+            search_text = _search_text(rows[0][0], name)
+            sql = f"UPDATE users SET name = $1, search_text = $2, updated_at = $3 WHERE id = $4 RETURNING {_USER}"
+            return _user_of(await transaction.run(sql, name, search_text, now, user_id))
+
+        return await self._driver.write(unit)
+
+    async def renew_password_hash(self, user_id: str, old_hash: str, new_hash: str) -> bool:
+        """`password_changed_at` stays: it is the same password."""
+        sql = "UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3 RETURNING id"
+        return bool(await self._one(sql, new_hash, user_id, old_hash))
+
+    async def set_password(self, user_id: str, password_hash: str, expected_changed_at: int, now: int) -> bool:
+        """The new state differs from the old one even if the clock stood still."""
+        sql = (
+            "UPDATE users SET password_hash = $1, password_changed_at = $2, updated_at = $3 "
+            "WHERE id = $4 AND password_changed_at = $5 RETURNING id"
+        )
+        changed_at = max(now, expected_changed_at + 1)
+        return bool(await self._one(sql, password_hash, changed_at, now, user_id, expected_changed_at))
+
+    # Sessions
+
+    async def open_session(self, session: Session, password_changed_at: int) -> bool:
+        """Locks the user's row by updating it first, so a change of the user comes wholly before or wholly after."""
+
+        async def unit(transaction: Transaction) -> bool:
+            sql = (
+                "UPDATE users SET last_login_at = $1 "
+                "WHERE id = $2 AND disabled_at IS NULL AND password_changed_at = $3 RETURNING id"
+            )
+            if not await transaction.run(sql, session.created_at, session.user_id, password_changed_at):
+                return False
+            await transaction.run(
+                f"INSERT INTO sessions ({_SESSION}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                session.id,
+                session.user_id,
+                session.step,
+                session.created_at,
+                session.stepped_at,
+                session.idle_expires_at,
+                session.expires_at,
+                session.ip,
+                session.user_agent,
+            )
+            return True
+
+        return await self._driver.write(unit)
+
+    async def get_session(self, session_id: str) -> Session | None:
+        """By id."""
+        rows = await self._driver.read(f"SELECT {_SESSION} FROM sessions WHERE id = $1", session_id)
+        return Session(*rows[0]) if rows else None
+
+    # Signing keys
+
+    async def list_signing_keys(self) -> list[SigningKeyRecord]:
+        """All of them."""
+        rows = await self._driver.read(f"SELECT {_SIGNING_KEY} FROM signing_keys ORDER BY activates_at, kid")
+        return [SigningKeyRecord(*row) for row in rows]
+
+    async def add_signing_key(self, key: SigningKeyRecord, latest_kid: str | None) -> bool:
+        """Under a lock: of several nodes that rotate, one adds."""
+
+        async def unit(transaction: Transaction) -> bool:
+            await transaction.lock("signing keys")
+            latest = await transaction.run(
+                "SELECT kid FROM signing_keys WHERE algorithm = $1 ORDER BY activates_at DESC, kid DESC LIMIT 1",
+                key.algorithm,
+            )
+            if (latest[0][0] if latest else None) != latest_kid:
+                return False
+            await transaction.run(
+                f"INSERT INTO signing_keys ({_SIGNING_KEY}) VALUES ($1, $2, $3, $4, $5, $6)",
+                key.kid,
+                key.algorithm,
+                key.public_jwk,
+                key.sealed_private_key,
+                key.created_at,
+                key.activates_at,
+            )
+            return True
+
+        return await self._driver.write(unit)
+
+    async def delete_signing_key(self, kid: str) -> None:
+        """Whether it is there or not."""
+        await self._one("DELETE FROM signing_keys WHERE kid = $1", kid)
+
+    async def _one(self, sql: str, *parameters: Any) -> list[Row]:
+        """A unit of one statement."""
+
+        async def unit(transaction: Transaction) -> list[Row]:
+            return await transaction.run(sql, *parameters)
+
+        return await self._driver.write(unit)
+
+
+async def _insert_user(transaction: Transaction, user: NewUser) -> User:
+    rows = await transaction.run(
+        "INSERT INTO users (id, username, username_key, name, search_text, role, password_hash, password_changed_at, "
+        "created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+        f"RETURNING {_USER}",
+        user.id,
+        user.username,
+        user.username.casefold(),
+        user.name,
+        _search_text(user.username, user.name),
+        user.role,
+        user.password_hash,
+        user.created_at,
+        user.created_at,
+        user.created_at,
+    )
+    return User(*rows[0])
+
+
+def _user_of(rows: Iterable[Row]) -> User | None:
+    return next((User(*row) for row in rows), None)

@@ -1,0 +1,97 @@
+"""What the store holds, as plain records. Times are epoch milliseconds, ids are strings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An account, without its password."""
+
+    id: str
+    username: str
+    name: str
+    role: str
+    disabled_at: int | None
+    created_at: int
+    updated_at: int
+    last_login_at: int | None
+
+    @property
+    def disabled(self) -> bool:
+        """Whether the account is switched off."""
+        return self.disabled_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A user with what is needed to check a password.
+
+    `password_hash` is None for an account that has no password yet. `password_changed_at` names the state of the
+    password: whatever is bound to it (a reset token, a login under way) fails once the password was changed.
+    """
+
+    user: User
+    password_hash: str | None
+    password_changed_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """An account to be made."""
+
+    id: str
+    username: str
+    name: str
+    role: str
+    password_hash: str | None
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """Which users to list. None means: does not matter.
+
+    `text` is looked for in username and name, whatever the case. `after_id` is the last id of the page before.
+    """
+
+    limit: int
+    after_id: str | None = None
+    text: str | None = None
+    role: str | None = None
+    disabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One login: one chain of refresh tokens (docs/sessions.md).
+
+    `step` is the number of refreshes so far, and so the step of the one refresh token that is unused; `stepped_at` is
+    when it was last raised. `idle_expires_at` moves with each refresh, `expires_at` never.
+    """
+
+    id: str
+    user_id: str
+    step: int
+    created_at: int
+    stepped_at: int
+    idle_expires_at: int
+    expires_at: int
+    ip: str | None
+    user_agent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKeyRecord:
+    """A key of the token signer, its private half sealed under the master key.
+
+    It signs from `activates_at` until the next key of its algorithm does.
+    """
+
+    kid: str
+    algorithm: str
+    public_jwk: str
+    sealed_private_key: bytes
+    created_at: int
+    activates_at: int

@@ -1,0 +1,33 @@
+"""Signs access tokens (RFC 9068)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import jwt
+
+from server.tokens.claims import AccessClaims
+from server.tokens.keys import SigningKey
+
+TYPE = "at+jwt"
+
+
+class SigningKeys(Protocol):
+    """Where the key comes from."""
+
+    def signing_key(self) -> SigningKey:
+        """The key that signs now."""
+        ...
+
+
+class Signer:
+    """Makes JWTs."""
+
+    def __init__(self, keys: SigningKeys) -> None:
+        self._keys = keys
+
+    def sign(self, claims: AccessClaims) -> str:
+        """The token: `typ` at+jwt, `kid` and `alg` of the key that signs now."""
+        key = self._keys.signing_key()
+        headers = {"typ": TYPE, "kid": key.kid}
+        return jwt.encode(claims.to_jwt(), key.material, algorithm=key.algorithm, headers=headers)

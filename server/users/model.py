@@ -1,0 +1,15 @@
+"""What a username is."""
+
+from __future__ import annotations
+
+import re
+
+# ASCII on purpose: the name travels in header fields (X-Auth-Username), and look-alikes from other scripts can't pose
+# as somebody else (RFC 8265 section 8). Email addresses fit.
+USERNAME_PATTERN = r"^[A-Za-z0-9._@+-]{1,128}$"
+_USERNAME = re.compile(USERNAME_PATTERN.removesuffix("$"))
+
+
+def is_username(text: str) -> bool:
+    """Whether an account could have this name. Saves the store from asking for what can't be there."""
+    return _USERNAME.fullmatch(text) is not None

@@ -1,0 +1,71 @@
+"""The client's address behind trusted proxies.
+
+Not aiohttp-remotes: it trusts a fixed number of hops, while `server.trusted_proxies` is a set of networks, and it
+answers a surprising header with an error of its own instead of not believing it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from aiohttp import hdrs, web
+
+from server.config.settings import Network
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def client_ip(request: web.Request, trusted: Sequence[Network]) -> str | None:
+    """The nearest address that is not a trusted proxy.
+
+    Walks `Forwarded` (RFC 7239), or else `X-Forwarded-For`, from the right: each proxy appends the address that it saw,
+    so what stands left of an untrusted address was written by that address and may be a lie.
+    """
+    peer = request.remote
+    if not trusted or peer is None:
+        return peer
+    nearest = _address(peer)
+    if nearest is None or not _is_trusted(nearest, trusted):
+        return peer
+    for text in reversed(_hops(request)):
+        hop = _address(text)
+        if hop is None:
+            # An obfuscated or unreadable hop (RFC 7239 section 6.3): what stands before it can't be attributed.
+            break
+        nearest = hop
+        if not _is_trusted(hop, trusted):
+            break
+    return str(nearest)
+
+
+def _hops(request: web.Request) -> list[str]:
+    forwarded = request.headers.getall(hdrs.FORWARDED, [])
+    if forwarded:
+        return [_for_parameter(element) for element in ",".join(forwarded).split(",")]
+    return [part.strip() for part in ",".join(request.headers.getall("X-Forwarded-For", [])).split(",") if part.strip()]
+
+
+def _for_parameter(element: str) -> str:
+    for pair in element.split(";"):
+        name, _, value = pair.strip().partition("=")
+        if name.lower() == "for":
+            return value.strip('"')
+    return ""
+
+
+def _address(text: str) -> Address | None:
+    """An address with or without port, with or without brackets."""
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _is_trusted(address: Address, trusted: Sequence[Network]) -> bool:
+    return any(address.version == network.version and address in network for network in trusted)

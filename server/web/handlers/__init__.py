@@ -1,0 +1,1 @@
+"""Handlers: parse, call a feature, shape the answer. No SQL, no crypto."""

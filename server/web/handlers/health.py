@@ -1,0 +1,19 @@
+"""Whether the server is well, for whoever watches it."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from server.context import services_of
+from server.web.problem import json_response
+
+
+async def live(_: web.Request) -> web.Response:
+    """GET /health/live: the event loop turns."""
+    return json_response({"status": "ok"})
+
+
+async def ready(request: web.Request) -> web.Response:
+    """GET /health/ready: the store answers too; else 503."""
+    await services_of(request).store.ping()
+    return json_response({"status": "ok"})

@@ -1,0 +1,39 @@
+"""What several handlers read from a request."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from aiohttp import hdrs, web
+from pydantic import BaseModel
+
+from server.context import services_of
+from server.errors import NotFound
+from server.sessions.service import Client
+from server.web.body import read_json
+from server.web.client_ip import client_ip
+from server.web.schemas import UUID_TEXT
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+async def body_of(request: web.Request, model: type[Model]) -> Model:
+    """The body as `model`, within the configured size and time."""
+    server = services_of(request).settings.server
+    return await read_json(request, model, limit=server.max_body_bytes, timeout_seconds=server.body_timeout_seconds)
+
+
+def id_of(request: web.Request, name: str) -> str:
+    """An id in the path. What can't be an id is not found, without asking the store."""
+    text = request.match_info[name]
+    if not UUID_TEXT.fullmatch(text):
+        raise NotFound
+    return text
+
+
+def client_of(request: web.Request) -> Client:
+    """Address and user agent. Header bytes that are not UTF-8 arrive as surrogates, which no store takes."""
+    agent = request.headers.get(hdrs.USER_AGENT)
+    if agent is not None:
+        agent = agent.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+    return Client(client_ip(request, services_of(request).settings.server.trusted_networks), agent)

@@ -1,0 +1,62 @@
+"""Answers: JSON bodies, and problems of RFC 9457 for every failure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from aiohttp import hdrs, web
+from multidict import CIMultiDict, istr
+
+from server.errors import ApiError, MalformedRequest, RequestTimeout
+
+REQUEST_ID_HEADER = istr("X-Request-Id")
+SERVER_NAME = "Watchword"
+
+# Nothing that an API answers is to be cached, guessed at or framed; the few public documents say otherwise themselves.
+_COMMON = CIMultiDict(
+    {
+        hdrs.CACHE_CONTROL: "no-store",
+        istr("X-Content-Type-Options"): "nosniff",
+        hdrs.SERVER: SERVER_NAME,
+    }
+)
+_JSON = CIMultiDict({hdrs.CONTENT_TYPE: "application/json", **_COMMON})
+_PROBLEM = CIMultiDict({hdrs.CONTENT_TYPE: "application/problem+json", **_COMMON})
+
+
+def json_response(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    """Answer with a JSON object."""
+    response = web.Response(body=orjson.dumps(body), status=status, headers=_JSON)
+    if headers:
+        response.headers.update(headers)
+    return response
+
+
+def empty_response(headers: Mapping[str, str] | None = None) -> web.Response:
+    """Answer 204."""
+    response = web.Response(status=204, headers=_COMMON)
+    if headers:
+        response.headers.update(headers)
+    return response
+
+
+def problem_response(error: ApiError, request_id: str) -> web.Response:
+    """Turn an error into its answer. `type` leads to the entry of the code on our own /docs page."""
+    body = {
+        "type": f"/docs#{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": request_id,
+        **error.members,
+    }
+    response = web.Response(body=orjson.dumps(body), status=error.status, headers=_PROBLEM)
+    response.headers[REQUEST_ID_HEADER] = request_id
+    response.headers.update(error.headers())
+    if isinstance(error, RequestTimeout | MalformedRequest):
+        # What is left on the connection can't be told from the next request.
+        response.force_close()
+    return response

@@ -1,0 +1,215 @@
+"""The route table: one row per endpoint. Access, body, answers and documentation of a route stand in its row.
+
+To add a route: write a handler, add a row. There is no other way in: the start fails if the router knows a route that
+has no row here. OpenAPI, /docs, `GET /routes` and `python -m server routes` are made from this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from server.access import ANY_USER, ANYONE, Access, only
+from server.errors import (
+    ApiError,
+    InvalidCredentials,
+    InvalidResetToken,
+    NotFound,
+    Overloaded,
+    StoreUnavailable,
+    UsernameTaken,
+)
+from server.web import schemas
+from server.web.handlers import account, documents, health, login, users
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+ADMIN = only("admin")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A row.
+
+    `answers` maps the statuses of success to their models (None: no body); `content_type` is theirs. `errors` are the
+    failures of this route's own; those that follow from access, body and query are added by openapi.py. `fixed` routes
+    are how a token is got or checked from outside, and take no override.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    access: Access
+    summary: str
+    answers: dict[int, type[BaseModel] | None]
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    errors: tuple[type[ApiError], ...] = ()
+    headers: dict[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+    tag: str = "Users"
+    fixed: bool = False
+
+    @property
+    def name(self) -> str:
+        """As in `[access]`: method and path."""
+        return f"{self.method} {self.path}"
+
+
+_VERIFY_HEADERS = {
+    "X-Auth-Subject": "The user's id",
+    "X-Auth-Username": "The user's name",
+    "X-Auth-Role": "The user's role",
+}
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="POST",
+        path="/login",
+        handler=login.log_in,
+        access=ANYONE,
+        fixed=True,
+        tag="Sessions",
+        summary="Log in with username and password",
+        body=schemas.LoginBody,
+        answers={200: schemas.TokenAnswer},
+        errors=(InvalidCredentials, Overloaded, StoreUnavailable),
+    ),
+    Route(
+        method="GET",
+        path="/me",
+        handler=account.get_me,
+        access=ANY_USER,
+        tag="Own account",
+        summary="Your account",
+        answers={200: schemas.OneUserAnswer},
+        errors=(NotFound, StoreUnavailable),
+    ),
+    Route(
+        method="PATCH",
+        path="/me",
+        handler=account.update_me,
+        access=ANY_USER,
+        tag="Own account",
+        summary="Change your display name",
+        body=schemas.ProfileBody,
+        answers={200: schemas.OneUserAnswer},
+        errors=(NotFound, StoreUnavailable),
+    ),
+    Route(
+        method="POST",
+        path="/password/reset",
+        handler=account.reset_password,
+        access=ANYONE,
+        fixed=True,
+        tag="Own account",
+        summary="Set a new password with a reset token, once",
+        body=schemas.PasswordResetBody,
+        answers={204: None},
+        errors=(InvalidResetToken, Overloaded, StoreUnavailable),
+    ),
+    Route(
+        method="GET",
+        path="/users",
+        handler=users.list_users,
+        access=ADMIN,
+        summary="A page of users",
+        query=schemas.UsersQuery,
+        answers={200: schemas.UsersAnswer},
+        errors=(StoreUnavailable,),
+    ),
+    Route(
+        method="POST",
+        path="/users",
+        handler=users.create_user,
+        access=ADMIN,
+        summary="Make a user; without a password, with a token to set one",
+        body=schemas.NewUserBody,
+        answers={201: schemas.NewUserAnswer},
+        headers={"Location": "The path of the new user"},
+        errors=(UsernameTaken, Overloaded, StoreUnavailable),
+    ),
+    Route(
+        method="GET",
+        path="/users/{user_id}",
+        handler=users.get_user,
+        access=ADMIN,
+        summary="One user",
+        answers={200: schemas.OneUserAnswer},
+        errors=(NotFound, StoreUnavailable),
+    ),
+    Route(
+        method="GET",
+        path="/routes",
+        handler=documents.list_routes,
+        access=ADMIN,
+        tag="This server",
+        summary="The effective role table",
+        answers={200: schemas.RoutesAnswer},
+    ),
+    Route(
+        method="GET",
+        path="/verify",
+        handler=login.verify,
+        access=ANY_USER,
+        tag="Sessions",
+        summary="Check a token, and a role if one is named; for a proxy's auth_request",
+        query=schemas.VerifyQuery,
+        answers={204: None},
+        headers=_VERIFY_HEADERS,
+    ),
+    Route(
+        method="GET",
+        path="/.well-known/jwks.json",
+        handler=documents.jwks,
+        access=ANYONE,
+        fixed=True,
+        tag="This server",
+        summary="The public keys that verify our tokens (RFC 7517)",
+        content_type="application/jwk-set+json",
+        answers={200: schemas.JwksAnswer},
+    ),
+    Route(
+        method="GET",
+        path="/openapi.json",
+        handler=documents.openapi,
+        access=ANYONE,
+        tag="This server",
+        summary="This API as OpenAPI 3.1",
+        answers={200: None},
+    ),
+    Route(
+        method="GET",
+        path="/docs",
+        handler=documents.docs,
+        access=ANYONE,
+        tag="This server",
+        summary="This API, readable in a browser",
+        content_type="text/html",
+        answers={200: None},
+    ),
+    Route(
+        method="GET",
+        path="/health/live",
+        handler=health.live,
+        access=ANYONE,
+        fixed=True,
+        tag="This server",
+        summary="The process answers",
+        answers={200: schemas.HealthAnswer},
+    ),
+    Route(
+        method="GET",
+        path="/health/ready",
+        handler=health.ready,
+        access=ANYONE,
+        fixed=True,
+        tag="This server",
+        summary="The store answers too",
+        answers={200: schemas.HealthAnswer},
+        errors=(StoreUnavailable,),
+    ),
+)

@@ -1,0 +1,219 @@
+"""The shapes of bodies, queries and answers. Requests are checked by these models; OpenAPI is generated from them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import unicodedata
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from server.clock import rfc3339
+from server.store.records import User
+from server.users.model import USERNAME_PATTERN
+
+UUID_TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+
+
+def _displayable(text: str) -> str:
+    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
+        raise ValueError("Control characters and line breaks are not allowed")
+    return text
+
+
+def _flag(value: object) -> object:
+    """A query says true or false in words."""
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+def _number(value: object) -> object:
+    """A query is text; plain ASCII digits are a number, anything else is left for the model to refuse."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
+
+
+Username = Annotated[str, StringConstraints(pattern=USERNAME_PATTERN)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_displayable)]
+RoleName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+Password = Annotated[str, StringConstraints(max_length=4096)]
+OpaqueToken = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class Input(BaseModel):
+    """What a client sends: exact types, no unknown fields."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
+
+
+class LoginBody(Input):
+    """Credentials."""
+
+    username: Annotated[str, StringConstraints(max_length=320)]
+    password: Password
+
+
+class ProfileBody(Input):
+    """What a user may change of their own account."""
+
+    name: Name
+
+
+class NewUserBody(Input):
+    """An account to be made. Without a password the answer carries a reset token to set one."""
+
+    username: Username
+    name: Name
+    role: RoleName
+    password: Password | None = None
+
+
+class PasswordResetBody(Input):
+    """A reset token and the new password."""
+
+    reset_token: OpaqueToken
+    new_password: Password
+
+
+class UsersQuery(Input):
+    """Which users, and which page of them."""
+
+    limit: Annotated[int, BeforeValidator(_number), Field(ge=1, le=200)] = 50
+    cursor: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+    q: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_displayable)] | None = None
+    role: RoleName | None = None
+    disabled: Annotated[bool, BeforeValidator(_flag)] | None = None
+
+
+class VerifyQuery(Input):
+    """A role that the caller has to have."""
+
+    role: RoleName | None = None
+
+
+class Answer(BaseModel):
+    """What the server sends: just these fields."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class TokenAnswer(Answer):
+    """Tokens of a session (RFC 6749 section 5.1, with `token` for the access token)."""
+
+    token: str
+    token_type: Literal["Bearer"]
+    expires_in: int
+    refresh_token: str
+    refresh_expires_in: int
+
+
+class UserAnswer(Answer):
+    """A user."""
+
+    id: str
+    username: str
+    name: str
+    role: str
+    disabled: bool
+    created_at: Timestamp
+    updated_at: Timestamp
+    last_login_at: Timestamp | None
+
+
+class OneUserAnswer(Answer):
+    """One user."""
+
+    user: UserAnswer
+
+
+class NewUserAnswer(Answer):
+    """The user made; `reset_token` only if no password was given."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"required": ["user"]})
+
+    user: UserAnswer
+    reset_token: str = ""
+
+
+class UsersAnswer(Answer):
+    """A page of users. `next_cursor` null: this was the last page."""
+
+    users: list[UserAnswer]
+    next_cursor: str | None
+
+
+class RouteAnswer(Answer):
+    """A row of the role table."""
+
+    method: str
+    path: str
+    access: str
+    roles: list[str]
+    overridden: bool
+
+
+class RoutesAnswer(Answer):
+    """The effective role table."""
+
+    routes: list[RouteAnswer]
+
+
+class HealthAnswer(Answer):
+    """The server is well."""
+
+    status: Literal["ok"]
+
+
+class JwksAnswer(BaseModel):
+    """A JWK Set (RFC 7517 section 5)."""
+
+    keys: list[dict[str, Any]]
+
+
+class FieldError(Answer):
+    """What is wrong with one field."""
+
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """A failure (RFC 9457). `code` is stable; `errors` goes with 422, `required` and `role` with 403."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[FieldError] | None = Field(default=None)
+
+
+def user_json(user: User) -> Mapping[str, Any]:
+    """A user as UserAnswer; written out, since this is on the hot path."""
+    return {
+        "id": user.id,
+        "username": user.username,
+        "name": user.name,
+        "role": user.role,
+        "disabled": user.disabled_at is not None,
+        "created_at": rfc3339(user.created_at),
+        "updated_at": rfc3339(user.updated_at),
+        "last_login_at": None if user.last_login_at is None else rfc3339(user.last_login_at),
+    }
+
+
+def cursor_after(last_id: str) -> str:
+    """The cursor that goes on behind `last_id`. Clients need not look into it."""
+    return base64.urlsafe_b64encode(last_id.encode()).decode().rstrip("=")
+
+
+def id_of_cursor(cursor: str) -> str | None:
+    """The id inside a cursor; None if it is not one of ours."""
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+    except (binascii.Error, ValueError):
+        return None
+    return text if UUID_TEXT.fullmatch(text) else None

@@ -1,0 +1,67 @@
+"""Cross-origin access by exact origins."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.config.settings import CorsSettings
+from tests.running import Api, StartApi
+
+ORIGIN = "https://app.example.com"
+PREFLIGHT = {
+    "Origin": ORIGIN,
+    "Access-Control-Request-Method": "PATCH",
+    "Access-Control-Request-Headers": "authorization",
+}
+
+
+@pytest.fixture
+async def open_api(start_api: StartApi) -> Api:
+    return await start_api(cors=CorsSettings(origins=(ORIGIN,)))
+
+
+async def test_an_allowed_origin_may_read_answers_and_failures(open_api: Api) -> None:
+    for path in ("/health/live", "/me", "/nothing"):
+        response = await open_api.request("GET", path, headers={"Origin": ORIGIN})
+        assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert response.headers["Access-Control-Allow-Credentials"] == "true"
+        assert "X-Request-Id" in response.headers["Access-Control-Expose-Headers"]
+        assert response.headers["Vary"] == "Origin"
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", ORIGIN + ".evil.example", ORIGIN.upper(), "null", "*", None]
+)
+async def test_any_other_origin_may_not(open_api: Api, origin: str | None) -> None:
+    headers = {} if origin is None else {"Origin": origin}
+    response = await open_api.request("GET", "/health/live", headers=headers)
+    assert response.status == 200
+    assert not [name for name in response.headers if name.startswith("Access-Control")]
+    assert response.headers["Vary"] == "Origin"
+
+
+async def test_preflight_names_the_methods_of_the_path(open_api: Api) -> None:
+    response = await open_api.request("OPTIONS", "/me", headers=PREFLIGHT)
+    assert (response.status, await response.read()) == (204, b"")
+    assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert response.headers["Access-Control-Allow-Methods"] == "GET, HEAD, PATCH"
+    assert "Authorization" in response.headers["Access-Control-Allow-Headers"]
+    assert response.headers["X-Request-Id"]
+
+
+async def test_preflight_from_elsewhere_is_just_a_wrong_method(open_api: Api) -> None:
+    response = await open_api.request("OPTIONS", "/me", headers=PREFLIGHT | {"Origin": "https://evil.example"})
+    await open_api.problem(response, 405, "method_not_allowed")
+    assert not [name for name in response.headers if name.startswith("Access-Control")]
+
+
+async def test_options_without_preflight_is_a_wrong_method(open_api: Api) -> None:
+    await open_api.problem(
+        await open_api.request("OPTIONS", "/me", headers={"Origin": ORIGIN}), 405, "method_not_allowed"
+    )
+
+
+async def test_without_origins_there_is_no_cors_at_all(api: Api) -> None:
+    response = await api.request("OPTIONS", "/me", headers=PREFLIGHT)
+    await api.problem(response, 405, "method_not_allowed")
+    assert not {"Vary", "Access-Control-Allow-Origin"} & set(response.headers)

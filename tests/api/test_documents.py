@@ -1,0 +1,61 @@
+"""What the server says of itself."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+
+from server import errors
+from server.web.docs_page import docs_page
+from server.web.routes import ROUTES
+from tests.running import Api
+
+
+async def test_openapi_describes_every_row(api: Api) -> None:
+    response = await api.request("GET", "/openapi.json")
+    document = await response.json()
+    assert document["openapi"] == "3.1.0"
+    described = {(method.upper(), path) for path, methods in document["paths"].items() for method in methods}
+    assert described == {(route.method, route.path) for route in ROUTES}
+    login = document["paths"]["/login"]["post"]
+    assert login["security"] == []
+    assert set(login["responses"]) == {"200", "400", "408", "413", "415", "422", "503"}
+    assert set(document["paths"]["/users"]["get"]["responses"]) == {"200", "400", "401", "403", "422", "503"}
+
+
+async def test_the_docs_page_needs_nothing_but_itself(api: Api) -> None:
+    response = await api.request("GET", "/docs")
+    page = await response.text()
+    policy = response.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    style = re.search("<style>(.*)</style>", page, re.DOTALL)
+    assert style is not None
+    digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in policy
+    assert "<script" not in page
+    assert not re.search(r"style=|src=|<link", page)
+    for route in ROUTES:
+        assert route.path.replace("{", "{") in page
+
+
+async def test_the_docs_page_has_an_entry_for_every_problem_type(api: Api) -> None:
+    page = await (await api.request("GET", "/docs")).text()
+    for error in (errors.TokenExpired, errors.InvalidRequest, errors.Overloaded, errors.StoreUnavailable):
+        assert f'id="{error.code}"' in page
+
+
+def test_the_docs_page_escapes_what_it_shows() -> None:
+    operation = {
+        "summary": "<b>", "description": "`<i>`", "tags": ["A b"], "responses": {"204": {"description": "<u>"}}
+    }  # fmt: skip
+    document = {
+        "info": {"version": "<1>"},
+        "tags": [{"name": "A b"}],
+        "paths": {"/<x>": {"get": operation}},
+        "components": {"schemas": {}},
+    }
+    page = docs_page(document).decode()
+    assert not re.search("<(b|i|u|1|x)>", page)
+    assert "no body" in page

@@ -1,0 +1,104 @@
+"""One structured line a request, and no secret in any of them."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+from typing import Any
+
+import pytest
+
+from server.config.settings import LogSettings, ServerSettings
+from server.observe.logs import configure_logs
+from server.observe.requests import RequestLog
+from tests.running import PASSWORD, Api, StartApi
+from tests.clock import FakeClock
+
+
+async def start_logged(start_api: StartApi, stream: io.StringIO, level: Any = "debug", **changes: Any) -> Api:
+    render = configure_logs(LogSettings(level=level, format="json"), stream)
+    return await start_api(request_log=RequestLog(FakeClock(), render, stream), **changes)
+
+
+def lines_of(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+async def test_a_line_has_the_template_and_the_id_that_goes_out(start_api: StartApi) -> None:
+    stream = io.StringIO()
+    api = await start_logged(start_api, stream)
+    token = await api.token("sahan")
+    response = await api.request("GET", "/users/0000?secret=1", token)
+    await asyncio.sleep(0)
+    line = lines_of(stream)[-1]
+    assert line["request_id"] == response.headers["X-Request-Id"]
+    assert (line["event"], line["method"], line["route"]) == ("request", "GET", "/users/{user_id}")
+    assert (line["status"], line["client"]) == (404, "127.0.0.1")
+    assert line["subject"] is not None
+    assert line["duration_ms"] >= 0
+    assert line["timestamp"].endswith("Z")
+    await api.request("GET", "/nowhere")
+    await asyncio.sleep(0)
+    assert (lines_of(stream)[-1]["route"], lines_of(stream)[-1]["subject"]) == (None, None)
+
+
+async def test_no_token_password_or_hash_is_logged(start_api: StartApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    api = await start_logged(start_api, stream)
+    answer = await api.log_in("lak")
+    credentials = await api.services.store.find_credentials("lak")
+    assert credentials is not None
+    await api.request("POST", "/login", json={"username": "lak", "password": "a wrong password"})
+    await api.request(
+        "POST", "/login", data='{"password": "a wrong password"', headers={"Content-Type": "application/json"}
+    )
+    await api.request("GET", "/users?q=a+wrong+password", answer["token"] + "x")
+    await api.request("GET", "/me?token=" + answer["token"], answer["token"])
+
+    async def broken(*_: Any) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(type(api.services.sessions), "_open", broken)
+    await api.request("POST", "/login", json={"username": "lak", "password": PASSWORD})
+    await asyncio.sleep(0)
+    text = stream.getvalue()
+    assert "RuntimeError" in text
+    for secret in (answer["token"], answer["refresh_token"], PASSWORD, "a wrong password", credentials.password_hash):
+        assert secret is not None
+        assert secret not in text
+
+
+async def test_the_client_is_the_one_behind_a_trusted_proxy(start_api: StartApi) -> None:
+    stream = io.StringIO()
+    api = await start_logged(start_api, stream, server=ServerSettings(trusted_proxies=("127.0.0.0/8",)))
+    await api.request("GET", "/health/live", headers={"X-Forwarded-For": "198.51.100.7"})
+    await asyncio.sleep(0)
+    assert lines_of(stream)[-1]["client"] == "198.51.100.7"
+
+
+async def test_a_malformed_request_is_one_line_without_what_was_sent(start_api: StartApi) -> None:
+    stream = io.StringIO()
+    api = await start_logged(start_api, stream)
+    reader, writer = await asyncio.open_connection(api.client.host, api.client.port)
+    writer.write(b"GET / HTTP/1.1\r\nAuthorization: Bearer hush\x00hush\r\n\r\n")
+    answer = json.loads((await reader.read()).partition(b"\r\n\r\n")[2])
+    writer.close()
+    await writer.wait_closed()
+    assert [line["request_id"] for line in lines_of(stream)] == [answer["request_id"]]
+    assert "hush" not in stream.getvalue()
+
+
+def test_a_terminal_gets_readable_lines() -> None:
+    stream = io.StringIO()
+    render = configure_logs(LogSettings(format="console"), stream)
+    assert "request" in render({"event": "request", "status": 200})
+
+
+async def test_a_log_that_can_not_be_written_ends_nothing(start_api: StartApi) -> None:
+    stream = io.StringIO()
+    log = RequestLog(FakeClock(), stream=stream)
+    api = await start_api(request_log=log)
+    stream.close()
+    assert (await api.request("GET", "/health/live")).status == 200
+    assert (await api.request("GET", "/health/live")).status == 200

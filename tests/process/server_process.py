@@ -1,0 +1,118 @@
+"""Starts `python -m server` as a user would, and stops it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+FAST = {"WATCHWORD__PASSWORDS__BCRYPT_COST": "4", "WATCHWORD__SERVER__PORT": "0"}
+DEADLINE_SECONDS = 60
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This process's environment without settings of its own; cheap hashes and a free port."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("WATCHWORD__")}
+    return kept | {"PYTHONPATH": str(ROOT)} | FAST | changes
+
+
+def run(folder: Path, *arguments: str, stdin: str = "", **changes: str) -> subprocess.CompletedProcess[str]:
+    """One command, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "server", *arguments],
+        cwd=folder,
+        env=environment(**changes),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+
+
+class ServerProcess:
+    """A server that has said where it listens."""
+
+    def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
+        self.process = process
+        self._log = log
+        self.banner = ""
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.banner += line
+            if "listens on" in line:
+                break
+        found = re.search(r"listens on (http://\S+)", self.banner)
+        assert found, f"the server did not start:\n{self.banner}\n{self.log()}"
+        self.address = found[1]
+
+    def admin_password(self) -> str:
+        found = re.search(r"password  (\S+)", self.banner)
+        assert found, self.banner
+        return found[1]
+
+    def call(
+        self, method: str, path: str, body: dict[str, Any] | None = None, token: str | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        request = urllib.request.Request(self.address + path, method=method)  # noqa: S310 - our own http:// address
+        if body is not None:
+            request.data = json.dumps(body).encode()
+            request.add_header("Content-Type", "application/json")
+        if token is not None:
+            request.add_header("Authorization", f"Bearer {token}")
+        try:
+            with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as response:  # noqa: S310
+                text = response.read()
+                return response.status, json.loads(text) if text else {}
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read())
+
+    def log_in(self, username: str, password: str) -> dict[str, Any]:
+        status, body = self.call("POST", "/login", {"username": username, "password": password})
+        assert status == 200, body
+        return body
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ask it to end; its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(DEADLINE_SECONDS)
+
+    def log(self) -> str:
+        """Standard error so far."""
+        return self._log.read_text("utf-8")
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *arguments: str, log_to: Path | None = None, **changes: str) -> Iterator[ServerProcess]:
+    """A running server; killed at the end if the test did not stop it."""
+    log = log_to or folder / f"stderr-{time.monotonic_ns()}.log"
+    with log.open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-u", "-m", "server", *arguments],
+            cwd=folder,
+            env=environment(**changes),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+        try:
+            yield ServerProcess(process, log)
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            if process.stdout is not None:
+                process.stdout.close()

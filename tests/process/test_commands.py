@@ -1,0 +1,175 @@
+"""The commands, as processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from server.cli.commands import app
+from tests.process.server_process import ROOT, environment, run, serving
+
+
+def command_names() -> list[str]:
+    import typer
+
+    group = typer.main.get_command(app)
+    names = []
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        inner = getattr(command, "commands", None)
+        names += [f"{name} {part}" for part in inner] if inner else [name]
+    return names
+
+
+@pytest.mark.parametrize("name", command_names())
+def test_the_docs_name_every_command(name: str) -> None:
+    assert f"`{name}" in (ROOT / "docs" / "commands.md").read_text("utf-8")
+
+
+def test_help_lists_the_commands(tmp_path: Path) -> None:
+    shown = run(tmp_path, "--help")
+    assert shown.returncode == 0
+    for name in ("serve", "migrate", "config", "routes", "explain", "openapi", "users"):
+        assert name in shown.stdout
+    assert run(tmp_path, "--version").stdout.startswith("watchword ")
+
+
+def test_wrong_usage_is_exit_code_2(tmp_path: Path) -> None:
+    for arguments in (
+        ["nonsense"],
+        ["serve", "--nonsense"],
+        ["explain", "GET"],
+        ["--config", "missing.toml", "routes"],
+    ):
+        refused = run(tmp_path, *arguments)
+        assert refused.returncode == 2, arguments
+        assert "Traceback" not in refused.stderr
+
+
+def test_config_may_stand_before_or_behind_the_command(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("[server]\nport = 4321\n")
+    changes = {"WATCHWORD__SERVER__PORT": "4321"}
+    for arguments in (["--config", "mine.toml", "config", "show"], ["config", "show", "--config", "mine.toml"]):
+        shown = run(tmp_path, *arguments, **changes)
+        assert "port = 4321" in shown.stdout
+
+
+def test_config_check_and_show(tmp_path: Path) -> None:
+    secret = "0123456789 a secret of enough bytes"
+    changes = {"WATCHWORD__TOKENS__SECRET": secret, "WATCHWORD__STORE__URL": "postgresql://u:hush@h/d",
+               "WATCHWORD__KEYS__MASTER_KEY": secret}  # fmt: skip
+    checked = run(tmp_path, "config", "check", **changes)
+    assert (checked.returncode, checked.stdout.splitlines()[-1]) == (0, "the settings are fine")
+    assert "weak: passwords.bcrypt_cost = 4" in checked.stdout
+    for arguments in (["config", "show"], ["config", "show", "--json"]):
+        shown = run(tmp_path, *arguments, **changes)
+        assert shown.returncode == 0
+        assert secret not in shown.stdout
+        assert "hush" not in shown.stdout
+        assert "********" in shown.stdout
+    assert json.loads(shown.stdout)["tokens"]["secret"] == "********"
+    broken = run(tmp_path, "config", "check", WATCHWORD__ACCESS='{"GET /nothing": ["admin"]}')
+    assert broken.returncode == 2
+    assert "no such route" in broken.stderr
+
+
+def test_what_config_show_prints_can_be_read_again(tmp_path: Path) -> None:
+    changes = {"WATCHWORD__ROLES__SUPPORT__INCLUDES": "customer", "WATCHWORD__ACCESS": '{"GET /users": ["support"]}'}
+    shown = run(tmp_path, "config", "show", **changes).stdout
+    (tmp_path / "config.toml").write_text(shown)
+    assert run(tmp_path, "config", "show").stdout == shown
+
+
+def test_routes_and_explain(tmp_path: Path) -> None:
+    table = run(tmp_path, "routes").stdout
+    assert "/users/{user_id}" in table
+    rows = json.loads(run(tmp_path, "routes", "--json").stdout)["routes"]
+    assert {"method": "GET", "path": "/users", "access": "admin", "roles": ["admin"], "overridden": False} in rows
+    denied = run(tmp_path, "explain", "GET", "/users", "--role", "customer")
+    assert denied.returncode == 0
+    assert denied.stdout == (
+        "denied: GET /users: it is open to: admin; customer is not and does not include any of these\n"
+    )
+    assert run(tmp_path, "explain", "get", "/users", "--role", "admin").stdout.startswith("allowed: GET /users: ")
+    assert run(tmp_path, "explain", "GET", "/users").stdout.startswith("denied: GET /users: it takes a token")
+    answer = json.loads(run(tmp_path, "explain", "POST", "/login", "--json").stdout)
+    assert answer["allowed"] is True
+    assert run(tmp_path, "explain", "GET", "/nothing").returncode == 1
+    assert run(tmp_path, "explain", "GET", "/users", "--role", "king").returncode == 2
+    assert run(tmp_path, "explain", "GET", "/users", "--role", "admin", "--token", "x").returncode == 2
+
+
+def test_openapi_is_what_the_server_serves(tmp_path: Path) -> None:
+    printed = json.loads(run(tmp_path, "openapi").stdout)
+    with serving(tmp_path) as server:
+        assert server.call("GET", "/openapi.json") == (200, printed)
+
+
+def test_migrate_and_its_check(tmp_path: Path) -> None:
+    checked = run(tmp_path, "migrate", "--check")
+    assert checked.returncode == 1
+    assert "pending  0001" in checked.stdout
+    assert not (tmp_path / "data" / "watchword.db").exists()
+    assert "applied  0001" in run(tmp_path, "migrate").stdout
+    again = run(tmp_path, "migrate", "--check")
+    assert (again.returncode, again.stdout) == (0, "the store is up to date\n")
+
+
+def test_users_are_made_and_listed_while_the_server_runs(tmp_path: Path) -> None:
+    password = "correct horse battery"
+    with serving(tmp_path) as server:
+        made = run(tmp_path, "users", "create", "--username", "lak", "--role", "customer", "--password-stdin",
+                   stdin=password + "\n")  # fmt: skip
+        assert (made.returncode, made.stderr) == (0, "")
+        token = server.log_in("lak", password)["token"]
+        explained = run(tmp_path, "explain", "GET", "/users", "--token", token)
+        assert "customer is not" in explained.stdout
+        unknown = run(tmp_path, "explain", "GET", "/users", "--token", token + "x")
+        assert unknown.stdout.startswith("denied: GET /users: token_invalid")
+        taken = run(tmp_path, "users", "create", "--username", "LAK", "--role", "customer")
+        assert (taken.returncode, taken.stderr) == (1, "username_taken: This username is taken.\n")
+        invited = json.loads(
+            run(tmp_path, "users", "create", "--username", "john", "--role", "customer", "--json").stdout
+        )
+        reset = {"reset_token": invited["reset_token"], "new_password": password}
+        assert server.call("POST", "/password/reset", reset)[0] == 204
+        assert server.log_in("john", password)["token"]
+        assert "lak" in run(tmp_path, "users", "list").stdout
+        listed = json.loads(run(tmp_path, "users", "list", "--json").stdout)["users"]
+        assert [user["username"] for user in listed] == ["admin", "lak", "john"]
+        assert server.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "code", "message"),
+    [
+        (["--username", "two words", "--role", "customer"], "", 2, "--username"),
+        (["--username", "x", "--role", "king"], "", 1, "role: There is no such role"),
+        (["--username", "x", "--role", "customer", "--password-stdin"], "short\n", 1, "password: "),
+        (["--username", "x", "--role", "customer", "--password-stdin"], "", 2, "--password-stdin"),
+    ],
+)
+def test_users_create_refuses_what_it_must(
+    tmp_path: Path, arguments: list[str], stdin: str, code: int, message: str
+) -> None:
+    refused = run(tmp_path, "users", "create", *arguments, stdin=stdin)
+    assert refused.returncode == code
+    assert message in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_reader_that_leaves_ends_the_command_quietly(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "server", "openapi"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()

@@ -1,0 +1,138 @@
+"""`python -m server`, as a process."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import socket
+import stat
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.process.server_process import run, serving
+
+
+def curl_lines(banner: str) -> list[str]:
+    """The commands that the banner shows, each on one line."""
+    joined = banner.replace("\\\n", " ")
+    return [line.strip() for line in joined.splitlines() if line.strip().startswith("curl ")]
+
+
+def test_the_first_start_shows_how_to_log_in_and_the_second_does_not(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        login, users = curl_lines(server.banner)
+        tokens = json.loads(subprocess.check_output(shlex.split(login)))
+        listed = json.loads(subprocess.check_output(shlex.split(users.replace("<token>", tokens["token"]))))
+        assert [(user["username"], user["role"]) for user in listed["users"]] == [("admin", "admin")]
+        assert server.stop() == 0
+        assert server.admin_password() not in server.log()
+    with serving(tmp_path) as server:
+        assert "password" not in server.banner
+        assert server.stop(signal.SIGINT) == 0
+
+
+def test_what_is_secret_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "data").iterdir()}
+        assert {"watchword.db", "watchword.db.key"} <= set(modes)
+        assert set(modes.values()) == {0o600}, modes
+        assert server.stop() == 0
+
+
+def test_the_demo_has_the_six_users_of_the_tutorial_and_leaves_nothing(tmp_path: Path) -> None:
+    with serving(tmp_path, "serve", "--demo") as server:
+        rows = [line.split() for line in server.banner.splitlines() if line.endswith("-demo-password")]
+        assert [row[0] for row in rows] == ["lak", "david", "john", "nishanthan", "pasindu", "sahan"]
+        for username, role, password in rows:
+            token = server.log_in(username, password)["token"]
+            assert server.call("GET", "/me", token=token)[1]["user"]["role"] == role
+            assert server.call("GET", "/users", token=token)[0] == (200 if role == "admin" else 403)
+        assert server.stop() == 0
+    assert [path.name for path in tmp_path.iterdir() if not path.name.startswith("stderr")] == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_what_is_in_flight_finish(tmp_path: Path, number: signal.Signals) -> None:
+    # Cost 13 takes some tenths of a second: long enough to be in flight, short enough to be waited for.
+    with serving(tmp_path, WATCHWORD__PASSWORDS__BCRYPT_COST="13") as server:
+        answers: list[dict[str, Any]] = []
+        password = server.admin_password()
+        login = threading.Thread(target=lambda: answers.append(server.log_in("admin", password)))
+        host, port = server.address.removeprefix("http://").split(":")
+        # An idle connection must not hold the server up.
+        with socket.create_connection((host, int(port))):
+            login.start()
+            while server.call("GET", "/health/live")[0] == 200 and not _has_hash_thread(server.process.pid):
+                continue
+            assert server.stop(number) == 0
+        login.join()
+        assert answers[0]["token"]
+
+
+def _has_hash_thread(pid: int) -> bool:
+    """Whether a thread of lowered priority is at work (proc(5): the 19th field of stat is nice)."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        fields = (task / "stat").read_text().rpartition(")")[2].split()
+        if fields[16] == "19" and fields[0] == "R":
+            return True
+    return False
+
+
+def test_a_second_server_on_the_same_store_is_refused(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        second = run(tmp_path, "serve")
+        assert second.returncode == 1
+        assert second.stderr.startswith("store: ")
+        assert "already served" in second.stderr
+        assert len(second.stderr.splitlines()) == 1
+        assert server.call("GET", "/health/ready")[0] == 200
+
+
+def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        refused = run(tmp_path, WATCHWORD__SERVER__PORT=str(taken.getsockname()[1]))
+    assert refused.returncode == 2
+    assert "server.port" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    assert not (tmp_path / "data").exists()
+
+
+def test_unusable_settings_end_the_start_with_a_line_each(tmp_path: Path) -> None:
+    refused = run(tmp_path, WATCHWORD__SERVER__PORT="x", WATCHWORD__TOKENS__SECRET="hush")
+    assert refused.returncode == 2
+    assert [line.split(": ")[1] for line in refused.stderr.splitlines()] == ["server.port", "tokens.secret"]
+    assert "hush" not in refused.stderr
+    assert refused.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "content", [b"this is no database, but text that is long enough", b"SQLite format 3\0" + b"x" * 4096]
+)
+def test_a_damaged_store_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "watchword.db").write_bytes(content)
+    refused = run(tmp_path)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("store: ")
+    assert len(refused.stderr.splitlines()) == 1
+    assert (tmp_path / "data" / "watchword.db").read_bytes() == content
+
+
+def test_an_acknowledged_user_survives_kill_9(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        password = server.admin_password()
+        token = server.log_in("admin", password)["token"]
+        body = {"username": "lak", "name": "Lak", "role": "customer", "password": "correct horse battery"}
+        assert server.call("POST", "/users", body, token)[0] == 201
+        server.process.kill()
+        server.process.wait()
+    with serving(tmp_path) as server:
+        assert server.log_in("lak", "correct horse battery")["token"]
+        # The signing key is in the store, so a token outlives the process that signed it.
+        assert server.call("GET", "/users", token=token)[0] == 200
+        assert server.stop() == 0

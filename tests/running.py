@@ -1,0 +1,116 @@
+"""A whole server behind a real client, on each store."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import BaseTestServer, TestClient
+from pydantic import SecretStr
+
+from server.app import create_app, open_services
+from server.config import Settings
+from server.config.settings import KeySettings, PasswordSettings, StoreSettings
+from server.context import Services
+from server.observe.requests import RequestLog
+from server.web.edge import EdgeRunner
+from tests.clock import FakeClock
+
+PASSWORD = "correct horse battery"
+MASTER_KEY = "a master key for tests, 0123456789"
+
+
+class EdgeTestServer(BaseTestServer):
+    """The test server with the runner that production has."""
+
+    def __init__(self, app: web.Application) -> None:
+        super().__init__()
+        self.app = app
+
+    async def _make_runner(self, **_: Any) -> EdgeRunner:
+        return EdgeRunner(self.app)
+
+
+@dataclass
+class Api:
+    """A running server and what a test needs to talk to it."""
+
+    services: Services
+    client: TestClient[web.Request, web.Application]
+    clock: FakeClock
+
+    async def request(self, method: str, path: str, token: str | None = None, **options: Any) -> aiohttp.ClientResponse:
+        headers = dict(options.pop("headers", {}))
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        return await self.client.request(method, path, headers=headers, **options)
+
+    async def problem(self, response: aiohttp.ClientResponse, status: int, code: str) -> dict[str, Any]:
+        """The answer is this failure, in the form that every failure has."""
+        body: dict[str, Any] = await response.json(content_type="application/problem+json")
+        assert (response.status, body["status"], body["code"]) == (status, status, code), body
+        assert body["request_id"] == response.headers["X-Request-Id"]
+        assert body["type"] == f"/docs#{code}"
+        assert body["title"]
+        assert body["detail"]
+        return body
+
+    async def log_in(self, username: str, password: str = PASSWORD) -> dict[str, Any]:
+        response = await self.request("POST", "/login", json={"username": username, "password": password})
+        assert response.status == 200, await response.text()
+        body: dict[str, Any] = await response.json()
+        return body
+
+    async def token(self, username: str) -> str:
+        token: str = (await self.log_in(username))["token"]
+        return token
+
+
+StartApi = Callable[..., Awaitable[Api]]
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.xdist_group("postgres"))])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "postgres":
+        url: str = request.getfixturevalue("postgres_url")
+        return url
+    return f"sqlite:///{tmp_path}/watchword.db"
+
+
+def settings_with(store_url: str, **changes: Any) -> Settings:
+    """Cheap hashes, and the sections that a test wants otherwise."""
+    sections = {
+        "store": StoreSettings(url=store_url),
+        "keys": KeySettings(master_key=SecretStr(MASTER_KEY)),
+        "passwords": PasswordSettings(bcrypt_cost=4),
+    }
+    return Settings(**(sections | changes))
+
+
+@pytest.fixture
+async def start_api(store_url: str) -> AsyncIterator[StartApi]:
+    """Starts servers on the test's store; each has an admin `sahan` and a customer `lak`."""
+    async with AsyncExitStack() as stack:
+
+        async def start(request_log: RequestLog | None = None, **changes: Any) -> Api:
+            clock = FakeClock()
+            settings = settings_with(store_url, **changes)
+            services = await stack.enter_async_context(open_services(settings, serving=True, clock=clock))
+            if await services.users.create_first("sahan", "Sahan", "admin", PASSWORD):
+                await services.users.create("lak", "Lak", "customer", PASSWORD)
+            client = TestClient(EdgeTestServer(create_app(services, request_log)))
+            await stack.enter_async_context(client)
+            return Api(services, client, clock)
+
+        yield start
+
+
+@pytest.fixture
+async def api(start_api: StartApi) -> Api:
+    return await start_api()

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from server.cli.configuration import plain
+from server.config import Settings, load_settings
+from server.config.load import setting_names
+from server.errors import ConfigurationError
+
+ROOT = Path(__file__).parents[3]
+SECRET = "0123456789 a fine secret of enough bytes"
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No config.toml of the checkout in the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
+def problems_of(text: str = "", **environment: str) -> list[str]:
+    Path("test.toml").write_text(text, "utf-8")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(Path("test.toml"), environment)
+    return list(caught.value.problems)
+
+
+def load(text: str = "", **environment: str) -> Settings:
+    Path("test.toml").write_text(text, "utf-8")
+    return load_settings(Path("test.toml"), environment)
+
+
+def test_config_toml_lists_every_setting_with_its_true_default() -> None:
+    text = (ROOT / "config.toml").read_text("utf-8")
+    assert tomllib.loads(text) == plain(Settings())
+
+
+def described() -> Iterator[tuple[str, str]]:
+    for section, field in Settings.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            for key, inner in kind.model_fields.items():
+                yield f"{section}.{key}", str(inner.description)
+        else:
+            yield section, str(field.description)
+
+
+@pytest.mark.parametrize(("name", "description"), described())
+def test_every_setting_has_its_line_in_config_toml_and_its_row_in_the_docs(name: str, description: str) -> None:
+    lines = (ROOT / "config.toml").read_text("utf-8").splitlines()
+    assert f"# {description}" in lines
+    assert f"`{name}`" in (ROOT / "docs" / "settings.md").read_text("utf-8")
+    assert name in setting_names()
+
+
+def test_without_a_file_the_defaults_are_in_force() -> None:
+    assert load_settings(None, {}) == Settings()
+
+
+def test_config_toml_in_the_working_directory_is_read() -> None:
+    Path("config.toml").write_text("[server]\nport = 9", "utf-8")
+    assert load_settings(None, {}).server.port == 9
+
+
+def test_a_named_file_that_is_missing_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match="there is no such file"):
+        load_settings(Path("missing.toml"), {})
+
+
+@pytest.mark.parametrize("path", [".", "binary", "broken", "deep"])
+def test_a_file_that_is_not_toml_is_an_error(path: str) -> None:
+    Path("binary").write_bytes(b"\xff\xfe")
+    Path("broken").write_text("[server\nport", "utf-8")
+    Path("deep").write_text("a = " + "[" * 5000, "utf-8")
+    with pytest.raises(ConfigurationError, match=r"can't be read|is not TOML"):
+        load_settings(Path(path), {})
+
+
+def test_the_environment_overrides_the_file() -> None:
+    settings = load(
+        '[server]\nport = 9\nhost = "::1"',
+        WATCHWORD__SERVER__PORT="10",
+        WATCHWORD__CORS__ORIGINS="https://a.example, https://b.example",
+        WATCHWORD__SERVER__TRUSTED_PROXIES='["10.0.0.0/8"]',
+        WATCHWORD__LOGS__REQUESTS="false",
+        WATCHWORD__TOKENS__ISSUER="12345",
+        WATCHWORD__ROLES__SUPPORT__INCLUDES='["customer"]',
+        WATCHWORD__ACCESS='{"GET /users": ["support"]}',
+        UNRELATED="x",
+    )
+    assert (settings.server.port, settings.server.host) == (10, "::1")
+    assert settings.cors.origins == ("https://a.example", "https://b.example")
+    assert str(settings.server.trusted_networks[0]) == "10.0.0.0/8"
+    assert settings.logs.requests is False
+    assert settings.tokens.issuer == "12345"
+    assert list(settings.roles) == ["customer", "admin", "support"]
+    assert settings.access == {"GET /users": ("support",)}
+
+
+def test_a_value_can_come_from_a_file() -> None:
+    Path("secret").write_text(SECRET + "\n", "utf-8")
+    settings = load(WATCHWORD__TOKENS__SECRET_FILE="secret", WATCHWORD__TOKENS__ALGORITHM="HS256")
+    assert settings.tokens.secret.get_secret_value() == SECRET
+    assert SECRET not in repr(settings)
+    assert problems_of(WATCHWORD__TOKENS__SECRET_FILE="missing")[0].startswith("tokens.secret: the file that")
+
+
+def test_every_problem_is_reported_at_once() -> None:
+    problems = problems_of('[server]\nport = "8080"\nprot = 1\n[store]\nurl = "mysql://x"', WATCHWORD__FOO__BAR="1")
+    assert [problem.partition(":")[0] for problem in problems] == ["server.port", "server.prot", "store.url", "foo"]
+    assert "did you mean server.port?" in problems[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "setting"),
+    [
+        ("[server]\nport = 70000", "server.port"),
+        ("[server]\nport = 80.0", "server.port"),
+        ("[server]\nport = true", "server.port"),
+        ("[server]\nport = 1979-05-27", "server.port"),
+        ("[server]\nmax_body_bytes = inf", "server.max_body_bytes"),
+        ('[server]\ntrusted_proxies = ["10.0.0.1/8"]', "server.trusted_proxies"),
+        ("server = 5", "server"),
+        ("roles = 5", "roles"),
+        ("colour = 5", "colour"),
+        ('[cors]\norigins = ["*"]', "cors.origins"),
+        ('[cors]\norigins = ["https://a.example/"]', "cors.origins"),
+        ('[cors]\norigins = ["a.example"]', "cors.origins"),
+        ('[store]\nurl = "sqlite://x.db"', "store.url"),
+        ('[store]\nurl = "sqlite:///"', "store.url"),
+        ('[tokens]\nalgorithm = "none"', "tokens.algorithm"),
+        ('[tokens]\nalgorithm = "HS256"', "tokens.secret"),
+        ("[tokens]\naccess_ttl_seconds = 0", "tokens.access_ttl_seconds"),
+        ('[tokens]\nsecret = "short"', "tokens.secret"),
+        (f'[tokens]\nsecret = "{"ab" * 30}"', "tokens.secret"),
+        ("[passwords]\nmin_length = 7", "passwords.min_length"),
+        ('[store]\nurl = "postgresql://u:p@h/d"', "keys.master_key"),
+        ("[server]\nworkers = 2", "server.workers"),
+        ("[sessions]\nidle_ttl_seconds = 100\nmax_ttl_seconds = 50", "sessions.idle_ttl_seconds"),
+        ('[roles.Big]\nincludes = []', "roles.Big"),
+        ('[roles.x]\nincludes = ["y"]', "roles.x.includes"),
+        ('[roles.x]\nincludes = "customer"', "roles.x.includes"),
+        ('[access]\n"users" = ["admin"]', 'access."users"'),
+        ('[access]\n"GET /users" = ["king"]', 'access."GET /users"'),
+    ],
+)  # fmt: skip
+def test_an_unusable_value_names_its_setting(text: str, setting: str) -> None:
+    problems = problems_of(text)
+    assert [problem.partition(":")[0] for problem in problems] == [setting]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("WATCHWORD__SERVER__PORT__X", "1"), ("WATCHWORD__", "1"), ("WATCHWORD__SERVER", "x")]
+)
+def test_an_unusable_variable_is_a_problem(name: str, value: str) -> None:
+    assert problems_of("[server]\nport = 1", **{name: value})
+
+
+def test_no_message_repeats_a_secret() -> None:
+    text = '[tokens]\nsecret = "hush-hush"\n[keys]\nmaster_key = "hush"\n[store]\nurl = "pg://u:hush@h/d"'
+    assert "hush" not in "\n".join(problems_of(text))
+
+
+def test_settings_do_not_change() -> None:
+    settings = Settings()
+    with pytest.raises(ValueError, match="frozen"):
+        settings.server.port = 1  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        settings.roles["x"] = settings.roles["admin"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("section", "change"),
+    [
+        ("passwords", {"bcrypt_cost": 9}),
+        ("passwords", {"min_length": 14}),
+        ("tokens", {"access_ttl_seconds": 3601}),
+        ("cors", {"origins": ("http://a.example",)}),
+    ],
+)
+def test_a_setting_that_weakens_security_says_so(section: str, change: dict[str, Any]) -> None:
+    assert Settings().weaknesses() == []
+    part = getattr(Settings(), section).model_copy(update=change)
+    (line,) = Settings(**{section: part}).weaknesses()
+    assert line.startswith(f"{section}.{next(iter(change))}")

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+
+from server.access import ANY_USER, ANYONE, Access, RoleTable, decide, only
+from server.config.settings import RoleSettings, default_roles
+from server.errors import ConfigurationError
+from server.web.table import AccessTable
+
+ROLES = RoleTable(
+    default_roles()
+    | {"support": RoleSettings(includes=("customer",)), "owner": RoleSettings(includes=("admin", "support"))}
+)
+
+
+@pytest.mark.parametrize(
+    ("role", "access", "allowed", "reason"),
+    [
+        (None, ANYONE, True, "anyone"),
+        ("customer", ANYONE, True, "anyone"),
+        (None, ANY_USER, False, "takes a token"),
+        ("customer", ANY_USER, True, "any user"),
+        (None, only("admin"), False, "takes a token"),
+        ("customer", only("admin"), False, "customer is not and does not include"),
+        ("admin", only("admin"), True, "open to: admin"),
+        ("admin", only("customer"), True, "admin includes customer"),
+        ("owner", only("customer"), True, "owner includes customer"),
+        ("admin", only("support"), False, "admin is not"),
+        ("admin", only(), False, "nobody"),
+        ("retired", only("customer"), False, "retired is not"),
+    ],
+)
+def test_decisions_and_their_reasons(role: str | None, access: Access, allowed: bool, reason: str) -> None:
+    decision = decide(role, access, ROLES)
+    assert decision.allowed is allowed
+    assert reason in decision.reason
+    if role is not None and access.roles:
+        assert (role in (ROLES.sufficient(access) or ())) is allowed
+
+
+def test_a_circle_of_roles_ends_and_makes_them_equal() -> None:
+    roles = RoleTable({"a": RoleSettings(includes=("b",)), "b": RoleSettings(includes=("a",))})
+    assert roles.has("a", "b")
+    assert roles.has("b", "a")
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        ("GET /nothing", "no such route"),
+        ("POST /login", "must stay open"),
+        ("GET /.well-known/jwks.json", "must stay open"),
+    ],
+)
+def test_an_override_has_to_fit_a_route(override: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        AccessTable(ROLES, {override: ("admin",)})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "row"),
+    [
+        ("GET", "/users", "GET /users"),
+        ("HEAD", "/users", "GET /users"),
+        ("GET", "/users/5", "GET /users/{user_id}"),
+        ("GET", "/users/{user_id}", "GET /users/{user_id}"),
+        ("GET", "/users/", None),
+        ("DELETE", "/login", None),
+        ("GET", "/users/5/6/7", None),
+    ],
+)
+def test_explain_finds_the_row_that_the_router_would(method: str, path: str, row: str | None) -> None:
+    found = AccessTable(ROLES, {}).explain(method, path, "admin")
+    assert (None if found is None else found[0].route.name) == row
