@@ -125,7 +125,7 @@ def create_app(services: Services, request_log: RequestLog | None = None) -> web
                 log=request_log,
                 trusted=settings.server.trusted_networks,
             ),
-            access_middleware(table=table, authenticate=services.authenticator.authenticate),
+            access_middleware(table=table, authenticator=services.authenticator),
         ]
     )
     app[SERVICES] = services

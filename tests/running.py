@@ -42,7 +42,7 @@ class Api:
     """A running server and what a test needs to talk to it."""
 
     services: Services
-    client: TestClient[web.Request, web.Application]
+    client: TestClient[Any, Any]
     clock: FakeClock
 
     async def request(self, method: str, path: str, token: str | None = None, **options: Any) -> aiohttp.ClientResponse:
@@ -103,8 +103,9 @@ async def start_api(store_url: str) -> AsyncIterator[StartApi]:
             settings = settings_with(store_url, **changes)
             services = await stack.enter_async_context(open_services(settings, serving=True, clock=clock))
             if await services.users.create_first("sahan", "Sahan", "admin", PASSWORD):
+                clock.advance(1)
                 await services.users.create("lak", "Lak", "customer", PASSWORD)
-            client = TestClient(EdgeTestServer(create_app(services, request_log)))
+            client: TestClient[Any, Any] = TestClient(EdgeTestServer(create_app(services, request_log)))
             await stack.enter_async_context(client)
             return Api(services, client, clock)
 

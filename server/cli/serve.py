@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import signal
 import socket
@@ -90,6 +91,7 @@ async def _serve(settings: Settings, *, demo: bool) -> None:
             await runner.setup()
             try:
                 await web.SockSite(runner, listening, backlog=1024).start()
+                _calm_garbage_collector()
                 # Only now, when it is true.
                 print(
                     f"{banner}Watchword listens on {address} (Ctrl-C ends it; {address}/docs shows the API)", flush=True
@@ -99,6 +101,16 @@ async def _serve(settings: Settings, *, demo: bool) -> None:
                 await runner.cleanup()
                 if request_log is not None:
                     request_log.flush()
+
+
+def _calm_garbage_collector() -> None:
+    """What the start has made stays for good, so no collection needs to look at it; and short-lived requests need few.
+
+    Without this a sixth of a checked request's time went into collections.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def _bind(settings: Settings) -> socket.socket:

@@ -15,8 +15,8 @@ from server.config.settings import LogSettings
 Renderer = Callable[[dict[str, object]], str]
 
 
-def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> Renderer:
-    """Set up logging for this process; returns how a line is written, for the request log.
+def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> Renderer | None:
+    """Set up logging for this process; returns how the request log renders a line, None for JSON.
 
     No processor adds local variables or arguments to a traceback, since those may hold passwords and tokens.
     """
@@ -45,7 +45,7 @@ def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> Rende
         text: str = render(None, "info", line)
         return text
 
-    return write_line
+    return write_line if console else None
 
 
 def _dumps(value: MutableMapping[str, Any], **_: object) -> str:

@@ -1,7 +1,7 @@
 """One structured line for each request.
 
-Written without structlog: its cheapest chain costs about 7 µs a line, a tenth of a checked request, and this one costs
-about 2 (`make bench` shows the sum). What it writes is what the rest of the log looks like.
+Written without structlog, whose cheapest chain costs about 7 µs a line, a tenth of a checked request; this takes a
+third of that. What it writes looks like the rest of the log; on a terminal structlog's renderer writes it.
 """
 
 from __future__ import annotations
@@ -19,34 +19,31 @@ from server.context import CLAIMS, REQUEST_ID
 
 Renderer = Callable[[dict[str, object]], str]
 
-
-def _as_json(line: dict[str, object]) -> str:
-    return orjson.dumps(line).decode()
+# Lines wait this long for company: one write for many.
+DELAY_SECONDS = 0.05
 
 
 class RequestLog:
-    """Collects the lines of one turn of the event loop and writes them together.
+    """Collects lines and writes them together.
 
-    A line names the route's template and never the path, query or headers, which may hold secrets.
+    A line names the route's template and never the path, query or headers, which may hold secrets. Without `render` it
+    is JSON.
     """
 
-    def __init__(
-        self,
-        clock: Clock,
-        render: Renderer = _as_json,
-        stream: TextIO | None = None,
-    ) -> None:
+    def __init__(self, clock: Clock, render: Renderer | None = None, stream: TextIO | None = None) -> None:
         self._clock = clock
         self._render = render
         self._stream = stream if stream is not None else sys.stderr
-        self._lines: list[str] = []
+        self._lines: list[tuple[int, dict[str, object]]] = []
 
     def write(self, request: web.Request, status: int, started: float, client: str | None) -> None:
         """Note a finished request. `started` is the clock's monotonic time at its begin, `client` an address."""
-        claims = request.get(CLAIMS)
+        if not self._lines:
+            asyncio.get_running_loop().call_later(DELAY_SECONDS, self.flush)
         resource = request.match_info.route.resource
-        line: dict[str, object] = {
-            "timestamp": rfc3339(self._clock.now_ms()),
+        claims = request.get(CLAIMS)
+        line = {
+            "timestamp": None,
             "level": "info" if status < 500 else "error",
             "event": "request",
             "method": request.method,
@@ -57,16 +54,22 @@ class RequestLog:
             "client": client,
             "subject": None if claims is None else claims.subject,
         }
-        if not self._lines:
-            asyncio.get_running_loop().call_soon(self.flush)
-        self._lines.append(self._render(line))
+        self._lines.append((self._clock.now_ms(), line))
 
     def flush(self) -> None:
         """Write what was collected."""
         lines, self._lines = self._lines, []
-        if lines:
+        written = []
+        previous, text = -1, ""
+        for now_ms, line in lines:
+            if now_ms != previous:
+                # Under load many lines share a millisecond.
+                previous, text = now_ms, rfc3339(now_ms)
+            line["timestamp"] = text
+            written.append(orjson.dumps(line).decode() if self._render is None else self._render(line))
+        if written:
             try:
-                self._stream.write("\n".join(lines) + "\n")
+                self._stream.write("\n".join(written) + "\n")
                 self._stream.flush()
             except (OSError, ValueError):
                 # A log that can't be written (a closed pipe, a full disk) must not end a request.

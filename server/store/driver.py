@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 class Transaction(Protocol):
     """Statements inside a unit."""
 
-    async def run(self, sql: str, *parameters: Any) -> list[Row]:
+    async def run(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run one statement with `$1` placeholders; its rows, if it returns any."""
         ...
 
@@ -21,13 +21,15 @@ class Transaction(Protocol):
         ...
 
 
+# What must hold together. It awaits nothing but its transaction, and it can be run again from its start: a database may
+# ask for that after a deadlock.
 Unit = Callable[[Transaction], Awaitable[Result]]
 
 
 class Driver(Protocol):
     """A database."""
 
-    async def read(self, sql: str, *parameters: Any) -> list[Row]:
+    async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a SELECT on what is committed. Raises StoreUnavailable."""
         ...
 
@@ -38,14 +40,14 @@ class Driver(Protocol):
         """
         ...
 
-    def in_list(self, column: str, values: Sequence[str]) -> tuple[str, Any]:
-        """A condition `column is one of $1` in this dialect, and the value of $1."""
+    def in_list(self, column: str) -> str:
+        """The condition that `column` is one of the values in `$1`."""
         ...
 
-    def is_unique_violation(self, error: Exception) -> bool:
-        """Whether a statement failed because a unique value is taken."""
+    def list_value(self, values: Sequence[str]) -> Any:
+        """The parameter that goes with `in_list`."""
         ...
 
     async def close(self) -> None:
-        """Finish what is under way and let go."""
+        """Finish what is under way and let go. May be called twice."""
         ...

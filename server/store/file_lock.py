@@ -1,4 +1,4 @@
-"""Locks between processes, by flock(2). The kernel lets go of them when a process ends, however it ends."""
+"""A lock between processes on one machine."""
 
 from __future__ import annotations
 
@@ -9,42 +9,55 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from server.errors import StoreUnavailable
+from server.errors import StoreRefused, StoreUnavailable
 
-_PATIENCE_SECONDS = 10.0
-_PAUSE_SECONDS = 0.002
+WAIT_SECONDS = 5.0
+SHORTEST_PAUSE_SECONDS = 0.0005
+LONGEST_PAUSE_SECONDS = 0.01
 
 
 class FileLock:
-    """A lock file. It stays when the lock is gone: deleting it would let two processes lock two files of one name."""
+    """An exclusive lock on a file (flock). The kernel releases it when its holder dies, so it is never left behind."""
 
     def __init__(self, path: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Open the file, and make it if need be, with mode 0600. Raises StoreRefused."""
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreRefused(
+                f"can't open the lock file {path} ({error.strerror}); give this user the right to write there"
+            ) from error
 
-    def try_lock(self) -> bool:
-        """Take the lock if nobody has it."""
+    def try_acquire(self) -> bool:
+        """Take the lock if it is free."""
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
 
-    @asynccontextmanager
-    async def held(self) -> AsyncIterator[None]:
-        """Hold the lock, without blocking the event loop for it. Raises StoreUnavailable after 10 s."""
-        for _ in range(int(_PATIENCE_SECONDS / _PAUSE_SECONDS)):
-            if self.try_lock():
-                break
-            await asyncio.sleep(_PAUSE_SECONDS)
-        else:
-            raise StoreUnavailable
-        try:
-            yield
-        finally:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+    def release(self) -> None:
+        """Let the next one have it."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Let go."""
+        """Release the lock for good. May be called twice."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+    @asynccontextmanager
+    async def held(self) -> AsyncIterator[None]:
+        """Hold the lock. Raises StoreUnavailable if it was not free for WAIT_SECONDS."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + WAIT_SECONDS
+        pause = SHORTEST_PAUSE_SECONDS
+        while not self.try_acquire():
+            if loop.time() >= deadline:
+                raise StoreUnavailable
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.3, LONGEST_PAUSE_SECONDS)
+        try:
+            yield
+        finally:
+            self.release()

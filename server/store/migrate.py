@@ -1,46 +1,43 @@
-"""Which migrations a store still needs, and which stores must not be touched."""
+"""Which migrations a store still needs, and whether this program may touch it at all.
+
+Forward only: a store that a newer program has changed is refused, and so is one whose history differs from the files of
+this program. How the history is read and how a migration is run is in sqlite_file.py and postgres_schema.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from server.errors import StoreRefused
 from server.store.migrations import Migration
 
-# The same text for both dialects; in PostgreSQL it lives in our own schema.
-CREATE_TABLE = """
-CREATE TABLE schema_migrations (
-    version INTEGER PRIMARY KEY,
-    name TEXT NOT NULL,
-    sha256 TEXT NOT NULL,
-    applied_at BIGINT NOT NULL
-)
-"""
 
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """A row of schema_migrations."""
+class Applied(NamedTuple):
+    """A row of `schema_migrations`."""
 
     version: int
     name: str
     sha256: str
 
 
-def pending(known: Sequence[Migration], applied: Sequence[Applied]) -> list[Migration]:
-    """The migrations to apply, in order. Raises StoreRefused for a store that this program does not fit."""
-    by_version = {migration.version: migration for migration in known}
-    for row in applied:
-        migration = by_version.get(row.version)
-        if migration is None:
+def pending(known: Sequence[Migration], applied: Sequence[Applied], place: str) -> list[Migration]:
+    """The migrations to run, in order. `applied` comes in the order of versions. Raises StoreRefused."""
+    latest_known = known[-1].version
+    if applied and applied[-1].version > latest_known:
+        raise newer(place, applied[-1].version, latest_known)
+    for migration, row in zip(known, applied, strict=False):
+        if (migration.version, migration.sha256) != (row.version, row.sha256):
             raise StoreRefused(
-                f"the store is newer than this program (it has migration {row.name}); "
-                "run the version that made it, or a later one"
+                f"{place} was made by another edition of migration {row.name}; use the program that made it, "
+                "or restore a backup"
             )
-        if migration.sha256 != row.sha256:
-            raise StoreRefused(
-                f"migration {row.name} of the store is not the one of this program; run a released version of Watchword"
-            )
-    done = {row.version for row in applied}
-    return [migration for migration in known if migration.version not in done]
+    return list(known[len(applied) :])
+
+
+def newer(place: str, found: int, known: int) -> StoreRefused:
+    """The refusal of a store that a newer program has changed."""
+    return StoreRefused(
+        f"{place} is at migration {found}, newer than this program, which knows {known}; "
+        "upgrade the program, or restore a backup"
+    )

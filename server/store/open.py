@@ -1,52 +1,45 @@
-"""Opens a store by its URL. Only app.py and the migrate command come here; all others know the protocol alone."""
+"""Which driver a `store.url` stands for. Only `app` and the command line come here; everything else knows Store."""
 
 from __future__ import annotations
 
-import asyncio
+from pathlib import Path
 
-from server.clock import SystemClock
-from server.store import postgres, sqlite_file
-from server.store.file_lock import FileLock
+from server.errors import StoreRefused
+from server.store import postgres, sqlite
 from server.store.protocol import Store
 from server.store.queries import SqlStore
-from server.store.sqlite import open_sqlite
-from server.store.sqlite_file import sqlite_path
 
-SERVING_READERS = 3
-
-__all__ = ["apply_migrations", "open_store", "pending_migrations", "sqlite_path"]
+_SQLITE = "sqlite:///"
 
 
 async def open_store(url: str, *, serving: bool) -> Store:
-    """An open store, migrated. `serving`: for a server's life, not for one command.
+    """Open the store, made and migrated if need be.
 
-    Raises StoreRefused if it must not be used (locked, newer, foreign, damaged), StoreUnavailable if it can't be
-    reached.
+    `serving` is for a server: of an SQLite file there can be one. Raises StoreRefused, StoreUnavailable.
     """
-    if url.startswith("sqlite:"):
-        return SqlStore(await open_sqlite(sqlite_path(url), serving=serving, readers=SERVING_READERS if serving else 1))
-    return SqlStore(await postgres.open_postgres(url, serving=serving))
+    if _is_sqlite(url):
+        return SqlStore(await sqlite.SqliteDriver.open(sqlite_path(url), serving=serving))
+    return SqlStore(await postgres.PostgresDriver.open(url, serving=serving))
 
 
 async def pending_migrations(url: str) -> list[str]:
-    """The names of what `migrate` would apply. Changes nothing."""
-    if url.startswith("sqlite:"):
-        todo = await asyncio.to_thread(sqlite_file.pending_migrations, sqlite_path(url))
-    else:
-        todo = await postgres.pending_migrations(url)
-    return [migration.name for migration in todo]
+    """The names of the migrations that the store needs. Changes nothing. Raises StoreRefused, StoreUnavailable."""
+    return await (sqlite.pending_names(sqlite_path(url)) if _is_sqlite(url) else postgres.pending_names(url))
 
 
 async def apply_migrations(url: str) -> list[str]:
-    """Bring the store up to date; the names of what was applied."""
-    if not url.startswith("sqlite:"):
-        return [migration.name for migration in await postgres.apply_migrations(url)]
-    path = sqlite_path(url)
-    sqlite_file.make_file(path)
-    lock = FileLock(path.with_name(path.name + ".write-lock"))
-    try:
-        async with lock.held():
-            todo = await asyncio.to_thread(sqlite_file.migrate_file, path, SystemClock().now_ms())
-    finally:
-        lock.close()
-    return [migration.name for migration in todo]
+    """Bring the store up to date; the names of what was applied. Raises StoreRefused, StoreUnavailable."""
+    return await (sqlite.apply_migrations(sqlite_path(url)) if _is_sqlite(url) else postgres.apply_migrations(url))
+
+
+def sqlite_path(url: str) -> Path:
+    """The file: sqlite:///relative/path.db or sqlite:////absolute/path.db."""
+    return Path(url.removeprefix(_SQLITE))
+
+
+def _is_sqlite(url: str) -> bool:
+    if url.startswith(_SQLITE):
+        return True
+    if url.startswith(("postgresql://", "postgres://")):
+        return False
+    raise StoreRefused("store.url is neither sqlite:///path/to/file.db nor postgresql://user@host/database")

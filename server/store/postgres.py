@@ -1,177 +1,164 @@
-"""The PostgreSQL driver, through asyncpg. Many nodes may share a database; nothing here assumes one."""
+"""PostgreSQL, through asyncpg. Nothing here assumes that this process is the only one."""
 
 from __future__ import annotations
 
 import asyncio
-import zlib
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Self
 
 import asyncpg
-import structlog
 
-from server.clock import SystemClock
-from server.errors import ApiError, StoreRefused, StoreUnavailable
+from server.errors import StoreRefused, StoreUnavailable
+from server.store import postgres_schema
 from server.store.driver import Result, Row, Unit
-from server.store.migrate import CREATE_TABLE, Applied, pending
-from server.store.migrations import Migration, migrations
+from server.store.failure import unavailable
+from server.store.postgres_schema import Connection
 
-# Everything lives in a schema of our own, so the database may have other tenants.
-SCHEMA = "watchword"
-COMMAND_SECONDS = 10.0
 CONNECT_SECONDS = 5.0
+COMMAND_SECONDS = 10.0
+# How long a caller waits for a connection of the pool.
+POOL_SECONDS = 5.0
 SERVING_CONNECTIONS = 10
-ATTEMPTS = 4
-
-_RETRIED = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-_FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-
-_log = structlog.get_logger("watchword.store")
+# A unit that met a deadlock is run again, at most so often in all.
+ATTEMPTS = 5
+_SESSION = {"search_path": postgres_schema.SCHEMA, "application_name": "watchword"}
 
 
 class _Transaction:
-    """Statements on a connection inside a transaction."""
-
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def run(self, sql: str, *parameters: Any) -> list[Row]:
-        """One statement."""
-        return list(await self._connection.fetch(sql, *parameters))
+    async def run(self, sql: str, *parameters: Any) -> Sequence[Row]:
+        return await self._connection.fetch(sql, *parameters)
 
     async def lock(self, name: str) -> None:
-        """An advisory lock that the end of the transaction releases."""
-        await self._connection.execute("SELECT pg_advisory_xact_lock($1)", _lock_number(name))
-
-
-def _lock_number(name: str) -> int:
-    """Advisory locks have numbers; ours are derived from their names."""
-    return zlib.crc32(f"{SCHEMA}:{name}".encode())
+        await postgres_schema.lock(self._connection, name)
 
 
 class PostgresDriver:
-    """An open pool. Use `open_postgres`."""
+    """The driver of driver.py on a PostgreSQL database."""
 
-    def __init__(self, pool: Any) -> None:
+    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
         self._pool = pool
+        self._closed = False
 
-    async def read(self, sql: str, *parameters: Any) -> list[Row]:
-        """On any connection."""
-        try:
-            async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
-                return list(await connection.fetch(sql, *parameters))
-        except _FAILURES as error:
-            raise _unavailable(error) from error
+    @classmethod
+    async def open(cls, url: str, *, serving: bool) -> Self:
+        """Connect and migrate. Raises StoreRefused, StoreUnavailable."""
+        await apply_migrations(url)
+        with _opening():
+            return cls(
+                await asyncpg.create_pool(
+                    url,
+                    min_size=1,
+                    max_size=SERVING_CONNECTIONS if serving else 1,
+                    timeout=CONNECT_SECONDS,
+                    command_timeout=COMMAND_SECONDS,
+                    server_settings=_SESSION,
+                    reset=_keep_session,
+                )
+            )
+
+    async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
+        """Run a SELECT."""
+        with _unavailable():
+            async with self._pool.acquire(timeout=POOL_SECONDS) as connection:
+                return await connection.fetch(sql, *parameters)
 
     async def write(self, unit: Unit[Result]) -> Result:
-        """A transaction; one that lost to another (deadlock, serialization) is tried again."""
-        for attempt in range(ATTEMPTS):
-            try:
-                async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection, connection.transaction():
-                    return await unit(_Transaction(connection))
-            except _RETRIED as error:
-                if attempt == ATTEMPTS - 1:
-                    raise _unavailable(error) from error
-            except asyncpg.UniqueViolationError:
-                raise
-            except _FAILURES as error:
-                raise _unavailable(error) from error
-        raise AssertionError("the last attempt returns or raises")
+        """Run a unit in a transaction; again, if it met a deadlock."""
+        with _unavailable():
+            for _ in range(ATTEMPTS - 1):
+                try:
+                    return await self._write_once(unit)
+                except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
+                    continue
+            return await self._write_once(unit)
 
-    def in_list(self, column: str, values: Sequence[str]) -> tuple[str, Any]:
-        """As an array."""
-        return f"{column} = ANY($1::text[])", values
+    async def _write_once(self, unit: Unit[Result]) -> Result:
+        # Stated, since a database may have another default: what is read behind a lock has to be fresh.
+        async with (
+            self._pool.acquire(timeout=POOL_SECONDS) as connection,
+            connection.transaction(isolation="read_committed"),
+        ):
+            return await unit(_Transaction(connection))
 
-    def is_unique_violation(self, error: Exception) -> bool:
-        """By SQLSTATE 23505."""
-        return isinstance(error, asyncpg.UniqueViolationError)
+    def in_list(self, column: str) -> str:
+        """An array."""
+        return f"{column} = ANY($1::text[])"
+
+    def list_value(self, values: Sequence[str]) -> Any:
+        """As it is."""
+        return values
 
     async def close(self) -> None:
-        """Wait for what is under way, then close."""
+        """Wait for what is under way, but not for ever."""
+        if self._closed:
+            return
+        self._closed = True
         try:
             await asyncio.wait_for(self._pool.close(), COMMAND_SECONDS)
         except TimeoutError:
             self._pool.terminate()
 
 
-def _unavailable(error: Exception) -> ApiError:
-    _log.warning("the store did not answer", reason=type(error).__name__)
-    return StoreUnavailable()
-
-
-async def open_postgres(url: str, *, serving: bool) -> PostgresDriver:
-    """Migrate under an advisory lock, so any number of nodes may start at once, then open the pool."""
-    await apply_migrations(url)
-    pool = await asyncpg.create_pool(
-        url,
-        min_size=1,
-        max_size=SERVING_CONNECTIONS if serving else 1,
-        command_timeout=COMMAND_SECONDS,
-        timeout=CONNECT_SECONDS,
-        server_settings={"search_path": SCHEMA, "application_name": "watchword"},
-    )
-    return PostgresDriver(pool)
-
-
-async def pending_migrations(url: str) -> list[Migration]:
-    """What `migrate` would apply. Changes nothing."""
+async def pending_names(url: str) -> list[str]:
+    """The names of the migrations that the database needs. Changes nothing. Raises StoreRefused, StoreUnavailable."""
     async with _connected(url) as connection:
-        return pending(migrations("postgres"), await _applied(connection))
+        return await postgres_schema.pending_names(connection)
 
 
-async def apply_migrations(url: str) -> list[Migration]:
-    """Bring the database up to date, each migration in a transaction."""
+async def apply_migrations(url: str) -> list[str]:
+    """Bring the database up to date; the names of what was applied. Raises StoreRefused, StoreUnavailable."""
     async with _connected(url) as connection:
-        lock = _lock_number("migrations")
-        await connection.execute("SELECT pg_advisory_lock($1)", lock)
-        try:
-            todo = pending(migrations("postgres"), await _applied(connection))
-            for migration in todo:
-                async with connection.transaction():
-                    await _apply(connection, migration)
-        finally:
-            await connection.execute("SELECT pg_advisory_unlock($1)", lock)
-    return todo
-
-
-async def _apply(connection: Any, migration: Migration) -> None:
-    if migration.version == 1:
-        await connection.execute(f"CREATE SCHEMA {SCHEMA}")
-        await connection.execute(CREATE_TABLE)
-    await connection.execute(migration.sql)
-    await connection.execute(
-        "INSERT INTO schema_migrations (version, name, sha256, applied_at) VALUES ($1, $2, $3, $4)",
-        migration.version,
-        migration.name,
-        migration.sha256,
-        SystemClock().now_ms(),
-    )
-
-
-async def _applied(connection: Any) -> list[Applied]:
-    """What was applied; nothing if the schema is not there. Raises StoreRefused if it is somebody else's."""
-    if await connection.fetchval("SELECT to_regnamespace($1) IS NULL", SCHEMA):
-        return []
-    if await connection.fetchval("SELECT to_regclass($1) IS NULL", f"{SCHEMA}.schema_migrations"):
-        raise StoreRefused(f"the schema {SCHEMA!r} of this database is not ours; set store.url to another database")
-    rows = await connection.fetch("SELECT version, name, sha256 FROM schema_migrations ORDER BY version")
-    return [Applied(*row) for row in rows]
+        return await postgres_schema.apply_migrations(connection)
 
 
 @asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[Any]:
-    """A connection of its own. The message of a failure has no URL, for that may hold a password."""
+async def _connected(url: str) -> AsyncIterator[Connection]:
+    with _opening():
+        # A migration may take as long as it needs, so commands have no limit here.
+        connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=_SESSION)
+        try:
+            yield connection
+        finally:
+            await connection.close(timeout=CONNECT_SECONDS)
+
+
+async def _keep_session(_: Any) -> None:
+    """Units leave nothing behind in the session, so a connection goes back to the pool without a round trip."""
+
+
+def _is_defect(error: BaseException) -> bool:
+    """A statement or a value of ours is at fault, not the database."""
+    return isinstance(
+        error, ValueError | asyncpg.IntegrityConstraintViolationError | asyncpg.DataError | asyncpg.PostgresSyntaxError
+    )
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
     try:
-        connection = await asyncpg.connect(
-            url, timeout=CONNECT_SECONDS, command_timeout=60, server_settings={"search_path": SCHEMA}
-        )
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise StoreRefused(f"PostgreSQL can't be reached ({reason}); check store.url and that it runs") from None
+        yield
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        if _is_defect(error):
+            raise
+        raise unavailable(error) from error
+
+
+@contextmanager
+def _opening() -> Iterator[None]:
+    """Tells the person at the start what is wrong, without the URL: it may hold a password."""
     try:
-        yield connection
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-        raise StoreRefused(f"PostgreSQL did not take the migrations ({type(error).__name__}: {error})") from None
-    finally:
-        await connection.close(timeout=CONNECT_SECONDS)
+        yield
+    except (asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, OSError, TimeoutError) as error:
+        failure = StoreUnavailable()
+        failure.detail = f"PostgreSQL can't be reached ({str(error) or 'no answer in time'}); check store.url"
+        raise failure from error
+    except asyncpg.PostgresError as error:
+        raise StoreRefused(f"PostgreSQL refuses ({error}); check store.url and the rights of its user") from error
+    except (ValueError, asyncpg.InterfaceError):
+        raise StoreRefused(
+            "store.url can't be read; write postgresql://user:password@host/database; in the password, @ : / as % codes"
+        ) from None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from server.errors import UsernameTaken
 from server.store.driver import Driver, Row, Transaction
 from server.store.records import Credentials, NewUser, Session, SigningKeyRecord, User, UserFilter
+from server.store.user_lookups import UserLookups
 
 _USER = "id, username, name, role, disabled_at, created_at, updated_at, last_login_at"
 _SESSION = "id, user_id, step, created_at, stepped_at, idle_expires_at, expires_at, ip, user_agent"
@@ -24,11 +24,12 @@ class SqlStore:
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        self._wanted_users: dict[str, asyncio.Future[User | None]] = {}
+        self._lookups = UserLookups(self._fetch_users)
+        self._users_by_id = f"SELECT {_USER} FROM users WHERE {driver.in_list('id')}"
 
     async def ping(self) -> None:
         """Return if the store answers."""
-        await self._driver.read("SELECT 1")
+        await self._driver.read("SELECT 1 FROM schema_migrations LIMIT 1")
 
     async def close(self) -> None:
         """Let go of the driver."""
@@ -37,39 +38,15 @@ class SqlStore:
     # Users
 
     async def get_user(self, user_id: str) -> User | None:
-        """Collects the ids of this turn of the event loop and asks once: a hop costs more than the query."""
-        wanted = self._wanted_users
-        future = wanted.get(user_id)
-        if future is None:
-            loop = asyncio.get_running_loop()
-            future = wanted[user_id] = loop.create_future()
-            if len(wanted) == 1:
-                loop.call_soon(self._ask_for_users)
-        # Shielded: others may wait for the same answer.
-        return await asyncio.shield(future)
+        """Shares its query with the other calls of this turn of the event loop."""
+        # PostgreSQL takes neither NUL nor lone surrogates, and one such id would fail the query of all.
+        if not user_id.isprintable():
+            return None
+        return await self._lookups.get(user_id)
 
-    def _ask_for_users(self) -> None:
-        wanted, self._wanted_users = self._wanted_users, {}
-        task = asyncio.ensure_future(self._answer_users(wanted))
-        # The futures hold the task, so it is not collected before they are answered.
-        for future in wanted.values():
-            future.add_done_callback(lambda _, task=task: task)  # type: ignore[misc]
-
-    async def _answer_users(self, wanted: dict[str, asyncio.Future[User | None]]) -> None:
-        condition, value = self._driver.in_list("id", list(wanted))
-        try:
-            rows = await self._driver.read(f"SELECT {_USER} FROM users WHERE {condition}", value)
-        except BaseException as error:
-            for future in wanted.values():
-                future.set_exception(error)
-                # If every caller has left, nobody is there to be told.
-                future.exception()
-            if not isinstance(error, Exception):
-                raise
-            return
-        found = {row[0]: User(*row) for row in rows}
-        for user_id, future in wanted.items():
-            future.set_result(found.get(user_id))
+    async def _fetch_users(self, user_ids: list[str]) -> dict[str, User]:
+        rows = await self._driver.read(self._users_by_id, self._driver.list_value(user_ids))
+        return {row[0]: User(*row) for row in rows}
 
     async def find_credentials(self, username: str) -> Credentials | None:
         """By the name without case."""
@@ -110,15 +87,13 @@ class SqlStore:
     async def insert_user(self, user: NewUser) -> User:
         """One statement; the unique index decides who has the name."""
 
-        async def unit(transaction: Transaction) -> User:
+        async def unit(transaction: Transaction) -> User | None:
             return await _insert_user(transaction, user)
 
-        try:
-            return await self._driver.write(unit)
-        except Exception as error:
-            if self._driver.is_unique_violation(error):
-                raise UsernameTaken from None
-            raise
+        inserted = await self._driver.write(unit)
+        if inserted is None:
+            raise UsernameTaken
+        return inserted
 
     async def insert_first_user(self, user: NewUser) -> bool:
         """Under a lock, since two empty tables look alike to two nodes."""
@@ -127,8 +102,7 @@ class SqlStore:
             await transaction.lock("first user")
             if await transaction.run("SELECT 1 FROM users LIMIT 1"):
                 return False
-            await _insert_user(transaction, user)
-            return True
+            return await _insert_user(transaction, user) is not None
 
         return await self._driver.write(unit)
 
@@ -227,20 +201,21 @@ class SqlStore:
         """Whether it is there or not."""
         await self._one("DELETE FROM signing_keys WHERE kid = $1", kid)
 
-    async def _one(self, sql: str, *parameters: Any) -> list[Row]:
+    async def _one(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """A unit of one statement."""
 
-        async def unit(transaction: Transaction) -> list[Row]:
+        async def unit(transaction: Transaction) -> Sequence[Row]:
             return await transaction.run(sql, *parameters)
 
         return await self._driver.write(unit)
 
 
-async def _insert_user(transaction: Transaction, user: NewUser) -> User:
+async def _insert_user(transaction: Transaction, user: NewUser) -> User | None:
+    """None: the username is taken."""
     rows = await transaction.run(
         "INSERT INTO users (id, username, username_key, name, search_text, role, password_hash, password_changed_at, "
         "created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
-        f"RETURNING {_USER}",
+        f"ON CONFLICT (username_key) DO NOTHING RETURNING {_USER}",
         user.id,
         user.username,
         user.username.casefold(),
@@ -252,7 +227,7 @@ async def _insert_user(transaction: Transaction, user: NewUser) -> User:
         user.created_at,
         user.created_at,
     )
-    return User(*rows[0])
+    return _user_of(rows)
 
 
 def _user_of(rows: Iterable[Row]) -> User | None:

@@ -1,215 +1,186 @@
-"""The SQLite driver, through aiosqlite: one connection writes, several read.
+"""SQLite, through aiosqlite: one writing connection, several that only read.
 
-Two coroutines on one connection would share its transaction, so one task owns the writing connection. It takes what
-waits,
-runs each unit in a savepoint of its own, and commits them together: one fsync for all. SQLite 3.7.0 to 3.51.2 can
-corrupt a WAL when two connections write or checkpoint at the same instant, so a group is written under a lock file that
-commands beside the server take too.
+SQLite 3.7.0 to 3.51.2 can corrupt the log of a database when two connections write or checkpoint at the same instant.
+So whatever writes or checkpoints, in any process, holds the lock on `<file>.write-lock` meanwhile: the groups of the
+writer, and opening and closing, since the last connection that closes checkpoints.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-import json
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiosqlite
-import structlog
+import orjson
 
-from server.clock import SystemClock
 from server.errors import StoreRefused, StoreUnavailable
+from server.store import sqlite_file
 from server.store.driver import Result, Row, Unit
+from server.store.failure import unavailable
 from server.store.file_lock import FileLock
-from server.store.sqlite_file import BUSY_SECONDS, make_file, migrate_file
+from server.store.group_writer import GroupWriter, bound, is_unavailable
+from server.store.sqlite_file import beside
 
-GROUP_SIZE = 128
-
-_log = structlog.get_logger("watchword.store")
-
-
-@dataclass(slots=True)
-class _Job:
-    """A unit that waits, and where its outcome goes."""
-
-    unit: Unit[Any]
-    outcome: asyncio.Future[Any]
+# Enough that a long listing does not hold up the short reads; more would only compete for the interpreter.
+SERVING_READERS = 3
+BUSY_MILLISECONDS = 5000
 
 
-class _Transaction:
-    """Statements on the writing connection."""
+class _Reader:
+    """A connection that only reads, and how many wait for it."""
+
+    __slots__ = ("connection", "waiting")
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
-        self._connection = connection
-
-    async def run(self, sql: str, *parameters: Any) -> list[Row]:
-        """One hop to the connection's thread."""
-        return list(await self._connection.execute_fetchall(sql, _named(parameters)))
-
-    async def lock(self, name: str) -> None:
-        """Nothing to do: there is one writer, in one process at a time."""
-
-
-def _named(parameters: Sequence[Any]) -> dict[str, Any]:
-    """SQLite binds `$1` by name."""
-    return {str(number): value for number, value in enumerate(parameters, 1)}
+        self.connection = connection
+        self.waiting = 0
 
 
 class SqliteDriver:
-    """An open SQLite file. Use `open_sqlite`."""
+    """The driver of driver.py on a file."""
 
-    def __init__(
-        self,
-        writer: aiosqlite.Connection,
-        readers: Sequence[aiosqlite.Connection],
-        write_lock: FileLock,
-        serve_lock: FileLock | None,
-    ) -> None:
+    def __init__(self, writer: GroupWriter, readers: Sequence[aiosqlite.Connection], resources: AsyncExitStack) -> None:
         self._writer = writer
-        self._readers = readers
-        self._next_reader = itertools.cycle(readers)
-        self._write_lock = write_lock
-        self._serve_lock = serve_lock
-        self._jobs: asyncio.Queue[_Job | None] = asyncio.Queue()
-        self._task: asyncio.Task[None] | None = asyncio.create_task(self._write_groups())
+        self._readers = [_Reader(connection) for connection in readers]
+        self._resources = resources
+        self._closed = False
 
-    async def read(self, sql: str, *parameters: Any) -> list[Row]:
-        """Readers take turns; each sees what is committed when its SELECT begins."""
+    @classmethod
+    async def open(cls, path: Path, *, serving: bool) -> Self:
+        """Open the file, made and migrated if need be. `serving`: refuse if another process serves it.
+
+        Raises StoreRefused; StoreUnavailable if other processes hold the write lock for long.
+        """
+        await asyncio.to_thread(sqlite_file.prepare_folder, path)
+        async with AsyncExitStack() as opening:
+            lock = FileLock(beside(path, ".write-lock"))
+            opening.callback(lock.close)
+            serve_lock = FileLock(beside(path, ".serve-lock"))
+            opening.callback(serve_lock.close)
+            async with lock.held():
+                if serving and not serve_lock.try_acquire():
+                    raise StoreRefused(
+                        f"{path} is already served by another process; stop it, or give this one another store.url"
+                    )
+                await _migrate(path, serve_lock, serving=serving)
+                connection = await _connect_writer(path)
+            opening.push_async_callback(_close_under_lock, connection, lock)
+            readers = []
+            for _ in range(SERVING_READERS if serving else 1):
+                reader = await _connect(path, "PRAGMA query_only = ON")
+                opening.push_async_callback(reader.close)
+                readers.append(reader)
+            writer = GroupWriter(connection, lock)
+            opening.push_async_callback(writer.close)
+            return cls(writer, readers, opening.pop_all())
+
+    async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
+        """Run a SELECT, in one hop to a reading connection."""
+        if self._closed:
+            raise StoreUnavailable
+        reader = min(self._readers, key=_waiting)
+        reader.waiting += 1
         try:
-            return list(await next(self._next_reader).execute_fetchall(sql, _named(parameters)))
-        except (sqlite3.Error, ValueError) as error:
-            # ValueError: aiosqlite's word for a connection that was closed.
-            raise _unavailable(error) from error
+            rows: Iterable[Row] = await reader.connection.execute_fetchall(sql, bound(parameters))
+        except sqlite3.Error as error:
+            if is_unavailable(error):
+                raise unavailable(error) from error
+            raise
+        finally:
+            reader.waiting -= 1
+        return rows  # type: ignore[return-value] # declared too widely: it is what fetchall returned
 
     async def write(self, unit: Unit[Result]) -> Result:
-        """A caller that is cancelled takes its unit back if it has not begun; one that has is finished."""
-        if self._task is None:
-            raise StoreUnavailable
-        job = _Job(unit, asyncio.get_running_loop().create_future())
-        self._jobs.put_nowait(job)
-        result: Result = await job.outcome
-        return result
+        """Run a unit in the next group."""
+        return await self._writer.write(unit)
 
-    def in_list(self, column: str, values: Sequence[str]) -> tuple[str, Any]:
-        """As one JSON parameter, so the statement is the same for any number."""
-        return f"{column} IN (SELECT value FROM json_each($1))", json.dumps(values)
+    def in_list(self, column: str) -> str:
+        """One parameter however many values, so one text, which SQLite prepares once."""
+        return f"{column} IN (SELECT value FROM json_each($1))"
 
-    def is_unique_violation(self, error: Exception) -> bool:
-        """By SQLite's extended code."""
-        return isinstance(error, sqlite3.IntegrityError) and error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_UNIQUE
+    def list_value(self, values: Sequence[str]) -> Any:
+        """As JSON."""
+        return orjson.dumps(values).decode("ascii")
 
     async def close(self) -> None:
-        """Write what waits, then close; the last connection checkpoints, so under the lock."""
-        task, self._task = self._task, None
-        if task is None:
-            return
-        self._jobs.put_nowait(None)
-        await task
-        for reader in self._readers:
-            await reader.close()
-        async with self._write_lock.held():
-            await self._writer.close()
-        self._write_lock.close()
-        if self._serve_lock is not None:
-            self._serve_lock.close()
-
-    async def _write_groups(self) -> None:
-        """The writer task: until close() puts None."""
-        while (job := await self._jobs.get()) is not None:
-            group = [job]
-            ended = False
-            while len(group) < GROUP_SIZE and not self._jobs.empty():
-                following = self._jobs.get_nowait()
-                if following is None:
-                    ended = True
-                    break
-                group.append(following)
-            waiting = [job for job in group if not job.outcome.done()]
-            if waiting:
-                await self._write_group(waiting)
-            if ended:
-                return
-
-    async def _write_group(self, group: list[_Job]) -> None:
-        """One transaction. Nobody hears of success before the COMMIT."""
-        try:
-            async with self._write_lock.held():
-                try:
-                    await self._execute("BEGIN IMMEDIATE")
-                    outcomes = [await self._attempt(job.unit) for job in group]
-                    await self._execute("COMMIT")
-                finally:
-                    if self._writer.in_transaction:
-                        await self._execute("ROLLBACK")
-        except Exception as error:  # noqa: BLE001 - the task must outlive every failure of the disk
-            _log.error("the store did not take a write", reason=repr(error), units=len(group))
-            outcomes = [StoreUnavailable() for _ in group]
-        for job, outcome in zip(group, outcomes, strict=True):
-            if job.outcome.done():
-                continue
-            if isinstance(outcome, Exception):
-                job.outcome.set_exception(outcome)
-            else:
-                job.outcome.set_result(outcome)
-
-    async def _attempt(self, unit: Unit[Any]) -> Any:
-        """The unit's result, or its exception after its own changes were taken back."""
-        await self._execute("SAVEPOINT unit")
-        try:
-            result = await unit(_Transaction(self._writer))
-        except Exception as error:  # noqa: BLE001 - delivered to the caller
-            await self._execute("ROLLBACK TO unit")
-            result = error if self._is_expected(error) else _unavailable(error)
-        await self._execute("RELEASE unit")
-        return result
-
-    def _is_expected(self, error: Exception) -> bool:
-        return not isinstance(error, sqlite3.Error) or self.is_unique_violation(error)
-
-    async def _execute(self, sql: str) -> None:
-        await self._writer.execute_fetchall(sql)
+        """Write what waits, then close the readers and, under the lock, the writer."""
+        if not self._closed:
+            self._closed = True
+            await self._resources.aclose()
 
 
-def _unavailable(error: Exception) -> StoreUnavailable:
-    _log.warning("the store did not answer", reason=repr(error))
-    return StoreUnavailable()
+def _waiting(reader: _Reader) -> int:
+    return reader.waiting
 
 
-async def open_sqlite(path: Path, *, serving: bool, readers: int) -> SqliteDriver:
-    """Open a file, made and migrated if need be. Raises StoreRefused."""
+async def pending_names(path: Path) -> list[str]:
+    """The names of the migrations that the file needs. Changes nothing, makes nothing. Raises StoreRefused."""
+    async with AsyncExitStack() as looking:
+        if await asyncio.to_thread(beside(path, ".write-lock").exists):
+            lock = FileLock(beside(path, ".write-lock"))
+            looking.callback(lock.close)
+            await looking.enter_async_context(lock.held())
+        found = await asyncio.to_thread(sqlite_file.inspect, path, thorough=True)
+        return [migration.name for migration in found]
+
+
+async def apply_migrations(path: Path) -> list[str]:
+    """Bring the file up to date and return the names of what was applied. Raises StoreRefused, StoreUnavailable."""
+    await asyncio.to_thread(sqlite_file.prepare_folder, path)
+    async with AsyncExitStack() as locks:
+        lock = FileLock(beside(path, ".write-lock"))
+        locks.callback(lock.close)
+        serve_lock = FileLock(beside(path, ".serve-lock"))
+        locks.callback(serve_lock.close)
+        await locks.enter_async_context(lock.held())
+        return await _migrate(path, serve_lock, serving=False)
+
+
+async def _migrate(path: Path, serve_lock: FileLock, *, serving: bool) -> list[str]:
+    """Under the write lock. Beside a server only what is quick is checked: the server waits meanwhile."""
+    wanted = await asyncio.to_thread(sqlite_file.inspect, path, thorough=serving)
+    if not wanted:
+        return []
+    if not serving and not serve_lock.try_acquire():
+        raise StoreRefused(f"{path} is served by an older program; stop that one, then migrate")
     try:
-        make_file(path)
-    except OSError as error:
-        raise StoreRefused(f"{path} can't be made ({error.strerror}); check the folder and its permissions") from None
-    serve_lock = FileLock(path.with_name(path.name + ".serve-lock")) if serving else None
-    if serve_lock is not None and not serve_lock.try_lock():
-        serve_lock.close()
-        raise StoreRefused(f"{path} is already served by another process; stop it, or set store.url to another file")
-    write_lock = FileLock(path.with_name(path.name + ".write-lock"))
-    opened: list[aiosqlite.Connection] = []
+        await asyncio.to_thread(sqlite_file.apply, path, wanted)
+    finally:
+        if not serving:
+            serve_lock.release()
+    return [migration.name for migration in wanted]
+
+
+async def _connect(path: Path, *settings: str) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(sqlite_file.uri(path, "mode=rw"), uri=True, isolation_level=None)
     try:
-        async with write_lock.held():
-            migrate_file(path, SystemClock().now_ms())
-            opened.append(await _connect(path, "rw", "journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"))
-            for _ in range(readers):
-                opened.append(await _connect(path, "ro", "query_only = ON"))  # noqa: PERF401 - to close what was opened
+        for setting in (f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}", "PRAGMA trusted_schema = OFF", *settings):
+            await connection.execute_fetchall(setting)
     except BaseException:
-        for connection in opened:
-            await connection.close()
-        write_lock.close()
-        if serve_lock is not None:
-            serve_lock.close()
+        await connection.close()
         raise
-    return SqliteDriver(opened[0], opened[1:], write_lock, serve_lock)
-
-
-async def _connect(path: Path, mode: str, *pragmas: str) -> aiosqlite.Connection:
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    connection = await aiosqlite.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-    for pragma in (*pragmas, "trusted_schema = OFF"):
-        await connection.execute_fetchall(f"PRAGMA {pragma}")
     return connection
+
+
+async def _connect_writer(path: Path) -> aiosqlite.Connection:
+    # The log is recovered with the first read, so here, under the lock.
+    connection = await _connect(path, "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON")
+    mode = [tuple(row) for row in await connection.execute_fetchall("PRAGMA journal_mode = WAL")]
+    await connection.execute_fetchall("SELECT 1 FROM schema_migrations")
+    if mode != [("wal",)]:
+        await connection.close()
+        raise StoreRefused(f"{path} can't have a write-ahead log there; move it to a local disk")
+    return connection
+
+
+async def _close_under_lock(connection: aiosqlite.Connection, lock: FileLock) -> None:
+    try:
+        async with lock.held():
+            await connection.close()
+    except StoreUnavailable:
+        # Whoever holds the lock has the file open, so this is not the last connection and checkpoints nothing.
+        await connection.close()

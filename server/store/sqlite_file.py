@@ -1,116 +1,170 @@
-"""A SQLite file before it is served: made, examined, migrated."""
+"""The database file before it is used: is it ours, whole, and up to date? All of it blocks, so it runs in a thread.
+
+Whoever calls this holds the lock between processes, except for a mere look at a file that nobody has opened yet.
+"""
 
 from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+from server.clock import SystemClock
 from server.errors import StoreRefused
-from server.store.migrate import CREATE_TABLE, Applied, pending
+from server.store.migrate import Applied, newer, pending
 from server.store.migrations import Migration, migrations
 
-# "Wtch": says in the file's header whose it is (SQLite file format, section 1.3).
-APPLICATION_ID = 0x57746368
-BUSY_SECONDS = 10.0
+# "WWrd" in the header of the file: it tells our files from others'.
+APPLICATION_ID = 0x57577264
+# json_each is built in from here on.
+OLDEST_SQLITE = (3, 38)
 
 
-def sqlite_path(url: str) -> Path:
-    """`sqlite:///relative/path` or `sqlite:////absolute/path`."""
-    return Path(url.removeprefix("sqlite:///"))
+def beside(path: Path, ending: str) -> Path:
+    """A file that belongs to the database, such as `watchword.db-wal`."""
+    return path.with_name(path.name + ending)
 
 
-def make_file(path: Path) -> None:
-    """An empty file that its owner alone can read; SQLite gives its companions the same mode."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-
-
-def pending_migrations(path: Path) -> list[Migration]:
-    """What `migrate` would apply. Changes nothing; a file that is not there needs everything."""
-    if not path.exists():
-        return migrations("sqlite")
-    connection = _connect(path, "ro")
+def prepare_folder(path: Path) -> None:
+    """Make the folder of the database, for this user alone. Raises StoreRefused."""
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise StoreRefused(f"this Python has SQLite {sqlite3.sqlite_version}; 3.38 or newer is needed")
     try:
-        return pending(migrations("sqlite"), _examine(connection, path))
-    except sqlite3.DatabaseError as error:
-        raise _damaged(path, error) from None
-    finally:
-        connection.close()
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreRefused(
+            f"can't make the folder {path.parent} ({error.strerror}); choose another store.url"
+        ) from error
 
 
-def migrate_file(path: Path, now_ms: int) -> list[Migration]:
-    """Examine the file and bring it up to date. The caller holds the write lock.
+def inspect(path: Path, *, thorough: bool) -> list[Migration]:
+    """The migrations that the file still needs: all, if it is not there yet. Changes nothing.
 
-    Raises StoreRefused for a file that is newer, foreign or damaged; then nothing in it was changed.
+    `thorough` reads every page, which takes a second or so per gigabyte. Raises StoreRefused for what must not be used.
     """
-    connection = _connect(path, "rw")
-    try:
-        todo = pending(migrations("sqlite"), _examine(connection, path))
-        if todo:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-        for migration in todo:
-            _apply(connection, migration, now_ms)
-    except sqlite3.DatabaseError as error:
-        raise _damaged(path, error) from None
-    finally:
-        connection.close()
-    return todo
+    known = migrations("sqlite")
+    with _refusals(path):
+        if not path.exists():
+            _refuse_lost_file(path)
+            return known
+        if path.stat().st_size == 0 and not beside(path, ".write-lock").exists():
+            return known
+        with closing(_connect_to_look(path)) as connection:
+            found = _pending_of(connection, path, known)
+            if thorough or found:
+                problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+                if problem != "ok":
+                    raise _damaged(path, str(problem).partition("\n")[0])
+            return found
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?mode={mode}"
-    try:
-        return sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-    except sqlite3.DatabaseError as error:
-        raise StoreRefused(f"{path} can't be opened ({error}); check the path and its permissions") from None
+def apply(path: Path, wanted: Sequence[Migration]) -> None:
+    """Run migrations, each in a transaction of its own; make the file if it is not there. Raises StoreRefused."""
+    with _refusals(path):
+        if path.exists() and path.stat().st_size > 0:
+            _apply(path, wanted)
+            return
+        # The file gets its name when it is complete, so an empty file is always one that lost its content.
+        unfinished = beside(path, ".new")
+        for ending in ("", "-wal", "-shm", "-journal"):
+            beside(unfinished, ending).unlink(missing_ok=True)
+        os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        _apply(unfinished, wanted)
+        unfinished.replace(path)
+        _sync_folder(path.parent)
 
 
-def _examine(connection: sqlite3.Connection, path: Path) -> list[Applied]:
-    """Whose file is it, is it whole, and what was applied to it."""
-    (objects,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if objects == 0:
-        return []
-    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+def uri(path: Path, options: str) -> str:
+    """The path with SQLite's options, whatever characters are in it."""
+    return f"{path.absolute().as_uri()}?{options}"
+
+
+def _connect_to_look(path: Path) -> sqlite3.Connection:
+    # A connection to a file in WAL mode makes files beside it. Without a log, nobody has it open and it stands still.
+    log = beside(path, "-wal")
+    mode = "mode=ro" if log.exists() and log.stat().st_size > 0 else "mode=ro&immutable=1"
+    return sqlite3.connect(uri(path, mode), uri=True, isolation_level=None, timeout=5)
+
+
+def _pending_of(connection: sqlite3.Connection, path: Path, known: Sequence[Migration]) -> list[Migration]:
+    application_id = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    if application_id == 0 and version == 0 and not tables and path.stat().st_size > 0:
+        return list(known)
+    if path.stat().st_size == 0:
+        raise _damaged(path, "the file is empty")
     if application_id != APPLICATION_ID:
-        raise StoreRefused(f"{path} is a database of another program; set store.url to another file")
-    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
-        raise _damaged(path, verdict)
-    rows = connection.execute("SELECT version, name, sha256 FROM schema_migrations ORDER BY version").fetchall()
-    return [Applied(*row) for row in rows]
+        raise StoreRefused(f"{path} is a database of another program; choose another file in store.url")
+    if "schema_migrations" not in tables:
+        raise _damaged(path, "its tables are gone")
+    if version > known[-1].version:
+        raise newer(str(path), version, known[-1].version)
+    rows = connection.execute("SELECT version, name, sha256 FROM schema_migrations ORDER BY version")
+    return pending(known, [Applied(*row) for row in rows], str(path))
 
 
-def _damaged(path: Path, reason: object) -> StoreRefused:
-    first_line = str(reason).partition("\n")[0]
-    return StoreRefused(f"{path} is damaged or no database ({first_line}); restore it from a backup")
+def _apply(path: Path, wanted: Sequence[Migration]) -> None:
+    with closing(sqlite3.connect(uri(path, "mode=rw"), uri=True, isolation_level=None, timeout=5)) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        for migration in wanted:
+            try:
+                _run(connection, migration)
+            except sqlite3.Error:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
 
 
-def _apply(connection: sqlite3.Connection, migration: Migration, now_ms: int) -> None:
-    connection.execute("BEGIN IMMEDIATE")
+def _run(connection: sqlite3.Connection, migration: Migration) -> None:
+    # executescript would commit a transaction that is open before it, so it begins its own.
+    connection.executescript(f"BEGIN IMMEDIATE;\n{migration.sql}")
+    # Foreign keys are off here, since a migration may have to make a table anew.
+    if connection.execute("PRAGMA foreign_key_check").fetchone():
+        raise sqlite3.IntegrityError(f"migration {migration.name} left a reference to nothing")
+    connection.execute(
+        "INSERT INTO schema_migrations (version, name, sha256, applied_at) VALUES (:version, :name, :sha256, :now)",
+        {
+            "version": migration.version,
+            "name": migration.name,
+            "sha256": migration.sha256,
+            "now": SystemClock().now_ms(),
+        },
+    )
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {migration.version}")
+    connection.execute("COMMIT")
+
+
+def _refuse_lost_file(path: Path) -> None:
+    log = beside(path, "-wal")
+    if log.exists() and log.stat().st_size > 0:
+        raise StoreRefused(f"{path} is gone, but {log.name} is here with its last writes; bring the file back")
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        if migration.version == 1:
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(CREATE_TABLE)
-        for statement in _statements(migration.sql):
-            connection.execute(statement)
-        row = (migration.version, migration.name, migration.sha256, now_ms)
-        connection.execute("INSERT INTO schema_migrations VALUES (?, ?, ?, ?)", row)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
-def _statements(script: str) -> list[str]:
-    """Split where SQLite says that a statement is complete; `executescript` would end our transaction."""
-    statements = []
-    current = ""
-    for line in script.splitlines(keepends=True):
-        current += line
-        if sqlite3.complete_statement(current):
-            statements.append(current)
-            current = ""
-    return statements
+def _damaged(path: Path, reason: str) -> StoreRefused:
+    return StoreRefused(f"{path} is damaged or no SQLite database ({reason}); restore a backup, or move the file away")
+
+
+@contextmanager
+def _refusals(path: Path) -> Iterator[None]:
+    """Says in one line what SQLite or the system objects to."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise StoreRefused(f"{path} can't be used ({error}); check its permissions and the disk") from error
+    except sqlite3.DatabaseError as error:
+        raise _damaged(path, str(error)) from error
+    except OSError as error:
+        raise StoreRefused(f"{path} can't be used ({error.strerror}); check its permissions and the disk") from error

@@ -112,12 +112,11 @@ def _field_errors(error: ValidationError) -> list[tuple[str, str]]:
 
 def read_query(request: web.Request, model: type[Model]) -> Model:
     """The query string as `model`. Raises InvalidRequest, also for a parameter that is repeated or unknown."""
-    query = request.query
     value: dict[str, Any] = {}
-    for name in query:
+    for name, text in request.query.items():
         if name in value:
             raise InvalidRequest([(name[:100].encode("utf-8", "replace").decode(), "Give this parameter once.")])
-        value[name] = query[name]
+        value[name] = text
     try:
         "".join([*value, *value.values()]).encode("utf-8")
     except UnicodeEncodeError:

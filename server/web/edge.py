@@ -10,7 +10,7 @@ import asyncio
 from typing import Any
 
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_request import BaseRequest
 
@@ -68,13 +68,14 @@ class EdgeServer(web.Server):
         )
 
     async def _handle(self, request: BaseRequest) -> web.StreamResponse:
-        try:
-            return await self._inner(request)
-        except web.HTTPException:
-            # Raised before the middleware: an `Expect` that is not 100-continue (RFC 9110 section 10.1.1).
-            return problem_response(
-                MalformedRequest("This Expect is not known here."), self.services.ids.new_request_id()
-            )
+        expected = request.headers.get(hdrs.EXPECT)
+        if expected is not None and expected.lower() != "100-continue":
+            # Before the middleware: aiohttp's own refusal is plain text, and a 500 where the value is not UTF-8.
+            error = MalformedRequest("The only expectation that is known here is 100-continue.")
+            request_id = self.services.ids.new_request_id()
+            _log.info("malformed request", request_id=request_id, client=request.remote, reason="expectation")
+            return problem_response(error, request_id)
+        return await self._inner(request)
 
     def __call__(self) -> RequestHandler:
         """A new connection."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Protocol
 
 import structlog
 from aiohttp import hdrs, web
@@ -26,21 +25,13 @@ from server.errors import (
 )
 from server.ids import Ids
 from server.observe.requests import RequestLog
-from server.tokens.claims import AccessClaims
+from server.sessions.authenticator import Authenticator
 from server.web.client_ip import client_ip
 from server.web.cors import Cors
 from server.web.problem import REQUEST_ID_HEADER, problem_response
 from server.web.table import AccessTable
 
 _log = structlog.get_logger("watchword.web")
-
-
-class Authenticate(Protocol):
-    """Turns a token into claims, or raises Unauthorized."""
-
-    async def __call__(self, token: str) -> AccessClaims:
-        """The claims of a valid token."""
-        ...
 
 
 def edge_middleware(
@@ -86,7 +77,7 @@ def _from_aiohttp(error: web.HTTPException) -> ApiError:
     return MalformedRequest()
 
 
-def access_middleware(*, table: AccessTable, authenticate: Authenticate) -> Middleware:
+def access_middleware(*, table: AccessTable, authenticator: Authenticator) -> Middleware:
     """The global guard: reads the bearer token, attaches its claims to the request, decides by the route's row."""
 
     @web.middleware
@@ -94,7 +85,8 @@ def access_middleware(*, table: AccessTable, authenticate: Authenticate) -> Midd
         row = table.row_of(request)
         if row is None or row.open_to_anyone:
             return await handler(request)
-        claims = await authenticate(bearer_token(request))
+        token = bearer_token(request)
+        claims = authenticator.remembered(token) or await authenticator.authenticate(token)
         if row.sufficient is not None and claims.role not in row.sufficient:
             raise InsufficientRole(required=list(row.access.roles), role=claims.role)
         request[CLAIMS] = claims

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from server.access import ANY_USER, ANYONE, Access, only
 from server.errors import (
     ApiError,
+    InsufficientRole,
     InvalidCredentials,
     InvalidResetToken,
     NotFound,
@@ -160,6 +161,7 @@ ROUTES: tuple[Route, ...] = (
         query=schemas.VerifyQuery,
         answers={204: None},
         headers=_VERIFY_HEADERS,
+        errors=(InsufficientRole,),
     ),
     Route(
         method="GET",

@@ -16,13 +16,13 @@ SECRET = "an HS256 secret of more than 32 bytes"
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    payload = token.split(".")[1]
+    _, payload, _ = token.split(".")
     claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=="))
     return claims
 
 
 def header_of(token: str) -> dict[str, Any]:
-    header: dict[str, Any] = json.loads(base64.urlsafe_b64decode(token.split(".")[0] + "=="))
+    header: dict[str, Any] = json.loads(base64.urlsafe_b64decode(token.partition(".")[0] + "=="))
     return header
 
 

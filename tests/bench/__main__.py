@@ -157,7 +157,8 @@ def main() -> None:
                     "200",
                 ),
             }
-            bare = [get("/")]
+            # The same bytes as the checked requests bring.
+            bare = [get("/", tokens[0])]
             for requests, status in targets.values():  # warm: every token verified once
                 measure(server.address, server.process.pid, requests, max(len(requests), 2000), status)
             measure(bare_address, bare_pid, bare, 5000, "200")

@@ -8,14 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
 from server.cli.commands import app
 from tests.process.server_process import ROOT, environment, run, serving
 
 
 def command_names() -> list[str]:
-    import typer
-
     group = typer.main.get_command(app)
     names = []
     for name, command in group.commands.items():  # type: ignore[attr-defined]

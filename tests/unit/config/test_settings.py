@@ -50,7 +50,7 @@ def described() -> Iterator[tuple[str, str]]:
             yield section, str(field.description)
 
 
-@pytest.mark.parametrize(("name", "description"), described())
+@pytest.mark.parametrize(("name", "description"), list(described()))
 def test_every_setting_has_its_line_in_config_toml_and_its_row_in_the_docs(name: str, description: str) -> None:
     lines = (ROOT / "config.toml").read_text("utf-8").splitlines()
     assert f"# {description}" in lines
@@ -142,7 +142,7 @@ def test_every_problem_is_reported_at_once() -> None:
         ('[store]\nurl = "postgresql://u:p@h/d"', "keys.master_key"),
         ("[server]\nworkers = 2", "server.workers"),
         ("[sessions]\nidle_ttl_seconds = 100\nmax_ttl_seconds = 50", "sessions.idle_ttl_seconds"),
-        ('[roles.Big]\nincludes = []', "roles.Big"),
+        ("[roles.Big]\nincludes = []", "roles.Big"),
         ('[roles.x]\nincludes = ["y"]', "roles.x.includes"),
         ('[roles.x]\nincludes = "customer"', "roles.x.includes"),
         ('[access]\n"users" = ["admin"]', 'access."users"'),

@@ -1,4 +1,14 @@
 -- Times are milliseconds since the Unix epoch. Ids are UUIDv7 text, so the order of ids is the order of making.
+-- Ids compare by byte (COLLATE "C"), as in SQLite, whatever the locale of the database. The schema `watchword` is made
+-- and selected by the program.
+
+-- What was applied, and the digest of the file it came from: a file that was changed afterwards is noticed.
+CREATE TABLE schema_migrations (
+    version BIGINT PRIMARY KEY,
+    name TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    applied_at BIGINT NOT NULL
+);
 
 CREATE TABLE users (
     id TEXT COLLATE "C" PRIMARY KEY,
@@ -27,6 +37,7 @@ CREATE TABLE sessions (
     stepped_at BIGINT NOT NULL,
     idle_expires_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
+    -- NULL: it goes on until it expires.
     ended_at BIGINT,
     ip TEXT,
     user_agent TEXT

@@ -1,5 +1,13 @@
 -- Times are milliseconds since the Unix epoch. Ids are UUIDv7 text, so the order of ids is the order of making.
 
+-- What was applied, and the digest of the file it came from: a file that was changed afterwards is noticed.
+CREATE TABLE schema_migrations (
+    version INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    sha256 TEXT NOT NULL,
+    applied_at INTEGER NOT NULL
+) STRICT;
+
 CREATE TABLE users (
     id TEXT PRIMARY KEY,
     username TEXT NOT NULL,
@@ -27,6 +35,7 @@ CREATE TABLE sessions (
     stepped_at INTEGER NOT NULL,
     idle_expires_at INTEGER NOT NULL,
     expires_at INTEGER NOT NULL,
+    -- NULL: it goes on until it expires.
     ended_at INTEGER,
     ip TEXT,
     user_agent TEXT
