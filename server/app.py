@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-import structlog
 from aiohttp import web
 
 from server.access import RoleTable
+from server.background import background
 from server.clock import Clock, SystemClock
 from server.config import Settings
 from server.context import DOCUMENTS, SERVICES, Documents, Services
-from server.errors import StoreUnavailable
 from server.ids import Ids, SystemRandomness
 from server.observe.requests import RequestLog
 from server.passwords.hasher import Hasher
@@ -26,6 +24,7 @@ from server.store.open import open_store, sqlite_path
 from server.store.protocol import Store
 from server.tokens.cache import VerifiedTokens
 from server.tokens.keyservice import KeyService
+from server.tokens.revocation import Revocations
 from server.tokens.sealing import MasterKey, load_or_make_master_key_file
 from server.tokens.signer import Signer
 from server.tokens.verifier import Verifier
@@ -36,10 +35,6 @@ from server.web.docs_page import POLICY, docs_page
 from server.web.middleware import access_middleware, edge_middleware
 from server.web.openapi import openapi_bytes, openapi_document
 from server.web.table import AccessTable
-
-KEY_MAINTENANCE_SECONDS = 60
-
-_log = structlog.get_logger("watchword")
 
 
 @asynccontextmanager
@@ -76,11 +71,14 @@ async def _construct(settings: Settings, clock: Clock, ids: Ids, store: Store, h
         clock=clock,
     )
     await keys.load()
+    revocations = Revocations(store, clock, settings.tokens.access_ttl_seconds)
+    await revocations.refresh()
     users = Users(
         store=store,
         hashes=hashes,
         reset_tokens=ResetTokens(master_key.derive("password reset token")),
-        roles=frozenset(roles.names()),
+        revocations=revocations,
+        roles=roles,
         clock=clock,
         ids=ids,
         passwords=settings.passwords,
@@ -89,6 +87,7 @@ async def _construct(settings: Settings, clock: Clock, ids: Ids, store: Store, h
         store=store,
         hashes=hashes,
         signer=Signer(keys),
+        revocations=revocations,
         refresh_tokens=RefreshTokens(master_key.derive("refresh token")),
         clock=clock,
         ids=ids,
@@ -98,10 +97,11 @@ async def _construct(settings: Settings, clock: Clock, ids: Ids, store: Store, h
     authenticator = Authenticator(
         verifier=Verifier(keys, issuer=settings.tokens.issuer, audience=settings.tokens.audience),
         verified=VerifiedTokens(settings.tokens.cache_size),
+        revocations=revocations,
         keys=keys,
         clock=clock,
     )
-    return Services(settings, clock, ids, roles, store, hashes, keys, users, sessions, authenticator)
+    return Services(settings, clock, ids, roles, store, hashes, keys, revocations, users, sessions, authenticator)
 
 
 def _master_key_text(settings: Settings, ids: Ids) -> str:
@@ -136,31 +136,10 @@ def create_app(services: Services, request_log: RequestLog | None = None) -> web
         table.require_rows(app.router)
 
     app.on_startup.append(check_table)
-    app.cleanup_ctx.append(_key_maintenance)
+    app.cleanup_ctx.append(background)
     return app
 
 
 def _documents(table: AccessTable) -> Documents:
     document = openapi_document(table.rows)
     return Documents(table.listing(), openapi_bytes(document), docs_page(document), POLICY)
-
-
-async def _key_maintenance(app: web.Application) -> AsyncIterator[None]:
-    """Learn of other nodes' keys, and make the next one when it is time."""
-    keys = app[SERVICES].keys
-
-    async def every_minute() -> None:
-        while True:
-            await asyncio.sleep(KEY_MAINTENANCE_SECONDS)
-            try:
-                await keys.maintain()
-            except StoreUnavailable:
-                _log.warning("signing keys could not be read; trying again in a minute")
-
-    task = asyncio.create_task(every_minute())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

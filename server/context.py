@@ -16,6 +16,7 @@ from server.sessions.service import Sessions
 from server.store.protocol import Store
 from server.tokens.claims import AccessClaims
 from server.tokens.keyservice import KeyService
+from server.tokens.revocation import Revocations
 from server.users.service import Users
 
 
@@ -30,6 +31,7 @@ class Services:
     store: Store
     hashes: HashPool
     keys: KeyService
+    revocations: Revocations
     users: Users
     sessions: Sessions
     authenticator: Authenticator

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from server.clock import Clock
+from server.errors import TokenRevoked
 from server.tokens.cache import VerifiedTokens
 from server.tokens.claims import AccessClaims
 from server.tokens.keyservice import KeyService
+from server.tokens.revocation import Revocations
 from server.tokens.verifier import UnknownKey, Verifier
 
 
 class Authenticator:
     """Verifies a token once and remembers it until it expires."""
 
-    def __init__(self, *, verifier: Verifier, verified: VerifiedTokens, keys: KeyService, clock: Clock) -> None:
+    def __init__(
+        self, *, verifier: Verifier, verified: VerifiedTokens, revocations: Revocations, keys: KeyService, clock: Clock
+    ) -> None:
         self._verifier = verifier
         self._verified = verified
+        self._revocations = revocations
         self._keys = keys
         self._clock = clock
 
     def remembered(self, token: str) -> AccessClaims | None:
         """The claims of a token that was verified before; None if it was not. Costs a look-up."""
-        return self._verified.get(token, self._clock.now_ms())
+        claims = self._verified.get(token, self._clock.now_ms())
+        return None if claims is None or self._revocations.is_revoked(claims) else claims
 
     async def authenticate(self, token: str) -> AccessClaims:
         """The claims. Raises TokenInvalid, TokenExpired or TokenRevoked."""
@@ -29,6 +35,8 @@ class Authenticator:
         if claims is None:
             claims = await self._verify(token, now)
             self._verified.add(token, claims)
+        if self._revocations.is_revoked(claims):
+            raise TokenRevoked
         return claims
 
     async def _verify(self, token: str, now: int) -> AccessClaims:

@@ -1,22 +1,27 @@
-"""Logging in: a password becomes a session and its first tokens."""
+"""Sessions: a password opens one, refresh tokens keep it, and many things end it (docs/sessions.md)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
+
 from server.clock import Clock
 from server.config.settings import SessionSettings, TokenSettings
-from server.errors import InvalidCredentials
+from server.errors import InvalidCredentials, NotFound, RefreshExpired, RefreshInvalid, RefreshReused
 from server.ids import Ids
 from server.passwords.pool import HashPool
-from server.sessions.refresh_token import RefreshTokens
+from server.sessions.refresh_token import RefreshToken, RefreshTokens
 from server.store.protocol import Store
 from server.store.records import Credentials, Session, User
 from server.tokens.claims import AccessClaims
+from server.tokens.revocation import Revocations
 from server.tokens.signer import Signer
 from server.users.model import is_username
 
 USER_AGENT_LENGTH = 256
+
+_log = structlog.get_logger("watchword.sessions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ class IssuedTokens:
 
 
 class Sessions:
-    """Opens sessions and issues their tokens."""
+    """Opens, refreshes and ends sessions, and issues their tokens."""
 
     def __init__(
         self,
@@ -48,6 +53,7 @@ class Sessions:
         hashes: HashPool,
         signer: Signer,
         refresh_tokens: RefreshTokens,
+        revocations: Revocations,
         clock: Clock,
         ids: Ids,
         tokens: TokenSettings,
@@ -57,10 +63,11 @@ class Sessions:
         self._hashes = hashes
         self._signer = signer
         self._refresh_tokens = refresh_tokens
+        self._revocations = revocations
         self._clock = clock
         self._ids = ids
         self._tokens = tokens
-        self._sessions = sessions
+        self._settings = sessions
 
     async def log_in(self, username: str, password: str, client: Client) -> IssuedTokens:
         """Check the password and open a session.
@@ -80,14 +87,14 @@ class Sessions:
 
     async def _open(self, credentials: Credentials, client: Client) -> IssuedTokens:
         now = self._clock.now_ms()
-        expires_at = now + self._sessions.max_ttl_seconds * 1000
+        expires_at = now + self._settings.max_ttl_seconds * 1000
         session = Session(
             id=self._ids.new_id(),
             user_id=credentials.user.id,
             step=0,
             created_at=now,
             stepped_at=now,
-            idle_expires_at=min(now + self._sessions.idle_ttl_seconds * 1000, expires_at),
+            idle_expires_at=min(now + self._settings.idle_ttl_seconds * 1000, expires_at),
             expires_at=expires_at,
             ip=client.ip,
             user_agent=client.user_agent[:USER_AGENT_LENGTH] if client.user_agent else None,
@@ -96,6 +103,79 @@ class Sessions:
         if not await self._store.open_session(session, credentials.password_changed_at):
             raise InvalidCredentials
         return self._issue(credentials.user, session, now)
+
+    async def refresh(self, refresh_token: str) -> IssuedTokens:
+        """Move the session's chain one step and issue its tokens.
+
+        Of any number of simultaneous uses one moves the chain; the others, and retries inside the window, get the same
+        successor. Raises RefreshInvalid, RefreshExpired; or RefreshReused, and then the session has ended
+        (RFC 9700 section 4.14.2).
+        """
+        token = self._refresh_tokens.read(refresh_token)
+        if token is None:
+            raise RefreshInvalid
+        session = await self._store.get_session(token.session_id)
+        if session is not None and session.step == token.step:
+            session = await self._step(token) or await self._store.get_session(token.session_id)
+        if session is None:
+            raise RefreshInvalid
+        now = self._clock.now_ms()
+        await self._require_successor(session, token, now)
+        user = await self._store.get_user(session.user_id)
+        if user is None or user.disabled:
+            # Disabled or deleted a moment ago; its sessions ended with that.
+            raise RefreshInvalid
+        return self._issue(user, session, now)
+
+    async def _step(self, token: RefreshToken) -> Session | None:
+        now = self._clock.now_ms()
+        return await self._store.step_session(
+            token.session_id, token.step, now, now + self._settings.idle_ttl_seconds * 1000
+        )
+
+    async def _require_successor(self, session: Session, token: RefreshToken, now: int) -> None:
+        """Return if the session's step is the one that this token leads to."""
+        if session.idle_expires_at <= now:
+            raise RefreshExpired
+        one_step_old = session.step == token.step + 1
+        in_window = now - session.stepped_at <= self._settings.retry_window_seconds * 1000
+        if session.step > token.step and not (one_step_old and in_window):
+            if await self._end(session.id, None):
+                _log.warning("refresh token reused: its session was ended", session=session.id, user=session.user_id)
+            raise RefreshReused
+        if session.ended_at is not None or not one_step_old:
+            raise RefreshInvalid
+
+    def session_of(self, refresh_token: str) -> str | None:
+        """The id of the session that a refresh token belongs to, whatever its step; None if it was not issued here."""
+        token = self._refresh_tokens.read(refresh_token)
+        return None if token is None else token.session_id
+
+    async def list(self, user_id: str) -> list[Session]:
+        """The living sessions of a user, the newest first."""
+        return await self._store.list_sessions(user_id, self._clock.now_ms())
+
+    async def end(self, session_id: str, user_id: str) -> None:
+        """End one session of that user. Raises NotFound."""
+        if not await self._end(session_id, user_id):
+            raise NotFound("There is no such session.")
+
+    async def log_out(self, session_id: str) -> None:
+        """End a session, if it has not ended already."""
+        await self._end(session_id, None)
+
+    async def end_all(self, user_id: str, keep_session_id: str | None = None) -> None:
+        """End the sessions of a user, but for one."""
+        now = self._clock.now_ms()
+        await self._store.end_sessions_of(user_id, keep_session_id, now, self._revocations.forget_at(now))
+        await self._revocations.soon()
+
+    async def _end(self, session_id: str, user_id: str | None) -> bool:
+        now = self._clock.now_ms()
+        ended = await self._store.end_session(session_id, user_id, now, self._revocations.forget_at(now))
+        if ended:
+            await self._revocations.soon()
+        return ended
 
     def _issue(self, user: User, session: Session, now: int) -> IssuedTokens:
         issued_at = now // 1000

@@ -20,6 +20,10 @@ class Transaction(Protocol):
         """Until the unit ends, let no other unit of any node pass the same lock."""
         ...
 
+    async def announce(self) -> None:
+        """With the commit, end `wait_for_change` on every node."""
+        ...
+
 
 # What must hold together. It awaits nothing but its transaction, and it can be run again from its start: a database may
 # ask for that after a deadlock.
@@ -28,6 +32,10 @@ Unit = Callable[[Transaction], Awaitable[Result]]
 
 class Driver(Protocol):
     """A database."""
+
+    # The revocations behind the cursor `$1`, "0" at first: the next cursor and the columns of Revocation, at least one
+    # row; where there is no revocation, all but the cursor are NULL.
+    revocations_since: str
 
     async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a SELECT on what is committed. Raises StoreUnavailable."""
@@ -46,6 +54,10 @@ class Driver(Protocol):
 
     def list_value(self, values: Sequence[str]) -> Any:
         """The parameter that goes with `in_list`."""
+        ...
+
+    async def wait_for_change(self, timeout_seconds: float) -> None:
+        """Return when any process may have written something that was announced, or at the timeout."""
         ...
 
     async def close(self) -> None:

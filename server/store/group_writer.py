@@ -45,6 +45,9 @@ class _Transaction:
     async def lock(self, name: str) -> None:
         """Nothing to do: there is one writer at a time."""
 
+    async def announce(self) -> None:
+        """Nothing to do: SQLite counts every commit itself."""
+
 
 class _Waiting:
     """A unit whose caller waits for `future`."""

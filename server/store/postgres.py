@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Self
 
 import asyncpg
@@ -22,6 +22,9 @@ POOL_SECONDS = 5.0
 SERVING_CONNECTIONS = 10
 # A unit that met a deadlock is run again, at most so often in all.
 ATTEMPTS = 5
+# A notification can get lost with its connection, so nobody relies on it: this is how long a change may go unnoticed.
+POLL_SECONDS = 0.5
+CHANNEL = "watchword"
 _SESSION = {"search_path": postgres_schema.SCHEMA, "application_name": "watchword"}
 
 
@@ -35,30 +38,42 @@ class _Transaction:
     async def lock(self, name: str) -> None:
         await postgres_schema.lock(self._connection, name)
 
+    async def announce(self) -> None:
+        await self._connection.execute("SELECT pg_notify($1, '')", CHANNEL)
+
 
 class PostgresDriver:
     """The driver of driver.py on a PostgreSQL database."""
 
-    def __init__(self, pool: asyncpg.Pool[Any]) -> None:
+    # What was made by a transaction that might not have been visible to the last read is read again.
+    revocations_since = (
+        "SELECT horizon, seq, session_id, user_id, role, forget_at "
+        "FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon) AS seen "
+        "LEFT JOIN revocations ON made_by >= CAST($1 AS TEXT)::xid8 ORDER BY seq"
+    )
+
+    def __init__(self, pool: asyncpg.Pool[Any], url: str) -> None:
         self._pool = pool
+        self._url = url
         self._closed = False
+        self._listener: asyncpg.Connection[Any] | None = None
+        self._changed = asyncio.Event()
 
     @classmethod
     async def open(cls, url: str, *, serving: bool) -> Self:
         """Connect and migrate. Raises StoreRefused, StoreUnavailable."""
         await apply_migrations(url)
         with _opening():
-            return cls(
-                await asyncpg.create_pool(
-                    url,
-                    min_size=1,
-                    max_size=SERVING_CONNECTIONS if serving else 1,
-                    timeout=CONNECT_SECONDS,
-                    command_timeout=COMMAND_SECONDS,
-                    server_settings=_SESSION,
-                    reset=_keep_session,
-                )
+            pool = await asyncpg.create_pool(
+                url,
+                min_size=1,
+                max_size=SERVING_CONNECTIONS if serving else 1,
+                timeout=CONNECT_SECONDS,
+                command_timeout=COMMAND_SECONDS,
+                server_settings=_SESSION,
+                reset=_keep_session,
             )
+            return cls(pool, url)
 
     async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a SELECT."""
@@ -84,6 +99,22 @@ class PostgresDriver:
         ):
             return await unit(_Transaction(connection))
 
+    async def wait_for_change(self, timeout_seconds: float) -> None:
+        """LISTEN on a connection of its own, with a poll behind it."""
+        await self._listen()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), min(timeout_seconds, POLL_SECONDS))
+        self._changed.clear()
+
+    async def _listen(self) -> None:
+        """Have a listening connection, if one can be had; until then the poll does."""
+        if self._closed or (self._listener is not None and not self._listener.is_closed()):
+            return
+        with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            connection = await asyncpg.connect(self._url, timeout=CONNECT_SECONDS, server_settings=_SESSION)
+            await connection.add_listener(CHANNEL, lambda *_: self._changed.set())
+            self._listener = connection
+
     def in_list(self, column: str) -> str:
         """An array."""
         return f"{column} = ANY($1::text[])"
@@ -97,6 +128,9 @@ class PostgresDriver:
         if self._closed:
             return
         self._closed = True
+        if self._listener is not None:
+            # Nothing is under way on it.
+            self._listener.terminate()
         try:
             await asyncio.wait_for(self._pool.close(), COMMAND_SECONDS)
         except TimeoutError:

@@ -16,9 +16,19 @@ outcome is unknown to the client. A method that returned has its effect on disk.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from server.store.records import Credentials, NewUser, Session, SigningKeyRecord, User, UserFilter
+from server.store.records import (
+    Credentials,
+    NewUser,
+    RevocationPage,
+    Session,
+    SigningKeyRecord,
+    User,
+    UserChange,
+    UserFilter,
+)
 
 
 class UserStore(Protocol):
@@ -48,19 +58,36 @@ class UserStore(Protocol):
         """Make a user if the store has none. Of any number of simultaneous calls, on any node, one returns True."""
         ...
 
-    async def rename_user(self, user_id: str, name: str, now: int) -> User | None:
-        """Change the display name. None: no such user."""
-        ...
-
     async def renew_password_hash(self, user_id: str, old_hash: str, new_hash: str) -> bool:
         """Replace the hash of the same password; False if the password was changed meanwhile."""
         ...
 
-    async def set_password(self, user_id: str, password_hash: str, expected_changed_at: int, now: int) -> bool:
+    async def set_password(
+        self,
+        user_id: str,
+        password_hash: str,
+        expected_changed_at: int,
+        *,
+        keep_session_id: str | None,
+        now: int,
+        forget_at: int,
+    ) -> bool:
         """Set a new password if `password_changed_at` is still as expected; it then rises, always.
 
-        False: the password was changed meanwhile, or there is no such user.
+        In the same step all sessions but `keep_session_id` end. False: the password was changed meanwhile, or there is
+        no such user.
         """
+        ...
+
+    async def update_user(self, user_id: str, change: UserChange, now: int, forget_at: int) -> User | None:
+        """Change name, role or state; None: no such user. Raises LastAdmin.
+
+        In the same step, disabling ends all sessions, and a new role revokes the access tokens that carry another one.
+        """
+        ...
+
+    async def delete_user(self, user_id: str, admin_roles: Sequence[str], now: int, forget_at: int) -> bool:
+        """Delete a user and end all sessions; False: no such user. Raises LastAdmin."""
         ...
 
 
@@ -75,7 +102,46 @@ class SessionStore(Protocol):
         ...
 
     async def get_session(self, session_id: str) -> Session | None:
-        """The session of that id."""
+        """The session of that id, living or ended."""
+        ...
+
+    async def list_sessions(self, user_id: str, now: int) -> list[Session]:
+        """The living sessions of a user, the newest first."""
+        ...
+
+    async def step_session(self, session_id: str, step: int, now: int, idle_expires_at: int) -> Session | None:
+        """Move the chain from `step` to the next one, and the idle expiry with it, not beyond `expires_at`.
+
+        One atomic statement: of any number of simultaneous calls, on any node, one gets the session as it is then.
+        None: the session is gone, ended, expired or at another step.
+        """
+        ...
+
+    async def end_session(self, session_id: str, user_id: str | None, now: int, forget_at: int) -> bool:
+        """End a session (only that user's, if one is named) and revoke its access tokens; False: none to end."""
+        ...
+
+    async def end_sessions_of(self, user_id: str, keep_session_id: str | None, now: int, forget_at: int) -> int:
+        """End a user's sessions but the one to keep; how many were ended."""
+        ...
+
+    async def purge(self, now: int, ended_before: int, limit: int) -> int:
+        """Delete at most `limit` sessions that ended or expired before `ended_before`, and as many spent revocations.
+
+        Returns the greater of the two numbers: as long as it is `limit`, there may be more.
+        """
+        ...
+
+
+class RevocationStore(Protocol):
+    """What makes issued access tokens invalid, in the order in which processes can read on."""
+
+    async def revocations_since(self, cursor: str) -> RevocationPage:
+        """All that were committed since the page of that cursor, "0" for all there are. None is ever passed over."""
+        ...
+
+    async def wait_for_change(self, timeout_seconds: float) -> None:
+        """Return as soon as there may be a new revocation, from whatever process, or at the timeout."""
         ...
 
 
@@ -98,7 +164,7 @@ class SigningKeyStore(Protocol):
         ...
 
 
-class Store(UserStore, SessionStore, SigningKeyStore, Protocol):
+class Store(UserStore, SessionStore, RevocationStore, SigningKeyStore, Protocol):
     """Everything, and the life of the store itself."""
 
     async def ping(self) -> None:

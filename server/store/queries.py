@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from server.errors import UsernameTaken
+from server.errors import LastAdmin, UsernameTaken
 from server.store.driver import Driver, Row, Transaction
-from server.store.records import Credentials, NewUser, Session, SigningKeyRecord, User, UserFilter
+from server.store.records import Credentials, NewUser, SigningKeyRecord, User, UserChange, UserFilter
+from server.store.session_queries import SessionQueries, end_sessions_of, revoke_other_roles
 from server.store.user_lookups import UserLookups
 
 _USER = "id, username, name, role, disabled_at, created_at, updated_at, last_login_at"
-_SESSION = "id, user_id, step, created_at, stepped_at, idle_expires_at, expires_at, ip, user_agent"
 _SIGNING_KEY = "kid, algorithm, public_jwk, sealed_private_key, created_at, activates_at"
 
 
@@ -19,8 +20,13 @@ def _search_text(username: str, name: str) -> str:
     return f"{username}\n{name}".casefold()
 
 
-class SqlStore:
-    """The Store of protocol.py, on any driver."""
+def _is_storable(text: str) -> bool:
+    """PostgreSQL takes no NUL, and neither store a lone surrogate; both can come from a client."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+class SqlStore(SessionQueries):
+    """The Store of protocol.py, on any driver. Ids and usernames are printable, so others are not there."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -39,7 +45,7 @@ class SqlStore:
 
     async def get_user(self, user_id: str) -> User | None:
         """Shares its query with the other calls of this turn of the event loop."""
-        # PostgreSQL takes neither NUL nor lone surrogates, and one such id would fail the query of all.
+        # One such id would fail the query of all.
         if not user_id.isprintable():
             return None
         return await self._lookups.get(user_id)
@@ -57,12 +63,16 @@ class SqlStore:
         return await self._credentials("id", user_id)
 
     async def _credentials(self, column: str, value: str) -> Credentials | None:
+        if not value.isprintable():
+            return None
         sql = f"SELECT {_USER}, password_hash, password_changed_at FROM users WHERE {column} = $1"
         rows = await self._driver.read(sql, value)
         return Credentials(User(*rows[0][:-2]), rows[0][-2], rows[0][-1]) if rows else None
 
     async def list_users(self, wanted: UserFilter) -> list[User]:
         """Only the conditions that were asked for, so each can use its index."""
+        if not all(_is_storable(text) for text in (wanted.after_id, wanted.text, wanted.role) if text is not None):
+            return []
         conditions: list[str] = []
         values: list[Any] = []
 
@@ -106,65 +116,88 @@ class SqlStore:
 
         return await self._driver.write(unit)
 
-    async def rename_user(self, user_id: str, name: str, now: int) -> User | None:
-        """The name, and what is searched."""
-
-        async def unit(transaction: Transaction) -> User | None:
-            rows = await transaction.run("SELECT username FROM users WHERE id = $1", user_id)
-            if not rows:
-                return None
-            search_text = _search_text(rows[0][0], name)
-            sql = f"UPDATE users SET name = $1, search_text = $2, updated_at = $3 WHERE id = $4 RETURNING {_USER}"
-            return _user_of(await transaction.run(sql, name, search_text, now, user_id))
-
-        return await self._driver.write(unit)
-
     async def renew_password_hash(self, user_id: str, old_hash: str, new_hash: str) -> bool:
         """`password_changed_at` stays: it is the same password."""
         sql = "UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3 RETURNING id"
         return bool(await self._one(sql, new_hash, user_id, old_hash))
 
-    async def set_password(self, user_id: str, password_hash: str, expected_changed_at: int, now: int) -> bool:
+    async def set_password(
+        self,
+        user_id: str,
+        password_hash: str,
+        expected_changed_at: int,
+        *,
+        keep_session_id: str | None,
+        now: int,
+        forget_at: int,
+    ) -> bool:
         """The new state differs from the old one even if the clock stood still."""
         sql = (
             "UPDATE users SET password_hash = $1, password_changed_at = $2, updated_at = $3 "
             "WHERE id = $4 AND password_changed_at = $5 RETURNING id"
         )
         changed_at = max(now, expected_changed_at + 1)
-        return bool(await self._one(sql, password_hash, changed_at, now, user_id, expected_changed_at))
-
-    # Sessions
-
-    async def open_session(self, session: Session, password_changed_at: int) -> bool:
-        """Locks the user's row by updating it first, so a change of the user comes wholly before or wholly after."""
 
         async def unit(transaction: Transaction) -> bool:
-            sql = (
-                "UPDATE users SET last_login_at = $1 "
-                "WHERE id = $2 AND disabled_at IS NULL AND password_changed_at = $3 RETURNING id"
-            )
-            if not await transaction.run(sql, session.created_at, session.user_id, password_changed_at):
+            if not await transaction.run(sql, password_hash, changed_at, now, user_id, expected_changed_at):
                 return False
-            await transaction.run(
-                f"INSERT INTO sessions ({_SESSION}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-                session.id,
-                session.user_id,
-                session.step,
-                session.created_at,
-                session.stepped_at,
-                session.idle_expires_at,
-                session.expires_at,
-                session.ip,
-                session.user_agent,
-            )
+            await end_sessions_of(transaction, user_id, keep_session_id, now, forget_at)
             return True
 
         return await self._driver.write(unit)
 
-    async def get_session(self, session_id: str) -> Session | None:
-        """By id."""
-        rows = await self._driver.read(f"SELECT {_SESSION} FROM sessions WHERE id = $1", session_id)
-        return Session(*rows[0]) if rows else None
+    async def update_user(self, user_id: str, change: UserChange, now: int, forget_at: int) -> User | None:
+        """Under a lock where an admin could be the last one."""
+
+        async def unit(transaction: Transaction) -> User | None:
+            before = await self._lock_user(transaction, user_id, change.admin_roles)
+            if before is None:
+                return None
+            after = _changed(before, change, now)
+            if _is_admin(before, change.admin_roles) and not _is_admin(after, change.admin_roles):
+                await _require_other_admin(transaction, user_id, change.admin_roles)
+            if after.disabled and not before.disabled:
+                await end_sessions_of(transaction, user_id, None, now, forget_at)
+            if after.role != before.role:
+                await revoke_other_roles(transaction, user_id, after.role, forget_at)
+            sql = (
+                "UPDATE users SET name = $1, search_text = $2, role = $3, disabled_at = $4, updated_at = $5 "
+                f"WHERE id = $6 RETURNING {_USER}"
+            )
+            search_text = _search_text(after.username, after.name)
+            return _user_of(
+                await transaction.run(sql, after.name, search_text, after.role, after.disabled_at, now, user_id)
+            )
+
+        return await self._driver.write(unit)
+
+    async def delete_user(self, user_id: str, admin_roles: Sequence[str], now: int, forget_at: int) -> bool:
+        """The sessions go with the user; what revokes their tokens stays."""
+
+        async def unit(transaction: Transaction) -> bool:
+            before = await self._lock_user(transaction, user_id, admin_roles)
+            if before is None:
+                return False
+            if _is_admin(before, admin_roles):
+                await _require_other_admin(transaction, user_id, admin_roles)
+            await end_sessions_of(transaction, user_id, None, now, forget_at)
+            await transaction.run("DELETE FROM users WHERE id = $1", user_id)
+            return True
+
+        return await self._driver.write(unit)
+
+    async def _lock_user(self, transaction: Transaction, user_id: str, admin_roles: Sequence[str]) -> User | None:
+        """The user, whose row nobody else changes until the unit ends.
+
+        Two nodes that each take away one of the last two admins must see each other, so admins share a lock.
+        """
+        rows = await transaction.run(
+            f"UPDATE users SET updated_at = updated_at WHERE id = $1 RETURNING {_USER}", user_id
+        )
+        user = _user_of(rows)
+        if user is not None and _is_admin(user, admin_roles):
+            await transaction.lock("admins")
+        return user
 
     # Signing keys
 
@@ -232,3 +265,21 @@ async def _insert_user(transaction: Transaction, user: NewUser) -> User | None:
 
 def _user_of(rows: Iterable[Row]) -> User | None:
     return next((User(*row) for row in rows), None)
+
+
+def _changed(user: User, change: UserChange, now: int) -> User:
+    disabled_at = user.disabled_at
+    if change.disabled is not None:
+        disabled_at = (disabled_at or now) if change.disabled else None
+    return replace(user, name=change.name or user.name, role=change.role or user.role, disabled_at=disabled_at)
+
+
+def _is_admin(user: User, admin_roles: Sequence[str]) -> bool:
+    return user.role in admin_roles and not user.disabled
+
+
+async def _require_other_admin(transaction: Transaction, user_id: str, admin_roles: Sequence[str]) -> None:
+    places = ", ".join(f"${number}" for number in range(2, len(admin_roles) + 2))
+    sql = f"SELECT 1 FROM users WHERE id <> $1 AND disabled_at IS NULL AND role IN ({places}) LIMIT 1"
+    if not await transaction.run(sql, user_id, *admin_roles):
+        raise LastAdmin

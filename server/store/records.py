@@ -64,6 +64,19 @@ class UserFilter:
 
 
 @dataclass(frozen=True, slots=True)
+class UserChange:
+    """What to change of a user; None leaves a value as it is.
+
+    `admin_roles` are the roles that make an admin: the change must leave an enabled user with one of them.
+    """
+
+    admin_roles: tuple[str, ...]
+    name: str | None = None
+    role: str | None = None
+    disabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """One login: one chain of refresh tokens (docs/sessions.md).
 
@@ -80,6 +93,30 @@ class Session:
     expires_at: int
     ip: str | None
     user_agent: str | None
+    ended_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """Why access tokens that are already issued are invalid: their session has ended, or their user has another role.
+
+    Either `session_id`, or `user_id` with the `role` that is the right one now; of two for one user the higher `number`
+    counts. After `forget_at` those tokens have expired by themselves.
+    """
+
+    number: int
+    session_id: str | None
+    user_id: str | None
+    role: str | None
+    forget_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationPage:
+    """Revocations, and the cursor from which to read on. The same one may come twice."""
+
+    cursor: str
+    revocations: list[Revocation]
 
 
 @dataclass(frozen=True, slots=True)

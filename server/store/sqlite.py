@@ -28,6 +28,7 @@ from server.store.sqlite_file import beside
 # Enough that a long listing does not hold up the short reads; more would only compete for the interpreter.
 SERVING_READERS = 3
 BUSY_MILLISECONDS = 5000
+POLL_SECONDS = 0.2
 
 
 class _Reader:
@@ -43,11 +44,19 @@ class _Reader:
 class SqliteDriver:
     """The driver of driver.py on a file."""
 
+    # The counter of AUTOINCREMENT outlives the rows, so the cursor never goes back.
+    revocations_since = (
+        "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'revocations'), 0), "
+        "seq, session_id, user_id, role, forget_at "
+        "FROM (SELECT 1) LEFT JOIN revocations ON seq > CAST($1 AS INTEGER) ORDER BY seq"
+    )
+
     def __init__(self, writer: GroupWriter, readers: Sequence[aiosqlite.Connection], resources: AsyncExitStack) -> None:
         self._writer = writer
         self._readers = [_Reader(connection) for connection in readers]
         self._resources = resources
         self._closed = False
+        self._data_version: int | None = None
 
     @classmethod
     async def open(cls, path: Path, *, serving: bool) -> Self:
@@ -82,7 +91,9 @@ class SqliteDriver:
         """Run a SELECT, in one hop to a reading connection."""
         if self._closed:
             raise StoreUnavailable
-        reader = min(self._readers, key=_waiting)
+        return await self._ask(min(self._readers, key=_waiting), sql, parameters)
+
+    async def _ask(self, reader: _Reader, sql: str, parameters: Sequence[Any]) -> Sequence[Row]:
         reader.waiting += 1
         try:
             rows: Iterable[Row] = await reader.connection.execute_fetchall(sql, bound(parameters))
@@ -97,6 +108,19 @@ class SqliteDriver:
     async def write(self, unit: Unit[Result]) -> Result:
         """Run a unit in the next group."""
         return await self._writer.write(unit)
+
+    async def wait_for_change(self, timeout_seconds: float) -> None:
+        """By `PRAGMA data_version`, which differs once another connection has written, of this process or another."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_seconds
+        while not self._closed and loop.time() < deadline:
+            # First the pause: under a steady stream of writes there is always something new.
+            await asyncio.sleep(POLL_SECONDS)
+            # Always the same connection: the number means nothing on another one.
+            rows = await self._ask(self._readers[0], "PRAGMA data_version", ())
+            if rows[0][0] != self._data_version:
+                self._data_version = rows[0][0]
+                return
 
     def in_list(self, column: str) -> str:
         """One parameter however many values, so one text, which SQLite prepares once."""

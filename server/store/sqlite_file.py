@@ -49,7 +49,7 @@ def inspect(path: Path, *, thorough: bool) -> list[Migration]:
         if not path.exists():
             _refuse_lost_file(path)
             return known
-        if path.stat().st_size == 0 and not beside(path, ".write-lock").exists():
+        if path.stat().st_size == 0 and not _was_complete(path):
             return known
         with closing(_connect_to_look(path)) as connection:
             found = _pending_of(connection, path, known)
@@ -65,8 +65,9 @@ def apply(path: Path, wanted: Sequence[Migration]) -> None:
     with _refusals(path):
         if path.exists() and path.stat().st_size > 0:
             _apply(path, wanted)
+            _mark_complete(path)
             return
-        # The file gets its name when it is complete, so an empty file is always one that lost its content.
+        # The file gets its name when it is complete, so nobody ever meets half of it.
         unfinished = beside(path, ".new")
         for ending in ("", "-wal", "-shm", "-journal"):
             beside(unfinished, ending).unlink(missing_ok=True)
@@ -74,6 +75,7 @@ def apply(path: Path, wanted: Sequence[Migration]) -> None:
         _apply(unfinished, wanted)
         unfinished.replace(path)
         _sync_folder(path.parent)
+        _mark_complete(path)
 
 
 def uri(path: Path, options: str) -> str:
@@ -137,6 +139,16 @@ def _run(connection: sqlite3.Connection, migration: Migration) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {migration.version}")
     connection.execute("COMMIT")
+
+
+def _mark_complete(path: Path) -> None:
+    """Remember in the lock file that there was a store: if the database is found empty later, it lost its content."""
+    beside(path, ".write-lock").write_text("A store was made here.\n")
+
+
+def _was_complete(path: Path) -> bool:
+    lock = beside(path, ".write-lock")
+    return lock.exists() and lock.stat().st_size > 0
 
 
 def _refuse_lost_file(path: Path) -> None:

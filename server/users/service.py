@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from server.access import RoleTable, only
 from server.clock import Clock
 from server.config.settings import PasswordSettings
-from server.errors import InvalidRequest, InvalidResetToken, NotFound
+from server.errors import InvalidCredentials, InvalidRequest, InvalidResetToken, NotFound
 from server.ids import Ids
 from server.passwords.policy import check_new_password
 from server.passwords.pool import HashPool
 from server.store.protocol import Store
-from server.store.records import Credentials, NewUser, User, UserFilter
+from server.store.records import Credentials, NewUser, User, UserChange, UserFilter
+from server.tokens.revocation import Revocations
+from server.users.model import is_username
 from server.users.reset_token import ResetToken, ResetTokens
 
 
@@ -32,7 +35,8 @@ class Users:
         store: Store,
         hashes: HashPool,
         reset_tokens: ResetTokens,
-        roles: frozenset[str],
+        revocations: Revocations,
+        roles: RoleTable,
         clock: Clock,
         ids: Ids,
         passwords: PasswordSettings,
@@ -40,7 +44,9 @@ class Users:
         self._store = store
         self._hashes = hashes
         self._reset_tokens = reset_tokens
+        self._revocations = revocations
         self._roles = roles
+        self._admin_roles = tuple(sorted(roles.sufficient(only("admin")) or ()))
         self._clock = clock
         self._ids = ids
         self._passwords = passwords
@@ -70,12 +76,65 @@ class Users:
             return False
         return await self._store.insert_first_user(await self._new_user(username, name, role, password))
 
-    async def rename(self, user_id: str, name: str) -> User:
-        """Change the display name. Raises NotFound."""
-        user = await self._store.rename_user(user_id, name, self._clock.now_ms())
+    async def update(
+        self, user_id: str, *, name: str | None = None, role: str | None = None, disabled: bool | None = None
+    ) -> User:
+        """Change what is given. Raises NotFound, LastAdmin, InvalidRequest (role).
+
+        A disabled user's sessions end; a new role makes the access tokens with the old one invalid, and the next
+        refresh carries it.
+        """
+        if role is not None:
+            self._check_role(role)
+        now = self._clock.now_ms()
+        change = UserChange(self._admin_roles, name, role, disabled)
+        user = await self._store.update_user(user_id, change, now, self._revocations.forget_at(now))
         if user is None:
             raise NotFound("There is no such user.")
+        await self._revocations.soon()
         return user
+
+    async def delete(self, user_id: str) -> None:
+        """Delete an account and end its sessions. Raises NotFound, LastAdmin."""
+        now = self._clock.now_ms()
+        if not await self._store.delete_user(user_id, self._admin_roles, now, self._revocations.forget_at(now)):
+            raise NotFound("There is no such user.")
+        await self._revocations.soon()
+
+    async def change_password(self, user_id: str, session_id: str, current: str, new: str) -> None:
+        """Set a new password, knowing the current one; all other sessions end.
+
+        Raises InvalidCredentials, InvalidRequest, Overloaded, NotFound.
+        """
+        credentials = await self._store.get_credentials(user_id)
+        if credentials is None:
+            raise NotFound("There is no such user.")
+        self._check_password(new, credentials.user.username, "new_password")
+        if not await self._hashes.verify(current, credentials.password_hash):
+            raise InvalidCredentials("The current password is wrong.")
+        if not await self._set_password(credentials, new, keep_session_id=session_id):
+            raise InvalidCredentials("The password was changed meanwhile.")
+
+    async def replace_password(self, username: str, new: str) -> None:
+        """Set a password without the current one, for operators; all sessions end. Raises NotFound, InvalidRequest."""
+        credentials = await self.credentials_of(username)
+        self._check_password(new, credentials.user.username, "password")
+        if not await self._set_password(credentials, new, keep_session_id=None):
+            raise InvalidCredentials("The password was changed meanwhile; try again.")
+
+    async def credentials_of(self, username: str) -> Credentials:
+        """By name. Raises NotFound."""
+        credentials = await self._store.find_credentials(username) if is_username(username) else None
+        if credentials is None:
+            raise NotFound(f"There is no user {username!r}.")
+        return credentials
+
+    async def reset_token(self, user_id: str) -> str:
+        """A token with which the user can set a new password, once. Raises NotFound."""
+        credentials = await self._store.get_credentials(user_id)
+        if credentials is None:
+            raise NotFound("There is no such user.")
+        return self._reset_token(credentials)
 
     async def reset_password(self, reset_token: str, new_password: str) -> None:
         """Set a password by a reset token, once. Raises InvalidResetToken, InvalidRequest, Overloaded."""
@@ -86,19 +145,35 @@ class Users:
         if credentials is None or credentials.password_changed_at != content.password_changed_at:
             raise InvalidResetToken
         self._check_password(new_password, credentials.user.username, "new_password")
-        new_hash = await self._hashes.hash(new_password)
-        now = self._clock.now_ms()
-        if not await self._store.set_password(content.user_id, new_hash, content.password_changed_at, now):
+        if not await self._set_password(credentials, new_password, keep_session_id=None):
             raise InvalidResetToken
 
+    async def _set_password(self, credentials: Credentials, new: str, *, keep_session_id: str | None) -> bool:
+        """False if the password was changed since the credentials were read."""
+        new_hash = await self._hashes.hash(new)
+        now = self._clock.now_ms()
+        done = await self._store.set_password(
+            credentials.user.id,
+            new_hash,
+            credentials.password_changed_at,
+            keep_session_id=keep_session_id,
+            now=now,
+            forget_at=self._revocations.forget_at(now),
+        )
+        await self._revocations.soon()
+        return done
+
     async def _new_user(self, username: str, name: str, role: str, password: str | None) -> NewUser:
-        if role not in self._roles:
-            raise InvalidRequest([("role", f"There is no such role. Roles: {', '.join(sorted(self._roles))}.")])
+        self._check_role(role)
         password_hash = None
         if password is not None:
             self._check_password(password, username, "password")
             password_hash = await self._hashes.hash(password)
         return NewUser(self._ids.new_id(), username, name, role, password_hash, self._clock.now_ms())
+
+    def _check_role(self, role: str) -> None:
+        if role not in self._roles:
+            raise InvalidRequest([("role", f"There is no such role. Roles: {', '.join(self._roles.names())}.")])
 
     def _check_password(self, password: str, username: str, field: str) -> None:
         messages = check_new_password(password, username, self._passwords.min_length)

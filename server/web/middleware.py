@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from server.clock import Clock
@@ -20,12 +20,11 @@ from server.errors import (
     MethodNotAllowed,
     NotFound,
     PayloadTooLarge,
-    TokenInvalid,
-    TokenMissing,
 )
 from server.ids import Ids
 from server.observe.requests import RequestLog
 from server.sessions.authenticator import Authenticator
+from server.web.bearer import bearer_token
 from server.web.client_ip import client_ip
 from server.web.cors import Cors
 from server.web.problem import REQUEST_ID_HEADER, problem_response
@@ -93,16 +92,3 @@ def access_middleware(*, table: AccessTable, authenticator: Authenticator) -> Mi
         return await handler(request)
 
     return guard
-
-
-def bearer_token(request: web.Request) -> str:
-    """The token of `Authorization: Bearer …` (RFC 6750 section 2.1). Raises TokenMissing; TokenInvalid if repeated."""
-    values = request.headers.getall(hdrs.AUTHORIZATION, None)
-    if values is None:
-        raise TokenMissing
-    if len(values) != 1:
-        raise TokenInvalid("The Authorization header was sent more than once.")
-    scheme, _, token = values[0].partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise TokenMissing
-    return token.strip(" ")

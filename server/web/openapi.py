@@ -88,7 +88,7 @@ def _operation(row: Row) -> Json:
         operation["parameters"] = parameters
     if route.body is not None:
         operation["requestBody"] = {
-            "required": True,
+            "required": route.body_required,
             "content": {"application/json": {"schema": _reference(route.body)}},
         }
     return operation

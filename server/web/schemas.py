@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from server.clock import rfc3339
-from server.store.records import User
+from server.store.records import Session, User
 from server.users.model import USERNAME_PATTERN
 
 UUID_TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -49,10 +49,32 @@ class Input(BaseModel):
 
 
 class LoginBody(Input):
-    """Credentials."""
+    """Credentials. `cookie`: keep the refresh token in a cookie, for browsers."""
 
     username: Annotated[str, StringConstraints(max_length=320)]
     password: Password
+    cookie: bool = False
+
+
+class RefreshBody(Input):
+    """A refresh token; a browser has it in its cookie and sends no body."""
+
+    refresh_token: OpaqueToken | None = None
+
+
+class PasswordBody(Input):
+    """The current password and the new one."""
+
+    current_password: Password
+    new_password: Password
+
+
+class UserChangeBody(Input):
+    """What an admin may change; what is absent stays."""
+
+    name: Name | None = None
+    role: RoleName | None = None
+    disabled: bool | None = None
 
 
 class ProfileBody(Input):
@@ -100,13 +122,43 @@ class Answer(BaseModel):
 
 
 class TokenAnswer(Answer):
-    """Tokens of a session (RFC 6749 section 5.1, with `token` for the access token)."""
+    """Tokens of a session (RFC 6749 section 5.1, with `token` for the access token).
+
+    In browser mode the refresh token is in the cookie, and the two members about it are absent.
+    """
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"required": ["token", "token_type", "expires_in"]})
 
     token: str
     token_type: Literal["Bearer"]
     expires_in: int
-    refresh_token: str
-    refresh_expires_in: int
+    refresh_token: str = ""
+    refresh_expires_in: int = 0
+
+
+class SessionAnswer(Answer):
+    """A login. `expires_at` moves with each refresh; `current`: the session of the token that asks."""
+
+    id: str
+    created_at: Timestamp
+    last_used_at: Timestamp
+    expires_at: Timestamp
+    ip: str | None
+    user_agent: str | None
+    current: bool
+
+
+class SessionsAnswer(Answer):
+    """The living sessions of a user, the newest first."""
+
+    sessions: list[SessionAnswer]
+
+
+class ResetTokenAnswer(Answer):
+    """A token to set a new password with."""
+
+    reset_token: str
+    expires_in: int
 
 
 class UserAnswer(Answer):
@@ -202,6 +254,19 @@ def user_json(user: User) -> Mapping[str, Any]:
         "created_at": rfc3339(user.created_at),
         "updated_at": rfc3339(user.updated_at),
         "last_login_at": None if user.last_login_at is None else rfc3339(user.last_login_at),
+    }
+
+
+def session_json(session: Session, current_session_id: str) -> Mapping[str, Any]:
+    """A session as SessionAnswer."""
+    return {
+        "id": session.id,
+        "created_at": rfc3339(session.created_at),
+        "last_used_at": rfc3339(session.stepped_at),
+        "expires_at": rfc3339(session.idle_expires_at),
+        "ip": session.ip,
+        "user_agent": session.user_agent,
+        "current": session.id == current_session_id,
     }
 
 

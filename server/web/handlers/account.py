@@ -5,9 +5,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from server.context import claims_of, services_of
-from server.web.handlers.parse import body_of
+from server.web.handlers.parse import body_of, id_of
 from server.web.problem import empty_response, json_response
-from server.web.schemas import PasswordResetBody, ProfileBody, user_json
+from server.web.schemas import PasswordBody, PasswordResetBody, ProfileBody, session_json, user_json
 
 
 async def get_me(request: web.Request) -> web.Response:
@@ -19,8 +19,38 @@ async def get_me(request: web.Request) -> web.Response:
 async def update_me(request: web.Request) -> web.Response:
     """PATCH /me."""
     body = await body_of(request, ProfileBody)
-    user = await services_of(request).users.rename(claims_of(request).subject, body.name)
+    user = await services_of(request).users.update(claims_of(request).subject, name=body.name)
     return json_response({"user": user_json(user)})
+
+
+async def change_password(request: web.Request) -> web.Response:
+    """POST /me/password: all other sessions are over."""
+    body = await body_of(request, PasswordBody)
+    claims = claims_of(request)
+    await services_of(request).users.change_password(
+        claims.subject, claims.session_id, body.current_password, body.new_password
+    )
+    return empty_response()
+
+
+async def list_my_sessions(request: web.Request) -> web.Response:
+    """GET /me/sessions."""
+    claims = claims_of(request)
+    found = await services_of(request).sessions.list(claims.subject)
+    return json_response({"sessions": [session_json(session, claims.session_id) for session in found]})
+
+
+async def end_my_session(request: web.Request) -> web.Response:
+    """DELETE /me/sessions/{session_id}."""
+    await services_of(request).sessions.end(id_of(request, "session_id"), claims_of(request).subject)
+    return empty_response()
+
+
+async def end_my_other_sessions(request: web.Request) -> web.Response:
+    """DELETE /me/sessions: all but the one that asks."""
+    claims = claims_of(request)
+    await services_of(request).sessions.end_all(claims.subject, keep_session_id=claims.session_id)
+    return empty_response()
 
 
 async def reset_password(request: web.Request) -> web.Response:

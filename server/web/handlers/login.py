@@ -1,36 +1,101 @@
-"""Logging in, and checking a token for somebody else."""
+"""Logging in, refreshing, logging out, and checking a token for somebody else."""
 
 from __future__ import annotations
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from server.context import claims_of, services_of
-from server.errors import InsufficientRole, InvalidRequest
-from server.sessions.service import Client, IssuedTokens
+from server.errors import InsufficientRole, InvalidRequest, RefreshInvalid, SessionConflict, Unauthorized
+from server.sessions.service import IssuedTokens
+from server.tokens.claims import AccessClaims
+from server.web.bearer import bearer_token
 from server.web.body import read_query
-from server.web.handlers.parse import body_of, client_of
+from server.web.cookie import clear_cookie, cookie_of, refuse_cross_site, set_cookie
+from server.web.handlers.parse import body_of, client_of, optional_body_of
 from server.web.problem import empty_response, json_response
-from server.web.schemas import LoginBody, VerifyQuery
+from server.web.schemas import LoginBody, RefreshBody, VerifyQuery
 
 
 async def log_in(request: web.Request) -> web.Response:
     """POST /login."""
     body = await body_of(request, LoginBody)
-    client: Client = client_of(request)
-    return tokens_response(await services_of(request).sessions.log_in(body.username, body.password, client))
+    services = services_of(request)
+    if body.cookie:
+        refuse_cross_site(request, services.settings.cors.origins)
+    tokens = await services.sessions.log_in(body.username, body.password, client_of(request))
+    return _tokens_response(tokens, in_cookie=body.cookie)
 
 
-def tokens_response(tokens: IssuedTokens) -> web.Response:
-    """The answer that carries tokens."""
-    return json_response(
-        {
-            "token": tokens.access_token,
-            "token_type": "Bearer",
-            "expires_in": tokens.expires_in,
-            "refresh_token": tokens.refresh_token,
-            "refresh_expires_in": tokens.refresh_expires_in,
-        }
-    )
+async def refresh(request: web.Request) -> web.Response:
+    """POST /refresh: with the token in the body, or in the browser's cookie."""
+    sent, cookie = await _refresh_tokens(request)
+    token = cookie or sent
+    if token is None:
+        raise RefreshInvalid("Send a refresh token.")
+    await _refuse_other_bearer(request, cookie)
+    return _tokens_response(await services_of(request).sessions.refresh(token), in_cookie=cookie is not None)
+
+
+async def log_out(request: web.Request) -> web.Response:
+    """POST /logout: the session of the refresh token, or else of the bearer token, is over; also if it was already."""
+    sent, cookie = await _refresh_tokens(request)
+    sessions = services_of(request).sessions
+    token = cookie or sent
+    if token is None:
+        session_id = (await _bearer_claims(request)).session_id
+    else:
+        await _refuse_other_bearer(request, cookie)
+        found = sessions.session_of(token)
+        if found is None:
+            raise RefreshInvalid
+        session_id = found
+    await sessions.log_out(session_id)
+    response = empty_response()
+    if cookie is not None:
+        clear_cookie(response)
+    return response
+
+
+async def _refresh_tokens(request: web.Request) -> tuple[str | None, str | None]:
+    """The refresh tokens of body and cookie. Raises SessionConflict if they are of different sessions."""
+    services = services_of(request)
+    cookie = cookie_of(request, services.settings.cors.origins)
+    sent = (await optional_body_of(request, RefreshBody)).refresh_token
+    session_of = services.sessions.session_of
+    if cookie is not None and sent is not None and session_of(cookie) != session_of(sent):
+        raise SessionConflict
+    return sent, cookie
+
+
+async def _refuse_other_bearer(request: web.Request, cookie: str | None) -> None:
+    """A cookie acts alone: a valid bearer token beside it must be of the same session; an invalid one says nothing."""
+    if cookie is None or hdrs.AUTHORIZATION not in request.headers:
+        return
+    try:
+        claims = await _bearer_claims(request)
+    except Unauthorized:
+        return
+    if claims.session_id != services_of(request).sessions.session_of(cookie):
+        raise SessionConflict
+
+
+async def _bearer_claims(request: web.Request) -> AccessClaims:
+    return await services_of(request).authenticator.authenticate(bearer_token(request))
+
+
+def _tokens_response(tokens: IssuedTokens, *, in_cookie: bool) -> web.Response:
+    answer: dict[str, object] = {
+        "token": tokens.access_token,
+        "token_type": "Bearer",
+        "expires_in": tokens.expires_in,
+    }
+    if not in_cookie:
+        answer["refresh_token"] = tokens.refresh_token
+        answer["refresh_expires_in"] = tokens.refresh_expires_in
+    response = json_response(answer)
+    if in_cookie:
+        set_cookie(response, tokens.refresh_token, tokens.refresh_expires_in)
+    return response
 
 
 async def verify(request: web.Request) -> web.Response:

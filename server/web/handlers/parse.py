@@ -23,6 +23,11 @@ async def body_of(request: web.Request, model: type[Model]) -> Model:
     return await read_json(request, model, limit=server.max_body_bytes, timeout_seconds=server.body_timeout_seconds)
 
 
+async def optional_body_of(request: web.Request, model: type[Model]) -> Model:
+    """The body as `model`; without a body, the model's defaults."""
+    return await body_of(request, model) if request.body_exists else model()
+
+
 def id_of(request: web.Request, name: str) -> str:
     """An id in the path. What can't be an id is not found, without asking the store."""
     text = request.match_info[name]

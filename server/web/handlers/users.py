@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from server.context import services_of
+from server.context import claims_of, services_of
 from server.errors import InvalidRequest
 from server.store.records import UserFilter
 from server.web.body import read_query
 from server.web.handlers.parse import body_of, id_of
-from server.web.problem import json_response
-from server.web.schemas import NewUserBody, UsersQuery, cursor_after, id_of_cursor, user_json
+from server.web.problem import empty_response, json_response
+from server.web.schemas import (
+    NewUserBody,
+    UserChangeBody,
+    UsersQuery,
+    cursor_after,
+    id_of_cursor,
+    session_json,
+    user_json,
+)
 
 
 async def list_users(request: web.Request) -> web.Response:
@@ -42,3 +50,41 @@ async def get_user(request: web.Request) -> web.Response:
     """GET /users/{user_id}."""
     user = await services_of(request).users.get(id_of(request, "user_id"))
     return json_response({"user": user_json(user)})
+
+
+async def update_user(request: web.Request) -> web.Response:
+    """PATCH /users/{user_id}."""
+    user_id = id_of(request, "user_id")
+    body = await body_of(request, UserChangeBody)
+    user = await services_of(request).users.update(user_id, name=body.name, role=body.role, disabled=body.disabled)
+    return json_response({"user": user_json(user)})
+
+
+async def delete_user(request: web.Request) -> web.Response:
+    """DELETE /users/{user_id}."""
+    await services_of(request).users.delete(id_of(request, "user_id"))
+    return empty_response()
+
+
+async def list_user_sessions(request: web.Request) -> web.Response:
+    """GET /users/{user_id}/sessions."""
+    services = services_of(request)
+    user = await services.users.get(id_of(request, "user_id"))
+    found = await services.sessions.list(user.id)
+    current = claims_of(request).session_id
+    return json_response({"sessions": [session_json(session, current) for session in found]})
+
+
+async def end_user_sessions(request: web.Request) -> web.Response:
+    """DELETE /users/{user_id}/sessions."""
+    services = services_of(request)
+    user = await services.users.get(id_of(request, "user_id"))
+    await services.sessions.end_all(user.id)
+    return empty_response()
+
+
+async def make_reset_token(request: web.Request) -> web.Response:
+    """POST /users/{user_id}/password-reset."""
+    services = services_of(request)
+    token = await services.users.reset_token(id_of(request, "user_id"))
+    return json_response({"reset_token": token, "expires_in": services.settings.passwords.reset_ttl_seconds})

@@ -1,0 +1,145 @@
+"""The queries about sessions, and about what revokes tokens that are already issued."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple
+from typing import Any
+
+from server.store.driver import Driver, Transaction
+from server.store.records import Revocation, RevocationPage, Session
+
+_SESSION = "id, user_id, step, created_at, stepped_at, idle_expires_at, expires_at, ip, user_agent, ended_at"
+
+
+class SessionQueries:
+    """SessionStore and RevocationStore of protocol.py, on any driver."""
+
+    _driver: Driver
+
+    async def open_session(self, session: Session, password_changed_at: int) -> bool:
+        """Locks the user's row by updating it first, so a change of the user comes wholly before or wholly after."""
+
+        async def unit(transaction: Transaction) -> bool:
+            sql = (
+                "UPDATE users SET last_login_at = $1 "
+                "WHERE id = $2 AND disabled_at IS NULL AND password_changed_at = $3 RETURNING id"
+            )
+            if not await transaction.run(sql, session.created_at, session.user_id, password_changed_at):
+                return False
+            await transaction.run(
+                f"INSERT INTO sessions ({_SESSION}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", *astuple(session)
+            )
+            return True
+
+        return await self._driver.write(unit)
+
+    async def get_session(self, session_id: str) -> Session | None:
+        """By id."""
+        rows = await self._driver.read(f"SELECT {_SESSION} FROM sessions WHERE id = $1", session_id)
+        return Session(*rows[0]) if rows else None
+
+    async def list_sessions(self, user_id: str, now: int) -> list[Session]:
+        """By user, the newest first."""
+        rows = await self._driver.read(
+            f"SELECT {_SESSION} FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND idle_expires_at > $2 "
+            "ORDER BY id DESC",
+            user_id,
+            now,
+        )
+        return [Session(*row) for row in rows]
+
+    async def step_session(self, session_id: str, step: int, now: int, idle_expires_at: int) -> Session | None:
+        """One statement: of any number of calls for the same step one finds its row."""
+        # CASE, since SQLite and PostgreSQL have different names for the lesser of two values.
+        sql = (
+            "UPDATE sessions SET step = step + 1, stepped_at = $1, "
+            "idle_expires_at = CASE WHEN expires_at < $2 THEN expires_at ELSE $2 END "
+            "WHERE id = $3 AND step = $4 AND ended_at IS NULL AND idle_expires_at > $1 "
+            f"RETURNING {_SESSION}"
+        )
+
+        async def unit(transaction: Transaction) -> Session | None:
+            rows = await transaction.run(sql, now, idle_expires_at, session_id, step)
+            return Session(*rows[0]) if rows else None
+
+        return await self._driver.write(unit)
+
+    async def end_session(self, session_id: str, user_id: str | None, now: int, forget_at: int) -> bool:
+        """With its revocation, in one unit."""
+
+        async def unit(transaction: Transaction) -> bool:
+            if user_id is None:
+                return bool(await end_sessions(transaction, "id = $2", (session_id,), now, forget_at))
+            condition = "id = $2 AND user_id = $3"
+            return bool(await end_sessions(transaction, condition, (session_id, user_id), now, forget_at))
+
+        return await self._driver.write(unit)
+
+    async def end_sessions_of(self, user_id: str, keep_session_id: str | None, now: int, forget_at: int) -> int:
+        """With their revocations, in one unit."""
+
+        async def unit(transaction: Transaction) -> int:
+            return len(await end_sessions_of(transaction, user_id, keep_session_id, now, forget_at))
+
+        return await self._driver.write(unit)
+
+    async def revocations_since(self, cursor: str) -> RevocationPage:
+        """The statement is the driver's: how far one has read is told by different means."""
+        rows = await self._driver.read(self._driver.revocations_since, cursor)
+        found = [Revocation(*row[1:]) for row in rows if row[1] is not None]
+        return RevocationPage(str(rows[0][0]), found)
+
+    async def wait_for_change(self, timeout_seconds: float) -> None:
+        """The driver knows how."""
+        await self._driver.wait_for_change(timeout_seconds)
+
+    async def purge(self, now: int, ended_before: int, limit: int) -> int:
+        """In one unit of bounded size."""
+
+        async def unit(transaction: Transaction) -> int:
+            gone = await transaction.run(
+                "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions "
+                "WHERE idle_expires_at <= $1 OR ended_at <= $1 ORDER BY idle_expires_at LIMIT $2) RETURNING id",
+                ended_before,
+                limit,
+            )
+            spent = await transaction.run(
+                "DELETE FROM revocations WHERE seq IN (SELECT seq FROM revocations WHERE forget_at <= $1 LIMIT $2) "
+                "RETURNING seq",
+                now,
+                limit,
+            )
+            return max(len(gone), len(spent))
+
+        return await self._driver.write(unit)
+
+
+async def end_sessions_of(
+    transaction: Transaction, user_id: str, keep_session_id: str | None, now: int, forget_at: int
+) -> list[str]:
+    """End a user's sessions but one, inside a unit; the ids of those ended."""
+    if keep_session_id is None:
+        return await end_sessions(transaction, "user_id = $2", (user_id,), now, forget_at)
+    condition = "user_id = $2 AND id <> $3"
+    return await end_sessions(transaction, condition, (user_id, keep_session_id), now, forget_at)
+
+
+async def end_sessions(
+    transaction: Transaction, condition: str, values: Sequence[Any], now: int, forget_at: int
+) -> list[str]:
+    """Inside a unit: end the living sessions that fit (`$1` is taken), and revoke their access tokens."""
+    sql = f"UPDATE sessions SET ended_at = $1 WHERE {condition} AND ended_at IS NULL RETURNING id"
+    ended = [row[0] for row in await transaction.run(sql, now, *values)]
+    for session_id in ended:
+        await transaction.run("INSERT INTO revocations (session_id, forget_at) VALUES ($1, $2)", session_id, forget_at)
+    if ended:
+        await transaction.announce()
+    return ended
+
+
+async def revoke_other_roles(transaction: Transaction, user_id: str, role: str, forget_at: int) -> None:
+    """Inside a unit: access tokens of that user are invalid if they carry another role."""
+    sql = "INSERT INTO revocations (user_id, role, forget_at) VALUES ($1, $2, $3)"
+    await transaction.run(sql, user_id, role, forget_at)
+    await transaction.announce()

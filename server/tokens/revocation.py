@@ -1,0 +1,88 @@
+"""Which access tokens are invalid although they have not expired: known in memory, so a check costs two look-ups.
+
+Every process reads the revocations from the store at its start and whenever another one may have written some. Nothing
+here compares clocks: a token is judged by its session and its role, not by when it was issued.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+
+from server.clock import Clock
+from server.errors import StoreUnavailable
+from server.store.protocol import RevocationStore
+from server.store.records import Revocation
+from server.tokens.claims import AccessClaims
+
+# Behind the last token's expiry: clocks of nodes differ, and a token may be signed just after it was revoked.
+LEEWAY_MS = 60_000
+WAIT_SECONDS = 0.5
+RETRY_SECONDS = 0.3
+TIDY_MS = 60_000
+
+_log = structlog.get_logger("watchword.tokens")
+
+
+class Revocations:
+    """What was revoked, until the tokens have expired by themselves."""
+
+    def __init__(self, store: RevocationStore, clock: Clock, access_ttl_seconds: int) -> None:
+        self._store = store
+        self._clock = clock
+        self._life_ms = access_ttl_seconds * 1000 + LEEWAY_MS
+        self._ended: dict[str, int] = {}
+        self._roles: dict[str, Revocation] = {}
+        self._cursor = "0"
+        self._tidied_at = clock.now_ms()
+
+    def forget_at(self, now: int) -> int:
+        """Until when a revocation of that moment has to be remembered."""
+        return now + self._life_ms
+
+    def is_revoked(self, claims: AccessClaims) -> bool:
+        """Whether the session of these claims has ended, or their role is not the user's any more."""
+        if claims.session_id in self._ended:
+            return True
+        current = self._roles.get(claims.subject)
+        return current is not None and current.role != claims.role
+
+    async def refresh(self) -> None:
+        """Read what is new. Raises StoreUnavailable."""
+        page = await self._store.revocations_since(self._cursor)
+        for revocation in page.revocations:
+            if revocation.session_id is not None:
+                self._ended[revocation.session_id] = revocation.forget_at
+            elif revocation.user_id is not None:
+                known = self._roles.get(revocation.user_id)
+                if known is None or known.number <= revocation.number:
+                    self._roles[revocation.user_id] = revocation
+        self._cursor = page.cursor
+        self._tidy(self._clock.now_ms())
+
+    async def follow(self) -> None:
+        """Keep up with the store until cancelled.
+
+        While the store can't be reached, nothing can be revoked either; what is known stays in force.
+        """
+        while True:
+            try:
+                await self._store.wait_for_change(WAIT_SECONDS)
+                await self.refresh()
+            except StoreUnavailable:
+                _log.warning("revocations could not be read; trying again")
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def soon(self) -> None:
+        """After a change made here: know it before the answer goes out. If that fails, `follow` will learn it."""
+        with suppress(StoreUnavailable):
+            await self.refresh()
+
+    def _tidy(self, now: int) -> None:
+        if now - self._tidied_at < TIDY_MS:
+            return
+        self._tidied_at = now
+        self._ended = {session: until for session, until in self._ended.items() if until > now}
+        self._roles = {user: entry for user, entry in self._roles.items() if entry.forget_at > now}

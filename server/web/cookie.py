@@ -1,0 +1,51 @@
+"""Browser mode: the refresh token in a cookie that no script can read, and the guard against other sites' requests."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+
+from server.errors import CsrfRefused
+
+# `__Host-`: the browser takes it only with Secure, Path=/ and without Domain, so no other host can plant one
+# (draft-ietf-httpbis-rfc6265bis, section 4.1.3.2).
+COOKIE_NAME = "__Host-watchword"
+
+
+def set_cookie(response: web.Response, refresh_token: str, max_age_seconds: int) -> None:
+    """Keep the refresh token in the browser until it expires."""
+    response.set_cookie(
+        COOKIE_NAME, refresh_token, max_age=max_age_seconds, path="/", secure=True, httponly=True, samesite="Strict"
+    )
+
+
+def clear_cookie(response: web.Response) -> None:
+    """Make the browser forget it."""
+    response.del_cookie(COOKIE_NAME, path="/", secure=True, httponly=True, samesite="Strict")
+
+
+def cookie_of(request: web.Request, allowed_origins: Collection[str]) -> str | None:
+    """The refresh token of the cookie; None if there is none. Raises CsrfRefused if another site sent the request."""
+    token = request.cookies.get(COOKIE_NAME)
+    if token is not None:
+        refuse_cross_site(request, allowed_origins)
+    return token
+
+
+def refuse_cross_site(request: web.Request, allowed_origins: Collection[str]) -> None:
+    """Raise CsrfRefused for a request that a page of another, not allowed origin made.
+
+    Browsers say who asks in two ways that pages can't forge: Sec-Fetch-Site (Fetch Metadata) and Origin (RFC 6454).
+    What sends neither is no browser, and holds the cookie because it was given it.
+    """
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is not None and origin in allowed_origins:
+        return
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        if site.lower() != "same-origin":
+            raise CsrfRefused
+    elif origin is not None and urlsplit(origin).netloc != request.host:
+        raise CsrfRefused

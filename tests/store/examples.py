@@ -1,0 +1,74 @@
+"""Records to put into a store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from server.store.protocol import Store
+from server.store.records import NewUser, Session, SigningKeyRecord, User, UserChange, UserFilter
+
+NOW = 1_790_000_000_000
+
+
+def id_of(number: int) -> str:
+    """Ids in the order of their numbers."""
+    return f"01990000-0000-7000-8000-{number:012d}"
+
+
+def new_user(number: int, **changes: Any) -> NewUser:
+    user = NewUser(
+        id=id_of(number),
+        username=f"user{number}",
+        name=f"Name {number}",
+        role="customer",
+        password_hash="hash",
+        created_at=NOW,
+    )
+    return replace(user, **changes)
+
+
+def session(number: int, user_number: int, **changes: Any) -> Session:
+    opened = Session(
+        id=id_of(number),
+        user_id=id_of(user_number),
+        step=0,
+        created_at=NOW + 5,
+        stepped_at=NOW + 5,
+        idle_expires_at=NOW + 1000,
+        expires_at=NOW + 9000,
+        ip="192.0.2.1",
+        user_agent="curl/8",
+    )
+    return replace(opened, **changes)
+
+
+def signing_key(number: int, **changes: Any) -> SigningKeyRecord:
+    key = SigningKeyRecord(
+        kid=f"key{number}",
+        algorithm="ES256",
+        public_jwk='{"kty":"EC"}',
+        sealed_private_key=bytes(range(256)),
+        created_at=NOW,
+        activates_at=NOW + number,
+    )
+    return replace(key, **changes)
+
+
+async def rename(store: Store, number: int, name: str, now: int) -> User | None:
+    change = UserChange(name=name, role=None, disabled=None, admin_roles=("admin",))
+    return await store.update_user(id_of(number), change, now, now)
+
+
+async def set_password(store: Store, number: int, new_hash: str, expected: int, now: int) -> bool:
+    return await store.set_password(
+        id_of(number), new_hash, expected, keep_session_id=None, now=now, forget_at=now + 1000
+    )
+
+
+async def all_users(store: Store) -> list[User]:
+    return await store.list_users(UserFilter(limit=10_000))
+
+
+async def usernames(store: Store) -> set[str]:
+    return {user.username for user in await all_users(store)}
