@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -84,3 +85,67 @@ async def _all_users(services: Services) -> list[User]:
         users += page
         if len(page) < PAGE:
             return users
+
+
+Username = Annotated[str, typer.Argument(help="The user's name.", show_default=False)]
+
+
+@app.command()
+def disable(context: typer.Context, username: Username, config: Config = None) -> None:
+    """Lock a user out; every session ends within a second."""
+    _update(context, config, username, disabled=True)
+    typer.echo(f"{username} is disabled; all sessions are over")
+
+
+@app.command()
+def enable(context: typer.Context, username: Username, config: Config = None) -> None:
+    """Let a disabled user log in again."""
+    _update(context, config, username, disabled=False)
+    typer.echo(f"{username} is enabled")
+
+
+@app.command("set-role")
+def set_role(
+    context: typer.Context,
+    username: Username,
+    role: Annotated[str | None, typer.Argument(help="The new role.", show_default=False)] = None,
+    role_option: Annotated[
+        str | None, typer.Option("--role", help="The new role, as `users create` takes it.", show_default=False)
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Give a user another role; access tokens with the old one end within a second, the session goes on."""
+    wanted = role or role_option
+    if wanted is None or (role and role_option):
+        raise typer.BadParameter("give the role, once", param_hint="ROLE")
+    _update(context, config, username, role=wanted)
+    typer.echo(f"{username} has the role {wanted}; the next refresh brings a token with it")
+
+
+@app.command("set-password")
+def set_password(
+    context: typer.Context,
+    username: Username,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read it from standard input, also from a terminal.")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Give a user a new password, asked for on a terminal or read from standard input; every session ends."""
+    settings = settings_for(context, config)
+    if sys.stdin.isatty() and not password_stdin:
+        password: str = typer.prompt("New password", hide_input=True, confirmation_prompt=True)
+    else:
+        password = read_password()
+    run_with_services(settings, lambda services: services.users.replace_password(username, password))
+    typer.echo(f"{username} has a new password; all sessions are over")
+
+
+def _update(
+    context: typer.Context, config: Path | None, username: str, *, role: str | None = None, disabled: bool | None = None
+) -> None:
+    async def work(services: Services) -> None:
+        user = (await services.users.credentials_of(username)).user
+        await services.users.update(user.id, role=role, disabled=disabled)
+
+    run_with_services(settings_for(context, config), work)

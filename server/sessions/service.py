@@ -13,7 +13,7 @@ from server.ids import Ids
 from server.passwords.pool import HashPool
 from server.sessions.refresh_token import RefreshToken, RefreshTokens
 from server.store.protocol import Store
-from server.store.records import Credentials, Session, User
+from server.store.records import Credentials, Session
 from server.tokens.claims import AccessClaims
 from server.tokens.revocation import Revocations
 from server.tokens.signer import Signer
@@ -102,7 +102,7 @@ class Sessions:
         # The user may have been disabled, or the password changed, while the hash was computed: the store looks again.
         if not await self._store.open_session(session, credentials.password_changed_at):
             raise InvalidCredentials
-        return self._issue(credentials.user, session, now)
+        return self._issue(UserSession(session, credentials.user.username, credentials.user.role))
 
     async def refresh(self, refresh_token: str) -> IssuedTokens:
         """Move the session's chain one step and issue its tokens.
@@ -114,27 +114,19 @@ class Sessions:
         token = self._refresh_tokens.read(refresh_token)
         if token is None:
             raise RefreshInvalid
-        session = await self._store.get_session(token.session_id)
-        if session is not None and session.step == token.step:
-            session = await self._step(token) or await self._store.get_session(token.session_id)
-        if session is None:
-            raise RefreshInvalid
         now = self._clock.now_ms()
-        await self._require_successor(session, token, now)
-        user = await self._store.get_user(session.user_id)
-        if user is None or user.disabled:
-            # Disabled or deleted a moment ago; its sessions ended with that.
-            raise RefreshInvalid
-        return self._issue(user, session, now)
+        idle_expires_at = now + self._settings.idle_ttl_seconds * 1000
+        found = await self._store.step_session(token.session_id, token.step, now, idle_expires_at)
+        if found is None:
+            found = await self._store.get_session(token.session_id)
+            if found is None:
+                raise RefreshInvalid
+            await self._require_successor(found.session, token)
+        return self._issue(found)
 
-    async def _step(self, token: RefreshToken) -> Session | None:
+    async def _require_successor(self, session: Session, token: RefreshToken) -> None:
+        """Return if the session's step is the one that this token leads to, and may still be told."""
         now = self._clock.now_ms()
-        return await self._store.step_session(
-            token.session_id, token.step, now, now + self._settings.idle_ttl_seconds * 1000
-        )
-
-    async def _require_successor(self, session: Session, token: RefreshToken, now: int) -> None:
-        """Return if the session's step is the one that this token leads to."""
         if session.idle_expires_at <= now:
             raise RefreshExpired
         one_step_old = session.step == token.step + 1
@@ -177,18 +169,19 @@ class Sessions:
             await self._revocations.soon()
         return ended
 
-    def _issue(self, user: User, session: Session, now: int) -> IssuedTokens:
+    def _issue(self, found: UserSession) -> IssuedTokens:
+        session, now = found.session, self._clock.now_ms()
         issued_at = now // 1000
         claims = AccessClaims(
             issuer=self._tokens.issuer,
-            subject=user.id,
+            subject=session.user_id,
             audience=self._tokens.audience,
             issued_at=issued_at,
             expires_at=issued_at + self._tokens.access_ttl_seconds,
             jti=self._ids.new_id(),
             session_id=session.id,
-            role=user.role,
-            username=user.username,
+            role=found.role,
+            username=found.username,
         )
         return IssuedTokens(
             session_id=session.id,

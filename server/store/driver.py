@@ -48,6 +48,10 @@ class Driver(Protocol):
         """
         ...
 
+    async def write_one(self, sql: str, *parameters: Any) -> Sequence[Row]:
+        """A unit of one statement, for less: it holds together by itself. Raises StoreUnavailable."""
+        ...
+
     def in_list(self, column: str) -> str:
         """The condition that `column` is one of the values in `$1`."""
         ...

@@ -15,7 +15,7 @@ from typing import Any
 import aiosqlite
 
 from server.errors import StoreUnavailable
-from server.store.driver import Result, Row, Unit
+from server.store.driver import Result, Row, Transaction, Unit
 from server.store.failure import unavailable
 from server.store.file_lock import FileLock
 
@@ -50,12 +50,13 @@ class _Transaction:
 
 
 class _Waiting:
-    """A unit whose caller waits for `future`."""
+    """A unit whose caller waits for `future`. `alone`: it is one statement, which needs no savepoint."""
 
-    __slots__ = ("error", "future", "result", "unit")
+    __slots__ = ("alone", "error", "future", "result", "unit")
 
-    def __init__(self, unit: Unit[Any], future: asyncio.Future[Any]) -> None:
+    def __init__(self, unit: Unit[Any], future: asyncio.Future[Any], *, alone: bool) -> None:
         self.unit = unit
+        self.alone = alone
         self.future = future
         self.result: Any = None
         self.error: BaseException | None = None
@@ -92,10 +93,21 @@ class GroupWriter:
 
         A caller that is cancelled takes its unit along, unless that has begun: then it is finished.
         """
+        return await self._wait_for(unit, alone=False)
+
+    async def write_one(self, sql: str, parameters: Sequence[Any]) -> Sequence[Row]:
+        """Run a unit of one statement; as `write`, but two hops to the connection less."""
+
+        async def unit(transaction: Transaction) -> Sequence[Row]:
+            return await transaction.run(sql, *parameters)
+
+        return await self._wait_for(unit, alone=True)
+
+    async def _wait_for(self, unit: Unit[Result], *, alone: bool) -> Result:
         if self._closing:
             raise StoreUnavailable
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(unit, future))
+        self._waiting.append(_Waiting(unit, future, alone=alone))
         self._wake.set()
         return await future
 
@@ -149,6 +161,9 @@ class GroupWriter:
             raise
 
     async def _run_unit(self, waiting: _Waiting) -> None:
+        if waiting.alone:
+            await self._run_statement(waiting)
+            return
         await self._transaction.run("SAVEPOINT unit")
         try:
             waiting.result = await waiting.unit(self._transaction)
@@ -157,3 +172,12 @@ class GroupWriter:
             # If the error rolled back everything, this fails, and so does the whole group.
             await self._transaction.run("ROLLBACK TO unit")
         await self._transaction.run("RELEASE unit")
+
+    async def _run_statement(self, waiting: _Waiting) -> None:
+        """A statement that fails is undone by SQLite itself, and the transaction stays, unless it was rolled back."""
+        try:
+            waiting.result = await waiting.unit(self._transaction)
+        except Exception as error:
+            if not self._connection.in_transaction:
+                raise
+            waiting.error = error

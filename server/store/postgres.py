@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Self
 
@@ -22,8 +22,6 @@ POOL_SECONDS = 5.0
 SERVING_CONNECTIONS = 10
 # A unit that met a deadlock is run again, at most so often in all.
 ATTEMPTS = 5
-# A notification can get lost with its connection, so nobody relies on it: this is how long a change may go unnoticed.
-POLL_SECONDS = 0.5
 CHANNEL = "watchword"
 _SESSION = {"search_path": postgres_schema.SCHEMA, "application_name": "watchword"}
 
@@ -78,18 +76,19 @@ class PostgresDriver:
     async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a SELECT."""
         with _unavailable():
-            async with self._pool.acquire(timeout=POOL_SECONDS) as connection:
-                return await connection.fetch(sql, *parameters)
+            return await self._fetch(sql, parameters)
 
     async def write(self, unit: Unit[Result]) -> Result:
         """Run a unit in a transaction; again, if it met a deadlock."""
-        with _unavailable():
-            for _ in range(ATTEMPTS - 1):
-                try:
-                    return await self._write_once(unit)
-                except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
-                    continue
-            return await self._write_once(unit)
+        return await _attempts(lambda: self._write_once(unit))
+
+    async def write_one(self, sql: str, *parameters: Any) -> Sequence[Row]:
+        """Run a statement, which is a transaction of its own, in one round trip."""
+        return await _attempts(lambda: self._fetch(sql, parameters))
+
+    async def _fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Row]:
+        async with self._pool.acquire(timeout=POOL_SECONDS) as connection:
+            return await connection.fetch(sql, *parameters)
 
     async def _write_once(self, unit: Unit[Result]) -> Result:
         # Stated, since a database may have another default: what is read behind a lock has to be fresh.
@@ -100,10 +99,10 @@ class PostgresDriver:
             return await unit(_Transaction(connection))
 
     async def wait_for_change(self, timeout_seconds: float) -> None:
-        """LISTEN on a connection of its own, with a poll behind it."""
+        """LISTEN on a connection of its own. A notification can get lost with it, so nobody waits for long."""
         await self._listen()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), min(timeout_seconds, POLL_SECONDS))
+            await asyncio.wait_for(self._changed.wait(), timeout_seconds)
         self._changed.clear()
 
     async def _listen(self) -> None:
@@ -111,9 +110,9 @@ class PostgresDriver:
         if self._closed or (self._listener is not None and not self._listener.is_closed()):
             return
         with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            connection = await asyncpg.connect(self._url, timeout=CONNECT_SECONDS, server_settings=_SESSION)
-            await connection.add_listener(CHANNEL, lambda *_: self._changed.set())
-            self._listener = connection
+            # Kept before anything else is awaited, so it is let go of whatever happens then.
+            self._listener = await asyncpg.connect(self._url, timeout=CONNECT_SECONDS, server_settings=_SESSION)
+            await self._listener.add_listener(CHANNEL, lambda *_: self._changed.set())
 
     def in_list(self, column: str) -> str:
         """An array."""
@@ -158,6 +157,16 @@ async def _connected(url: str) -> AsyncIterator[Connection]:
             yield connection
         finally:
             await connection.close(timeout=CONNECT_SECONDS)
+
+
+async def _attempts(write: Callable[[], Awaitable[Result]]) -> Result:
+    with _unavailable():
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return await write()
+            except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
+                continue
+        return await write()
 
 
 async def _keep_session(_: Any) -> None:

@@ -28,6 +28,7 @@ from server.store.records import (
     User,
     UserChange,
     UserFilter,
+    UserSession,
 )
 
 
@@ -101,7 +102,7 @@ class SessionStore(Protocol):
         """
         ...
 
-    async def get_session(self, session_id: str) -> Session | None:
+    async def get_session(self, session_id: str) -> UserSession | None:
         """The session of that id, living or ended."""
         ...
 
@@ -109,7 +110,7 @@ class SessionStore(Protocol):
         """The living sessions of a user, the newest first."""
         ...
 
-    async def step_session(self, session_id: str, step: int, now: int, idle_expires_at: int) -> Session | None:
+    async def step_session(self, session_id: str, step: int, now: int, idle_expires_at: int) -> UserSession | None:
         """Move the chain from `step` to the next one, and the idle expiry with it, not beyond `expires_at`.
 
         One atomic statement: of any number of simultaneous calls, on any node, one gets the session as it is then.

@@ -13,6 +13,12 @@ from server.store.session_queries import SessionQueries, end_sessions_of, revoke
 from server.store.user_lookups import UserLookups
 
 _USER = "id, username, name, role, disabled_at, created_at, updated_at, last_login_at"
+# No row comes back if the username is taken.
+_INSERT_USER = (
+    "INSERT INTO users (id, username, username_key, name, search_text, role, password_hash, password_changed_at, "
+    "created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
+    f"ON CONFLICT (username_key) DO NOTHING RETURNING {_USER}"
+)
 _SIGNING_KEY = "kid, algorithm, public_jwk, sealed_private_key, created_at, activates_at"
 
 
@@ -96,11 +102,7 @@ class SqlStore(SessionQueries):
 
     async def insert_user(self, user: NewUser) -> User:
         """One statement; the unique index decides who has the name."""
-
-        async def unit(transaction: Transaction) -> User | None:
-            return await _insert_user(transaction, user)
-
-        inserted = await self._driver.write(unit)
+        inserted = _user_of(await self._driver.write_one(_INSERT_USER, *_insert_values(user)))
         if inserted is None:
             raise UsernameTaken
         return inserted
@@ -112,14 +114,14 @@ class SqlStore(SessionQueries):
             await transaction.lock("first user")
             if await transaction.run("SELECT 1 FROM users LIMIT 1"):
                 return False
-            return await _insert_user(transaction, user) is not None
+            return bool(await transaction.run(_INSERT_USER, *_insert_values(user)))
 
         return await self._driver.write(unit)
 
     async def renew_password_hash(self, user_id: str, old_hash: str, new_hash: str) -> bool:
         """`password_changed_at` stays: it is the same password."""
         sql = "UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3 RETURNING id"
-        return bool(await self._one(sql, new_hash, user_id, old_hash))
+        return bool(await self._driver.write_one(sql, new_hash, user_id, old_hash))
 
     async def set_password(
         self,
@@ -232,23 +234,11 @@ class SqlStore(SessionQueries):
 
     async def delete_signing_key(self, kid: str) -> None:
         """Whether it is there or not."""
-        await self._one("DELETE FROM signing_keys WHERE kid = $1", kid)
-
-    async def _one(self, sql: str, *parameters: Any) -> Sequence[Row]:
-        """A unit of one statement."""
-
-        async def unit(transaction: Transaction) -> Sequence[Row]:
-            return await transaction.run(sql, *parameters)
-
-        return await self._driver.write(unit)
+        await self._driver.write_one("DELETE FROM signing_keys WHERE kid = $1", kid)
 
 
-async def _insert_user(transaction: Transaction, user: NewUser) -> User | None:
-    """None: the username is taken."""
-    rows = await transaction.run(
-        "INSERT INTO users (id, username, username_key, name, search_text, role, password_hash, password_changed_at, "
-        "created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
-        f"ON CONFLICT (username_key) DO NOTHING RETURNING {_USER}",
+def _insert_values(user: NewUser) -> tuple[Any, ...]:
+    return (
         user.id,
         user.username,
         user.username.casefold(),
@@ -260,7 +250,6 @@ async def _insert_user(transaction: Transaction, user: NewUser) -> User | None:
         user.created_at,
         user.created_at,
     )
-    return _user_of(rows)
 
 
 def _user_of(rows: Iterable[Row]) -> User | None:

@@ -97,6 +97,15 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class UserSession:
+    """A session with what its tokens say of its user."""
+
+    session: Session
+    username: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
 class Revocation:
     """Why access tokens that are already issued are invalid: their session has ended, or their user has another role.
 

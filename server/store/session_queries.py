@@ -6,10 +6,16 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Any
 
-from server.store.driver import Driver, Transaction
-from server.store.records import Revocation, RevocationPage, Session
+from server.store.driver import Driver, Row, Transaction
+from server.store.records import Revocation, RevocationPage, Session, UserSession
 
 _SESSION = "id, user_id, step, created_at, stepped_at, idle_expires_at, expires_at, ip, user_agent, ended_at"
+
+# Subqueries, since what an UPDATE returns can't be joined in SQLite.
+_OF_USER = (
+    "(SELECT username FROM users WHERE users.id = sessions.user_id), "
+    "(SELECT role FROM users WHERE users.id = sessions.user_id)"
+)
 
 
 class SessionQueries:
@@ -34,10 +40,12 @@ class SessionQueries:
 
         return await self._driver.write(unit)
 
-    async def get_session(self, session_id: str) -> Session | None:
-        """By id."""
-        rows = await self._driver.read(f"SELECT {_SESSION} FROM sessions WHERE id = $1", session_id)
-        return Session(*rows[0]) if rows else None
+    async def get_session(self, session_id: str) -> UserSession | None:
+        """By id. No session is without its user: the row goes with the user's."""
+        if not session_id.isprintable():
+            return None
+        sql = f"SELECT {_SESSION}, {_OF_USER} FROM sessions WHERE id = $1"
+        return _user_session(await self._driver.read(sql, session_id))
 
     async def list_sessions(self, user_id: str, now: int) -> list[Session]:
         """By user, the newest first."""
@@ -49,21 +57,16 @@ class SessionQueries:
         )
         return [Session(*row) for row in rows]
 
-    async def step_session(self, session_id: str, step: int, now: int, idle_expires_at: int) -> Session | None:
+    async def step_session(self, session_id: str, step: int, now: int, idle_expires_at: int) -> UserSession | None:
         """One statement: of any number of calls for the same step one finds its row."""
         # CASE, since SQLite and PostgreSQL have different names for the lesser of two values.
         sql = (
             "UPDATE sessions SET step = step + 1, stepped_at = $1, "
             "idle_expires_at = CASE WHEN expires_at < $2 THEN expires_at ELSE $2 END "
             "WHERE id = $3 AND step = $4 AND ended_at IS NULL AND idle_expires_at > $1 "
-            f"RETURNING {_SESSION}"
+            f"RETURNING {_SESSION}, {_OF_USER}"
         )
-
-        async def unit(transaction: Transaction) -> Session | None:
-            rows = await transaction.run(sql, now, idle_expires_at, session_id, step)
-            return Session(*rows[0]) if rows else None
-
-        return await self._driver.write(unit)
+        return _user_session(await self._driver.write_one(sql, now, idle_expires_at, session_id, step))
 
     async def end_session(self, session_id: str, user_id: str | None, now: int, forget_at: int) -> bool:
         """With its revocation, in one unit."""
@@ -100,7 +103,7 @@ class SessionQueries:
         async def unit(transaction: Transaction) -> int:
             gone = await transaction.run(
                 "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions "
-                "WHERE idle_expires_at <= $1 OR ended_at <= $1 ORDER BY idle_expires_at LIMIT $2) RETURNING id",
+                "WHERE idle_expires_at <= $1 OR ended_at <= $1 LIMIT $2) RETURNING id",
                 ended_before,
                 limit,
             )
@@ -113,6 +116,10 @@ class SessionQueries:
             return max(len(gone), len(spent))
 
         return await self._driver.write(unit)
+
+
+def _user_session(rows: Sequence[Row]) -> UserSession | None:
+    return UserSession(Session(*rows[0][:-2]), *rows[0][-2:]) if rows else None
 
 
 async def end_sessions_of(

@@ -109,6 +109,10 @@ class SqliteDriver:
         """Run a unit in the next group."""
         return await self._writer.write(unit)
 
+    async def write_one(self, sql: str, *parameters: Any) -> Sequence[Row]:
+        """Run a statement in the next group."""
+        return await self._writer.write_one(sql, parameters)
+
     async def wait_for_change(self, timeout_seconds: float) -> None:
         """By `PRAGMA data_version`, which differs once another connection has written, of this process or another."""
         loop = asyncio.get_running_loop()

@@ -19,6 +19,7 @@ from server.tokens.claims import AccessClaims
 
 # Behind the last token's expiry: clocks of nodes differ, and a token may be signed just after it was revoked.
 LEEWAY_MS = 60_000
+# The store tells of a change by itself; this is for the case that it could not.
 WAIT_SECONDS = 0.5
 RETRY_SECONDS = 0.3
 TIDY_MS = 60_000

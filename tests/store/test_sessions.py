@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 from server.store.protocol import Store
+from server.store.records import UserSession
 from tests.store.examples import NOW, id_of, new_user, session, set_password
 
 
@@ -10,7 +11,7 @@ async def test_opening_a_session_records_the_login(store: Store) -> None:
     await store.insert_user(new_user(1))
     opened = session(10, 1)
     assert await store.open_session(opened, NOW) is True
-    assert await store.get_session(id_of(10)) == opened
+    assert await store.get_session(id_of(10)) == UserSession(opened, "user1", "customer")
     user = await store.get_user(id_of(1))
     assert user is not None
     assert (user.last_login_at, user.updated_at) == (opened.created_at, NOW)
@@ -20,7 +21,7 @@ async def test_what_a_client_did_not_say_stays_unsaid(store: Store) -> None:
     await store.insert_user(new_user(1))
     opened = session(10, 1, ip=None, user_agent=None)
     await store.open_session(opened, NOW)
-    assert await store.get_session(id_of(10)) == opened
+    assert await store.get_session(id_of(10)) == UserSession(opened, "user1", "customer")
 
 
 async def test_no_session_without_user(store: Store) -> None:
@@ -48,6 +49,6 @@ async def test_logins_and_a_password_change_at_once(store: Store) -> None:
     sessions = [await store.get_session(id_of(number)) for number in range(10, 30)]
     assert [found is not None for found in sessions] == opened
     # The change ended those that came before it, and let none in behind it.
-    assert all(found.ended_at == NOW + 1 for found in sessions if found is not None)
+    assert all(found.session.ended_at == NOW + 1 for found in sessions if found is not None)
     assert await store.open_session(session(50, 1), NOW) is False
     assert await store.open_session(session(51, 1), NOW + 1) is True

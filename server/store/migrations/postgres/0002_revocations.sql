@@ -13,3 +13,6 @@ CREATE TABLE revocations (
 
 CREATE INDEX revocations_by_transaction ON revocations (made_by);
 CREATE INDEX revocations_by_forget_at ON revocations (forget_at);
+
+-- For the purge, beside sessions_by_expiry.
+CREATE INDEX sessions_by_end ON sessions (ended_at) WHERE ended_at IS NOT NULL;

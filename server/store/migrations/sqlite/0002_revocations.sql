@@ -10,3 +10,6 @@ CREATE TABLE revocations (
 ) STRICT;
 
 CREATE INDEX revocations_by_forget_at ON revocations (forget_at);
+
+-- For the purge, beside sessions_by_expiry.
+CREATE INDEX sessions_by_end ON sessions (ended_at) WHERE ended_at IS NOT NULL;

@@ -1,0 +1,207 @@
+"""What PyJWT was once vulnerable to, tried on our Verifier, which does not lean on PyJWT's fixes alone.
+
+Advisories about PyJWKClient, PyJWKSet and the import of JWKs are not here, but for one: Watchword fetches no keys and
+reads none but its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from contextlib import suppress
+from dataclasses import replace
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from server.errors import TokenInvalid
+from server.tokens.keys import SigningKey, public_jwk
+from server.tokens.verifier import MAXIMUM_LENGTH, Verifier
+from tests.clock import START_MS
+from tests.unit.tokens import (
+    AUDIENCE,
+    ISSUER,
+    SECRET,
+    Keys,
+    base64url,
+    claims_with,
+    forge,
+    header_of,
+    signature,
+    signing_key,
+    verifier_of,
+)
+
+PAIRS = ("ES256", "EdDSA", "RS256")
+KEY = signing_key("ES256")
+VERIFIER = verifier_of(KEY)
+
+
+def assert_refused(token: str, verifier: Verifier = VERIFIER) -> None:
+    with pytest.raises(TokenInvalid):
+        verifier.verify(token, START_MS)
+
+
+def assert_taken(token: str, verifier: Verifier = VERIFIER) -> None:
+    """Shows that nothing else is wrong with the tokens of a test."""
+    assert verifier.verify(token, START_MS).username == "lak"
+
+
+def assert_no_hmac_secret(key: SigningKey, public: bytes) -> None:
+    """A token that is signed by HMAC under a public key is refused where that key is believed."""
+    signed = f"{base64url(json.dumps(header_of(key, alg='HS256')).encode())}.{base64url(_claims())}"
+    mac = hmac.digest(public, signed.encode(), hashlib.sha256)
+    assert_taken(forge(key, header_of(key), _claims()), verifier_of(key))
+    assert_refused(f"{signed}.{base64url(mac)}", verifier_of(key))
+
+
+def _claims() -> bytes:
+    return json.dumps(claims_with()).encode()
+
+
+def public_bytes(key: SigningKey, encoding: Encoding, form: PublicFormat) -> bytes:
+    data: bytes = key.material.public_key().public_bytes(encoding, form)
+    return data
+
+
+@pytest.mark.parametrize("algorithm", PAIRS)
+def test_dsa_3293_1_a_public_key_is_no_hmac_secret(algorithm: str) -> None:
+    """DSA-3293-1 (2015): a public RSA or EC key was taken as the secret of HS256."""
+    key = signing_key(algorithm)
+    assert_no_hmac_secret(key, public_bytes(key, Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+
+
+def test_cve_2017_11424_a_pkcs1_public_key_is_no_hmac_secret() -> None:
+    """CVE-2017-11424: `BEGIN RSA PUBLIC KEY` was not among the texts that were kept from being a secret."""
+    key = signing_key("RS256")
+    assert_no_hmac_secret(key, public_bytes(key, Encoding.PEM, PublicFormat.PKCS1))
+
+
+@pytest.mark.parametrize("algorithm", PAIRS)
+def test_cve_2022_29217_an_openssh_public_key_is_no_hmac_secret(algorithm: str) -> None:
+    """CVE-2022-29217: nor were public keys as OpenSSH writes them."""
+    key = signing_key(algorithm)
+    assert_no_hmac_secret(key, public_bytes(key, Encoding.OpenSSH, PublicFormat.OpenSSH))
+
+
+@pytest.mark.parametrize("issuer", [ISSUER[:-1], ISSUER[1:], ISSUER[:1], "auth", ISSUER + "x"])
+def test_cve_2024_53861_a_part_of_the_issuer_is_not_the_issuer(issuer: str) -> None:
+    """CVE-2024-53861: `iss` was looked for inside the expected text."""
+    assert_taken(forge(KEY, header_of(KEY), claims_with()))
+    assert_refused(forge(KEY, header_of(KEY), claims_with(iss=issuer)))
+
+
+def test_cve_2025_45768_a_secret_below_256_bits_verifies_nothing() -> None:
+    """CVE-2025-45768: keys of any length were used (RFC 7518 section 3.2)."""
+    for length, judged in ((32, assert_taken), (31, assert_refused), (1, assert_refused)):
+        key = replace(signing_key("HS256"), material=SECRET[:length])
+        judged(forge(key, header_of(key), claims_with()), verifier_of(key))
+
+
+def test_cve_2025_45768_an_rsa_key_below_2048_bits_verifies_nothing() -> None:
+    """CVE-2025-45768: the same for RSA (RFC 7518 section 3.3)."""
+    weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505
+    key = SigningKey(public_jwk(weak, "RS256")["kid"], "RS256", weak)
+    assert_refused(forge(key, header_of(key), claims_with()), verifier_of(key))
+    strong = signing_key("RS256")
+    assert_taken(forge(strong, header_of(strong), claims_with()), verifier_of(strong))
+
+
+@pytest.mark.parametrize("critical", [["x-policy"], ["b64"], ["exp"], [], "x-policy", [1], [["alg"]]])
+def test_cve_2026_32597_a_critical_extension_is_not_passed_over(critical: object) -> None:
+    """CVE-2026-32597: `crit` was not looked at (RFC 7515 section 4.1.11)."""
+    assert_refused(forge(KEY, header_of(KEY, **{"crit": critical, "x-policy": "mfa"}), claims_with()))
+    assert_refused(forge(KEY, header_of(KEY, crit=critical), claims_with()))
+
+
+def test_cve_2026_48522_no_token_says_where_keys_are_read() -> None:
+    """CVE-2026-48522: an address from a `jku` could be file://."""
+    assert_refused(forge(KEY, header_of(KEY, jku="file:///etc/passwd"), claims_with()))
+
+
+@pytest.mark.parametrize(("algorithm", "said"), [("RS256", "PS256"), ("RS256", "RS512"), ("ES256", "RS256")])
+def test_cve_2026_48523_a_token_has_to_name_the_algorithm_that_signed_it(algorithm: str, said: str) -> None:
+    """CVE-2026-48523: the key's algorithm verified what the header had got past the list under another name."""
+    key = signing_key(algorithm)
+    assert_refused(forge(key, header_of(key, alg=said), claims_with()), verifier_of(key))
+
+
+@pytest.mark.parametrize("payload", ["", "A" * 3000])
+def test_cve_2026_48525_a_detached_payload_is_refused(payload: str) -> None:
+    """CVE-2026-48525: with `b64` false a payload of any size was decoded for nothing."""
+    header = base64url(json.dumps(header_of(KEY, b64=False, crit=["b64"])).encode())
+    made = signature("ES256", KEY.material, f"{header}.{json.dumps(claims_with())}")
+    assert_refused(f"{header}.{payload}.{base64url(made)}")
+
+
+@pytest.mark.parametrize("algorithm", PAIRS)
+def test_cve_2026_48526_a_public_jwk_is_no_hmac_secret(algorithm: str) -> None:
+    """CVE-2026-48526: nor was a public key in JSON kept from being a secret."""
+    key = signing_key(algorithm)
+    jwk = public_jwk(key.material, algorithm)
+    assert_no_hmac_secret(key, json.dumps(jwk).encode())
+    assert_no_hmac_secret(key, json.dumps(jwk, separators=(",", ":")).encode())
+
+
+def test_cve_2026_101918_deeply_nested_claims_are_refused() -> None:
+    """CVE-2026-101918: nested claims ended in a RecursionError."""
+    nested = b'%b,"x":%b' % (_claims()[:-1], b"[" * 1200)
+    assert_refused(forge(KEY, header_of(KEY), nested))
+    token = forge(KEY, header_of(KEY), nested + b"]" * 1200 + b"}")
+    assert len(token) < MAXIMUM_LENGTH
+    # How deep is too deep is Python's affair; it differs between its versions.
+    with suppress(TokenInvalid):
+        assert_taken(token)
+
+
+@pytest.mark.parametrize("nest", [b"[" * 2500, b'{"a":' * 500, b'{"alg":' + b"[" * 2500])
+def test_cve_2026_102265_a_deeply_nested_header_is_refused(nest: bytes) -> None:
+    """CVE-2026-102265: a nested header did the same, without any signature."""
+    assert_refused(f"{base64url(nest)}.e30.AAAA")
+
+
+def test_cve_2026_102266_an_empty_secret_verifies_nothing() -> None:
+    """CVE-2026-102266: an empty HMAC key was taken when it came as a JWK."""
+    key = replace(signing_key("HS256"), material=b"")
+    assert_refused(forge(key, header_of(key), claims_with()), verifier_of(key))
+
+
+@pytest.mark.parametrize("before", [b" ", b"\n", b"\r\n", b"\t", b"\xef\xbb\xbf"])
+def test_cve_2026_102268_a_public_key_with_other_whitespace_is_no_hmac_secret(before: bytes) -> None:
+    """CVE-2026-102268: whitespace in a PEM text hid that it was a public key."""
+    for algorithm in PAIRS:
+        key = signing_key(algorithm)
+        pem = public_bytes(key, Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        for public in (before + pem, pem.replace(b"\n", b"\r\n"), pem.replace(b"\n", before), pem.strip()):
+            assert_no_hmac_secret(key, public)
+
+
+@pytest.mark.parametrize("more", ["!!!!", "=", "==", "\n", " ", "%%", "!"])
+def test_cve_2026_102269_a_signature_has_one_spelling(more: str) -> None:
+    """CVE-2026-102269: characters outside the alphabet were skipped in the signature."""
+    token = forge(KEY, header_of(KEY), claims_with())
+    assert_taken(token)
+    assert_refused(token + more)
+    assert_refused(token[:-4] + more + token[-4:])
+
+
+def test_cve_2026_102273_a_jwk_inside_a_document_is_no_hmac_secret() -> None:
+    """CVE-2026-102273: a JWK Set, or a JWK deeper in a document, was still taken as a secret."""
+    for algorithm in PAIRS:
+        key = signing_key(algorithm)
+        jwk = public_jwk(key.material, algorithm)
+        for document in ({"keys": [jwk]}, [jwk], {"jwks": {"keys": [jwk]}}):
+            assert_no_hmac_secret(key, json.dumps(document, separators=(",", ":")).encode())
+
+
+def test_a_key_that_has_a_secret_and_one_that_has_not_are_never_confused() -> None:
+    """The same attack where HS256 keys and others are believed by one verifier."""
+    secret, key = signing_key("HS256"), signing_key("RS256")
+    keys = Verifier(Keys(secret, key), issuer=ISSUER, audience=AUDIENCE)
+    pem = public_bytes(key, Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    signed = f"{base64url(json.dumps(header_of(key, alg='HS256')).encode())}.{base64url(_claims())}"
+    assert_refused(f"{signed}.{base64url(hmac.digest(pem, signed.encode(), hashlib.sha256))}", keys)
+    assert_refused(f"{signed}.{base64url(hmac.digest(secret.material, signed.encode(), hashlib.sha256))}", keys)
+    assert_taken(forge(secret, header_of(secret), claims_with()), keys)

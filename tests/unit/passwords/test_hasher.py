@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import random
+import time
+
+import bcrypt
+import pytest
+from passlib.hash import bcrypt_sha256
+
+from server.passwords.hasher import Hasher
+
+COST = 4
+HASHER = Hasher(COST)
+# The example in passlib's documentation of the scheme.
+PUBLISHED = "$bcrypt-sha256$v=2,t=2b,r=12$n79VH.0Q2TMWmt3Oqt9uku$Kq4Noyk3094Y2QlB8NdRT8SvGiI4ft2"
+PASSWORDS = [
+    "correct horse battery",
+    "",
+    "x" * 72,
+    "x" * 4000,
+    "before\0after",
+    "පරිශීලක මුරපදය",
+    "密码是一只会飞的猫",
+    "👩‍🚀🔑🐎",
+    "\ud800 alone",
+]
+
+
+def by_hand(password: bytes) -> str:
+    """The scheme as it is published: HMAC-SHA-256 keyed with the salt, in base64, is what bcrypt hashes."""
+    salt = bcrypt.gensalt(COST)[7:]
+    digest = base64.b64encode(hmac.digest(salt, password, hashlib.sha256))
+    return f"$bcrypt-sha256$v=2,t=2b,r={COST}${salt.decode()}${bcrypt.hashpw(digest, b'$2b$04$' + salt)[29:].decode()}"
+
+
+def holds_by_hand(password: bytes, text: str) -> bool:
+    _, scheme, parameters, salt, checksum = text.split("$")
+    assert (scheme, parameters) == ("bcrypt-sha256", f"v=2,t=2b,r={COST}")
+    digest = base64.b64encode(hmac.digest(salt.encode(), password, hashlib.sha256))
+    return bcrypt.checkpw(digest, f"$2b$0{COST}${salt}{checksum}".encode())
+
+
+def plain(password: bytes) -> str:
+    return bcrypt.hashpw(password, bcrypt.gensalt(COST)).decode()
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+def test_a_password_of_any_length_and_script_is_known_again(password: str) -> None:
+    made = HASHER.hash(password)
+    assert HASHER.verify(password, made)
+    assert not HASHER.verify(password + "x", made)
+    assert not HASHER.verify(password[:-1] if password else "y", made)
+
+
+@pytest.mark.xfail(raises=ValueError, reason="libpass refuses more than 4096 bytes, and the API counts characters")
+@pytest.mark.parametrize("password", ["x" * 4097, "é" * 4096, "\ufdfa" * 300])
+def test_a_password_of_more_than_4096_bytes_is_like_any_other(password: str) -> None:
+    made = HASHER.hash(password)
+    assert HASHER.verify(password, made)
+    assert not HASHER.verify(password[:-1], made)
+
+
+@pytest.mark.xfail(raises=ValueError, reason="libpass refuses more than 4096 bytes, and the API counts characters")
+def test_a_wrong_password_of_more_than_4096_bytes_is_wrong() -> None:
+    for stored in (None, "", by_hand(b"password"), plain(b"password")):
+        assert HASHER.verify("é" * 4096, stored) is False
+
+
+def test_each_hash_has_a_salt_of_its_own() -> None:
+    assert HASHER.hash("correct horse battery") != HASHER.hash("correct horse battery")
+
+
+def test_the_published_example_of_the_scheme_verifies() -> None:
+    assert HASHER.verify("password", PUBLISHED)
+    assert not HASHER.verify("Password", PUBLISHED)
+
+
+@pytest.mark.parametrize("password", ["correct horse battery", "y" * 500, "nul\0inside", "密码是一只会飞的猫"])
+def test_hashes_are_exchanged_with_the_bare_definition(password: str) -> None:
+    assert HASHER.verify(password, by_hand(password.encode()))
+    assert holds_by_hand(password.encode(), HASHER.hash(password))
+    assert not holds_by_hand(b"another", HASHER.hash(password))
+
+
+def test_hashes_are_exchanged_with_libpass() -> None:
+    assert HASHER.verify("correct horse battery", bcrypt_sha256.using(rounds=COST).hash("correct horse battery"))
+    assert bcrypt_sha256.verify("correct horse battery", HASHER.hash("correct horse battery"))
+
+
+def test_passwords_that_agree_in_72_bytes_are_different() -> None:
+    made = HASHER.hash("x" * 72 + "one")
+    assert not HASHER.verify("x" * 72 + "two", made)
+    assert not HASHER.verify("x" * 72, made)
+
+
+def test_what_follows_a_nul_counts() -> None:
+    made = HASHER.hash("before\0after")
+    assert not HASHER.verify("before", made)
+    assert not HASHER.verify("before\0afters", made)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "typed"),
+    [
+        ("Zoë the cat", "Zoe\u0308 the cat"),
+        ("\uff50\uff41\uff53\uff53word", "password"),
+        ("\u212bngström", "\xe5ngström".capitalize()),
+    ],
+)
+def test_the_same_characters_from_another_keyboard_are_the_same_password(chosen: str, typed: str) -> None:
+    assert chosen != typed
+    assert HASHER.verify(typed, HASHER.hash(chosen))
+    assert HASHER.verify(chosen, HASHER.hash(typed))
+
+
+@pytest.mark.parametrize("prefix", ["$2a$", "$2b$", "$2y$"])
+def test_plain_bcrypt_of_another_system_verifies(prefix: str) -> None:
+    made = prefix + plain(b"imported password")[4:]
+    assert HASHER.verify("imported password", made)
+    assert not HASHER.verify("imported passwore", made)
+
+
+def test_plain_bcrypt_is_compared_as_it_was_made_cut_at_72_bytes() -> None:
+    made = plain(b"x" * 72)
+    assert HASHER.verify("x" * 72 + "anything", made)
+    assert not HASHER.verify("x" * 71, made)
+
+
+def test_plain_bcrypt_of_a_long_password_that_is_cut_inside_a_character_verifies() -> None:
+    password = "x" + "é" * 40
+    assert HASHER.verify(password, plain(password.encode()[:72]))
+
+
+def test_plain_bcrypt_takes_the_characters_as_they_were_typed() -> None:
+    made = plain("Zoe\u0308".encode())
+    assert HASHER.verify("Zoe\u0308", made)
+    assert not HASHER.verify("Zoë", made)
+
+
+@pytest.mark.parametrize("password", ["imported\0password", "imported\ud800"])
+def test_a_password_that_plain_bcrypt_cannot_take_is_wrong(password: str) -> None:
+    assert not HASHER.verify(password, plain(b"imported"))
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "",
+        "password",
+        "$",
+        "$2b$",
+        "$2b$04$",
+        "$2b$04$short",
+        "$2b$99$" + "." * 53,
+        "$2b$xx$" + "." * 53,
+        "$2x$04$" + "." * 53,
+        "$2b$04$" + "é" * 53,
+        "$2b$04$" + "." * 400,
+        "$bcrypt-sha256$",
+        "$bcrypt-sha256$v=2",
+        "$bcrypt-sha256$v=2,t=2b,r=4$$",
+        "$bcrypt-sha256$v=2,t=2b,r=4$n79VH.0Q2TMWmt3Oqt9uku",
+        "$bcrypt-sha256$v=2,t=2b,r=4$n79VH.0Q2TMWmt3Oqt9uku$",
+        "$bcrypt-sha256$v=2,t=2b,r=04$n79VH.0Q2TMWmt3Oqt9uku$Kq4Noyk3094Y2QlB8NdRT8SvGiI4ft2",
+        "$bcrypt-sha256$v=9,t=2b,r=4$n79VH.0Q2TMWmt3Oqt9uku$Kq4Noyk3094Y2QlB8NdRT8SvGiI4ft2",
+        "$bcrypt-sha256$v=2,t=2z,r=4$n79VH.0Q2TMWmt3Oqt9uku$Kq4Noyk3094Y2QlB8NdRT8SvGiI4ft2",
+        "$bcrypt-sha256$v=2,t=2b,r=99$n79VH.0Q2TMWmt3Oqt9uku$Kq4Noyk3094Y2QlB8NdRT8SvGiI4ft2",
+        "$argon2id$v=19$m=65536,t=3,p=4$c2FsdHNhbHQ$aGFzaGhhc2g",
+        "\0",
+        "\ud800",
+    ],
+)
+def test_what_is_no_hash_is_nobodys(stored: str) -> None:
+    assert HASHER.verify("password", stored) is False
+
+
+# libpass warns of spare bits that are not zero.
+@pytest.mark.filterwarnings("ignore::passlib.exc.PasslibHashWarning")
+@pytest.mark.parametrize("good", [by_hand(b"password"), plain(b"password")], ids=["own", "plain"])
+def test_a_damaged_hash_lets_nobody_in_and_never_raises(good: str) -> None:
+    seed = random.Random(20_261)
+    # The two digits of the cost stay: another cost is no damage, and costs its time.
+    places = [place for place in range(len(good)) if not good[:place].endswith(("r=", "$2b$", "$2b$0"))]
+    for _ in range(300):
+        place = seed.choice(places)
+        damaged = good[:place] + chr(seed.choice([0, 32, 36, 46, 57, 233, 0xD800, 0x1F511])) + good[place + 1 :]
+        assert HASHER.verify("another password", damaged) is False
+
+
+def test_a_user_without_a_password_has_none_that_fits() -> None:
+    for password in ("", "no user has this password", "None"):
+        assert HASHER.verify(password, None) is False
+
+
+@pytest.mark.parametrize("stored", [None, "", "$2b$08$broken", "$bcrypt-sha256$broken"])
+def test_an_unknown_user_costs_as_much_as_a_known_one(stored: str | None) -> None:
+    hasher = Hasher(8)
+    made = hasher.hash("correct horse battery")
+    assert _seconds(hasher, stored) > _seconds(hasher, made) / 4
+
+
+def _seconds(hasher: Hasher, stored: str | None) -> float:
+    started = time.thread_time()
+    hasher.verify("wrong", stored)
+    return time.thread_time() - started
+
+
+def test_a_hash_of_a_lower_cost_is_to_be_renewed() -> None:
+    lower, same, higher = (Hasher(cost).hash("password") for cost in (4, 5, 6))
+    assert [Hasher(5).needs_renewal(made) for made in (lower, same, higher)] == [True, False, False]
+
+
+def test_plain_bcrypt_is_to_be_renewed_whatever_its_cost() -> None:
+    assert HASHER.needs_renewal(bcrypt.hashpw(b"password", bcrypt.gensalt(6)).decode())
