@@ -96,12 +96,12 @@ class InvalidResetToken(ApiError):
 
 
 class SessionConflict(ApiError):
-    """A bearer token and a cookie of two different sessions came in one request."""
+    """Bearer token, cookie and body of one request are not all of the same session."""
 
     status = 400
     code = "session_conflict"
     title = "Two sessions in one request"
-    default_detail = "The bearer token and the cookie belong to different sessions. Send one of them."
+    default_detail = "The tokens of this request belong to different sessions. Send one of them."
 
 
 class Unauthorized(ApiError):

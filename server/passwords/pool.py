@@ -8,8 +8,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from server.errors import Overloaded
 from server.passwords.hasher import Hasher
@@ -30,6 +30,7 @@ class HashPool:
         self._queue = queue
         self._executor = ThreadPoolExecutor(self._threads, "hash", initializer=_lower_priority)
         self._pending = 0
+        self._counting = threading.Lock()
         self._average_seconds = _FIRST_GUESS_SECONDS
         self._closed = False
 
@@ -58,12 +59,17 @@ class HashPool:
     async def _run(self, work: Callable[[], Result]) -> Result:
         if self._closed or self._pending >= self._threads + self._queue:
             raise Overloaded(self._retry_after_seconds())
-        self._pending += 1
-        try:
-            future = self._executor.submit(self._timed, work)
-            # A cancelled caller cancels the future: what no thread has begun never runs.
-            return await asyncio.wrap_future(future)
-        finally:
+        with self._counting:
+            self._pending += 1
+        future = self._executor.submit(self._timed, work)
+        # By the future, not by the caller: a hash under way goes on when its caller has left.
+        future.add_done_callback(self._done)
+        # A cancelled caller cancels the future: what no thread has begun never runs.
+        return await asyncio.wrap_future(future)
+
+    def _done(self, _: Future[Any]) -> None:
+        """On the thread that finished it, or the caller's if it was cancelled."""
+        with self._counting:
             self._pending -= 1
 
     def _timed(self, work: Callable[[], Result]) -> Result:

@@ -13,7 +13,7 @@ from server.ids import Ids
 from server.passwords.pool import HashPool
 from server.sessions.refresh_token import RefreshToken, RefreshTokens
 from server.store.protocol import Store
-from server.store.records import Credentials, Session
+from server.store.records import Credentials, Session, UserSession
 from server.tokens.claims import AccessClaims
 from server.tokens.revocation import Revocations
 from server.tokens.signer import Signer

@@ -41,9 +41,9 @@ class MasterKey:
 
     def unseal(self, sealed: bytes, context: str) -> bytes:
         """What was sealed. Raises StoreRefused if it was sealed under another master key, or altered."""
-        nonce, ciphertext = sealed[1 : 1 + _NONCE_LENGTH], sealed[1 + _NONCE_LENGTH :]
+        version, nonce, ciphertext = sealed[:1], sealed[1 : 1 + _NONCE_LENGTH], sealed[1 + _NONCE_LENGTH :]
         try:
-            return self._cipher.decrypt(nonce, ciphertext, _VERSION + context.encode("utf-8"))
+            return self._cipher.decrypt(nonce, ciphertext, version + context.encode("utf-8"))
         except (InvalidTag, ValueError):
             raise StoreRefused(
                 "the master key does not fit this store; set keys.master_key to the one it was made with, "
@@ -57,7 +57,9 @@ def load_or_make_master_key_file(path: Path, ids: Ids) -> str:
     Raises StoreRefused if the file can be read by others, or is not a key.
     """
     if not path.exists():
-        _make(path, base64.b64encode(ids.random_bytes(_KEY_LENGTH)) + b"\n")
+        # Not the process id: in a container it is the same at every start, and a draft may be left of one that died.
+        draft = path.with_name(f"{path.name}.{ids.random_bytes(8).hex()}")
+        _make(path, draft, base64.b64encode(ids.random_bytes(_KEY_LENGTH)) + b"\n")
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:
             raise StoreRefused(f"{path} can be read by other users; run: chmod 600 {path}")
@@ -69,9 +71,8 @@ def load_or_make_master_key_file(path: Path, ids: Ids) -> str:
     return text
 
 
-def _make(path: Path, content: bytes) -> None:
+def _make(path: Path, draft: Path, content: bytes) -> None:
     """Write it whole before it gets its name, and keep the name if another process was faster."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 
@@ -47,5 +46,5 @@ def refuse_cross_site(request: web.Request, allowed_origins: Collection[str]) ->
     if site is not None:
         if site.lower() != "same-origin":
             raise CsrfRefused
-    elif origin is not None and urlsplit(origin).netloc != request.host:
+    elif origin is not None and origin.partition("://")[2] != request.headers.get(hdrs.HOST):
         raise CsrfRefused

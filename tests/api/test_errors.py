@@ -189,3 +189,19 @@ async def test_a_route_without_a_row_does_not_start(api: Api) -> None:
     with pytest.raises(ConfigurationError, match="/secret: has no row"):
         await runner.setup()
     await runner.cleanup()
+
+
+@pytest.mark.parametrize("password", ["é" * 4000, "\ufdfa" * 300, "x" * 4096])
+async def test_a_password_longer_than_the_hash_takes_is_a_wrong_one(api: Api, password: str) -> None:
+    """CWE-1284: characters are not bytes, and NFKC makes eighteen of one."""
+    for username in ("lak", "nobody"):
+        response = await api.request("POST", "/login", json={"username": username, "password": password})
+        await api.problem(response, 400, "invalid_credentials")
+
+
+async def test_a_password_longer_than_the_hash_takes_can_not_be_set(api: Api) -> None:
+    body = {"username": "new", "name": "New", "role": "customer", "password": "abcdé" * 800}
+    problem = await api.problem(
+        await api.request("POST", "/users", await api.token("sahan"), json=body), 422, "invalid_request"
+    )
+    assert problem["errors"] == [{"field": "password", "message": "Use at most 4096 bytes."}]

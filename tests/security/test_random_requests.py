@@ -75,9 +75,10 @@ class Answer:
 class Mutator:
     """Makes requests: a good one, and then a few of its parts spoilt."""
 
-    def __init__(self, seed: int, tokens: list[str], user_id: str) -> None:
+    def __init__(self, seed: int, tokens: list[str], refresh_token: str, user_id: str) -> None:
         self.random = random.Random(seed)
         self.tokens = tokens
+        self.refresh_token = refresh_token.encode()
         user = user_id.encode()
         login = json.dumps({"username": "lak", "password": PASSWORD}).encode()
         new_user = json.dumps({"username": "x", "name": "X", "role": "customer"}).encode()
@@ -90,6 +91,19 @@ class Mutator:
             (b"GET", b"/users?limit=2&q=l&role=customer&disabled=false&cursor=AAAA", b""),
             (b"POST", b"/users", new_user),
             (b"GET", b"/users/" + user, b""),
+            (b"PATCH", b"/users/" + user, b'{"name": "L", "role": "customer", "disabled": false}'),
+            (b"DELETE", b"/users/" + user[:-1] + b"0", b""),
+            (b"GET", b"/users/" + user + b"/sessions", b""),
+            (b"DELETE", b"/users/" + user[:-1] + b"0/sessions", b""),
+            (b"POST", b"/users/" + user + b"/password-reset", b""),
+            (b"GET", b"/me/sessions", b""),
+            (b"DELETE", b"/me/sessions", b""),
+            (b"DELETE", b"/me/sessions/" + user, b""),
+            (b"POST", b"/me/password", json.dumps({"current_password": "x", "new_password": PASSWORD}).encode()),
+            (b"POST", b"/refresh", json.dumps({"refresh_token": refresh_token}).encode()),
+            (b"POST", b"/logout", b'{"refresh_token": "wwr_x"}'),
+            (b"POST", b"/refresh", b""),
+            (b"POST", b"/login", json.dumps({"username": "lak", "password": PASSWORD, "cookie": True}).encode()),
             (b"POST", b"/password/reset", reset),
             (b"GET", b"/routes", b""),
             (b"GET", b"/verify?role=admin", b""),
@@ -112,11 +126,15 @@ class Mutator:
                 (b"Origin", self.random.choice([b"https://app.example.com", b"https://evil.example", b"null"]))
             )
             headers.append((b"Access-Control-Request-Method", b"PATCH"))
+            headers.append((b"Cookie", b"__Host-watchword=" + self.refresh_token))
         request = Request(method, target, headers, body)
         for _ in range(self.random.choice((0, 1, 1, 1, 2, 3))):
             self.random.choice((self.method, self.target, self.header, self.new_header, self.content, self.token))(
                 request
             )
+        if request.target.startswith(b"/logout"):
+            # One good token here, and all requests behind it would be answered with 401.
+            request.headers = [pair for pair in request.headers if pair[0] != b"Authorization"]
         self.frame(request)
         return request
 
@@ -280,9 +298,11 @@ async def test_ten_thousand_mutated_requests(start_api: StartApi) -> None:
         server=ServerSettings(body_timeout_seconds=1, trusted_proxies=("127.0.0.0/8",)),
     )
     tokens = [await api.token("sahan"), await api.token("lak")]
+    await api.services.users.create("david", "David", "customer", PASSWORD)
+    refresh_token = (await api.log_in("david"))["refresh_token"]
     listed = await (await api.request("GET", "/users", tokens[0])).json()
     judge = Judge(await (await api.request("GET", "/openapi.json")).json(), request_log, log)
-    mutator = Mutator(SEED, tokens, listed["users"][0]["id"])
+    mutator = Mutator(SEED, tokens, refresh_token, listed["users"][1]["id"])
     requests = [mutator.next() for _ in range(REQUESTS)]
     seen: Counter[int] = Counter()
     unanswered = []
@@ -303,5 +323,7 @@ async def test_ten_thousand_mutated_requests(start_api: StartApi) -> None:
     assert sum(seen.values()) + len(unanswered) == REQUESTS
     # A body that ends before its length, or no request line at all, leaves nobody to answer.
     assert len(unanswered) < REQUESTS * 0.03, unanswered[:5]
-    # The mutations reached every corner; if not, this test proves little.
+    # The good tokens were good to the end, and the mutations reached every corner; if not, this test proves little.
+    for token in tokens:
+        assert (await api.request("GET", "/me", token)).status == 200
     assert {200, 201, 204, 400, 401, 403, 404, 405, 415, 422} <= set(seen), seen

@@ -32,7 +32,7 @@ async def refresh(request: web.Request) -> web.Response:
     token = cookie or sent
     if token is None:
         raise RefreshInvalid("Send a refresh token.")
-    await _refuse_other_bearer(request, cookie)
+    await _refuse_other_bearer(request, token)
     return _tokens_response(await services_of(request).sessions.refresh(token), in_cookie=cookie is not None)
 
 
@@ -44,7 +44,7 @@ async def log_out(request: web.Request) -> web.Response:
     if token is None:
         session_id = (await _bearer_claims(request)).session_id
     else:
-        await _refuse_other_bearer(request, cookie)
+        await _refuse_other_bearer(request, token)
         found = sessions.session_of(token)
         if found is None:
             raise RefreshInvalid
@@ -67,15 +67,15 @@ async def _refresh_tokens(request: web.Request) -> tuple[str | None, str | None]
     return sent, cookie
 
 
-async def _refuse_other_bearer(request: web.Request, cookie: str | None) -> None:
-    """A cookie acts alone: a valid bearer token beside it must be of the same session; an invalid one says nothing."""
-    if cookie is None or hdrs.AUTHORIZATION not in request.headers:
+async def _refuse_other_bearer(request: web.Request, refresh_token: str) -> None:
+    """A valid bearer token beside a refresh token must be of the same session; an invalid one says nothing."""
+    if hdrs.AUTHORIZATION not in request.headers:
         return
     try:
         claims = await _bearer_claims(request)
     except Unauthorized:
         return
-    if claims.session_id != services_of(request).sessions.session_of(cookie):
+    if claims.session_id != services_of(request).sessions.session_of(refresh_token):
         raise SessionConflict
 
 

@@ -36,6 +36,14 @@ def test_the_limits_are_where_they_are_said_to_be(password: str, problems: list[
     assert wrong_with(password) == problems
 
 
+@pytest.mark.parametrize(
+    ("password", "fits"),
+    [("abcde" * 819 + "f", True), ("abcde" * 819 + "fg", False), ("\ufdfaabcde" * 200, False)],
+)
+def test_a_password_may_have_4096_bytes(password: str, fits: bool) -> None:
+    assert ("Use at most 4096 bytes" in wrong_with(password)) is not fits
+
+
 def test_the_length_asked_for_is_the_configured_one_and_is_named() -> None:
     assert check_new_password("abcdefghijk", "lak", 12) == [
         "Use at least 12 characters; several words are easy to remember."

@@ -13,7 +13,7 @@ from server.errors import Overloaded
 from server.passwords.hasher import Hasher
 from server.passwords.pool import HashPool
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 10
 
 
 class HeldHasher(Hasher):
@@ -161,6 +161,17 @@ async def test_a_queued_hash_whose_waiter_is_gone_is_never_run_and_frees_its_pla
         hasher.let_go()
         assert [await first, await third] == ["A", "C"]
         assert hasher.begun == ["a", "c"]
+
+
+async def test_a_hash_that_runs_keeps_its_place_when_its_caller_is_gone() -> None:
+    async with held_pool(threads=1, queue=0) as (pool, hasher):
+        (running,) = start(pool, "a")
+        await hasher.has_begun()
+        running.cancel()
+        await asyncio.wait([running])
+        with pytest.raises(Overloaded):
+            await pool.hash("b")
+        hasher.let_go()
 
 
 async def test_a_failing_hash_is_the_failure_of_its_caller_alone() -> None:

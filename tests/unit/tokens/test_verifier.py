@@ -9,6 +9,7 @@ import jwt
 import pytest
 
 from server.errors import TokenExpired, TokenInvalid
+from server.tokens.keys import VerificationKey
 from server.tokens.signer import Signer
 from server.tokens.verifier import UnknownKey, Verifier
 from tests.clock import START_MS
@@ -225,3 +226,24 @@ def test_header_and_claims_have_to_be_objects(part: bytes) -> None:
 
 def test_claims_of_others_are_passed_over() -> None:
     assert VERIFIER.verify(token_with(scope="all", azp=[1]), START_MS) == CLAIMS
+
+
+class BeforePyJwt(Verifier):
+    """Fails if PyJWT is asked."""
+
+    def _check_signature(self, token: str, key: VerificationKey) -> None:
+        pytest.fail(f"{key.algorithm}: {token}")
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_form_header_and_key_are_judged_before_the_signature_and_without_pyjwt(algorithm: str) -> None:
+    key = signing_key(algorithm)
+    verifier = BeforePyJwt(Keys(key), issuer=ISSUER, audience=AUDIENCE)
+    header, claims, signed = forge(key, header_of(key), claims_with()).split(".")
+    for text in ("AB", "A", "AAB", "AAAAA"):
+        assert refused(f"{header}.{claims}.{text}", verifier) is TokenInvalid
+        assert refused(f"{text}.{claims}.{signed}", verifier) is TokenInvalid
+    for change in ({"alg": "none"}, {"alg": "ES384"}, {"typ": "JWT"}, {"jku": "x"}):
+        assert refused(forge(key, header_of(key, **change), claims_with()), verifier) is TokenInvalid
+    with pytest.raises(pytest.fail.Exception):
+        verifier.verify(f"{header}.{claims}.{signed}", START_MS)

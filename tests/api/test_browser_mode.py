@@ -1,0 +1,206 @@
+"""The refresh token in a cookie, and the guard against other sites' requests (OWASP CSRF prevention, RFC 6265bis)."""
+
+from __future__ import annotations
+
+from http.cookies import SimpleCookie
+from typing import Any
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from server.config.settings import CorsSettings
+from server.web.cookie import COOKIE_NAME
+from tests.api.test_refresh import is_alive
+from tests.running import PASSWORD, Api, StartApi
+
+ORIGIN = "https://app.example.com"
+CREDENTIALS = {"username": "lak", "password": PASSWORD, "cookie": True}
+
+
+@pytest.fixture
+async def api(start_api: StartApi) -> Api:
+    return await start_api(cors=CorsSettings(origins=(ORIGIN,)))
+
+
+def cookie_in(response: aiohttp.ClientResponse) -> Any:
+    cookies = SimpleCookie(response.headers["Set-Cookie"])
+    assert list(cookies) == [COOKIE_NAME]
+    return cookies[COOKIE_NAME]
+
+
+async def log_in(api: Api, **headers: str) -> tuple[dict[str, Any], str]:
+    """The answer's body, and the refresh token in its cookie."""
+    response = await api.request("POST", "/login", json=CREDENTIALS, headers=headers)
+    assert response.status == 200, await response.text()
+    return await response.json(), cookie_in(response).value
+
+
+def with_cookie(token: str, **headers: str) -> dict[str, str]:
+    return {"Cookie": f"{COOKIE_NAME}={token}", **{name.replace("_", "-"): value for name, value in headers.items()}}
+
+
+async def test_the_refresh_token_is_in_the_cookie_and_nowhere_else(api: Api) -> None:
+    response = await api.request("POST", "/login", json=CREDENTIALS)
+    assert set(await response.json()) == {"token", "token_type", "expires_in"}
+    cookie = cookie_in(response)
+    assert COOKIE_NAME.startswith("__Host-")
+    assert (cookie["path"], cookie["domain"], cookie["samesite"]) == ("/", "", "Strict")
+    assert cookie["secure"] is True
+    assert cookie["httponly"] is True
+    assert cookie["max-age"] == "1209600"
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+async def test_without_the_wish_for_a_cookie_there_is_none(api: Api) -> None:
+    response = await api.request("POST", "/login", json=CREDENTIALS | {"cookie": False})
+    assert "Set-Cookie" not in response.headers
+    assert "refresh_token" in await response.json()
+
+
+async def test_refreshing_from_the_cookie_moves_it_on(api: Api) -> None:
+    first, token = await log_in(api)
+    response = await api.request("POST", "/refresh", headers=with_cookie(token))
+    body = await response.json()
+    assert (response.status, set(body)) == (200, set(first))
+    successor = cookie_in(response).value
+    assert successor != token
+    assert (await api.request("POST", "/refresh", headers=with_cookie(successor))).status == 200
+
+
+async def test_logging_out_with_the_cookie_takes_it_away(api: Api) -> None:
+    answer, token = await log_in(api)
+    response = await api.request("POST", "/logout", headers=with_cookie(token))
+    assert response.status == 204
+    cookie = cookie_in(response)
+    assert (cookie.value, cookie["max-age"], cookie["path"]) == ("", "0", "/")
+    assert cookie["secure"] is True
+    assert not await is_alive(api, answer["token"])
+    await api.problem(await api.request("POST", "/refresh", headers=with_cookie(token)), 401, "refresh_invalid")
+
+
+CROSS_SITE = [
+    {"Sec_Fetch_Site": "cross-site"},
+    {"Sec_Fetch_Site": "same-site"},
+    {"Sec_Fetch_Site": "none"},
+    {"Sec_Fetch_Site": "nonsense"},
+    {"Sec_Fetch_Site": "cross-site", "Origin": "https://evil.example"},
+    {"Origin": "https://evil.example"},
+    {"Origin": "null"},
+    {"Origin": ""},
+    {"Origin": ORIGIN + ".evil.example"},
+    {"Origin": "http" + ORIGIN.removeprefix("https")},
+    {"Origin": ORIGIN + ":444"},
+    {"Origin": "https://[bad"},
+]
+
+
+@pytest.mark.parametrize("headers", CROSS_SITE)
+@pytest.mark.parametrize("path", ["/refresh", "/logout"])
+async def test_another_site_can_not_use_the_cookie(api: Api, path: str, headers: dict[str, str]) -> None:
+    answer, token = await log_in(api)
+    response = await api.request("POST", path, headers=with_cookie(token, **headers))
+    await api.problem(response, 403, "csrf")
+    assert "Set-Cookie" not in response.headers
+    assert await is_alive(api, answer["token"])
+    # No step was taken either: the token is still the newest.
+    found = await api.services.store.get_session(api.services.sessions.session_of(token) or "")
+    assert found is not None
+    assert found.session.step == 0
+
+
+@pytest.mark.parametrize("headers", CROSS_SITE)
+async def test_another_site_can_not_log_its_victim_in(api: Api, headers: dict[str, str]) -> None:
+    """Login CSRF: a victim that works in the attacker's account."""
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    response = await api.request("POST", "/login", json=CREDENTIALS, headers=sent)
+    await api.problem(response, 403, "csrf")
+    assert "Set-Cookie" not in response.headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Sec_Fetch_Site": "same-origin"},
+        {"Sec_Fetch_Site": "cross-site", "Origin": ORIGIN},
+        {"Sec_Fetch_Site": "same-site", "Origin": ORIGIN},
+        {"Origin": ORIGIN},
+    ],
+)
+async def test_the_own_site_and_the_allowed_origins_can(api: Api, headers: dict[str, str]) -> None:
+    _, token = await log_in(api, **{name.replace("_", "-"): value for name, value in headers.items()})
+    response = await api.request("POST", "/refresh", headers=with_cookie(token, **headers))
+    assert response.status == 200
+    if "Origin" in headers:
+        assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
+        assert response.headers["Access-Control-Allow-Credentials"] == "true"
+
+
+async def test_the_own_origin_can(api: Api) -> None:
+    _, token = await log_in(api)
+    own = str(URL(str(api.client.make_url("/"))).origin())
+    response = await api.request("POST", "/refresh", headers=with_cookie(token, Origin=own))
+    assert response.status == 200
+
+
+async def test_a_refresh_token_in_the_body_needs_no_origin(api: Api) -> None:
+    """A body with a token is no forgery: another site does not have it."""
+    answer = await api.log_in("lak")
+    headers = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    body = {"refresh_token": answer["refresh_token"]}
+    response = await api.request("POST", "/refresh", json=body, headers=headers)
+    assert response.status == 200
+    assert "Access-Control-Allow-Origin" not in response.headers
+
+
+async def test_cookie_and_body_of_different_sessions_are_refused(api: Api) -> None:
+    _, token = await log_in(api)
+    other = await api.log_in("lak")
+    for path in ("/refresh", "/logout"):
+        body = {"refresh_token": other["refresh_token"]}
+        response = await api.request("POST", path, json=body, headers=with_cookie(token))
+        await api.problem(response, 400, "session_conflict")
+    assert await is_alive(api, other["token"])
+    assert (await api.request("POST", "/refresh", headers=with_cookie(token))).status == 200
+
+
+async def test_cookie_and_bearer_of_different_sessions_are_refused(api: Api) -> None:
+    answer, token = await log_in(api)
+    other = await api.log_in("lak")
+    for path in ("/refresh", "/logout"):
+        response = await api.request("POST", path, other["token"], headers=with_cookie(token))
+        await api.problem(response, 400, "session_conflict")
+    assert await is_alive(api, other["token"])
+    assert await is_alive(api, answer["token"])
+
+
+async def test_cookie_and_bearer_of_one_session_agree(api: Api) -> None:
+    answer, token = await log_in(api)
+    response = await api.request("POST", "/refresh", answer["token"], headers=with_cookie(token))
+    assert response.status == 200
+    # An access token that has expired says nothing against the cookie: to get a new one is what it is for.
+    api.clock.advance(301)
+    again = await api.request("POST", "/refresh", answer["token"], headers=with_cookie(cookie_in(response).value))
+    assert again.status == 200
+
+
+async def test_bearer_and_refresh_token_of_different_sessions_are_refused(api: Api) -> None:
+    one, two = await api.log_in("lak"), await api.log_in("lak")
+    body = {"refresh_token": two["refresh_token"]}
+    for path in ("/refresh", "/logout"):
+        response = await api.request("POST", path, one["token"], json=body)
+        await api.problem(response, 400, "session_conflict")
+    assert await is_alive(api, one["token"])
+    assert await is_alive(api, two["token"])
+
+
+async def test_the_cookie_is_no_way_into_protected_routes(api: Api) -> None:
+    _, token = await log_in(api)
+    await api.problem(await api.request("GET", "/me", headers=with_cookie(token)), 401, "token_missing")
+
+
+@pytest.mark.parametrize("value", ["", "x", "wwr_", '"', "a=b;" * 50, "\u00e9"])
+async def test_a_cookie_that_is_no_token(api: Api, value: str) -> None:
+    response = await api.request("POST", "/refresh", headers=with_cookie(value))
+    await api.problem(response, 401, "refresh_invalid")
