@@ -31,7 +31,7 @@ class Unreachable extends Error {}
 /** The cookie belongs to somebody else by now: another tab has logged in as another user. */
 class OtherUser extends Error {}
 
-async function send(method, path, { body, bearer } = {}) {
+async function send(method, path, { body, bearer, keepalive = false } = {}) {
   const headers = {};
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (bearer) headers["Authorization"] = `Bearer ${bearer}`;
@@ -44,6 +44,7 @@ async function send(method, path, { body, bearer } = {}) {
       // Another port is another origin, and to another origin the browser sends (and takes) cookies only with this.
       credentials: "include",
       cache: "no-store",
+      keepalive,
     });
   } catch {
     note(method, path, "no answer");
@@ -78,7 +79,9 @@ function refresh() {
 
 async function renew() {
   try {
-    const answer = await send("POST", "/refresh");
+    // "keepalive": the browser takes the new cookie even if the page is left before the answer is here. Else it would
+    // keep the used one, and to come back with that after sessions.retry_window_seconds would end the session.
+    const answer = await send("POST", "/refresh", { keepalive: true });
     const before = user;
     user = await whoIs(answer.body.token);
     token = answer.body.token;
@@ -158,7 +161,9 @@ function show(view, { focus = true } = {}) {
 /** What went wrong, in the server's words where it has some, and the view that follows from it. */
 function explain(error) {
   if (!(error instanceof Problem || error instanceof Unreachable || error instanceof OtherUser)) throw error;
-  say({ error: error.message });
+  // Without a cookie, as after a logout in another tab, the server's words are for who wrote the page.
+  const over = error.code === "refresh_invalid";
+  say({ error: over ? "Your session is over. Please log in again." : error.message });
   show(user ? "account" : "login");
 }
 
@@ -168,8 +173,8 @@ async function resume({ focus }) {
     say({ news: "Your session goes on." });
     show("account", { focus });
   } catch (error) {
-    if (error.code === "token_missing") {
-      // Nobody was logged in: that is no error.
+    if (error.code === "refresh_invalid") {
+      // No cookie, or one of a session that was ended: nobody is logged in, and that is no error.
       say({});
       show("login", { focus });
     } else if (error.status === 401) {

@@ -1,15 +1,14 @@
-"""`make bench`: what a checked request costs beside a bare aiohttp handler, in the same run.
+"""`make bench`: what checked requests and refreshes cost beside a bare aiohttp handler, in the same run.
 
-Two server processes, both on uvloop: a bare aiohttp application with one handler, and Watchword as users start it, with
-its log written to /dev/null. The figure is requests per second of the server's own CPU time (utime + stime of
-/proc/PID/stat), so the load generator and whatever else the machine does count less. The targets take turns in every
-round, and the ratio of a round compares neighbours; medians are over the rounds.
+All servers are processes on uvloop: a bare aiohttp application; Watchword as users start it, with its log written to
+/dev/null; and Watchword with one commit for each write. Per core: requests per second of the server's own CPU time, all
+its threads, so the load generator and whatever else the machine does count less. In every round a bare measurement
+stands before and behind a checked one, and the ratio of a round compares these neighbours; medians are over the rounds.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import os
 import statistics
@@ -18,108 +17,40 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.load import CONNECTIONS, Client, Rate, chain, get, in_turn, post
 from tests.process.server_process import ServerProcess, serving
 
-CONNECTIONS = 64
+# Tokens must live as long as the run.
+SETTINGS = {"WATCHWORD__TOKENS__ACCESS_TTL_SECONDS": "86400", "WATCHWORD__LOGS__FORMAT": "json"}
 
 
-class Connection(asyncio.Protocol):
-    """Sends a request, waits for the answer, sends the next: a keep-alive client as fast as the server lets it be."""
+@dataclass
+class Series:
+    """The rounds of one target, with the bare rates around each."""
 
-    def __init__(self, load: Load) -> None:
-        self._load = load
-        self._transport: asyncio.Transport | None = None
-        self._received = b""
+    name: str
+    client: Client
+    bare_client: Client
+    rates: list[Rate] = field(default_factory=list)
+    bare: list[Rate] = field(default_factory=list)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.write(self._load.next_request())
-
-    def data_received(self, data: bytes) -> None:
-        assert self._transport is not None
-        self._received += data
-        head, separator, body = self._received.partition(b"\r\n\r\n")
-        if not separator or len(body) < _content_length(head):
-            return
-        self._received = b""
-        if self._load.count(head):
-            self._transport.write(self._load.next_request())
-        else:
-            self._transport.close()
-
-
-def _content_length(head: bytes) -> int:
-    place = head.lower().find(b"content-length:")
-    return 0 if place < 0 else int(head[place + 15 :].partition(b"\r\n")[0])
-
-
-class Load:
-    """A number of requests, given out in turn; every answer must have the status asked for."""
-
-    def __init__(self, requests: list[bytes], total: int, status: bytes) -> None:
-        self._requests = requests
-        self._left = total
-        self._sent = 0
-        self._status = status
-        self.done = asyncio.Event()
-        self.failed: bytes | None = None
-
-    def next_request(self) -> bytes:
-        request = self._requests[self._sent % len(self._requests)]
-        self._sent += 1
-        return request
-
-    def count(self, head: bytes) -> bool:
-        if head[9:12] != self._status:
-            self.failed = head
-            self.done.set()
-            return False
-        self._left -= 1
-        if self._left <= 0:
-            self.done.set()
-        return self._left > 0
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-async def _fire(address: str, load: Load) -> None:
-    host, _, port = address.removeprefix("http://").partition(":")
-    loop = asyncio.get_running_loop()
-    transports = [
-        (await loop.create_connection(lambda: Connection(load), host, int(port)))[0] for _ in range(CONNECTIONS)
-    ]
-    await asyncio.wait_for(load.done.wait(), 120)
-    for transport in transports:
-        transport.close()
-    if load.failed is not None:
-        raise SystemExit(f"unexpected answer: {load.failed.decode('latin-1')}")
-
-
-def measure(address: str, pid: int, requests: list[bytes], total: int, status: str) -> float:
-    """Requests a second and core."""
-    before = cpu_seconds(pid)
-    uvloop.run(_fire(address, Load(requests, total, status.encode())))
-    return total / max(cpu_seconds(pid) - before, 1e-9)
-
-
-def get(path: str, token: str | None = None) -> bytes:
-    authorization = f"Authorization: Bearer {token}\r\n" if token else ""
-    return f"GET {path} HTTP/1.1\r\nHost: bench\r\n{authorization}\r\n".encode()
+    async def play(self, total: int) -> None:
+        before = await self.bare_client.measure(total)
+        self.rates.append(await self.client.measure(total))
+        after = await self.bare_client.measure(total)
+        self.bare.append(Rate((before.per_core + after.per_core) / 2, (before.per_second + after.per_second) / 2))
 
 
 @contextlib.contextmanager
 def bare_server() -> Iterator[tuple[str, int]]:
-    """The peer: tests/bench/bare.py."""
+    """tests/bench/bare.py."""
     with subprocess.Popen([sys.executable, "-m", "tests.bench.bare"], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -128,61 +59,99 @@ def bare_server() -> Iterator[tuple[str, int]]:
             process.terminate()
 
 
-def make_tokens(server: ServerProcess, password: str, count: int) -> list[str]:
-    """Tokens of as many logins. Cost 4, so ten thousand take half a minute."""
-    return [server.log_in("admin", password)["token"] for _ in range(count)]
+def logins(server: ServerProcess, count: int, member: str) -> list[str]:
+    """Tokens of as many sessions. Cost 4, so ten thousand take a minute."""
+    password = server.admin_password()
+    return [server.log_in("admin", password)[member] for _ in range(count)]
+
+
+def checked_requests(server: ServerProcess, bare: tuple[str, int], count: int) -> list[Series]:
+    """Reading routes, with one token and with many in turn."""
+    tokens = logins(server, count, "token")
+    me = server.call("GET", "/me", token=tokens[0])[1]["user"]["id"]
+    found = []
+    for path, name, status in (("/verify", "/verify", 204), (f"/users/{me}", "/users/{id}", 200)):
+        for some, what in ((tokens[:1], "one token"), (tokens, f"{count} tokens in turn")):
+            client = Client(server.address, server.process.pid, [in_turn([get(path, token) for token in some])], status)
+            # The same bytes as the checked requests bring.
+            bare_client = Client(*bare, [in_turn([get("/", token) for token in some])], 200)
+            found.append(Series(f"GET {name}, {what}", client, bare_client))
+    return found
+
+
+def refreshes(name: str, server: ServerProcess, bare: tuple[str, int]) -> Series:
+    """64 clients, each with a session of its own."""
+    tokens = logins(server, CONNECTIONS, "refresh_token")
+    client = Client(server.address, server.process.pid, [chain(token) for token in tokens], 200)
+    bare_client = Client(*bare, [in_turn([post("/", {"refresh_token": token}) for token in tokens])], 200)
+    return Series(name, client, bare_client)
+
+
+async def play(series: list[Series], rounds: int, total: int, warm: int) -> None:
+    for one in series:
+        await one.client.open()
+        await one.bare_client.open()
+        # Every token is verified once, every statement prepared.
+        await one.client.measure(warm)
+        await one.bare_client.measure(total)
+    for _ in range(rounds):
+        for one in series:
+            await one.play(total)
+    for one in series:
+        one.client.close()
+        one.bare_client.close()
+
+
+def report(title: str, series: list[Series], kind: str) -> None:
+    table = Table(title, kind, "bare", "of bare", "rounds from - to", box=None, pad_edge=False)
+    attribute = "per_core" if "core" in kind else "per_second"
+    for one in series:
+        rates = [getattr(rate, attribute) for rate in one.rates]
+        bare = [getattr(rate, attribute) for rate in one.bare]
+        ratios = [rate / peer for rate, peer in zip(rates, bare, strict=True)]
+        table.add_row(
+            one.name,
+            f"{statistics.median(rates):,.0f}",
+            f"{statistics.median(bare):,.0f}",
+            f"{statistics.median(ratios):.2f}",
+            f"{min(ratios):.2f} - {max(ratios):.2f}",
+        )
+    Console(soft_wrap=True).print(table)
+    print(flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=20000, help="for each target and round")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--requests", type=int, default=4000, help="for each target and round")
     parser.add_argument("--tokens", type=int, default=10000)
+    parser.add_argument("--only", choices=["checked", "refresh"], default=None)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, bare_server() as (bare_address, bare_pid):
-        # Tokens must live as long as the run.
-        changes = {"WATCHWORD__TOKENS__ACCESS_TTL_SECONDS": "86400", "WATCHWORD__LOGS__FORMAT": "json"}
-        with serving(Path(folder), log_to=Path(os.devnull), **changes) as server:
-            password = server.admin_password()
-            started = time.monotonic()
-            tokens = make_tokens(server, password, options.tokens)
-            print(f"{len(tokens)} logins in {time.monotonic() - started:.0f} s", flush=True)
-            me = server.call("GET", "/me", token=tokens[0])[1]["user"]["id"]
-            targets = {
-                "GET /verify, one token": ([get("/verify", tokens[0])], "204"),
-                f"GET /verify, {len(tokens)} tokens in turn": ([get("/verify", token) for token in tokens], "204"),
-                "GET /users/{id}, one token": ([get(f"/users/{me}", tokens[0])], "200"),
-                f"GET /users/{{id}}, {len(tokens)} tokens in turn": (
-                    [get(f"/users/{me}", token) for token in tokens],
-                    "200",
-                ),
-            }
-            # The same bytes as the checked requests bring.
-            bare = [get("/", tokens[0])]
-            for requests, status in targets.values():  # warm: every token verified once
-                measure(server.address, server.process.pid, requests, max(len(requests), 2000), status)
-            measure(bare_address, bare_pid, bare, 5000, "200")
-            figures: dict[str, list[float]] = {name: [] for name in ("bare aiohttp handler", *targets)}
-            ratios: dict[str, list[float]] = {name: [] for name in targets}
-            for _ in range(options.rounds):
-                for name, (requests, status) in targets.items():
-                    before = measure(bare_address, bare_pid, bare, options.requests, "200")
-                    checked = measure(server.address, server.process.pid, requests, options.requests, status)
-                    after = measure(bare_address, bare_pid, bare, options.requests, "200")
-                    figures["bare aiohttp handler"] += [before, after]
-                    figures[name].append(checked)
-                    ratios[name].append(checked / ((before + after) / 2))
-    report(figures, ratios)
-
-
-def report(figures: dict[str, list[float]], ratios: dict[str, list[float]]) -> None:
-    table = Table("", "requests / s / core", "of bare", "rounds from - to", box=None, pad_edge=False)
-    for name, values in figures.items():
-        ratio = ratios.get(name)
-        share = f"{statistics.median(ratio):.2f}" if ratio else "1.00"
-        spread = f"{min(ratio):.2f} - {max(ratio):.2f}" if ratio else ""
-        table.add_row(name, f"{statistics.median(values):,.0f}", share, spread)
-    Console().print(table)
+    total = max(options.requests, CONNECTIONS)
+    with tempfile.TemporaryDirectory() as folder, bare_server() as bare:
+        null = Path(os.devnull)
+        if options.only != "refresh":
+            with serving(Path(folder), log_to=null, **SETTINGS) as server:
+                started = time.monotonic()
+                series = checked_requests(server, bare, options.tokens)
+                print(f"{options.tokens} logins in {time.monotonic() - started:.0f} s", flush=True)
+                uvloop.run(play(series, options.rounds, total, max(options.tokens, 2000)))
+                report("checked requests", series, "requests / s / core")
+        if options.only != "checked":
+            one = {"WATCHWORD__STORE__URL": f"sqlite:///{folder}/one.db"}
+            other = {"WATCHWORD__STORE__URL": f"sqlite:///{folder}/other.db"}
+            with (
+                serving(Path(folder), log_to=null, **SETTINGS, **one) as server,
+                serving(Path(folder), log_to=null, module="tests.bench.one_commit", **SETTINGS, **other) as single,
+            ):
+                series = [
+                    refreshes("commits shared, as served", server, bare),
+                    refreshes("one commit per refresh", single, bare),
+                ]
+                uvloop.run(play(series, options.rounds, total, 2000))
+                title = f"POST /refresh, {CONNECTIONS} clients, durable"
+                report(title, series, "refreshes / s")
+                report(title, series, "refreshes / s / core")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The peer of the benchmark: aiohttp with one handler and nothing else, on uvloop, without an access log."""
+"""The peer of the benchmark: aiohttp with two handlers and nothing else, on uvloop, without an access log."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ import uvloop
 from aiohttp import web
 
 
-async def handler(_: web.Request) -> web.Response:
+async def answer(_: web.Request) -> web.Response:
     return web.Response(text="ok")
+
+
+async def echo(request: web.Request) -> web.Response:
+    return web.json_response(await request.json())
 
 
 async def main() -> None:
     app = web.Application()
-    app.router.add_get("/", handler)
+    app.router.add_get("/", answer)
+    app.router.add_post("/", echo)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -95,12 +95,14 @@ class ServerProcess:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *arguments: str, log_to: Path | None = None, **changes: str) -> Iterator[ServerProcess]:
+def serving(
+    folder: Path, *arguments: str, log_to: Path | None = None, module: str = "server", **changes: str
+) -> Iterator[ServerProcess]:
     """A running server; killed at the end if the test did not stop it."""
     log = log_to or folder / f"stderr-{time.monotonic_ns()}.log"
     with log.open("w") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-u", "-m", "server", *arguments],
+            [sys.executable, "-u", "-m", module, *arguments],
             cwd=folder,
             env=environment(**changes),
             stdin=subprocess.DEVNULL,

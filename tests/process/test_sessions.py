@@ -38,7 +38,7 @@ class Site:
         assert done.returncode == 0, done.stderr
 
     def serve(self) -> ServerProcess:
-        return self._stack.enter_context(serving(self._folder, log_to=None, **self._settings))
+        return self._stack.enter_context(serving(self._folder, log_to=None, module="server", **self._settings))
 
 
 @pytest.fixture

@@ -1,0 +1,193 @@
+"""A real Chromium without a window, and tabs in it that show the example."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select, WebDriverWait
+
+from tests.browser.scene import COOKIE
+
+DEADLINE_SECONDS = 30
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request as it went over the wire, which is more than a page may see of it."""
+
+    method: str = ""
+    path: str = ""
+    # The refresh tokens that went along; None until the request was sent.
+    cookies: list[str] | None = None
+    status: int = 0
+    set_cookie: str = ""
+
+
+class Browser:
+    """One Chromium with a profile of its own."""
+
+    def __init__(self, binary: str, driver: str, profile: Path) -> None:
+        options = Options()
+        options.binary_location = binary
+        for flag in (*FLAGS, f"--user-data-dir={profile}"):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
+        # With both paths given, selenium has no reason to download anything.
+        self.driver = webdriver.Chrome(service=Service(driver), options=options)
+        self.driver.set_script_timeout(DEADLINE_SECONDS)
+        self._exchanges: dict[tuple[str, str], Exchange] = {}
+        self._has_tab = False
+
+    def open(self, url: str) -> Page:
+        """The page at that address, in a tab of its own."""
+        if self._has_tab:
+            self.driver.switch_to.new_window("tab")
+        self._has_tab = True
+        self.driver.get(url)
+        return Page(self.driver, self.driver.current_window_handle)
+
+    def cookies(self) -> list[dict[str, Any]]:
+        """All cookies, also those that no script can read."""
+        cookies: list[dict[str, Any]] = self.driver.execute_cdp_cmd("Network.getAllCookies", {})["cookies"]
+        return cookies
+
+    def exchanges(self, method: str, path: str) -> list[Exchange]:
+        """What was sent so far, in all tabs."""
+        for entry in self.driver.get_log("performance"):  # type: ignore[no-untyped-call]
+            event = json.loads(entry["message"])
+            self._learn(event["webview"], event["message"]["method"], event["message"]["params"])
+        return [found for found in self._exchanges.values() if (found.method, found.path) == (method, path)]
+
+    def _learn(self, tab: str, event: str, details: dict[str, Any]) -> None:
+        if not event.startswith(("Network.requestWillBeSent", "Network.responseReceivedExtraInfo")):
+            return
+        # The events of one request come in no certain order.
+        exchange = self._exchanges.setdefault((tab, details["requestId"]), Exchange())
+        if event == "Network.requestWillBeSent":
+            exchange.method = details["request"]["method"]
+            exchange.path = urlsplit(details["request"]["url"]).path
+        elif event == "Network.requestWillBeSentExtraInfo":
+            sent = [entry["cookie"] for entry in details["associatedCookies"] if not entry["blockedReasons"]]
+            exchange.cookies = [cookie["value"] for cookie in sent if cookie["name"] == COOKIE]
+        elif event == "Network.responseReceivedExtraInfo":
+            exchange.status = details["statusCode"]
+            headers = {name.lower(): value for name, value in details["headers"].items()}
+            exchange.set_cookie = headers.get("set-cookie", "")
+
+    def quit(self) -> None:
+        self.driver.quit()
+
+
+class Page:
+    """One tab with the example, as its user sees it."""
+
+    def __init__(self, driver: webdriver.Chrome, handle: str) -> None:
+        self._driver = driver
+        self._handle = handle
+
+    def run(self, script: str, *arguments: object) -> Any:
+        """What the script returns."""
+        self._driver.switch_to.window(self._handle)
+        return self._driver.execute_script(script, *arguments)
+
+    def run_async(self, script: str, *arguments: object) -> Any:
+        """What the script hands to its last argument."""
+        self._driver.switch_to.window(self._handle)
+        return self._driver.execute_async_script(script, *arguments)
+
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        """Wait until the condition holds; `what` is said if it never does, with what the page shows."""
+        try:
+            WebDriverWait(self._driver, DEADLINE_SECONDS, poll_frequency=0.02).until(lambda _: condition())
+        except Exception as error:
+            shown = (self.view(), self.text("error"), self.text("news"), self.requests())
+            raise AssertionError(f"waited in vain until {what}; the page shows {shown}") from error
+
+    def view(self) -> str:
+        """The part of the page that is shown: waiting, offline, login or account."""
+        shown: list[str] = self.run(
+            "return [...document.querySelectorAll('.view')].filter(v => !v.hidden).map(v => v.id)"
+        )
+        return " ".join(shown)
+
+    def text(self, name: str) -> str:
+        content: str = self.run("return document.getElementById(arguments[0])?.textContent ?? ''", name)
+        return content
+
+    def requests(self) -> list[str]:
+        """What the page says it has asked the server since it was loaded."""
+        lines: list[str] = self.run(
+            "return [...document.querySelectorAll('#requests li')].map(line => line.textContent)"
+        )
+        return lines
+
+    def shows(self, view: str) -> None:
+        self.until(lambda: self.view() == view, f"it shows {view}")
+
+    def says(self, news: str) -> None:
+        self.until(lambda: self.text("news") == news, f"it says {news!r}")
+
+    def press(self, name: str) -> None:
+        """Press a button, also in a tab that is behind another one. Nothing is waited for."""
+        self.run("document.getElementById(arguments[0]).click()", name)
+
+    def has_renewed(self) -> None:
+        """Wait for the end of what pressing `renew` began."""
+        self.until(lambda: not self.run("return document.getElementById('renew').disabled"), "the renewal is over")
+        assert self.view() == "account", self.text("error")
+        assert self.text("news") == "The page has a new access token."
+
+    def slow_down(self, latency_ms: int) -> None:
+        """Let answers reach this tab so much later."""
+        self._driver.switch_to.window(self._handle)
+        network = {"offline": False, "latency": latency_ms, "downloadThroughput": -1, "uploadThroughput": -1}
+        self._driver.execute_cdp_cmd("Network.emulateNetworkConditions", network)
+
+    def go(self, url: str) -> None:
+        self._driver.switch_to.window(self._handle)
+        self._driver.get(url)
+
+    def reload(self) -> None:
+        self._driver.switch_to.window(self._handle)
+        self._driver.refresh()
+
+    def log_in(self, username: str, password: str) -> None:
+        self.shows("login")
+        self._driver.find_element(By.ID, "username").send_keys(username)
+        self._driver.find_element(By.ID, "password").send_keys(password)
+        self._driver.find_element(By.CSS_SELECTOR, "#login-form button").click()
+        self.shows("account")
+
+    def begin_call(self, path: str) -> None:
+        """Choose a path and press the button."""
+        self._driver.switch_to.window(self._handle)
+        Select(self._driver.find_element(By.ID, "path")).select_by_value(path)
+        self._driver.find_element(By.ID, "call").click()
+
+    def call(self, path: str) -> dict[str, Any]:
+        """What the page shows as the answer of a call that succeeds."""
+        self.begin_call(path)
+        self.says(f"GET {path} has answered.")
+        status, _, body = self.text("answer").partition("\n")
+        assert status == "200"
+        answer: dict[str, Any] = json.loads(body)
+        return answer

@@ -1,0 +1,93 @@
+"""A browser, the example's site, and a server that lets it in."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.scene import Start, with_customer
+from tests.browser.site import Site, static_site
+from tests.process.server_process import ServerProcess, serving
+
+if TYPE_CHECKING:
+    from tests.browser.chromium import Browser
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+def _first_of(*names: str) -> str | None:
+    return next(filter(None, map(shutil.which, names)), None)
+
+
+@pytest.fixture(scope="session")
+def programs() -> tuple[str, str]:
+    """Where the browser and its driver are. Without them the tests are skipped; where they must run, they fail."""
+    browser, driver = _first_of(*BROWSERS), _first_of("chromedriver")
+    selenium = importlib.util.find_spec("selenium")
+    needed = {"selenium": selenium, "chromium": browser, "chromedriver": driver}
+    missing = ", ".join(name for name, found in needed.items() if not found)
+    if missing and os.environ.get("CI") == "true":
+        pytest.fail(f"missing: {missing}")
+    if missing:
+        pytest.skip(f"missing: {missing}")
+    assert browser
+    assert driver
+    return browser, driver
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """Where the example is served from; its origin is allowed."""
+    with static_site() as served:
+        yield served
+
+
+@pytest.fixture
+def other_site(site: Site, server: ServerProcess) -> Iterator[Site]:
+    """The same files on the same host, from an origin that is not allowed."""
+    with static_site() as served:
+        served.api_port = site.api_port
+        yield served
+
+
+@pytest.fixture
+def browser(programs: tuple[str, str], site: Site, tmp_path: Path) -> Iterator[Browser]:
+    """A browser; it goes before the site that it may have connections to."""
+    from tests.browser.chromium import Browser  # noqa: PLC0415 - needs selenium, and `programs` has looked for it
+
+    opened = Browser(*programs, tmp_path / "profile")
+    try:
+        yield opened
+    finally:
+        opened.quit()
+
+
+@pytest.fixture
+def start(browser: Browser, site: Site, tmp_path: Path) -> Iterator[Start]:
+    """Starts the server that the site's pages call; what it stores stays from one start to the next."""
+    folder = tmp_path / "server"
+    folder.mkdir()
+    origins = json.dumps([site.origin("127.0.0.1"), site.origin("localhost")])
+    with contextlib.ExitStack() as stack:
+
+        def begin(**changes: str) -> ServerProcess:
+            changes["WATCHWORD__CORS__ORIGINS"] = origins
+            server = stack.enter_context(serving(folder, log_to=None, **changes))
+            site.api_port = int(server.address.rpartition(":")[2])
+            return server
+
+        yield begin
+
+
+@pytest.fixture
+def server(start: Start) -> ServerProcess:
+    """A server with one customer, who has not logged in yet."""
+    return with_customer(start())
