@@ -32,8 +32,10 @@ from server.users.reset_token import ResetTokens
 from server.users.service import Users
 from server.web.cors import Cors
 from server.web.docs_page import POLICY, docs_page
-from server.web.middleware import access_middleware, edge_middleware
+from server.web.edge import Edge
+from server.web.middleware import access_middleware
 from server.web.openapi import openapi_bytes, openapi_document
+from server.web.runner import EdgeRunner
 from server.web.table import AccessTable
 
 
@@ -112,22 +114,23 @@ def _master_key_text(settings: Settings, ids: Ids) -> str:
     return load_or_make_master_key_file(path.with_name(path.name + ".key"), ids)
 
 
-def create_app(services: Services, request_log: RequestLog | None = None) -> web.Application:
-    """The application for these services. Raises ConfigurationError for an override that fits no route."""
+def create_runner(services: Services, request_log: RequestLog | None = None) -> EdgeRunner:
+    """The application behind its edge, ready for a site. Raises ConfigurationError as `create_app` does."""
     settings = services.settings
-    table = AccessTable(services.roles, settings.access)
-    app = web.Application(
-        middlewares=[
-            edge_middleware(
-                clock=services.clock,
-                ids=services.ids,
-                cors=Cors(settings.cors.origins),
-                log=request_log,
-                trusted=settings.server.trusted_networks,
-            ),
-            access_middleware(table=table, authenticator=services.authenticator),
-        ]
+    edge = Edge(
+        clock=services.clock,
+        ids=services.ids,
+        cors=Cors(settings.cors.origins),
+        log=request_log,
+        trusted=settings.server.trusted_networks,
     )
+    return EdgeRunner(create_app(services), edge)
+
+
+def create_app(services: Services) -> web.Application:
+    """The guarded routes. Raises ConfigurationError for an override that fits no route."""
+    table = AccessTable(services.roles, services.settings.access)
+    app = web.Application(middlewares=[access_middleware(table=table, authenticator=services.authenticator)])
     app[SERVICES] = services
     app[DOCUMENTS] = _documents(table)
     table.register(app.router)

@@ -50,12 +50,14 @@ class Documents:
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
 DOCUMENTS: web.AppKey[Documents] = web.AppKey("documents", Documents)
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
+# The template of the route, as in `[access]` without the method; absent where no route matches.
+ROUTE: web.RequestKey[str] = web.RequestKey("route", str)
 CLAIMS: web.RequestKey[AccessClaims] = web.RequestKey("claims", AccessClaims)
 
 
 def services_of(request: web.Request) -> Services:
     """The services of the application that got this request."""
-    return request.config_dict[SERVICES]
+    return request.app[SERVICES]
 
 
 def claims_of(request: web.Request) -> AccessClaims:

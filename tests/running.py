@@ -10,16 +10,15 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 from aiohttp.test_utils import BaseTestServer, TestClient
 from pydantic import SecretStr
 
-from server.app import create_app, open_services
+from server.app import create_runner, open_services
 from server.config import Settings
 from server.config.settings import KeySettings, PasswordSettings, StoreSettings
 from server.context import Services
 from server.observe.requests import RequestLog
-from server.web.edge import EdgeRunner
+from server.web.runner import EdgeRunner
 from tests.clock import FakeClock
 
 PASSWORD = "correct horse battery"
@@ -29,12 +28,12 @@ MASTER_KEY = "a master key for tests, 0123456789"
 class EdgeTestServer(BaseTestServer):
     """The test server with the runner that production has."""
 
-    def __init__(self, app: web.Application) -> None:
+    def __init__(self, runner: EdgeRunner) -> None:
         super().__init__()
-        self.app = app
+        self._edge_runner = runner
 
     async def _make_runner(self, **_: Any) -> EdgeRunner:
-        return EdgeRunner(self.app)
+        return self._edge_runner
 
 
 @dataclass
@@ -105,7 +104,7 @@ async def start_api(store_url: str) -> AsyncIterator[StartApi]:
             if await services.users.create_first("sahan", "Sahan", "admin", PASSWORD):
                 clock.advance(1)
                 await services.users.create("lak", "Lak", "customer", PASSWORD)
-            client: TestClient[Any, Any] = TestClient(EdgeTestServer(create_app(services, request_log)))
+            client: TestClient[Any, Any] = TestClient(EdgeTestServer(create_runner(services, request_log)))
             await stack.enter_async_context(client)
             return Api(services, client, clock)
 

@@ -16,7 +16,7 @@ import structlog
 import typer
 from aiohttp import web
 
-from server.app import create_app, open_services
+from server.app import create_runner, open_services
 from server.cli.state import Config, settings_for
 from server.config import Settings
 from server.config.settings import KeySettings, StoreSettings
@@ -25,7 +25,6 @@ from server.errors import ConfigurationError
 from server.observe.logs import configure_logs
 from server.observe.requests import RequestLog
 from server.users.service import Users
-from server.web.edge import EdgeRunner
 
 # The tutorial's users.
 DEMO_USERS = {
@@ -87,7 +86,7 @@ async def _serve(settings: Settings, *, demo: bool) -> None:
             address = _address_of(listening)
             banner = await (_make_demo_users(services, address) if demo else _make_first_admin(services, address))
             request_log = RequestLog(services.clock, render) if settings.logs.requests else None
-            runner = EdgeRunner(create_app(services, request_log))
+            runner = create_runner(services, request_log)
             await runner.setup()
             try:
                 await web.SockSite(runner, listening, backlog=1024).start()

@@ -15,7 +15,7 @@ import orjson
 from aiohttp import web
 
 from server.clock import Clock, rfc3339
-from server.context import CLAIMS, REQUEST_ID
+from server.context import CLAIMS, REQUEST_ID, ROUTE
 
 Renderer = Callable[[dict[str, object]], str]
 
@@ -40,14 +40,13 @@ class RequestLog:
         """Note a finished request. `started` is the clock's monotonic time at its begin, `client` an address."""
         if not self._lines:
             asyncio.get_running_loop().call_later(DELAY_SECONDS, self.flush)
-        resource = request.match_info.route.resource
         claims = request.get(CLAIMS)
         line = {
             "timestamp": None,
             "level": "info" if status < 500 else "error",
             "event": "request",
             "method": request.method,
-            "route": None if resource is None else resource.canonical,
+            "route": request.get(ROUTE),
             "status": status,
             "duration_ms": round((self._clock.monotonic() - started) * 1000, 2),
             "request_id": request[REQUEST_ID],

@@ -11,28 +11,31 @@ FetchUsers = Callable[[list[str]], Awaitable[dict[str, User]]]
 
 
 class UserLookups:
-    """Gathers the calls of one turn of the event loop. Each caller has a future of its own, so one may be cancelled."""
+    """While a query is under way, calls wait and share the next one; a call alone waits for nobody.
+
+    Each caller has a future of its own, so one may be cancelled.
+    """
 
     def __init__(self, fetch: FetchUsers) -> None:
         self._fetch = fetch
         self._waiting: list[tuple[str, asyncio.Future[User | None]]] = []
-        # The loop holds tasks by weak references only.
-        self._answering: set[asyncio.Task[None]] = set()
+        self._answering: asyncio.Task[None] | None = None
 
     def get(self, user_id: str) -> asyncio.Future[User | None]:
         """The user, as committed no earlier than this call. Raises StoreUnavailable when awaited."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[User | None] = loop.create_future()
-        if not self._waiting:
-            loop.call_soon(self._start)
+        future: asyncio.Future[User | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((user_id, future))
+        if self._answering is None:
+            self._answering = asyncio.create_task(self._answer_all())
         return future
 
-    def _start(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        task = asyncio.ensure_future(self._answer(waiting))
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
+    async def _answer_all(self) -> None:
+        try:
+            while self._waiting:
+                waiting, self._waiting = self._waiting, []
+                await self._answer(waiting)
+        finally:
+            self._answering = None
 
     async def _answer(self, waiting: list[tuple[str, asyncio.Future[User | None]]]) -> None:
         wanted = list({user_id for user_id, future in waiting if not future.done()})

@@ -1,101 +1,93 @@
-"""The server under the application: what aiohttp refuses before routing gets our answers too.
-
-aiohttp answers bytes that are not HTTP, and an `Expect` that it does not know, itself: in plain text and without an id.
-The three classes here put a problem (RFC 9457) in their place.
-"""
+"""The edge: what every request passes first and every answer last. Request id, failures, CORS, log."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from aiohttp import hdrs, web
-from aiohttp.web_protocol import RequestHandler
-from aiohttp.web_request import BaseRequest
 
-from server.context import SERVICES
-from server.errors import ApiError, InternalError, MalformedRequest
-from server.web.problem import problem_response
+from server.clock import Clock
+from server.config.settings import Network
+from server.context import REQUEST_ID
+from server.errors import ApiError, InternalError, MalformedRequest, MethodNotAllowed, NotFound, PayloadTooLarge
+from server.ids import Ids
+from server.observe.requests import RequestLog
+from server.web.client_ip import client_ip
+from server.web.cors import Cors
+from server.web.problem import REQUEST_ID_HEADER, problem_response
 
-# aiohttp waits `keepalive_timeout` for the rest of half-sent headers too; its own default is an hour.
-KEEPALIVE_SECONDS = 75.0
-LINGERING_SECONDS = 2.0
-SHUTDOWN_SECONDS = 3.0
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = structlog.get_logger("watchword.web")
 
 
-class EdgeProtocol(RequestHandler):
-    """A connection. Slots as in the base class."""
+class Edge:
+    """Stands between the server and the application, so it also sees what never reaches a route."""
 
-    __slots__ = ("_new_request_id",)
+    def __init__(
+        self, *, clock: Clock, ids: Ids, cors: Cors, log: RequestLog | None, trusted: Sequence[Network]
+    ) -> None:
+        self._clock = clock
+        self._ids = ids
+        self._cors = cors
+        self._log = log
+        self._trusted = trusted
 
-    def __init__(self, manager: EdgeServer, **kwargs: Any) -> None:
-        super().__init__(manager, **kwargs)
-        self._new_request_id = manager.services.ids.new_request_id
-
-    def handle_error(
-        self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
-    ) -> web.StreamResponse:
-        """Answer what never became a request, or a defect in the middleware itself."""
-        if request.writer is not None and request.writer.output_size > 0:
-            raise ConnectionError("the answer was under way")
-        request_id = self._new_request_id()
-        error: ApiError = MalformedRequest() if status == 400 else InternalError()
-        if status == 400:
-            # The message of the parser quotes what was sent, which may be a secret.
-            _log.info("malformed request", request_id=request_id, client=request.remote, reason=type(exc).__name__)
-        else:
-            _log.error("request failed outside the application", request_id=request_id, exc_info=exc)
-        response = problem_response(error, request_id)
-        response.force_close()
+    async def handle(self, request: web.Request, inner: Answer) -> web.StreamResponse:
+        """Every request gets an id, every failure becomes a problem, every answer a log line."""
+        started = self._clock.monotonic()
+        request_id = request[REQUEST_ID] = self._ids.new_request_id()
+        try:
+            _check_expectation(request)
+            response = await inner(request)
+            response.headers[REQUEST_ID_HEADER] = request_id
+        except ApiError as error:
+            response = problem_response(error, request_id)
+        except web.HTTPException as error:
+            preflight = self._cors.preflight(request, error, request_id)
+            response = preflight or problem_response(_from_aiohttp(error), request_id)
+        except asyncio.CancelledError:
+            # The client has left; nobody sees this status but the reader of the log.
+            self._note(request, 499, started)
+            raise
+        except Exception:  # noqa: BLE001 - the last line: a defect is logged whole and answered without detail
+            _log.exception("request failed", request_id=request_id)
+            response = problem_response(InternalError(), request_id)
+        if self._cors.active:
+            self._cors.decorate(request, response)
+        self._note(request, response.status, started)
         return response
 
+    def refuse(self, client: str | None, status: int, error: BaseException | None) -> web.Response:
+        """The answer to what never became a request: bytes that are not HTTP, or a defect outside the application."""
+        request_id = self._ids.new_request_id()
+        if status != 400:
+            _log.error("request failed outside the application", request_id=request_id, exc_info=error)
+            return problem_response(InternalError(), request_id)
+        # The message of the parser quotes what was sent, which may be a secret.
+        _log.info("malformed request", request_id=request_id, client=client, reason=type(error).__name__)
+        return problem_response(MalformedRequest(), request_id)
 
-class EdgeServer(web.Server):
-    """Makes an EdgeProtocol for each connection of an application's server."""
-
-    def __init__(self, app: web.Application, inner: web.Server, kwargs: dict[str, Any]) -> None:
-        self.services = app[SERVICES]
-        self._inner = inner.request_handler
-        self._protocol_options = kwargs
-        super().__init__(
-            self._handle,
-            request_factory=inner.request_factory,
-            handler_cancellation=True,
-            loop=asyncio.get_running_loop(),
-        )
-
-    async def _handle(self, request: BaseRequest) -> web.StreamResponse:
-        expected = request.headers.get(hdrs.EXPECT)
-        if expected is not None and expected.lower() != "100-continue":
-            # Before the middleware: aiohttp's own refusal is plain text, and a 500 where the value is not UTF-8.
-            error = MalformedRequest("The only expectation that is known here is 100-continue.")
-            request_id = self.services.ids.new_request_id()
-            _log.info("malformed request", request_id=request_id, client=request.remote, reason="expectation")
-            return problem_response(error, request_id)
-        return await self._inner(request)
-
-    def __call__(self) -> RequestHandler:
-        """A new connection."""
-        return EdgeProtocol(self, loop=self._loop, **self._protocol_options)
+    def _note(self, request: web.Request, status: int, started: float) -> None:
+        if self._log is not None:
+            self._log.write(request, status, started, client_ip(request, self._trusted))
 
 
-class EdgeRunner(web.AppRunner):
-    """Runs an application behind an EdgeServer.
+def _check_expectation(request: web.Request) -> None:
+    """Aiohttp's own refusal is plain text, and a 500 where the value is not UTF-8."""
+    expected = request.headers.get(hdrs.EXPECT)
+    if expected is not None and expected.lower() != "100-continue":
+        raise MalformedRequest("The only expectation that is known here is 100-continue.")
 
-    Handlers are cancelled when their client leaves, so a queued hash of a client that went away is dropped.
-    """
 
-    def __init__(self, app: web.Application) -> None:
-        super().__init__(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
-
-    async def _make_server(self) -> web.Server:
-        options: dict[str, Any] = {
-            "access_log": None,
-            "auto_decompress": False,
-            "keepalive_timeout": KEEPALIVE_SECONDS,
-            "lingering_time": LINGERING_SECONDS,
-        }
-        return EdgeServer(self.app, await super()._make_server(), options)
+def _from_aiohttp(error: web.HTTPException) -> ApiError:
+    """The router's and the framework's own refusals, as ours."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return MethodNotAllowed(sorted(error.allowed_methods))
+    if error.status == 404:
+        return NotFound()
+    if error.status == 413:
+        return PayloadTooLarge()
+    return MalformedRequest()

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from server.app import create_app
+from server.app import create_runner
 from server.config.settings import ServerSettings
 from server.errors import ConfigurationError, StoreUnavailable
-from server.web.edge import EdgeRunner
 from tests.running import Api, StartApi
 
 JSON = {"Content-Type": "application/json"}
@@ -183,9 +182,8 @@ async def test_a_route_without_a_row_does_not_start(api: Api) -> None:
     async def handler(_: web.Request) -> web.Response:
         return web.Response()
 
-    app = create_app(api.services)
-    app.router.add_get("/secret", handler)
-    runner = EdgeRunner(app)
+    runner = create_runner(api.services)
+    runner.app.router.add_get("/secret", handler)
     with pytest.raises(ConfigurationError, match="/secret: has no row"):
         await runner.setup()
     await runner.cleanup()

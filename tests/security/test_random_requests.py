@@ -246,10 +246,11 @@ class Judge:
             assert request.method == b"OPTIONS", context
             assert answer.headers["access-control-allow-methods"]
         elif line["route"] is None:
-            assert answer.status in {404, 405}, context
+            codes = {400: "malformed_request", 404: "not_found", 405: "method_not_allowed"}
+            assert answer.status in codes, context
             if answer.status == 405:
                 assert line["method"] not in answer.headers["allow"].split(", "), context
-            self.check_problem(request, answer, {"not_found" if answer.status == 404 else "method_not_allowed"})
+            self.check_problem(request, answer, {codes[answer.status]})
         else:
             method = "get" if line["method"] == "HEAD" else line["method"].lower()
             operation = self.document["paths"][line["route"]].get(method)
