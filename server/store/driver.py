@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
 Row = Sequence[Any]
@@ -27,7 +27,7 @@ class Transaction(Protocol):
 
 # What must hold together. It awaits nothing but its transaction, and it can be run again from its start: a database may
 # ask for that after a deadlock.
-Unit = Callable[[Transaction], Awaitable[Result]]
+Unit = Callable[[Transaction], Coroutine[Any, Any, Result]]
 
 
 class Driver(Protocol):

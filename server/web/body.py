@@ -35,7 +35,8 @@ async def read_json(request: web.Request, model: type[Model], *, limit: int, tim
     if (request.content_length or 0) > limit:
         raise PayloadTooLarge(f"The body is larger than {limit} bytes.")
     try:
-        async with asyncio.timeout(timeout_seconds):
+        # A short body has come with the headers: nothing to wait for.
+        async with asyncio.timeout(None if request.content.is_eof() else timeout_seconds):
             body = await _read_at_most(request, limit)
     except TimeoutError:
         raise RequestTimeout(f"The body did not arrive within {timeout_seconds:g} seconds.") from None
@@ -84,8 +85,9 @@ def _parse(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode("utf-8")
         value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_refuse_constant)
-        # A lone surrogate, written as an escape, is no character: nothing behind this could store or hash it.
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+        if "\\u" in text:
+            # A lone surrogate, written as an escape, is no character: nothing behind this could store or hash it.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         raise InvalidJson from None
     if not isinstance(value, dict):

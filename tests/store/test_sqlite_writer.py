@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -109,12 +110,12 @@ async def test_a_unit_whose_caller_left_in_time_is_dropped(writing: _Writing) ->
 
 
 async def test_a_unit_that_has_begun_is_finished_though_its_caller_left(writing: _Writing) -> None:
-    begun, go_on = asyncio.Event(), asyncio.Event()
+    loop, begun, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
     async def unit(transaction: Transaction) -> None:
         await transaction.run("UPDATE users SET name = 'first'")
-        begun.set()
-        await go_on.wait()
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait(10)
         await transaction.run("UPDATE users SET role = 'second'")
 
     await writing.store.insert_user(new_user(1))
@@ -132,16 +133,16 @@ async def test_a_unit_that_has_begun_is_finished_though_its_caller_left(writing:
 
 
 async def test_nobody_hears_of_a_write_before_its_commit(writing: _Writing, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = writing.transaction.run
-    committing, go_on = asyncio.Event(), asyncio.Event()
+    execute = writing.transaction.execute
+    loop, committing, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
 
-    async def slow_commit(sql: str, *parameters: Any) -> Sequence[Row]:
+    def slow_commit(sql: str, *parameters: Any) -> Sequence[Row]:
         if sql == "COMMIT":
-            committing.set()
-            await go_on.wait()
-        return await run(sql, *parameters)
+            loop.call_soon_threadsafe(committing.set)
+            go_on.wait(10)
+        return execute(sql, *parameters)
 
-    monkeypatch.setattr(writing.transaction, "run", slow_commit)
+    monkeypatch.setattr(writing.transaction, "execute", slow_commit)
     write = asyncio.create_task(writing.store.insert_user(new_user(1)))
     await committing.wait()
     assert await usernames(writing.store) == set()
@@ -155,15 +156,15 @@ async def test_nobody_hears_of_a_write_before_its_commit(writing: _Writing, monk
 async def test_a_failed_commit_fails_the_group_and_the_writer_goes_on(
     writing: _Writing, monkeypatch: pytest.MonkeyPatch, broken: str
 ) -> None:
-    run = writing.transaction.run
+    execute = writing.transaction.execute
 
-    async def fails(sql: str, *parameters: Any) -> Sequence[Row]:
+    def fails(sql: str, *parameters: Any) -> Sequence[Row]:
         if sql == broken:
             raise sqlite3.OperationalError("disk I/O error")
-        return await run(sql, *parameters)
+        return execute(sql, *parameters)
 
     with monkeypatch.context() as patched:
-        patched.setattr(writing.transaction, "run", fails)
+        patched.setattr(writing.transaction, "execute", fails)
         outcomes = await asyncio.gather(
             *(writing.store.insert_user(new_user(number)) for number in range(5)), return_exceptions=True
         )
@@ -216,3 +217,34 @@ async def test_a_writer_cancelled_with_its_loop_leaves_nobody_waiting(writing: _
     outcomes = await asyncio.gather(*writes, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}
     writing.lock.release()
+
+
+async def test_a_writer_cancelled_in_the_middle_holds_the_lock_until_its_thread_is_done(writing: _Writing) -> None:
+    loop, begun, go_on = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+    async def unit(transaction: Transaction) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        go_on.wait(10)
+        await transaction.run("SELECT 1")
+
+    write = asyncio.create_task(writing.driver.write(unit))
+    await begun.wait()
+    writing.driver._writer._task.cancel()
+    await asyncio.sleep(0)
+    assert not writing.lock.try_acquire()
+    go_on.set()
+    await asyncio.wait([write])
+    assert isinstance(write.exception(), StoreUnavailable)
+    assert writing.lock.try_acquire()
+    writing.lock.release()
+
+
+async def test_a_unit_that_awaits_something_else_is_a_defect_and_changes_nothing(writing: _Writing) -> None:
+    async def unit(transaction: Transaction) -> None:
+        await transaction.run("UPDATE users SET name = 'spoilt'")
+        await asyncio.sleep(0)
+
+    await writing.store.insert_user(new_user(1))
+    with pytest.raises(TypeError, match="nothing but its transaction"):
+        await writing.driver.write(unit)
+    assert [user.name for user in await all_users(writing.store)] == ["Name 1"]
