@@ -101,6 +101,8 @@ class GroupWriter:
         self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._closing = False
+        # Asked once: in Python 3.11 each asyncio.get_running_loop() is a system call.
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._run(), name="sqlite writer")
 
     async def write(self, unit: Unit[Result]) -> Result:
@@ -121,7 +123,7 @@ class GroupWriter:
     async def _wait_for(self, unit: Unit[Result], *, alone: bool) -> Result:
         if self._closing:
             raise StoreUnavailable
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Result] = self._loop.create_future()
         self._waiting.append(_Waiting(unit, future, alone=alone))
         self._wake.set()
         return await future

@@ -20,13 +20,15 @@ class UserLookups:
         self._fetch = fetch
         self._waiting: list[tuple[str, asyncio.Future[User | None]]] = []
         self._answering: asyncio.Task[None] | None = None
+        # Asked once: in Python 3.11 each asyncio.get_running_loop() is a system call.
+        self._loop = asyncio.get_running_loop()
 
     def get(self, user_id: str) -> asyncio.Future[User | None]:
         """The user, as committed no earlier than this call. Raises StoreUnavailable when awaited."""
-        future: asyncio.Future[User | None] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[User | None] = self._loop.create_future()
         self._waiting.append((user_id, future))
         if self._answering is None:
-            self._answering = asyncio.create_task(self._answer_all())
+            self._answering = self._loop.create_task(self._answer_all())
         return future
 
     async def _answer_all(self) -> None:

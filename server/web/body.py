@@ -35,9 +35,12 @@ async def read_json(request: web.Request, model: type[Model], *, limit: int, tim
     if (request.content_length or 0) > limit:
         raise PayloadTooLarge(f"The body is larger than {limit} bytes.")
     try:
-        # A short body has come with the headers: nothing to wait for.
-        async with asyncio.timeout(None if request.content.is_eof() else timeout_seconds):
+        if request.content.is_eof():
+            # A short body has come with the headers: nothing to wait for.
             body = await _read_at_most(request, limit)
+        else:
+            async with asyncio.timeout(timeout_seconds):
+                body = await _read_at_most(request, limit)
     except TimeoutError:
         raise RequestTimeout(f"The body did not arrive within {timeout_seconds:g} seconds.") from None
     except (web.RequestPayloadError, HttpProcessingError):
