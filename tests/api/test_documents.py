@@ -5,11 +5,26 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from pathlib import Path
 
 from server import errors
 from server.web.docs_page import docs_page
 from server.web.routes import ROUTES
 from tests.running import Api
+
+
+def test_the_docs_name_every_route_and_every_code() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "http.md").read_text("utf-8")
+    for route in ROUTES:
+        assert f"`{route.name}`" in text, route.name
+    for code in codes_of(errors.ApiError) - {errors.InternalError.code}:
+        assert f"| `{code}` |" in text, code
+
+
+def codes_of(kind: type[errors.ApiError]) -> set[str]:
+    """The codes of the leaves of the error tree."""
+    children = kind.__subclasses__()
+    return {code for child in children for code in codes_of(child)} if children else {kind.code}
 
 
 async def test_openapi_describes_every_row(api: Api) -> None:
