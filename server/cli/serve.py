@@ -9,8 +9,9 @@ import signal
 import socket
 import sys
 import tempfile
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
 import structlog
 import typer
@@ -18,6 +19,7 @@ from aiohttp import web
 
 from server.app import create_runner, open_services
 from server.cli.state import Config, settings_for
+from server.cli.workers import become_workers
 from server.config import Settings
 from server.config.settings import KeySettings, StoreSettings
 from server.context import Services
@@ -25,6 +27,10 @@ from server.errors import ConfigurationError
 from server.observe.logs import configure_logs
 from server.observe.requests import RequestLog
 from server.users.service import Users
+
+Result = TypeVar("Result")
+
+BACKLOG = 1024
 
 # The tutorial's users.
 DEMO_USERS = {
@@ -60,46 +66,64 @@ def serve(
 
 def _demo_settings(settings: Settings, folder: Path) -> Settings:
     store = StoreSettings(url=f"sqlite:///{folder}/demo.db")
-    return settings.model_copy(update={"store": store, "keys": KeySettings()})
+    server = settings.server.model_copy(update={"workers": 1})
+    return settings.model_copy(update={"server": server, "store": store, "keys": KeySettings()})
 
 
 def _run(settings: Settings, *, demo: bool) -> None:
+    configure_logs(settings.logs)
+    with _bind(settings) as listening:
+        if settings.server.workers > 1:
+            greeting = _in_a_loop(_prepare(settings, listening, demo=demo))
+            listening.listen(BACKLOG)
+            become_workers(settings.server.workers, greeting)
+        _in_a_loop(_serve(settings, listening, demo=demo))
+
+
+def _in_a_loop(work: Coroutine[Any, Any, Result]) -> Result:
     try:
         import uvloop  # noqa: PLC0415 - not published for every platform
     except ImportError:
-        asyncio.run(_serve(settings, demo=demo))
-    else:
-        uvloop.run(_serve(settings, demo=demo))
+        return asyncio.run(work)
+    return uvloop.run(work)
 
 
-async def _serve(settings: Settings, *, demo: bool) -> None:
+async def _prepare(settings: Settings, listening: socket.socket, *, demo: bool) -> str:
+    """Before there are workers: what is done once."""
+    async with open_services(settings, serving=True) as services:
+        return await _greeting(services, _address_of(listening), demo=demo)
+
+
+async def _serve(settings: Settings, listening: socket.socket, *, demo: bool) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     render = configure_logs(settings.logs)
-    listening = _bind(settings)
-    with listening:
-        async with open_services(settings, serving=True) as services:
-            log = structlog.get_logger("watchword")
-            for line in settings.weaknesses():
-                log.warning("weak setting", reason=line)
-            address = _address_of(listening)
-            banner = await (_make_demo_users(services, address) if demo else _make_first_admin(services, address))
-            request_log = RequestLog(services.clock, render) if settings.logs.requests else None
-            runner = create_runner(services, request_log)
-            await runner.setup()
-            try:
-                await web.SockSite(runner, listening, backlog=1024).start()
-                _calm_garbage_collector()
+    async with open_services(settings, serving=True) as services:
+        alone = settings.server.workers == 1
+        greeting = await _greeting(services, _address_of(listening), demo=demo) if alone else None
+        request_log = RequestLog(services.clock, render) if settings.logs.requests else None
+        runner = create_runner(services, request_log)
+        await runner.setup()
+        try:
+            await web.SockSite(runner, listening, backlog=BACKLOG).start()
+            _calm_garbage_collector()
+            if greeting is not None:
                 # Only now, when it is true.
-                print(
-                    f"{banner}Watchword listens on {address} (Ctrl-C ends it; {address}/docs shows the API)", flush=True
-                )
-                await stopped.wait()
-            finally:
-                await runner.cleanup()
-                if request_log is not None:
-                    request_log.flush()
+                print(greeting, flush=True)
+            await stopped.wait()
+        finally:
+            await runner.cleanup()
+            if request_log is not None:
+                request_log.flush()
+
+
+async def _greeting(services: Services, address: str, *, demo: bool) -> str:
+    """Make the accounts that an empty store needs; what there is to tell about them and the address."""
+    for line in services.settings.weaknesses():
+        structlog.get_logger("watchword").warning("weak setting", reason=line)
+    accounts = await (_make_demo_users(services, address) if demo else _make_first_admin(services, address))
+    return f"{accounts}Watchword listens on {address} (Ctrl-C ends it; {address}/docs shows the API)"
 
 
 def _calm_garbage_collector() -> None:

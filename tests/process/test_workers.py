@@ -1,0 +1,59 @@
+"""`server.workers`: several processes behind one address."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.process.server_process import ServerProcess, run, serving
+from tests.running import MASTER_KEY
+
+on_postgres = pytest.mark.parametrize(
+    "store_url", [pytest.param("postgres", marks=pytest.mark.xdist_group("postgres"))], indirect=True
+)
+
+
+def settings(store_url: str, workers: int) -> dict[str, str]:
+    return {
+        "WATCHWORD__STORE__URL": store_url,
+        "WATCHWORD__KEYS__MASTER_KEY": MASTER_KEY,
+        "WATCHWORD__SERVER__WORKERS": str(workers),
+    }
+
+
+def workers_of(server: ServerProcess) -> list[int]:
+    pid = server.process.pid
+    return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@on_postgres
+def test_workers_share_the_address_and_end_together(tmp_path: Path, store_url: str) -> None:
+    with serving(tmp_path, log_to=None, module="server", **settings(store_url, 3)) as server:
+        assert server.banner.count("listens on") == 1
+        token = server.log_in("admin", server.admin_password())["token"]
+        workers = workers_of(server)
+        assert len(workers) == 3
+        answers = [server.call("GET", "/users", token=token)[0] for _ in range(20)]
+        assert answers == 20 * [200]
+        assert server.stop(signal.SIGTERM) == 0
+        assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+
+
+@on_postgres
+def test_a_worker_that_dies_takes_the_server_along(tmp_path: Path, store_url: str) -> None:
+    """Half a server would be slow and nobody would know why."""
+    with serving(tmp_path, log_to=None, module="server", **settings(store_url, 2)) as server:
+        workers = workers_of(server)
+        os.kill(workers[0], signal.SIGKILL)
+        assert server.process.wait(60) == 1
+        assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+        assert "a worker ended by itself" in server.log()
+
+
+def test_on_sqlite_there_is_one(tmp_path: Path) -> None:
+    refused = run(tmp_path, "serve", WATCHWORD__SERVER__WORKERS="2")
+    assert refused.returncode == 2
+    assert "server.workers" in refused.stderr
