@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 
 from server.clock import Clock
 from server.config.settings import SessionSettings, TokenSettings
-from server.errors import InvalidCredentials, NotFound, RefreshExpired, RefreshInvalid, RefreshReused
+from server.errors import InvalidCredentials, NotFound, Overloaded, RefreshExpired, RefreshInvalid, RefreshReused
 from server.ids import Ids
 from server.passwords.pool import HashPool
 from server.sessions.refresh_token import RefreshToken, RefreshTokens
@@ -81,8 +82,10 @@ class Sessions:
         if credentials is None or password_hash is None or not matches or credentials.user.disabled:
             raise InvalidCredentials
         if self._hashes.needs_renewal(password_hash):
-            renewed = await self._hashes.hash(password)
-            await self._store.renew_password_hash(credentials.user.id, password_hash, renewed)
+            # If the queue is full just now, it is done at the next login.
+            with suppress(Overloaded):
+                renewed = await self._hashes.hash(password)
+                await self._store.renew_password_hash(credentials.user.id, password_hash, renewed)
         return await self._open(credentials, client)
 
     async def _open(self, credentials: Credentials, client: Client) -> IssuedTokens:

@@ -75,6 +75,9 @@ class Revocations:
             except StoreUnavailable:
                 _log.warning("revocations could not be read; trying again")
                 await asyncio.sleep(RETRY_SECONDS)
+            except Exception:  # noqa: BLE001 - a defect here must not leave tokens unrevoked in silence
+                _log.exception("revocations could not be read; trying again")
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def soon(self) -> None:
         """After a change made here: know it before the answer goes out. If that fails, `follow` will learn it."""

@@ -1,0 +1,148 @@
+"""What a login costs, and what it leaves in the store."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import bcrypt
+import pytest
+
+from server.config.settings import PasswordSettings
+from server.errors import Overloaded
+from server.passwords.hasher import Hasher
+from tests.running import PASSWORD, Api, StartApi
+
+
+async def hash_of(api: Api, username: str) -> str:
+    found = await api.services.store.find_credentials(username)
+    assert found is not None
+    assert found.password_hash is not None
+    return found.password_hash
+
+
+async def give_hash(api: Api, username: str, new: str) -> None:
+    found = await api.services.store.find_credentials(username)
+    assert found is not None
+    assert await api.services.store.renew_password_hash(found.user.id, found.password_hash or "", new)
+
+
+def plain_bcrypt(password: str) -> str:
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+
+
+@pytest.mark.parametrize("older", [Hasher(4).hash(PASSWORD), plain_bcrypt(PASSWORD)], ids=["cost", "plain bcrypt"])
+async def test_an_older_hash_is_renewed_at_login(start_api: StartApi, older: str) -> None:
+    api = await start_api(passwords=PasswordSettings(bcrypt_cost=5))
+    await give_hash(api, "lak", older)
+    await api.problem(
+        await api.request("POST", "/login", json={"username": "lak", "password": "wrong"}), 400, "invalid_credentials"
+    )
+    assert await hash_of(api, "lak") == older
+    assert (await api.log_in("lak"))["token"]
+    renewed = await hash_of(api, "lak")
+    assert renewed.startswith("$bcrypt-sha256$v=2,t=2b,r=5$")
+    assert (await api.log_in("lak"))["token"]
+    assert await hash_of(api, "lak") == renewed
+
+
+async def test_a_full_queue_puts_off_the_renewal_and_not_the_login(
+    start_api: StartApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = await start_api(passwords=PasswordSettings(bcrypt_cost=5))
+    older = Hasher(4).hash(PASSWORD)
+    await give_hash(api, "lak", older)
+
+    async def full(_: str) -> str:
+        raise Overloaded
+
+    monkeypatch.setattr(api.services.hashes, "hash", full)
+    assert (await api.log_in("lak"))["token"]
+    assert await hash_of(api, "lak") == older
+
+
+class Gate:
+    """Lets passwords be checked when told, and counts those that a thread has begun."""
+
+    def __init__(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun = 0
+        self.opened = threading.Event()
+        self.started = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        verify = Hasher.verify
+
+        def gated(hasher: Hasher, password: str, password_hash: str | None) -> bool:
+            self.begun += 1
+            loop.call_soon_threadsafe(self.started.set)
+            self.opened.wait(30)
+            return verify(hasher, password, password_hash)
+
+        monkeypatch.setattr(Hasher, "verify", gated)
+        self._api = api
+
+    def log_in(self, username: str = "lak") -> asyncio.Task[int]:
+        async def status() -> int:
+            body = {"username": username, "password": PASSWORD}
+            return (await self._api.request("POST", "/login", json=body)).status
+
+        return asyncio.create_task(status())
+
+
+async def wait_until_waiting(api: Api, count: int) -> None:
+    async with asyncio.timeout(10):
+        while api.services.hashes.waiting != count:  # noqa: ASYNC110 - the pool has nothing to wait for
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("username", ["lak", "nobody", "new", "disabled"])
+async def test_unknown_disabled_and_wrong_cost_one_hash_each(
+    api: Api, monkeypatch: pytest.MonkeyPatch, username: str
+) -> None:
+    users = api.services.users
+    await users.create("new", "New", "customer", None)
+    await users.update((await users.create("disabled", "D", "customer", PASSWORD)).user.id, disabled=True)
+    gate = Gate(api, monkeypatch)
+    gate.opened.set()
+    password = PASSWORD if username == "disabled" else "wrong"
+    response = await api.request("POST", "/login", json={"username": username, "password": password})
+    problem = await api.problem(response, 400, "invalid_credentials")
+    assert problem["detail"] == "Invalid username or password"
+    assert gate.begun == 1
+
+
+async def test_beyond_the_queue_a_login_is_told_when_to_come_again(
+    start_api: StartApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = await start_api(passwords=PasswordSettings(bcrypt_cost=4, hash_threads=1, hash_queue=1))
+    token = await api.token("sahan")
+    gate = Gate(api, monkeypatch)
+    running = gate.log_in()
+    await gate.started.wait()
+    queued = gate.log_in()
+    await wait_until_waiting(api, 1)
+    refused = await api.request("POST", "/login", json={"username": "nobody", "password": "x"})
+    await api.problem(refused, 503, "overloaded")
+    assert int(refused.headers["Retry-After"]) >= 1
+    # Checking a token does not wait for any of that.
+    assert (await api.request("GET", "/users", token)).status == 200
+    gate.opened.set()
+    assert [await running, await queued] == [200, 200]
+
+
+async def test_the_hash_of_a_client_that_has_left_is_never_begun(
+    start_api: StartApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = await start_api(passwords=PasswordSettings(bcrypt_cost=4, hash_threads=1, hash_queue=8))
+    gate = Gate(api, monkeypatch)
+    running = gate.log_in()
+    await gate.started.wait()
+    leaving = [gate.log_in() for _ in range(5)]
+    await wait_until_waiting(api, 5)
+    for client in leaving:
+        client.cancel()
+    await wait_until_waiting(api, 0)
+    staying = gate.log_in()
+    await wait_until_waiting(api, 1)
+    gate.opened.set()
+    assert [await running, await staying] == [200, 200]
+    assert gate.begun == 2

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from server.errors import StoreUnavailable
+from server.store.records import Revocation, RevocationPage
+from server.tokens import revocation
+from server.tokens.claims import AccessClaims
+from server.tokens.revocation import LEEWAY_MS, TIDY_MS, Revocations
+from tests.clock import FakeClock
+
+TTL_SECONDS = 300
+CLAIMS = AccessClaims(
+    issuer="my-api",
+    subject="lak",
+    audience="my-api",
+    issued_at=0,
+    expires_at=300,
+    jti="j",
+    session_id="s1",
+    role="customer",
+    username="lak",
+)
+
+
+class Source:
+    """What the store says, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.rows: list[Revocation] = []
+        self.cursors: list[str] = []
+        self.failures: list[Exception] = []
+        self.asked = asyncio.Event()
+
+    async def revocations_since(self, cursor: str) -> RevocationPage:
+        self.cursors.append(cursor)
+        self.asked.set()
+        if self.failures:
+            raise self.failures.pop()
+        rows, self.rows = self.rows, []
+        return RevocationPage(str(len(self.cursors)), rows)
+
+    async def wait_for_change(self, timeout_seconds: float) -> None:
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def revocations(source: Source, clock: FakeClock) -> Revocations:
+    return Revocations(source, clock, TTL_SECONDS)
+
+
+def ended(number: int, session_id: str, forget_at: int) -> Revocation:
+    return Revocation(number, session_id, None, None, forget_at)
+
+
+def role(number: int, user_id: str, name: str, forget_at: int) -> Revocation:
+    return Revocation(number, None, user_id, name, forget_at)
+
+
+async def test_a_session_that_has_ended_revokes_its_tokens_alone(revocations: Revocations, source: Source) -> None:
+    assert not revocations.is_revoked(CLAIMS)
+    source.rows = [ended(1, "s1", 10**15)]
+    await revocations.refresh()
+    assert revocations.is_revoked(CLAIMS)
+    assert not revocations.is_revoked(replace(CLAIMS, session_id="s2"))
+
+
+async def test_a_role_that_is_not_the_users_any_more_revokes(revocations: Revocations, source: Source) -> None:
+    source.rows = [role(1, "lak", "admin", 10**15)]
+    await revocations.refresh()
+    assert revocations.is_revoked(CLAIMS)
+    assert not revocations.is_revoked(replace(CLAIMS, role="admin"))
+    assert not revocations.is_revoked(replace(CLAIMS, subject="sahan"))
+
+
+@pytest.mark.parametrize("numbers", [(1, 2), (2, 1)])
+async def test_the_latest_role_counts_whatever_the_order_of_reading(
+    revocations: Revocations, source: Source, numbers: tuple[int, int]
+) -> None:
+    names = {1: "admin", 2: "customer"}
+    for number in numbers:
+        source.rows = [role(number, "lak", names[number], 10**15)]
+        await revocations.refresh()
+    assert not revocations.is_revoked(CLAIMS)
+    assert revocations.is_revoked(replace(CLAIMS, role="admin"))
+
+
+async def test_it_reads_on_from_where_it_was(revocations: Revocations, source: Source) -> None:
+    for _ in range(3):
+        await revocations.refresh()
+    assert source.cursors == ["0", "1", "2"]
+
+
+async def test_nothing_is_forgotten_before_the_last_token_has_expired(
+    revocations: Revocations, source: Source, clock: FakeClock
+) -> None:
+    until = revocations.forget_at(clock.now_ms())
+    assert until == clock.now_ms() + TTL_SECONDS * 1000 + LEEWAY_MS
+    source.rows = [ended(1, "s1", until), role(2, "sahan", "admin", until)]
+    await revocations.refresh()
+    other = replace(CLAIMS, subject="sahan", session_id="s9")
+    clock.advance((until - clock.now_ms() - 1) / 1000)
+    await revocations.refresh()
+    assert revocations.is_revoked(CLAIMS)
+    assert revocations.is_revoked(other)
+    clock.advance(TIDY_MS / 1000)
+    await revocations.refresh()
+    assert not revocations.is_revoked(CLAIMS)
+    assert not revocations.is_revoked(other)
+
+
+@pytest.mark.parametrize("failure", [StoreUnavailable(), RuntimeError("a defect")])
+async def test_following_survives_failures(
+    revocations: Revocations, source: Source, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    monkeypatch.setattr(revocation, "RETRY_SECONDS", 0)
+    source.failures = [failure]
+    source.rows = [ended(1, "s1", 10**15)]
+    following = asyncio.create_task(revocations.follow())
+    async with asyncio.timeout(10):
+        while not revocations.is_revoked(CLAIMS):
+            source.asked.clear()
+            await source.asked.wait()
+    following.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await following
+    assert source.cursors[:2] == ["0", "0"]
+
+
+async def test_a_change_made_here_is_known_at_once_and_a_failure_is_left_to_following(
+    revocations: Revocations, source: Source
+) -> None:
+    source.failures = [StoreUnavailable()]
+    source.rows = [ended(1, "s1", 10**15)]
+    await revocations.soon()
+    assert not revocations.is_revoked(CLAIMS)
+    await revocations.soon()
+    assert revocations.is_revoked(CLAIMS)
