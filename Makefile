@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test setup check bench lock
+.PHONY: run demo test setup check bench lock
 .DEFAULT_GOAL := run
 
 # The stamps name the lock file, so a change of the lock brings the environment up to date.
@@ -21,6 +21,9 @@ run: $(VENV)/.runtime ## set up and start the server on its embedded store
 	@$(BIN)/python -m server
 
 setup: $(VENV)/.dev ## everything that run, test, check and bench need
+
+demo: $(VENV)/.runtime ## the same with example users, on a store that is gone afterwards
+	@$(BIN)/python -m server serve --demo
 
 test: setup ## all tests, with branch coverage
 	$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report=term

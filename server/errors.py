@@ -147,7 +147,7 @@ class TokenRevoked(Unauthorized):
 
     code = "token_revoked"
     title = "Token revoked"
-    default_detail = "This session is over. Please log in again."
+    default_detail = "This access token is not valid any more. Refresh it, or log in again."
 
 
 class RefreshInvalid(Unauthorized):

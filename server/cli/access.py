@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from server.access import RoleTable
-from server.cli.state import AsJson, Config, print_json, run_with_services, settings_for
+from server.cli.state import AsJson, Config, print_json, print_table, run_with_services, settings_for
 from server.config import Settings
 from server.context import Services
 from server.errors import ConfigurationError, Unauthorized
@@ -32,7 +31,7 @@ def routes(context: typer.Context, as_json: AsJson = False, config: Config = Non
         roles = row["roles"]
         names = ", ".join(roles) if isinstance(roles, list) else ""
         table.add_row(row["method"], row["path"], row["access"], names, "overridden" if row["overridden"] else "")  # type: ignore[arg-type]
-    Console(soft_wrap=True).print(table)
+    print_table(table)
 
 
 def explain(
@@ -48,6 +47,7 @@ def explain(
 ) -> None:
     """Say whether a call would be allowed, and why. Without role and token: for a caller without a token."""
     settings = settings_for(context, config)
+    path = path.partition("?")[0]
     if role is not None and token is not None:
         raise ConfigurationError(["explain: give --role or --token, not both"])
     if role is not None and role not in settings.roles:

@@ -148,7 +148,10 @@ def _bind(settings: Settings) -> socket.socket:
         listening.bind(address)
     except OSError as error:
         reason = error.strerror or str(error)
-        problem = f"can't listen on {host} port {port} ({reason}); choose another, or 0 for a free port"
+        problem = (
+            f"can't listen on {host} port {port} ({reason}); does Watchword run already? "
+            "Else choose another port, or 0 for a free one"
+        )
         raise ConfigurationError([f"server.host, server.port: {problem}"]) from None
     return listening
 
@@ -177,6 +180,10 @@ async def _make_first_admin(services: Services, address: str) -> str:
     """On an empty store: an admin with a random password, which is shown here and nowhere else."""
     password = services.ids.new_password()
     if not await services.users.create_first("admin", "Administrator", "admin", password):
+        if not await services.users.has_admin():
+            structlog.get_logger("watchword").warning(
+                "nobody is an admin", remedy="python -m server users create --username NAME --role admin"
+            )
         return ""
     return (
         f"This store was empty, so an account was made. Its password is not shown again:\n\n"
@@ -193,9 +200,8 @@ def _is_loopback(host: str) -> bool:
 
 async def _make_demo_users(services: Services, address: str) -> str:
     users: Users = services.users
-    await asyncio.gather(
-        *(users.create(name, name.capitalize(), role, demo_password(name)) for name, role in DEMO_USERS.items())
-    )
+    for name, role in DEMO_USERS.items():
+        await users.create(name, name.capitalize(), role, demo_password(name))
     if not _is_loopback(services.settings.server.host):
         print("The demo's passwords are public, and this address is not only yours.", file=sys.stderr)
     lines = "".join(f"  {name:<12}{role:<12}{demo_password(name)}\n" for name, role in DEMO_USERS.items())

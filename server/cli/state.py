@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+from rich.console import Console
+from rich.table import Table
 
+from server.access import RoleTable
 from server.app import open_services
 from server.config import Settings, load_settings
 from server.context import Services
 from server.observe.logs import configure_logs
+from server.web.table import AccessTable
 
 Result = TypeVar("Result")
+
+# Characters in a line.
+UNBOUNDED = 10_000
 
 Config = Annotated[
     Path | None, typer.Option("--config", help="Settings to read in place of config.toml.", show_default=False)
@@ -34,7 +42,10 @@ class CommandLine:
 def settings_for(context: typer.Context, config: Path | None) -> Settings:
     """Load the settings; --config may stand before the command or behind it. Raises ConfigurationError."""
     common: CommandLine = context.find_object(CommandLine) or CommandLine(None)
-    return load_settings(config or common.config)
+    settings = load_settings(config or common.config)
+    # What `[access]` names has to be there, and to be known before anything is made.
+    AccessTable(RoleTable(settings.roles), settings.access)
+    return settings
 
 
 def run_with_services(settings: Settings, work: Callable[[Services], Awaitable[Result]]) -> Result:
@@ -46,6 +57,13 @@ def run_with_services(settings: Settings, work: Callable[[Services], Awaitable[R
             return await work(services)
 
     return asyncio.run(run())
+
+
+def print_table(table: Table) -> None:
+    """On standard output, nothing cut: a narrow terminal breaks words, and what is no terminal gets long lines."""
+    for column in table.columns:
+        column.overflow = "fold"
+    Console(width=None if sys.stdout.isatty() else UNBOUNDED).print(table, markup=False)
 
 
 def print_json(value: Any) -> None:

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from server.cli.state import AsJson, Config, print_json, run_with_services, settings_for
+from server.cli.state import AsJson, Config, print_json, print_table, run_with_services, settings_for
 from server.context import Services
 from server.store.records import User, UserFilter
 from server.users.model import is_username
@@ -58,9 +57,9 @@ def read_password() -> str:
     try:
         password = sys.stdin.buffer.readline().decode("utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
-        raise typer.BadParameter("the password is not UTF-8", param_hint="--password-stdin") from None
+        raise typer.BadParameter("the password is not UTF-8", param_hint="standard input") from None
     if not password:
-        raise typer.BadParameter("there was no password on standard input", param_hint="--password-stdin")
+        raise typer.BadParameter("there is no password", param_hint="standard input")
     return password
 
 
@@ -74,7 +73,7 @@ def list_users(context: typer.Context, as_json: AsJson = False, config: Config =
     table = Table("username", "name", "role", "disabled", "id", box=None, pad_edge=False)
     for user in users:
         table.add_row(user.username, user.name, user.role, "yes" if user.disabled else "", user.id)
-    Console(soft_wrap=True).print(table, markup=False)
+    print_table(table)
 
 
 async def _all_users(services: Services) -> list[User]:

@@ -138,7 +138,7 @@ def _lines(kind: str, location: tuple[int | str, ...], message: str) -> list[str
         return [f"{name}: there is no such setting; " + (f"did you mean {near[0]}?" if near else "remove it")]
     message = message.removeprefix("Value error, ")
     if kind != "value_error":
-        return [f"{name}: {message[0].lower()}{message[1:]}; see `config show` or docs/settings.md for what it takes"]
+        return [f"{name}: {message[0].lower()}{message[1:]}; docs/settings.md tells what it takes"]
     if not location:
         # The checks across sections name their settings themselves.
         return message.splitlines()

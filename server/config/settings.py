@@ -27,7 +27,7 @@ def _strong_secret(secret: SecretStr) -> SecretStr:
     """RFC 7518 section 3.2: a key of at least the size of the hash, 32 bytes; and not one letter over and over."""
     text = secret.get_secret_value()
     if text and (len(text.encode()) < MINIMUM_SECRET_LENGTH or len(set(text)) < 8):
-        raise ValueError("is too weak; make one with: openssl rand -base64 32")
+        raise ValueError("is too weak: it takes 32 bytes that nobody can guess; make it with: openssl rand -base64 32")
     return secret
 
 

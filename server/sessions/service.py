@@ -105,7 +105,7 @@ class Sessions:
         # The user may have been disabled, or the password changed, while the hash was computed: the store looks again.
         if not await self._store.open_session(session, credentials.password_changed_at):
             raise InvalidCredentials
-        return self._issue(UserSession(session, credentials.user.username, credentials.user.role))
+        return self._issue(UserSession(session, credentials.user.username, credentials.user.role), now)
 
     async def refresh(self, refresh_token: str) -> IssuedTokens:
         """Move the session's chain one step and issue its tokens.
@@ -125,7 +125,7 @@ class Sessions:
             if found is None:
                 raise RefreshInvalid
             await self._require_successor(found.session, token)
-        return self._issue(found)
+        return self._issue(found, now)
 
     async def _require_successor(self, session: Session, token: RefreshToken) -> None:
         """Return if the session's step is the one that this token leads to, and may still be told."""
@@ -172,8 +172,8 @@ class Sessions:
             await self._revocations.soon()
         return ended
 
-    def _issue(self, found: UserSession) -> IssuedTokens:
-        session, now = found.session, self._clock.now_ms()
+    def _issue(self, found: UserSession, now: int) -> IssuedTokens:
+        session = found.session
         issued_at = now // 1000
         claims = AccessClaims(
             issuer=self._tokens.issuer,

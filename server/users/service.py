@@ -76,6 +76,13 @@ class Users:
             return False
         return await self._store.insert_first_user(await self._new_user(username, name, role, password))
 
+    async def has_admin(self) -> bool:
+        """Whether an enabled user can administer the others."""
+        for role in self._admin_roles:
+            if await self._store.list_users(UserFilter(limit=1, role=role, disabled=False)):
+                return True
+        return False
+
     async def update(
         self, user_id: str, *, name: str | None = None, role: str | None = None, disabled: bool | None = None
     ) -> User:

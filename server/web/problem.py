@@ -26,6 +26,14 @@ _JSON = CIMultiDict({hdrs.CONTENT_TYPE: "application/json", **_COMMON})
 _PROBLEM = CIMultiDict({hdrs.CONTENT_TYPE: "application/problem+json", **_COMMON})
 
 
+def document_response(body: bytes, content_type: str, headers: Mapping[str, str]) -> web.Response:
+    """Answer with a public document; `headers` say how long it may be kept."""
+    response = web.Response(body=body, headers=_COMMON)
+    response.headers[hdrs.CONTENT_TYPE] = content_type
+    response.headers.update(headers)
+    return response
+
+
 def json_response(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """Answer with a JSON object."""
     response = web.Response(body=orjson.dumps(body), status=status, headers=_JSON)

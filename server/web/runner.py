@@ -15,7 +15,8 @@ from server.web.edge import Edge
 # aiohttp waits `keepalive_timeout` for the rest of half-sent headers too; its own default is an hour.
 KEEPALIVE_SECONDS = 75.0
 LINGERING_SECONDS = 2.0
-SHUTDOWN_SECONDS = 3.0
+# What is in flight may take so long; with what comes behind it, the end takes less than 10 s.
+SHUTDOWN_SECONDS = 7.0
 
 
 class EdgeProtocol(RequestHandler):

@@ -27,6 +27,13 @@ def codes_of(kind: type[errors.ApiError]) -> set[str]:
     return {code for child in children for code in codes_of(child)} if children else {kind.code}
 
 
+async def test_public_documents_have_the_headers_that_all_answers_have(api: Api) -> None:
+    for path in ("/docs", "/openapi.json", "/.well-known/jwks.json", "/health/live"):
+        headers = (await api.request("GET", path)).headers
+        assert (headers["Server"], headers["X-Content-Type-Options"]) == ("Watchword", "nosniff")
+        assert headers.getall("Content-Type") == [headers["Content-Type"]]
+
+
 async def test_openapi_describes_every_row(api: Api) -> None:
     response = await api.request("GET", "/openapi.json")
     document = await response.json()

@@ -136,9 +136,11 @@ def test_users_are_made_and_listed_while_the_server_runs(tmp_path: Path) -> None
         reset = {"reset_token": invited["reset_token"], "new_password": password}
         assert server.call("POST", "/password/reset", reset)[0] == 204
         assert server.log_in("john", password)["token"]
-        assert "lak" in run(tmp_path, "users", "list").stdout
+        shown = run(tmp_path, "users", "list").stdout
         listed = json.loads(run(tmp_path, "users", "list", "--json").stdout)["users"]
         assert [user["username"] for user in listed] == ["admin", "lak", "john"]
+        # A pipe has no width that anything would have to be cut to.
+        assert all(user["id"] in shown for user in listed)
         assert server.stop() == 0
 
 
@@ -148,7 +150,7 @@ def test_users_are_made_and_listed_while_the_server_runs(tmp_path: Path) -> None
         (["--username", "two words", "--role", "customer"], "", 2, "--username"),
         (["--username", "x", "--role", "king"], "", 1, "role: There is no such role"),
         (["--username", "x", "--role", "customer", "--password-stdin"], "short\n", 1, "password: "),
-        (["--username", "x", "--role", "customer", "--password-stdin"], "", 2, "--password-stdin"),
+        (["--username", "x", "--role", "customer", "--password-stdin"], "", 2, "there is no password"),
     ],
 )
 def test_users_create_refuses_what_it_must(
@@ -158,6 +160,35 @@ def test_users_create_refuses_what_it_must(
     assert refused.returncode == code
     assert message in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_the_user_commands_refuse_what_is_not_there(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        for arguments in (["disable", "nobody"], ["set-role", "nobody", "admin"], ["set-password", "two words"]):
+            refused = run(tmp_path, "users", *arguments, stdin="correct horse battery\n")
+            assert (refused.returncode, refused.stderr[:9]) == (1, "not_found")
+        for arguments in (["set-role", "admin", "customer"], ["disable", "admin"]):
+            refused = run(tmp_path, "users", *arguments)
+            assert (refused.returncode, refused.stderr[:10]) == (1, "last_admin")
+        assert run(tmp_path, "users", "set-role", "admin", "king").returncode == 1
+        assert run(tmp_path, "users", "set-role", "admin").returncode == 2
+        assert run(tmp_path, "users", "set-role", "admin", "admin", "--role", "admin").returncode == 2
+        assert run(tmp_path, "users", "set-role", "admin", "--role", "admin").returncode == 0
+        assert server.stop() == 0
+
+
+def test_a_store_without_an_admin_is_told(tmp_path: Path) -> None:
+    run(tmp_path, "users", "create", "--username", "lak", "--role", "customer")
+    with serving(tmp_path) as server:
+        assert server.stop() == 0
+        assert "nobody is an admin" in server.log()
+
+
+def test_an_override_of_no_route_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    refused = run(tmp_path, "serve", WATCHWORD__ACCESS='{"GET /nope": ["admin"]}')
+    assert refused.returncode == 2
+    assert 'access."GET /nope": there is no such route' in refused.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_reader_that_leaves_ends_the_command_quietly(tmp_path: Path) -> None:
