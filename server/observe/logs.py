@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, MutableMapping
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 import orjson
 import structlog
 
 from server.config.settings import LogSettings
+from server.observe.stream import SteadyStream
 
 Renderer = Callable[[dict[str, object]], str]
 
@@ -20,15 +21,15 @@ def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> Rende
 
     No processor adds local variables or arguments to a traceback, since those may hold passwords and tokens.
     """
-    stream = stream if stream is not None else sys.stderr
-    console = settings.format == "console" or (settings.format == "auto" and stream.isatty())
+    steady = SteadyStream(stream if stream is not None else sys.stderr)
+    console = settings.format == "console" or (settings.format == "auto" and steady.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     traceback = structlog.dev.plain_traceback
     if console:
-        render: Any = structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=traceback)
+        render: Any = structlog.dev.ConsoleRenderer(colors=steady.isatty(), exception_formatter=traceback)
     else:
         shared.append(structlog.processors.format_exc_info)
         render = structlog.processors.JSONRenderer(serializer=_dumps)
@@ -36,10 +37,10 @@ def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> Rende
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(stream),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", steady)),
         cache_logger_on_first_use=False,
     )
-    _adopt_standard_logging(level, shared, render, stream)
+    _adopt_standard_logging(level, shared, render, steady)
 
     def write_line(line: dict[str, object]) -> str:
         text: str = render(None, "info", line)
@@ -52,7 +53,9 @@ def _dumps(value: MutableMapping[str, Any], **_: object) -> str:
     return orjson.dumps(value, default=str).decode("utf-8", "replace")
 
 
-def _adopt_standard_logging(level: int, shared: list[structlog.typing.Processor], render: Any, stream: TextIO) -> None:
+def _adopt_standard_logging(
+    level: int, shared: list[structlog.typing.Processor], render: Any, stream: SteadyStream
+) -> None:
     """Lines of aiohttp, asyncio and the drivers look like ours."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(

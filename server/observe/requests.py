@@ -16,6 +16,7 @@ from aiohttp import web
 
 from server.clock import Clock, rfc3339
 from server.context import CLAIMS, REQUEST_ID, ROUTE
+from server.observe.stream import SteadyStream
 
 Renderer = Callable[[dict[str, object]], str]
 
@@ -33,7 +34,7 @@ class RequestLog:
     def __init__(self, clock: Clock, render: Renderer | None = None, stream: TextIO | None = None) -> None:
         self._clock = clock
         self._render = render
-        self._stream = stream if stream is not None else sys.stderr
+        self._stream = SteadyStream(stream if stream is not None else sys.stderr)
         self._lines: list[tuple[int, dict[str, object]]] = []
 
     def write(self, request: web.Request, status: int, started: float, client: str | None) -> None:
@@ -67,9 +68,5 @@ class RequestLog:
             line["timestamp"] = text
             written.append(orjson.dumps(line).decode() if self._render is None else self._render(line))
         if written:
-            try:
-                self._stream.write("\n".join(written) + "\n")
-                self._stream.flush()
-            except (OSError, ValueError):
-                # A log that can't be written (a closed pipe, a full disk) must not end a request.
-                return
+            self._stream.write("\n".join(written) + "\n")
+            self._stream.flush()
