@@ -46,18 +46,43 @@ class FileLock:
             os.close(self._descriptor)
             self._descriptor = -1
 
+
+class FairLock:
+    """A lock on `path` for those who take it again and again, and for those who wait.
+
+    A waiter holds the turn, a second lock, until it has the first. So a busy server, which lets go of the lock only to
+    take it again, can't pass a command that came before.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the files. Raises StoreRefused."""
+        self._lock = FileLock(path)
+        self._turn = FileLock(path.with_name(f"{path.name}.turn"))
+
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
         """Hold the lock. Raises StoreUnavailable if it was not free for WAIT_SECONDS."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + WAIT_SECONDS
-        pause = SHORTEST_PAUSE_SECONDS
-        while not self.try_acquire():
-            if loop.time() >= deadline:
-                raise StoreUnavailable
-            await asyncio.sleep(pause)
-            pause = min(pause * 1.3, LONGEST_PAUSE_SECONDS)
+        deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
+        await _acquire(self._turn, deadline)
+        try:
+            await _acquire(self._lock, deadline)
+        finally:
+            self._turn.release()
         try:
             yield
         finally:
-            self.release()
+            self._lock.release()
+
+    def close(self) -> None:
+        """Release it for good. May be called twice."""
+        self._lock.close()
+        self._turn.close()
+
+
+async def _acquire(lock: FileLock, deadline: float) -> None:
+    pause = SHORTEST_PAUSE_SECONDS
+    while not lock.try_acquire():
+        if asyncio.get_running_loop().time() >= deadline:
+            raise StoreUnavailable
+        await asyncio.sleep(pause)
+        pause = min(pause * 1.3, LONGEST_PAUSE_SECONDS)

@@ -17,7 +17,7 @@ import aiosqlite
 from server.errors import StoreUnavailable
 from server.store.driver import Result, Row, Transaction, Unit
 from server.store.failure import unavailable
-from server.store.file_lock import FileLock
+from server.store.file_lock import FairLock
 
 # Bounds how long the first of a group waits for the last.
 GROUP_LIMIT = 64
@@ -92,7 +92,7 @@ class _Waiting:
 class GroupWriter:
     """Owns the writing connection. Each group is one transaction under the lock between processes."""
 
-    def __init__(self, connection: aiosqlite.Connection, lock: FileLock) -> None:
+    def __init__(self, connection: aiosqlite.Connection, lock: FairLock) -> None:
         self._connection = connection
         # aiosqlite makes a hop to its thread and back for each statement, which costs more than most statements do. A
         # group takes one hop, for which there is no public way; the connection itself is known by no public name.

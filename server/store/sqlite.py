@@ -21,7 +21,7 @@ from server.errors import StoreRefused, StoreUnavailable
 from server.store import sqlite_file
 from server.store.driver import Result, Row, Unit
 from server.store.failure import unavailable
-from server.store.file_lock import FileLock
+from server.store.file_lock import FairLock, FileLock
 from server.store.group_writer import GroupWriter, bound, is_unavailable
 from server.store.sqlite_file import beside
 
@@ -29,6 +29,12 @@ from server.store.sqlite_file import beside
 SERVING_READERS = 3
 BUSY_MILLISECONDS = 5000
 POLL_SECONDS = 0.2
+
+_REVOCATIONS_SINCE = (
+    "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'revocations'), 0), "
+    "seq, session_id, user_id, role, forget_at "
+    "FROM (SELECT 1) LEFT JOIN revocations ON seq > CAST($1 AS INTEGER) ORDER BY seq"
+)
 
 
 class _Reader:
@@ -43,13 +49,6 @@ class _Reader:
 
 class SqliteDriver:
     """The driver of driver.py on a file."""
-
-    # The counter of AUTOINCREMENT outlives the rows, so the cursor never goes back.
-    revocations_since = (
-        "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'revocations'), 0), "
-        "seq, session_id, user_id, role, forget_at "
-        "FROM (SELECT 1) LEFT JOIN revocations ON seq > CAST($1 AS INTEGER) ORDER BY seq"
-    )
 
     def __init__(self, writer: GroupWriter, readers: Sequence[aiosqlite.Connection], resources: AsyncExitStack) -> None:
         self._writer = writer
@@ -66,7 +65,7 @@ class SqliteDriver:
         """
         await asyncio.to_thread(sqlite_file.prepare_folder, path)
         async with AsyncExitStack() as opening:
-            lock = FileLock(beside(path, ".write-lock"))
+            lock = FairLock(beside(path, ".write-lock"))
             opening.callback(lock.close)
             serve_lock = FileLock(beside(path, ".serve-lock"))
             opening.callback(serve_lock.close)
@@ -113,6 +112,10 @@ class SqliteDriver:
         """Run a statement in the next group."""
         return await self._writer.write_one(sql, parameters)
 
+    async def revocations_since(self, cursor: str) -> Sequence[Row]:
+        """By the counter of AUTOINCREMENT, which outlives the rows, so the cursor never goes back."""
+        return await self.read(_REVOCATIONS_SINCE, cursor)
+
     async def wait_for_change(self, timeout_seconds: float) -> None:
         """By `PRAGMA data_version`, which differs once another connection has written, of this process or another."""
         loop = asyncio.get_running_loop()
@@ -149,7 +152,7 @@ async def pending_names(path: Path) -> list[str]:
     """The names of the migrations that the file needs. Changes nothing, makes nothing. Raises StoreRefused."""
     async with AsyncExitStack() as looking:
         if await asyncio.to_thread(beside(path, ".write-lock").exists):
-            lock = FileLock(beside(path, ".write-lock"))
+            lock = FairLock(beside(path, ".write-lock"))
             looking.callback(lock.close)
             await looking.enter_async_context(lock.held())
         found = await asyncio.to_thread(sqlite_file.inspect, path, thorough=True)
@@ -160,7 +163,7 @@ async def apply_migrations(path: Path) -> list[str]:
     """Bring the file up to date and return the names of what was applied. Raises StoreRefused, StoreUnavailable."""
     await asyncio.to_thread(sqlite_file.prepare_folder, path)
     async with AsyncExitStack() as locks:
-        lock = FileLock(beside(path, ".write-lock"))
+        lock = FairLock(beside(path, ".write-lock"))
         locks.callback(lock.close)
         serve_lock = FileLock(beside(path, ".serve-lock"))
         locks.callback(serve_lock.close)
@@ -205,7 +208,7 @@ async def _connect_writer(path: Path) -> aiosqlite.Connection:
     return connection
 
 
-async def _close_under_lock(connection: aiosqlite.Connection, lock: FileLock) -> None:
+async def _close_under_lock(connection: aiosqlite.Connection, lock: FairLock) -> None:
     try:
         async with lock.held():
             await connection.close()

@@ -114,9 +114,10 @@ async def test_files_are_for_their_owner_alone(url: str, path: Path) -> None:
     store = await open_store(url, serving=True)
     await store.insert_user(new_user(1))
     names = {file.name.removeprefix(path.name) for file in path.parent.iterdir()}
-    assert names == {"", "-wal", "-shm", ".write-lock", ".serve-lock"}
+    locks = {".write-lock", ".write-lock.turn", ".serve-lock"}
+    assert names == {"", "-wal", "-shm", *locks}
     assert {file.stat().st_mode & 0o777 for file in path.parent.iterdir()} == {0o600}
     assert path.parent.stat().st_mode & 0o777 == 0o700
     await store.close()
     # The last one to close leaves everything in the one file.
-    assert {file.name.removeprefix(path.name) for file in path.parent.iterdir()} == {"", ".write-lock", ".serve-lock"}
+    assert {file.name.removeprefix(path.name) for file in path.parent.iterdir()} == {"", *locks}
