@@ -33,10 +33,6 @@ Unit = Callable[[Transaction], Coroutine[Any, Any, Result]]
 class Driver(Protocol):
     """A database."""
 
-    # The revocations behind the cursor `$1`, "0" at first: the next cursor and the columns of Revocation, at least one
-    # row; where there is no revocation, all but the cursor are NULL.
-    revocations_since: str
-
     async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a SELECT on what is committed. Raises StoreUnavailable."""
         ...
@@ -58,6 +54,13 @@ class Driver(Protocol):
 
     def list_value(self, values: Sequence[str]) -> Any:
         """The parameter that goes with `in_list`."""
+        ...
+
+    async def revocations_since(self, cursor: str) -> Sequence[Row]:
+        """What was committed behind the cursor, "0" at first: rows of the next cursor and the columns of Revocation.
+
+        At least one; where there is no revocation, all but the cursor are None.
+        """
         ...
 
     async def wait_for_change(self, timeout_seconds: float) -> None:

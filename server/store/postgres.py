@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Self
 
 import asyncpg
@@ -14,6 +14,7 @@ from server.store import postgres_schema
 from server.store.driver import Result, Row, Unit
 from server.store.failure import unavailable
 from server.store.postgres_schema import Connection
+from server.store.postgres_watch import CHANNEL, Watch
 
 CONNECT_SECONDS = 5.0
 COMMAND_SECONDS = 10.0
@@ -22,8 +23,16 @@ POOL_SECONDS = 5.0
 SERVING_CONNECTIONS = 10
 # A unit that met a deadlock is run again, at most so often in all.
 ATTEMPTS = 5
-CHANNEL = "watchword"
+# A snapshot that has seen no transaction at all.
+NOTHING_SEEN = "1:1:"
 _SESSION = {"search_path": postgres_schema.SCHEMA, "application_name": "watchword"}
+
+# Transactions do not commit in the order of their numbers. The cursor is a snapshot, and what it had not seen is new.
+_REVOCATIONS_SINCE = (
+    "SELECT pg_current_snapshot()::text, seq, session_id, user_id, role, forget_at "
+    "FROM (SELECT CAST(CAST($1 AS TEXT) AS pg_snapshot) AS before) AS seen LEFT JOIN revocations "
+    "ON made_by >= pg_snapshot_xmin(before) AND NOT pg_visible_in_snapshot(made_by, before) ORDER BY seq"
+)
 
 
 class _Transaction:
@@ -43,19 +52,10 @@ class _Transaction:
 class PostgresDriver:
     """The driver of driver.py on a PostgreSQL database."""
 
-    # What was made by a transaction that might not have been visible to the last read is read again.
-    revocations_since = (
-        "SELECT horizon, seq, session_id, user_id, role, forget_at "
-        "FROM (SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon) AS seen "
-        "LEFT JOIN revocations ON made_by >= CAST($1 AS TEXT)::xid8 ORDER BY seq"
-    )
-
     def __init__(self, pool: asyncpg.Pool[Any], url: str) -> None:
         self._pool = pool
-        self._url = url
+        self._watch = Watch(url, _SESSION)
         self._closed = False
-        self._listener: asyncpg.Connection[Any] | None = None
-        self._changed = asyncio.Event()
 
     @classmethod
     async def open(cls, url: str, *, serving: bool) -> Self:
@@ -69,6 +69,7 @@ class PostgresDriver:
                 timeout=CONNECT_SECONDS,
                 command_timeout=COMMAND_SECONDS,
                 server_settings=_SESSION,
+                init=_wait_for_disk,
                 reset=_keep_session,
             )
             return cls(pool, url)
@@ -98,21 +99,15 @@ class PostgresDriver:
         ):
             return await unit(_Transaction(connection))
 
-    async def wait_for_change(self, timeout_seconds: float) -> None:
-        """LISTEN on a connection of its own. A notification can get lost with it, so nobody waits for long."""
-        await self._listen()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), timeout_seconds)
-        self._changed.clear()
+    async def revocations_since(self, cursor: str) -> Sequence[Row]:
+        """On the connection that listens; if it can't tell, from the pool."""
+        seen = NOTHING_SEEN if cursor == "0" else cursor
+        rows = await self._watch.read(_REVOCATIONS_SINCE, seen)
+        return await self.read(_REVOCATIONS_SINCE, seen) if rows is None else rows
 
-    async def _listen(self) -> None:
-        """Have a listening connection, if one can be had; until then the poll does."""
-        if self._closed or (self._listener is not None and not self._listener.is_closed()):
-            return
-        with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            # Kept before anything else is awaited, so it is let go of whatever happens then.
-            self._listener = await asyncpg.connect(self._url, timeout=CONNECT_SECONDS, server_settings=_SESSION)
-            await self._listener.add_listener(CHANNEL, lambda *_: self._changed.set())
+    async def wait_for_change(self, timeout_seconds: float) -> None:
+        """By LISTEN."""
+        await self._watch.wait(timeout_seconds)
 
     def in_list(self, column: str) -> str:
         """An array."""
@@ -127,11 +122,10 @@ class PostgresDriver:
         if self._closed:
             return
         self._closed = True
-        if self._listener is not None:
-            # Nothing is under way on it.
-            self._listener.terminate()
+        await self._watch.close()
         try:
-            await asyncio.wait_for(self._pool.close(), COMMAND_SECONDS)
+            async with asyncio.timeout(COMMAND_SECONDS):
+                await self._pool.close()
         except TimeoutError:
             self._pool.terminate()
 
@@ -167,6 +161,12 @@ async def _attempts(write: Callable[[], Awaitable[Result]]) -> Result:
             except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
                 continue
         return await write()
+
+
+async def _wait_for_disk(connection: Any) -> None:
+    """A database may have it that commits do not wait for the disk; what is acknowledged here has to last."""
+    if await connection.fetchval("SHOW synchronous_commit") == "off":
+        await connection.execute("SET synchronous_commit = on")
 
 
 async def _keep_session(_: Any) -> None:
