@@ -73,7 +73,7 @@ async def _construct(settings: Settings, clock: Clock, ids: Ids, store: Store, h
         clock=clock,
     )
     await keys.load()
-    revocations = Revocations(store, clock, settings.tokens.access_ttl_seconds)
+    revocations = Revocations(store, clock)
     await revocations.refresh()
     users = Users(
         store=store,

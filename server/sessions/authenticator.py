@@ -30,12 +30,22 @@ class Authenticator:
 
     async def authenticate(self, token: str) -> AccessClaims:
         """The claims. Raises TokenInvalid, TokenExpired or TokenRevoked."""
+        claims = await self.claims_of_session(token)
+        if self._revocations.has_other_role(claims):
+            # Or what is known here is out of date, and the token newer than that.
+            await self._revocations.soon()
+            if self._revocations.has_other_role(claims):
+                raise TokenRevoked
+        return claims
+
+    async def claims_of_session(self, token: str) -> AccessClaims:
+        """The claims of a living session, though their role may be out of date. Raises as `authenticate` does."""
         now = self._clock.now_ms()
         claims = self._verified.get(token, now)
         if claims is None:
             claims = await self._verify(token, now)
             self._verified.add(token, claims)
-        if self._revocations.is_revoked(claims):
+        if self._revocations.has_ended(claims):
             raise TokenRevoked
         return claims
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -103,9 +104,10 @@ class Sessions:
             user_agent=client.user_agent[:USER_AGENT_LENGTH] if client.user_agent else None,
         )
         # The user may have been disabled, or the password changed, while the hash was computed: the store looks again.
-        if not await self._store.open_session(session, credentials.password_changed_at):
+        opened = await self._store.open_session(session, credentials.password_changed_at)
+        if opened is None:
             raise InvalidCredentials
-        return self._issue(UserSession(session, credentials.user.username, credentials.user.role), now)
+        return self._issue(opened, now)
 
     async def refresh(self, refresh_token: str) -> IssuedTokens:
         """Move the session's chain one step and issue its tokens.
@@ -135,8 +137,10 @@ class Sessions:
         one_step_old = session.step == token.step + 1
         in_window = now - session.stepped_at <= self._settings.retry_window_seconds * 1000
         if session.step > token.step and not (one_step_old and in_window):
-            if await self._end(session.id, None):
-                _log.warning("refresh token reused: its session was ended", session=session.id, user=session.user_id)
+            if session.ended_at is None:
+                # First, since a client that leaves now would take the line with it.
+                _log.warning("refresh token reused: its session ends", session=session.id, user=session.user_id)
+                await asyncio.shield(self._end(session.id, None))
             raise RefreshReused
         if session.ended_at is not None or not one_step_old:
             raise RefreshInvalid
@@ -175,12 +179,14 @@ class Sessions:
     def _issue(self, found: UserSession, now: int) -> IssuedTokens:
         session = found.session
         issued_at = now // 1000
+        # No token outlives its session.
+        expires_at = max(issued_at + 1, min(issued_at + self._tokens.access_ttl_seconds, session.expires_at // 1000))
         claims = AccessClaims(
             issuer=self._tokens.issuer,
             subject=session.user_id,
             audience=self._tokens.audience,
             issued_at=issued_at,
-            expires_at=issued_at + self._tokens.access_ttl_seconds,
+            expires_at=expires_at,
             jti=self._ids.new_id(),
             session_id=session.id,
             role=found.role,
@@ -189,7 +195,7 @@ class Sessions:
         return IssuedTokens(
             session_id=session.id,
             access_token=self._signer.sign(claims),
-            expires_in=self._tokens.access_ttl_seconds,
+            expires_in=expires_at - issued_at,
             refresh_token=self._refresh_tokens.issue(session.id, session.step),
             refresh_expires_in=max(0, session.idle_expires_at - now) // 1000,
         )

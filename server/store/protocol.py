@@ -95,10 +95,10 @@ class UserStore(Protocol):
 class SessionStore(Protocol):
     """Logins."""
 
-    async def open_session(self, session: Session, password_changed_at: int) -> bool:
-        """Add a session and set the user's `last_login_at`, in one step.
+    async def open_session(self, session: Session, password_changed_at: int) -> UserSession | None:
+        """Add a session and set the user's `last_login_at`, in one step; the session with its user as of then.
 
-        False, and nothing done, if the user is gone or disabled or the password is not the one that was checked.
+        None, and nothing done, if the user is gone or disabled or the password is not the one that was checked.
         """
         ...
 
@@ -107,7 +107,7 @@ class SessionStore(Protocol):
         ...
 
     async def list_sessions(self, user_id: str, now: int) -> list[Session]:
-        """The living sessions of a user, the newest first."""
+        """The living sessions of a user, the newest first, at most 1,000."""
         ...
 
     async def step_session(self, session_id: str, step: int, now: int, idle_expires_at: int) -> UserSession | None:

@@ -9,7 +9,7 @@ from typing import Any
 from server.errors import LastAdmin, UsernameTaken
 from server.store.driver import Driver, Row, Transaction
 from server.store.records import Credentials, NewUser, SigningKeyRecord, User, UserChange, UserFilter
-from server.store.session_queries import SessionQueries, end_sessions_of, revoke_other_roles
+from server.store.session_queries import SessionQueries, revoke_other_roles
 from server.store.user_lookups import UserLookups
 
 _USER = "id, username, name, role, disabled_at, created_at, updated_at, last_login_at"
@@ -143,7 +143,7 @@ class SqlStore(SessionQueries):
         async def unit(transaction: Transaction) -> bool:
             if not await transaction.run(sql, password_hash, changed_at, now, user_id, expected_changed_at):
                 return False
-            await end_sessions_of(transaction, user_id, keep_session_id, now, forget_at)
+            await self._end_all(transaction, user_id, keep_session_id, now, forget_at)
             return True
 
         return await self._driver.write(unit)
@@ -156,10 +156,12 @@ class SqlStore(SessionQueries):
             if before is None:
                 return None
             after = _changed(before, change, now)
+            if after == before:
+                return before
             if _is_admin(before, change.admin_roles) and not _is_admin(after, change.admin_roles):
                 await _require_other_admin(transaction, user_id, change.admin_roles)
             if after.disabled and not before.disabled:
-                await end_sessions_of(transaction, user_id, None, now, forget_at)
+                await self._end_all(transaction, user_id, None, now, forget_at)
             if after.role != before.role:
                 await revoke_other_roles(transaction, user_id, after.role, forget_at)
             sql = (
@@ -182,7 +184,7 @@ class SqlStore(SessionQueries):
                 return False
             if _is_admin(before, admin_roles):
                 await _require_other_admin(transaction, user_id, admin_roles)
-            await end_sessions_of(transaction, user_id, None, now, forget_at)
+            await self._end_all(transaction, user_id, None, now, forget_at)
             await transaction.run("DELETE FROM users WHERE id = $1", user_id)
             return True
 

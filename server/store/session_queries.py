@@ -9,6 +9,8 @@ from typing import Any
 from server.store.driver import Driver, Row, Transaction
 from server.store.records import Revocation, RevocationPage, Session, UserSession
 
+# More than anybody looks through, and a bound for the answer.
+LISTED_SESSIONS = 1000
 _SESSION = "id, user_id, step, created_at, stepped_at, idle_expires_at, expires_at, ip, user_agent, ended_at"
 
 # Subqueries, since what an UPDATE returns can't be joined in SQLite.
@@ -23,20 +25,21 @@ class SessionQueries:
 
     _driver: Driver
 
-    async def open_session(self, session: Session, password_changed_at: int) -> bool:
+    async def open_session(self, session: Session, password_changed_at: int) -> UserSession | None:
         """Locks the user's row by updating it first, so a change of the user comes wholly before or wholly after."""
 
-        async def unit(transaction: Transaction) -> bool:
+        async def unit(transaction: Transaction) -> UserSession | None:
             sql = (
                 "UPDATE users SET last_login_at = $1 "
-                "WHERE id = $2 AND disabled_at IS NULL AND password_changed_at = $3 RETURNING id"
+                "WHERE id = $2 AND disabled_at IS NULL AND password_changed_at = $3 RETURNING username, role"
             )
-            if not await transaction.run(sql, session.created_at, session.user_id, password_changed_at):
-                return False
+            rows = await transaction.run(sql, session.created_at, session.user_id, password_changed_at)
+            if not rows:
+                return None
             await transaction.run(
                 f"INSERT INTO sessions ({_SESSION}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", *astuple(session)
             )
-            return True
+            return UserSession(session, *rows[0])
 
         return await self._driver.write(unit)
 
@@ -51,9 +54,10 @@ class SessionQueries:
         """By user, the newest first."""
         rows = await self._driver.read(
             f"SELECT {_SESSION} FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND idle_expires_at > $2 "
-            "ORDER BY id DESC",
+            "ORDER BY id DESC LIMIT $3",
             user_id,
             now,
+            LISTED_SESSIONS,
         )
         return [Session(*row) for row in rows]
 
@@ -73,9 +77,9 @@ class SessionQueries:
 
         async def unit(transaction: Transaction) -> bool:
             if user_id is None:
-                return bool(await end_sessions(transaction, "id = $2", (session_id,), now, forget_at))
+                return bool(await self._end(transaction, "id = $2", (session_id,), now, forget_at))
             condition = "id = $2 AND user_id = $3"
-            return bool(await end_sessions(transaction, condition, (session_id, user_id), now, forget_at))
+            return bool(await self._end(transaction, condition, (session_id, user_id), now, forget_at))
 
         return await self._driver.write(unit)
 
@@ -83,13 +87,37 @@ class SessionQueries:
         """With their revocations, in one unit."""
 
         async def unit(transaction: Transaction) -> int:
-            return len(await end_sessions_of(transaction, user_id, keep_session_id, now, forget_at))
+            return await self._end_all(transaction, user_id, keep_session_id, now, forget_at)
 
         return await self._driver.write(unit)
 
+    async def _end_all(
+        self, transaction: Transaction, user_id: str, keep_session_id: str | None, now: int, forget_at: int
+    ) -> int:
+        """Inside a unit: end a user's sessions but one; how many."""
+        if keep_session_id is None:
+            return await self._end(transaction, "user_id = $2", (user_id,), now, forget_at)
+        condition = "user_id = $2 AND id <> $3"
+        return await self._end(transaction, condition, (user_id, keep_session_id), now, forget_at)
+
+    async def _end(
+        self, transaction: Transaction, condition: str, values: Sequence[Any], now: int, forget_at: int
+    ) -> int:
+        """Inside a unit: end the living sessions that fit (`$1` is taken), and revoke their access tokens."""
+        sql = f"UPDATE sessions SET ended_at = $1 WHERE {condition} AND ended_at IS NULL RETURNING id"
+        ended = [row[0] for row in await transaction.run(sql, now, *values)]
+        if ended:
+            revoke = (
+                "INSERT INTO revocations (session_id, forget_at) "
+                f"SELECT id, $2 FROM sessions WHERE {self._driver.in_list('id')}"
+            )
+            await transaction.run(revoke, self._driver.list_value(ended), forget_at)
+            await transaction.announce()
+        return len(ended)
+
     async def revocations_since(self, cursor: str) -> RevocationPage:
-        """The statement is the driver's: how far one has read is told by different means."""
-        rows = await self._driver.read(self._driver.revocations_since, cursor)
+        """The driver's: how far one has read is told by different means."""
+        rows = await self._driver.revocations_since(cursor)
         found = [Revocation(*row[1:]) for row in rows if row[1] is not None]
         return RevocationPage(str(rows[0][0]), found)
 
@@ -120,29 +148,6 @@ class SessionQueries:
 
 def _user_session(rows: Sequence[Row]) -> UserSession | None:
     return UserSession(Session(*rows[0][:-2]), *rows[0][-2:]) if rows else None
-
-
-async def end_sessions_of(
-    transaction: Transaction, user_id: str, keep_session_id: str | None, now: int, forget_at: int
-) -> list[str]:
-    """End a user's sessions but one, inside a unit; the ids of those ended."""
-    if keep_session_id is None:
-        return await end_sessions(transaction, "user_id = $2", (user_id,), now, forget_at)
-    condition = "user_id = $2 AND id <> $3"
-    return await end_sessions(transaction, condition, (user_id, keep_session_id), now, forget_at)
-
-
-async def end_sessions(
-    transaction: Transaction, condition: str, values: Sequence[Any], now: int, forget_at: int
-) -> list[str]:
-    """Inside a unit: end the living sessions that fit (`$1` is taken), and revoke their access tokens."""
-    sql = f"UPDATE sessions SET ended_at = $1 WHERE {condition} AND ended_at IS NULL RETURNING id"
-    ended = [row[0] for row in await transaction.run(sql, now, *values)]
-    for session_id in ended:
-        await transaction.run("INSERT INTO revocations (session_id, forget_at) VALUES ($1, $2)", session_id, forget_at)
-    if ended:
-        await transaction.announce()
-    return ended
 
 
 async def revoke_other_roles(transaction: Transaction, user_id: str, role: str, forget_at: int) -> None:

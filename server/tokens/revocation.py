@@ -17,8 +17,9 @@ from server.store.protocol import RevocationStore
 from server.store.records import Revocation
 from server.tokens.claims import AccessClaims
 
-# Behind the last token's expiry: clocks of nodes differ, and a token may be signed just after it was revoked.
-LEEWAY_MS = 60_000
+# A day, the longest life that a token can be given, whatever it is just now: another process, or this one before its
+# restart, may have issued tokens of a longer one. And a minute, since clocks of nodes differ.
+MEMORY_MS = 86_400_000 + 60_000
 # The store tells of a change by itself; this is for the case that it could not.
 WAIT_SECONDS = 0.5
 RETRY_SECONDS = 0.3
@@ -30,28 +31,48 @@ _log = structlog.get_logger("watchword.tokens")
 class Revocations:
     """What was revoked, until the tokens have expired by themselves."""
 
-    def __init__(self, store: RevocationStore, clock: Clock, access_ttl_seconds: int) -> None:
+    def __init__(self, store: RevocationStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._life_ms = access_ttl_seconds * 1000 + LEEWAY_MS
         self._ended: dict[str, int] = {}
         self._roles: dict[str, Revocation] = {}
         self._cursor = "0"
         self._tidied_at = clock.now_ms()
+        self._reading = asyncio.Lock()
+        self._asked = 0
+        self._told = 0
 
     def forget_at(self, now: int) -> int:
         """Until when a revocation of that moment has to be remembered."""
-        return now + self._life_ms
+        return now + MEMORY_MS
 
     def is_revoked(self, claims: AccessClaims) -> bool:
         """Whether the session of these claims has ended, or their role is not the user's any more."""
-        if claims.session_id in self._ended:
-            return True
+        return claims.session_id in self._ended or self.has_other_role(claims)
+
+    def has_ended(self, claims: AccessClaims) -> bool:
+        """Whether the session of these claims has ended."""
+        return claims.session_id in self._ended
+
+    def has_other_role(self, claims: AccessClaims) -> bool:
+        """Whether the user had another role than these claims say, as far as is known here."""
         current = self._roles.get(claims.subject)
         return current is not None and current.role != claims.role
 
     async def refresh(self) -> None:
-        """Read what is new. Raises StoreUnavailable."""
+        """Read what is new, of all that was committed before this call. Raises StoreUnavailable.
+
+        Calls that come while a read is under way share the next one.
+        """
+        self._asked += 1
+        mine = self._asked
+        async with self._reading:
+            if self._told < mine:
+                asked = self._asked
+                await self._read()
+                self._told = asked
+
+    async def _read(self) -> None:
         page = await self._store.revocations_since(self._cursor)
         for revocation in page.revocations:
             if revocation.session_id is not None:

@@ -262,6 +262,8 @@ async def test_the_store_does_not_grow_with_refreshes_and_is_purged(api: Api) ->
     api.clock.advance(PURGE_DELAY_MS / 1000)
     await purge(store, api.clock)
     assert await store.get_session(session_id) is None
+    api.clock.advance((MEMORY_MS - PURGE_DELAY_MS) / 1000)
+    await purge(store, api.clock)
     assert (await store.revocations_since("0")).revocations == []
     await refused(api, answer["refresh_token"], "refresh_invalid")
 

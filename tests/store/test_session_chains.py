@@ -120,11 +120,11 @@ async def test_the_list_has_the_living_sessions_the_newest_first(opened: Store) 
 async def test_disabling_ends_all_sessions(opened: Store) -> None:
     assert await opened.update_user(id_of(1), UserChange(ADMINS, disabled=True), NOW + 1, NOW + 1000)
     assert await opened.list_sessions(id_of(1), NOW + 1) == []
-    assert await opened.open_session(session(11, 1), NOW) is False
+    assert await opened.open_session(session(11, 1), NOW) is None
     # Enabling lets the user log in again, and brings nothing back.
     assert await opened.update_user(id_of(1), UserChange(ADMINS, disabled=False), NOW + 2, NOW + 1000)
     assert await opened.list_sessions(id_of(1), NOW + 2) == []
-    assert await opened.open_session(session(11, 1), NOW) is True
+    assert await opened.open_session(session(11, 1), NOW) is not None
 
 
 async def test_deleting_a_user_takes_the_sessions_along(opened: Store) -> None:

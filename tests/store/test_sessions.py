@@ -10,7 +10,7 @@ from tests.store.examples import NOW, id_of, new_user, session, set_password
 async def test_opening_a_session_records_the_login(store: Store) -> None:
     await store.insert_user(new_user(1))
     opened = session(10, 1)
-    assert await store.open_session(opened, NOW) is True
+    assert await store.open_session(opened, NOW) == UserSession(opened, "user1", "customer")
     assert await store.get_session(id_of(10)) == UserSession(opened, "user1", "customer")
     user = await store.get_user(id_of(1))
     assert user is not None
@@ -25,14 +25,14 @@ async def test_what_a_client_did_not_say_stays_unsaid(store: Store) -> None:
 
 
 async def test_no_session_without_user(store: Store) -> None:
-    assert await store.open_session(session(10, 1), NOW) is False
+    assert await store.open_session(session(10, 1), NOW) is None
     assert await store.get_session(id_of(10)) is None
 
 
 async def test_no_session_for_a_password_that_was_changed(store: Store) -> None:
     await store.insert_user(new_user(1))
     assert await set_password(store, 1, "new", NOW, NOW + 1)
-    assert await store.open_session(session(10, 1), NOW) is False
+    assert await store.open_session(session(10, 1), NOW) is None
     assert await store.get_session(id_of(10)) is None
     user = await store.get_user(id_of(1))
     assert user is not None
@@ -47,8 +47,8 @@ async def test_logins_and_a_password_change_at_once(store: Store) -> None:
     )
     assert changed
     sessions = [await store.get_session(id_of(number)) for number in range(10, 30)]
-    assert [found is not None for found in sessions] == opened
+    assert [found is not None for found in sessions] == [login is not None for login in opened]
     # The change ended those that came before it, and let none in behind it.
     assert all(found.session.ended_at == NOW + 1 for found in sessions if found is not None)
-    assert await store.open_session(session(50, 1), NOW) is False
-    assert await store.open_session(session(51, 1), NOW + 1) is True
+    assert await store.open_session(session(50, 1), NOW) is None
+    assert await store.open_session(session(51, 1), NOW + 1) is not None

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
-from server.context import claims_of, services_of
-from server.errors import InsufficientRole, InvalidRequest, RefreshInvalid, SessionConflict, Unauthorized
+from server.context import REQUEST_ID, claims_of, services_of
+from server.errors import (
+    InsufficientRole,
+    InvalidRequest,
+    RefreshInvalid,
+    SessionConflict,
+    Unauthorized,
+)
 from server.sessions.service import IssuedTokens
 from server.tokens.claims import AccessClaims
 from server.web.bearer import bearer_token
 from server.web.body import read_query
 from server.web.cookie import clear_cookie, cookie_of, refuse_cross_site, set_cookie
 from server.web.handlers.parse import body_of, client_of, optional_body_of
-from server.web.problem import empty_response, json_response
+from server.web.problem import empty_response, json_response, problem_response
 from server.web.schemas import LoginBody, RefreshBody, VerifyQuery
 
 
@@ -33,6 +39,7 @@ async def refresh(request: web.Request) -> web.Response:
     if token is None:
         raise RefreshInvalid("Send a refresh token.")
     await _refuse_other_bearer(request, token)
+    # A failure leaves the cookie: by the time that the browser hears of it, another tab may have logged in anew.
     return _tokens_response(await services_of(request).sessions.refresh(token), in_cookie=cookie is not None)
 
 
@@ -47,7 +54,12 @@ async def log_out(request: web.Request) -> web.Response:
         await _refuse_other_bearer(request, token)
         found = sessions.session_of(token)
         if found is None:
-            raise RefreshInvalid
+            if cookie is None:
+                raise RefreshInvalid
+            # It is good for nothing, and no script could delete it.
+            response = problem_response(RefreshInvalid(), request[REQUEST_ID])
+            clear_cookie(response)
+            return response
         session_id = found
     await sessions.log_out(session_id)
     response = empty_response()
@@ -80,7 +92,8 @@ async def _refuse_other_bearer(request: web.Request, refresh_token: str) -> None
 
 
 async def _bearer_claims(request: web.Request) -> AccessClaims:
-    return await services_of(request).authenticator.authenticate(bearer_token(request))
+    """Whose session it is; the role may be out of date, the session lives on."""
+    return await services_of(request).authenticator.claims_of_session(bearer_token(request))
 
 
 def _tokens_response(tokens: IssuedTokens, *, in_cookie: bool) -> web.Response:

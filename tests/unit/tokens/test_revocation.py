@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
+from server.config.settings import TokenSettings
 from server.errors import StoreUnavailable
 from server.store.records import Revocation, RevocationPage
 from server.tokens import revocation
 from server.tokens.claims import AccessClaims
-from server.tokens.revocation import LEEWAY_MS, TIDY_MS, Revocations
+from server.tokens.revocation import MEMORY_MS, TIDY_MS, Revocations
 from tests.clock import FakeClock
 
-TTL_SECONDS = 300
 CLAIMS = AccessClaims(
     issuer="my-api",
     subject="lak",
@@ -38,6 +38,7 @@ class Source:
     async def revocations_since(self, cursor: str) -> RevocationPage:
         self.cursors.append(cursor)
         self.asked.set()
+        await asyncio.sleep(0)
         if self.failures:
             raise self.failures.pop()
         rows, self.rows = self.rows, []
@@ -59,7 +60,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def revocations(source: Source, clock: FakeClock) -> Revocations:
-    return Revocations(source, clock, TTL_SECONDS)
+    return Revocations(source, clock)
 
 
 def ended(number: int, session_id: str, forget_at: int) -> Revocation:
@@ -104,11 +105,25 @@ async def test_it_reads_on_from_where_it_was(revocations: Revocations, source: S
     assert source.cursors == ["0", "1", "2"]
 
 
+def test_the_memory_is_longer_than_the_longest_life_of_a_token() -> None:
+    """Whatever the setting is: it may have been another one when the token was issued."""
+    (longest,) = (
+        bound.le for bound in TokenSettings.model_fields["access_ttl_seconds"].metadata if hasattr(bound, "le")
+    )
+    assert longest * 1000 < MEMORY_MS
+
+
+async def test_reads_that_wait_share_the_next_one(revocations: Revocations, source: Source) -> None:
+    await asyncio.gather(*(revocations.refresh() for _ in range(20)))
+    # The first call's own, and one for all that came while it was under way.
+    assert source.cursors == ["0", "1"]
+
+
 async def test_nothing_is_forgotten_before_the_last_token_has_expired(
     revocations: Revocations, source: Source, clock: FakeClock
 ) -> None:
     until = revocations.forget_at(clock.now_ms())
-    assert until == clock.now_ms() + TTL_SECONDS * 1000 + LEEWAY_MS
+    assert until == clock.now_ms() + MEMORY_MS
     source.rows = [ended(1, "s1", until), role(2, "sahan", "admin", until)]
     await revocations.refresh()
     other = replace(CLAIMS, subject="sahan", session_id="s9")
