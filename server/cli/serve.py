@@ -76,8 +76,10 @@ def _run(settings: Settings, *, demo: bool) -> None:
         if settings.server.workers > 1:
             greeting = _in_a_loop(_prepare(settings, listening, demo=demo))
             listening.listen(BACKLOG)
-            become_workers(settings.server.workers, greeting)
-        _in_a_loop(_serve(settings, listening, demo=demo))
+            parent = become_workers(settings.server.workers, greeting)
+            _in_a_loop(_serve(settings, listening, demo=demo, parent=parent))
+        else:
+            _in_a_loop(_serve(settings, listening, demo=demo, parent=None))
 
 
 def _in_a_loop(work: Coroutine[Any, Any, Result]) -> Result:
@@ -94,14 +96,17 @@ async def _prepare(settings: Settings, listening: socket.socket, *, demo: bool) 
         return await _greeting(services, _address_of(listening), demo=demo)
 
 
-async def _serve(settings: Settings, listening: socket.socket, *, demo: bool) -> None:
+async def _serve(settings: Settings, listening: socket.socket, *, demo: bool, parent: int | None) -> None:
+    """Serve until told to stop. A worker has a `parent`: it leaves the greeting to it, and stops when it is gone."""
     stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+        loop.add_signal_handler(number, stopped.set)
+    if parent is not None:
+        loop.add_reader(parent, stopped.set)
     render = configure_logs(settings.logs)
     async with open_services(settings, serving=True) as services:
-        alone = settings.server.workers == 1
-        greeting = await _greeting(services, _address_of(listening), demo=demo) if alone else None
+        greeting = await _greeting(services, _address_of(listening), demo=demo) if parent is None else None
         request_log = RequestLog(services.clock, render) if settings.logs.requests else None
         runner = create_runner(services, request_log)
         await runner.setup()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 
 import structlog
 import typer
@@ -13,8 +14,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
 _log = structlog.get_logger("watchword")
 
 
-def become_workers(count: int, greeting: str) -> None:
+def become_workers(count: int, greeting: str) -> int:
     """Fork. Returns in each worker; the process that called it prints the greeting, waits for them and exits.
+
+    What it returns is a descriptor that becomes readable when that process is gone, however it ended.
 
     A signal to end goes on to all of them. If one dies, the others are ended too and the exit code is 1: whatever
     started the server is the one to start it again.
@@ -22,13 +25,19 @@ def become_workers(count: int, greeting: str) -> None:
     # Blocked before there is a child, so none can end unnoticed.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     workers = []
+    # Nothing is ever written: it is readable at its end, which comes when the last writer is gone.
+    readable, writable = os.pipe()
     for _ in range(count):
         pid = os.fork()
         if pid == 0:
+            os.close(writable)
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            return
+            return readable
         workers.append(pid)
-    print(greeting, flush=True)
+    os.close(readable)
+    with suppress(OSError):
+        # Whoever started the server may not care to read.
+        print(greeting, flush=True)
     raise typer.Exit(_wait_for(workers))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 from pathlib import Path
 
@@ -51,6 +52,16 @@ def test_a_worker_that_dies_takes_the_server_along(tmp_path: Path, store_url: st
         assert server.process.wait(60) == 1
         assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
         assert "a worker ended by itself" in server.log()
+
+
+@on_postgres
+def test_workers_do_not_outlive_their_parent(tmp_path: Path, store_url: str) -> None:
+    with serving(tmp_path, log_to=None, module="server", **settings(store_url, 2)) as server:
+        ends = [os.pidfd_open(pid) for pid in workers_of(server)]
+        server.stop(signal.SIGKILL)
+        for end in ends:
+            assert select.select([end], [], [], 30)[0], "a worker goes on alone"
+            os.close(end)
 
 
 def test_on_sqlite_there_is_one(tmp_path: Path) -> None:
