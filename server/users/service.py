@@ -14,7 +14,7 @@ from server.passwords.pool import HashPool
 from server.store.protocol import Store
 from server.store.records import Credentials, NewUser, User, UserChange, UserFilter
 from server.tokens.revocation import Revocations
-from server.users.model import is_username
+from server.users.model import NAME_LENGTH, is_displayable, is_username
 from server.users.reset_token import ResetToken, ResetTokens
 
 
@@ -172,6 +172,8 @@ class Users:
 
     async def _new_user(self, username: str, name: str, role: str, password: str | None) -> NewUser:
         self._check_role(role)
+        if not is_displayable(name) or not 1 <= len(name) <= NAME_LENGTH:
+            raise InvalidRequest([("name", f"Use 1 to {NAME_LENGTH} characters and no line breaks or other controls.")])
         password_hash = None
         if password is not None:
             self._check_password(password, username, "password")

@@ -28,8 +28,9 @@ def clear_cookie(response: web.Response) -> None:
 def cookie_of(request: web.Request, allowed_origins: Collection[str]) -> str | None:
     """The refresh token of the cookie; None if there is none. Raises CsrfRefused if another site sent the request."""
     token = request.cookies.get(COOKIE_NAME)
-    if token is not None:
-        refuse_cross_site(request, allowed_origins)
+    if not token:
+        return None
+    refuse_cross_site(request, allowed_origins)
     return token
 
 
@@ -46,5 +47,8 @@ def refuse_cross_site(request: web.Request, allowed_origins: Collection[str]) ->
     if site is not None:
         if site.lower() != "same-origin":
             raise CsrfRefused
-    elif origin is not None and origin.partition("://")[2] != request.headers.get(hdrs.HOST):
-        raise CsrfRefused
+    elif origin is not None:
+        # Behind a proxy that ends TLS the own scheme is not known here.
+        host = request.headers.get(hdrs.HOST)
+        if origin not in {f"https://{host}", f"http://{host}"}:
+            raise CsrfRefused

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -13,13 +12,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from server.clock import rfc3339
 from server.store.records import Session, User
-from server.users.model import USERNAME_PATTERN
+from server.users.model import NAME_LENGTH, USERNAME_PATTERN, is_displayable
 
 UUID_TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def _displayable(text: str) -> str:
-    if any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text):
+    if not is_displayable(text):
         raise ValueError("Control characters and line breaks are not allowed")
     return text
 
@@ -35,7 +34,7 @@ def _number(value: object) -> object:
 
 
 Username = Annotated[str, StringConstraints(pattern=USERNAME_PATTERN)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_displayable)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGTH), AfterValidator(_displayable)]
 RoleName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Password = Annotated[str, StringConstraints(max_length=4096)]
 OpaqueToken = Annotated[str, StringConstraints(min_length=1, max_length=512)]
