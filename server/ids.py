@@ -27,6 +27,15 @@ class SystemRandomness:
         return secrets.token_bytes(size)
 
 
+def made_at(uuid7: str) -> int | None:
+    """The time in a UUIDv7, in milliseconds; None for any other text."""
+    try:
+        value = uuid.UUID(uuid7)
+    except ValueError:
+        return None
+    return value.int >> 80 if value.version == 7 else None
+
+
 class Ids:
     """Makes identifiers that sort by the time of their making (UUID version 7, RFC 9562 section 5.7)."""
 
@@ -36,10 +45,10 @@ class Ids:
         self._request_prefix = randomness.token_bytes(9).hex()
         self._request_numbers = itertools.count(1)
 
-    def new_id(self) -> str:
-        """A new UUIDv7 in its usual 36-character form."""
+    def new_id(self, at: int | None = None) -> str:
+        """A new UUIDv7 in its usual 36-character form, made now, or `at` another time in milliseconds."""
         random = int.from_bytes(self._randomness.token_bytes(10), "big")
-        value = (self._clock.now_ms() & 0xFFFF_FFFF_FFFF) << 80
+        value = ((self._clock.now_ms() if at is None else at) & 0xFFFF_FFFF_FFFF) << 80
         value |= 0x7 << 76 | (random >> 68 & 0xFFF) << 64
         value |= 0b10 << 62 | random & 0x3FFF_FFFF_FFFF_FFFF
         return str(uuid.UUID(int=value))

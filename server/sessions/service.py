@@ -187,7 +187,8 @@ class Sessions:
             audience=self._tokens.audience,
             issued_at=issued_at,
             expires_at=expires_at,
-            jti=self._ids.new_id(),
+            # Never older than the role that it carries: a token that is, is revoked.
+            jti=self._ids.new_id(max(now, found.role_changed_at)),
             session_id=session.id,
             role=found.role,
             username=found.username,

@@ -29,7 +29,7 @@ _SESSION = {"search_path": postgres_schema.SCHEMA, "application_name": "watchwor
 
 # Transactions do not commit in the order of their numbers. The cursor is a snapshot, and what it had not seen is new.
 _REVOCATIONS_SINCE = (
-    "SELECT pg_current_snapshot()::text, seq, session_id, user_id, role, forget_at "
+    "SELECT pg_current_snapshot()::text, seq, session_id, user_id, role, role_changed_at, forget_at "
     "FROM (SELECT CAST(CAST($1 AS TEXT) AS pg_snapshot) AS before) AS seen LEFT JOIN revocations "
     "ON made_by >= pg_snapshot_xmin(before) AND NOT pg_visible_in_snapshot(made_by, before) ORDER BY seq"
 )

@@ -9,7 +9,7 @@ from typing import Any
 from server.errors import LastAdmin, UsernameTaken
 from server.store.driver import Driver, Row, Transaction
 from server.store.records import Credentials, NewUser, SigningKeyRecord, User, UserChange, UserFilter
-from server.store.session_queries import SessionQueries, revoke_other_roles
+from server.store.session_queries import SessionQueries, revoke_for_role
 from server.store.user_lookups import UserLookups
 
 _USER = "id, username, name, role, disabled_at, created_at, updated_at, last_login_at"
@@ -18,6 +18,12 @@ _INSERT_USER = (
     "INSERT INTO users (id, username, username_key, name, search_text, role, password_hash, password_changed_at, "
     "created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
     f"ON CONFLICT (username_key) DO NOTHING RETURNING {_USER}"
+)
+# With each new role the time of its change rises, even if the clock stood still or went back.
+_UPDATE_USER = (
+    "UPDATE users SET name = $1, search_text = $2, role = $3, disabled_at = $4, updated_at = $5, role_changed_at = "
+    "CASE WHEN role = $3 THEN role_changed_at WHEN role_changed_at < $5 THEN $5 ELSE role_changed_at + 1 END "
+    f"WHERE id = $6 RETURNING {_USER}, role_changed_at"
 )
 _SIGNING_KEY = "kid, algorithm, public_jwk, sealed_private_key, created_at, activates_at"
 
@@ -162,16 +168,14 @@ class SqlStore(SessionQueries):
                 await _require_other_admin(transaction, user_id, change.admin_roles)
             if after.disabled and not before.disabled:
                 await self._end_all(transaction, user_id, None, now, forget_at)
-            if after.role != before.role:
-                await revoke_other_roles(transaction, user_id, after.role, forget_at)
-            sql = (
-                "UPDATE users SET name = $1, search_text = $2, role = $3, disabled_at = $4, updated_at = $5 "
-                f"WHERE id = $6 RETURNING {_USER}"
-            )
             search_text = _search_text(after.username, after.name)
-            return _user_of(
-                await transaction.run(sql, after.name, search_text, after.role, after.disabled_at, now, user_id)
+            rows = await transaction.run(
+                _UPDATE_USER, after.name, search_text, after.role, after.disabled_at, now, user_id
             )
+            *updated, role_changed_at = rows[0]
+            if after.role != before.role:
+                await revoke_for_role(transaction, user_id, after.role, role_changed_at, forget_at)
+            return User(*updated)
 
         return await self._driver.write(unit)
 

@@ -103,20 +103,22 @@ class UserSession:
     session: Session
     username: str
     role: str
+    role_changed_at: int
 
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
     """Why access tokens that are already issued are invalid: their session has ended, or their user has another role.
 
-    Either `session_id`, or `user_id` with the `role` that is the right one now; of two for one user the higher `number`
-    counts. After `forget_at` those tokens have expired by themselves.
+    Either `session_id`, or `user_id` with the `role` that is the right one since `role_changed_at`; of two for one user
+    the higher `number` counts. After `forget_at` those tokens have expired by themselves.
     """
 
     number: int
     session_id: str | None
     user_id: str | None
     role: str | None
+    role_changed_at: int
     forget_at: int
 
 

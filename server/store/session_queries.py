@@ -16,7 +16,8 @@ _SESSION = "id, user_id, step, created_at, stepped_at, idle_expires_at, expires_
 # Subqueries, since what an UPDATE returns can't be joined in SQLite.
 _OF_USER = (
     "(SELECT username FROM users WHERE users.id = sessions.user_id), "
-    "(SELECT role FROM users WHERE users.id = sessions.user_id)"
+    "(SELECT role FROM users WHERE users.id = sessions.user_id), "
+    "(SELECT role_changed_at FROM users WHERE users.id = sessions.user_id)"
 )
 
 
@@ -31,7 +32,8 @@ class SessionQueries:
         async def unit(transaction: Transaction) -> UserSession | None:
             sql = (
                 "UPDATE users SET last_login_at = $1 "
-                "WHERE id = $2 AND disabled_at IS NULL AND password_changed_at = $3 RETURNING username, role"
+                "WHERE id = $2 AND disabled_at IS NULL AND password_changed_at = $3 "
+                "RETURNING username, role, role_changed_at"
             )
             rows = await transaction.run(sql, session.created_at, session.user_id, password_changed_at)
             if not rows:
@@ -147,11 +149,13 @@ class SessionQueries:
 
 
 def _user_session(rows: Sequence[Row]) -> UserSession | None:
-    return UserSession(Session(*rows[0][:-2]), *rows[0][-2:]) if rows else None
+    return UserSession(Session(*rows[0][:-3]), *rows[0][-3:]) if rows else None
 
 
-async def revoke_other_roles(transaction: Transaction, user_id: str, role: str, forget_at: int) -> None:
-    """Inside a unit: access tokens of that user are invalid if they carry another role."""
-    sql = "INSERT INTO revocations (user_id, role, forget_at) VALUES ($1, $2, $3)"
-    await transaction.run(sql, user_id, role, forget_at)
+async def revoke_for_role(
+    transaction: Transaction, user_id: str, role: str, role_changed_at: int, forget_at: int
+) -> None:
+    """Inside a unit: access tokens of that user are invalid if they are older than the role, or carry another one."""
+    sql = "INSERT INTO revocations (user_id, role, role_changed_at, forget_at) VALUES ($1, $2, $3, $4)"
+    await transaction.run(sql, user_id, role, role_changed_at, forget_at)
     await transaction.announce()

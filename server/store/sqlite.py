@@ -32,7 +32,7 @@ POLL_SECONDS = 0.2
 
 _REVOCATIONS_SINCE = (
     "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'revocations'), 0), "
-    "seq, session_id, user_id, role, forget_at "
+    "seq, session_id, user_id, role, role_changed_at, forget_at "
     "FROM (SELECT 1) LEFT JOIN revocations ON seq > CAST($1 AS INTEGER) ORDER BY seq"
 )
 

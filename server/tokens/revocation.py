@@ -13,6 +13,7 @@ import structlog
 
 from server.clock import Clock
 from server.errors import StoreUnavailable
+from server.ids import made_at
 from server.store.protocol import RevocationStore
 from server.store.records import Revocation
 from server.tokens.claims import AccessClaims
@@ -47,7 +48,7 @@ class Revocations:
         return now + MEMORY_MS
 
     def is_revoked(self, claims: AccessClaims) -> bool:
-        """Whether the session of these claims has ended, or their role is not the user's any more."""
+        """Whether the session of these claims has ended, or their role was changed since."""
         return claims.session_id in self._ended or self.has_other_role(claims)
 
     def has_ended(self, claims: AccessClaims) -> bool:
@@ -55,9 +56,14 @@ class Revocations:
         return claims.session_id in self._ended
 
     def has_other_role(self, claims: AccessClaims) -> bool:
-        """Whether the user had another role than these claims say, as far as is known here."""
+        """Whether the user's role was changed after these claims were made, even if it came back; as known here."""
         current = self._roles.get(claims.subject)
-        return current is not None and current.role != claims.role
+        if current is None:
+            return False
+        if current.role != claims.role:
+            return True
+        made = made_at(claims.jti)
+        return (claims.issued_at * 1000 if made is None else made) < current.role_changed_at
 
     async def refresh(self) -> None:
         """Read what is new, of all that was committed before this call. Raises StoreUnavailable.

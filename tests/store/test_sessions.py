@@ -10,8 +10,8 @@ from tests.store.examples import NOW, id_of, new_user, session, set_password
 async def test_opening_a_session_records_the_login(store: Store) -> None:
     await store.insert_user(new_user(1))
     opened = session(10, 1)
-    assert await store.open_session(opened, NOW) == UserSession(opened, "user1", "customer")
-    assert await store.get_session(id_of(10)) == UserSession(opened, "user1", "customer")
+    assert await store.open_session(opened, NOW) == UserSession(opened, "user1", "customer", 0)
+    assert await store.get_session(id_of(10)) == UserSession(opened, "user1", "customer", 0)
     user = await store.get_user(id_of(1))
     assert user is not None
     assert (user.last_login_at, user.updated_at) == (opened.created_at, NOW)
@@ -21,7 +21,7 @@ async def test_what_a_client_did_not_say_stays_unsaid(store: Store) -> None:
     await store.insert_user(new_user(1))
     opened = session(10, 1, ip=None, user_agent=None)
     await store.open_session(opened, NOW)
-    assert await store.get_session(id_of(10)) == UserSession(opened, "user1", "customer")
+    assert await store.get_session(id_of(10)) == UserSession(opened, "user1", "customer", 0)
 
 
 async def test_no_session_without_user(store: Store) -> None:

@@ -4,7 +4,7 @@ import re
 import uuid
 
 from server.clock import rfc3339
-from server.ids import Ids, SystemRandomness
+from server.ids import Ids, SystemRandomness, made_at
 from tests.clock import START_MS, FakeClock
 
 
@@ -17,6 +17,14 @@ def test_an_id_is_a_uuid_of_version_7_that_holds_the_time() -> None:
     value = uuid.UUID(Ids(FakeClock(), SystemRandomness()).new_id())
     assert (value.version, value.variant) == (7, uuid.RFC_4122)
     assert value.int >> 80 == START_MS
+
+
+def test_the_time_of_an_id_can_be_read_back_and_given() -> None:
+    ids = Ids(FakeClock(), SystemRandomness())
+    assert made_at(ids.new_id()) == START_MS
+    assert made_at(ids.new_id(START_MS + 5)) == START_MS + 5
+    assert made_at(str(uuid.uuid4())) is None
+    assert made_at("j") is None
 
 
 def test_every_random_bit_is_used() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from server.config.settings import TokenSettings
 from server.errors import StoreUnavailable
+from server.ids import Ids, SystemRandomness
 from server.store.records import Revocation, RevocationPage
 from server.tokens import revocation
 from server.tokens.claims import AccessClaims
@@ -64,11 +65,11 @@ def revocations(source: Source, clock: FakeClock) -> Revocations:
 
 
 def ended(number: int, session_id: str, forget_at: int) -> Revocation:
-    return Revocation(number, session_id, None, None, forget_at)
+    return Revocation(number, session_id, None, None, 0, forget_at)
 
 
-def role(number: int, user_id: str, name: str, forget_at: int) -> Revocation:
-    return Revocation(number, None, user_id, name, forget_at)
+def role(number: int, user_id: str, name: str, forget_at: int, changed_at: int = 0) -> Revocation:
+    return Revocation(number, None, user_id, name, changed_at, forget_at)
 
 
 async def test_a_session_that_has_ended_revokes_its_tokens_alone(revocations: Revocations, source: Source) -> None:
@@ -97,6 +98,25 @@ async def test_the_latest_role_counts_whatever_the_order_of_reading(
         await revocations.refresh()
     assert not revocations.is_revoked(CLAIMS)
     assert revocations.is_revoked(replace(CLAIMS, role="admin"))
+
+
+async def test_a_role_that_comes_back_does_not_bring_its_old_tokens_back(
+    revocations: Revocations, source: Source, clock: FakeClock
+) -> None:
+    ids = Ids(clock, SystemRandomness())
+    at = clock.now_ms()
+    # Made before, at the change and later.
+    before, same, after = (replace(CLAIMS, jti=ids.new_id(at + apart)) for apart in (-1, 0, 1))
+    source.rows = [role(1, "lak", "admin", 10**15, at - 1), role(2, "lak", "customer", 10**15, at)]
+    await revocations.refresh()
+    assert [revocations.is_revoked(claims) for claims in (before, same, after)] == [True, False, False]
+
+
+async def test_a_token_whose_id_tells_no_time_is_judged_by_its_second(revocations: Revocations, source: Source) -> None:
+    source.rows = [role(1, "lak", "customer", 10**15, 5000)]
+    await revocations.refresh()
+    assert revocations.is_revoked(replace(CLAIMS, issued_at=4))
+    assert not revocations.is_revoked(replace(CLAIMS, issued_at=5))
 
 
 async def test_it_reads_on_from_where_it_was(revocations: Revocations, source: Source) -> None:
