@@ -52,6 +52,10 @@ class Watch:
                 return None
             return rows
 
+    def told(self, *_: object) -> None:
+        """A notification has come."""
+        self._changed.set()
+
     async def close(self) -> None:
         """At once: nothing is under way that anybody waits for."""
         if self._opening is not None:
@@ -72,7 +76,7 @@ class Watch:
             async with asyncio.timeout(OPENING_SECONDS):
                 connection = await asyncpg.connect(self._url, server_settings=self._session)
                 try:
-                    await connection.add_listener(CHANNEL, lambda *_: self._changed.set())
+                    await connection.add_listener(CHANNEL, self.told)
                 except BaseException:
                     connection.terminate()
                     raise

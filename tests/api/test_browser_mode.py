@@ -204,3 +204,19 @@ async def test_the_cookie_is_no_way_into_protected_routes(api: Api) -> None:
 async def test_a_cookie_that_is_no_token(api: Api, value: str) -> None:
     response = await api.request("POST", "/refresh", headers=with_cookie(value))
     await api.problem(response, 401, "refresh_invalid")
+    # It may be the answer to an old request, and another tab may have logged in since.
+    assert "Set-Cookie" not in response.headers
+
+
+async def test_logging_out_clears_a_cookie_that_is_no_token(api: Api) -> None:
+    """No script could."""
+    response = await api.request("POST", "/logout", headers=with_cookie("wwr_nonsense"))
+    await api.problem(response, 401, "refresh_invalid")
+    assert (cookie_in(response).value, cookie_in(response)["max-age"]) == ("", "0")
+
+
+async def test_an_empty_cookie_is_none(api: Api) -> None:
+    token = (await api.log_in("lak"))["token"]
+    response = await api.request("POST", "/logout", token, headers=with_cookie(""))
+    assert response.status == 204
+    assert not await is_alive(api, token)

@@ -11,6 +11,7 @@ import pytest
 from server.config.settings import PasswordSettings
 from server.errors import Overloaded
 from server.passwords.hasher import Hasher
+from tests.api.test_tutorial import claims_of
 from tests.running import PASSWORD, Api, StartApi
 
 
@@ -44,6 +45,24 @@ async def test_an_older_hash_is_renewed_at_login(start_api: StartApi, older: str
     assert renewed.startswith("$bcrypt-sha256$v=2,t=2b,r=5$")
     assert (await api.log_in("lak"))["token"]
     assert await hash_of(api, "lak") == renewed
+
+
+async def test_a_role_that_changes_while_the_password_is_hashed_is_in_the_token(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verify = api.services.hashes.verify
+    found = await api.services.store.find_credentials("lak")
+    assert found is not None
+
+    async def verify_slowly(password: str, password_hash: str | None) -> bool:
+        right = await verify(password, password_hash)
+        await api.services.users.update(found.user.id, role="admin")
+        return right
+
+    monkeypatch.setattr(api.services.hashes, "verify", verify_slowly)
+    token = await api.token("lak")
+    assert claims_of(token)["role"] == "admin"
+    assert (await api.request("GET", "/users", token)).status == 200
 
 
 async def test_a_full_queue_puts_off_the_renewal_and_not_the_login(

@@ -143,7 +143,13 @@ async def test_what_the_answer_says_of_its_life_is_true_near_the_end(start_api: 
     first = await api.log_in("lak")
     assert first["refresh_expires_in"] == 1000
     api.clock.advance(900)
-    assert (await refresh(api, first["refresh_token"]))["refresh_expires_in"] == 600
+    second = await refresh(api, first["refresh_token"])
+    assert (second["refresh_expires_in"], second["expires_in"]) == (600, 300)
+    api.clock.advance(500)
+    last = await refresh(api, second["refresh_token"])
+    assert (last["refresh_expires_in"], last["expires_in"]) == (100, 100)
+    # The access token does not outlive its session.
+    assert claims_of(last["token"])["exp"] == claims_of(first["token"])["iat"] + 1500
 
 
 async def test_an_ended_session_has_no_refresh(api: Api) -> None:

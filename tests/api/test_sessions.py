@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from server.background import PURGE_DELAY_MS, purge
+from server.store.records import UserChange
 from server.tokens.revocation import MEMORY_MS
 from tests.api.test_refresh import is_alive, refresh, refused
 from tests.api.test_tutorial import claims_of
@@ -115,6 +116,36 @@ async def test_an_old_refresh_token_still_logs_out(api: Api) -> None:
     second = await refresh(api, first["refresh_token"])
     assert await log_out_by_refresh_token(api, first) == 204
     assert not await is_alive(api, second["token"])
+
+
+async def test_a_token_whose_role_is_out_of_date_still_logs_out(api: Api) -> None:
+    answer = await api.log_in("lak")
+    path, admin = f"/users/{await user_id(api, 'lak')}", await api.token("sahan")
+    await api.request("PATCH", path, admin, json={"role": "admin"})
+    assert not await is_alive(api, answer["token"])
+    assert await log_out_by_bearer(api, answer) == 204
+    await refused(api, answer["refresh_token"], "refresh_invalid")
+
+
+async def test_a_token_that_knows_more_than_this_process_is_not_refused(api: Api) -> None:
+    """Another node has changed the role and issued the token, and word of the change is still on its way."""
+    answer = await api.log_in("lak")
+    path, admin = f"/users/{await user_id(api, 'lak')}", await api.token("sahan")
+    await api.request("PATCH", path, admin, json={"role": "admin"})
+    change = UserChange(("admin",), role="customer")
+    now = api.clock.now_ms()
+    await api.services.store.update_user(await user_id(api, "lak"), change, now, now + MEMORY_MS)
+    assert await is_alive(api, (await refresh(api, answer["refresh_token"]))["token"])
+
+
+async def test_a_change_that_changes_nothing_is_none(api: Api) -> None:
+    path, admin = f"/users/{await user_id(api, 'lak')}", await api.token("sahan")
+    before = await (await api.request("GET", path, admin)).json()
+    api.clock.advance(10)
+    same = {key: before["user"][key] for key in ("name", "role", "disabled")}
+    response = await api.request("PATCH", path, admin, json=same)
+    assert (response.status, await response.json()) == (200, before)
+    assert await (await api.request("GET", path, admin)).json() == before
 
 
 async def test_a_logout_without_anything(api: Api) -> None:

@@ -149,6 +149,8 @@ def test_users_are_made_and_listed_while_the_server_runs(tmp_path: Path) -> None
     [
         (["--username", "two words", "--role", "customer"], "", 2, "--username"),
         (["--username", "x", "--role", "king"], "", 1, "role: There is no such role"),
+        (["--username", "x", "--role", "customer", "--name", "a\nb"], "", 1, "name: Use 1 to 200 characters"),
+        (["--username", "x", "--role", "customer", "--name", "a" * 201], "", 1, "name: Use 1 to 200 characters"),
         (["--username", "x", "--role", "customer", "--password-stdin"], "short\n", 1, "password: "),
         (["--username", "x", "--role", "customer", "--password-stdin"], "", 2, "there is no password"),
     ],

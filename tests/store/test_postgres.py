@@ -12,9 +12,10 @@ from server.errors import StoreRefused, StoreUnavailable
 from server.store.driver import Transaction
 from server.store.migrations import migrations
 from server.store.open import apply_migrations, open_store, pending_migrations
-from server.store.postgres import ATTEMPTS, PostgresDriver
+from server.store.postgres import ATTEMPTS, POOL_SECONDS, SERVING_CONNECTIONS, PostgresDriver
+from server.store.postgres_watch import OPENING_SECONDS, Watch
 from server.store.queries import SqlStore
-from tests.store.examples import id_of, new_user, rename, usernames
+from tests.store.examples import NOW, id_of, new_user, rename, session, usernames
 
 pytestmark = pytest.mark.xdist_group("postgres")
 
@@ -147,6 +148,83 @@ async def test_lost_connections_are_replaced(postgres_url: str, driver: Postgres
         await write
     await store.insert_user(new_user(1))
     assert await usernames(store) == {"user1"}
+
+
+async def test_revocations_are_read_though_the_pool_is_busy(driver: PostgresDriver) -> None:
+    store = SqlStore(driver)
+    await store.insert_user(new_user(1))
+    await store.open_session(session(10, 1), NOW)
+    # Ends when the connection listens.
+    await driver.wait_for_change(OPENING_SECONDS)
+    begun = asyncio.Semaphore(0)
+    free = asyncio.Event()
+
+    async def wait(_: Transaction) -> None:
+        begun.release()
+        await free.wait()
+
+    async def occupy(connections: int) -> list[asyncio.Task[None]]:
+        busy = [asyncio.create_task(driver.write(wait)) for _ in range(connections)]
+        for _ in busy:
+            await begun.acquire()
+        return busy
+
+    busy = await occupy(SERVING_CONNECTIONS - 1)
+    await store.end_session(id_of(10), None, NOW, NOW + 1)
+    busy += await occupy(1)
+    async with asyncio.timeout(POOL_SECONDS / 2):
+        await driver.wait_for_change(POOL_SECONDS)
+        page = await store.revocations_since("0")
+    assert [found.session_id for found in page.revocations] == [id_of(10)]
+    free.set()
+    await asyncio.gather(*busy)
+
+
+async def test_the_wait_is_taken_up_again_when_its_connection_is_lost(
+    postgres_url: str, driver: PostgresDriver
+) -> None:
+    store = SqlStore(driver)
+    await store.insert_user(new_user(1))
+    await store.open_session(session(10, 1), NOW)
+    for _ in range(2):
+        await driver.wait_for_change(OPENING_SECONDS)
+        await _run(
+            postgres_url,
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'",
+        )
+        # Until the connection has noticed, and from the pool as long as there is no other.
+        assert (await store.revocations_since("0")).revocations == []
+    # Ends when it listens again.
+    await driver.wait_for_change(OPENING_SECONDS)
+    waiting = asyncio.create_task(driver.wait_for_change(60))
+    await asyncio.sleep(0)
+    await store.end_session(id_of(10), None, NOW, NOW + 1)
+    async with asyncio.timeout(10):
+        await waiting
+
+
+async def test_a_wait_can_be_cancelled_at_the_moment_of_a_change(postgres_url: str) -> None:
+    """asyncio.wait_for of Python 3.11 loses such a cancellation, and the server would not stop."""
+    watch = Watch(postgres_url, {})
+    await watch.wait(OPENING_SECONDS)
+    waiting = asyncio.create_task(watch.wait(60))
+    await asyncio.sleep(0)
+    watch.told()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await watch.close()
+
+
+async def test_a_commit_waits_for_the_disk_whatever_the_database_has_it(postgres_url: str) -> None:
+    connection = await asyncpg.connect(postgres_url)
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.close()
+    for value, expected in (("off", "on"), ("remote_apply", "remote_apply")):
+        await _run(postgres_url, f"ALTER DATABASE {name} SET synchronous_commit = {value}")
+        opened = await PostgresDriver.open(postgres_url, serving=True)
+        assert (await opened.read("SHOW synchronous_commit"))[0][0] == expected
+        await opened.close()
 
 
 async def test_a_cancelled_unit_changes_nothing_and_gives_its_connection_back(driver: PostgresDriver) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 from server.store.protocol import Store
 from server.store.records import UserSession
+from server.store.session_queries import LISTED_SESSIONS
 from tests.store.examples import NOW, id_of, new_user, session, set_password
 
 
@@ -37,6 +38,20 @@ async def test_no_session_for_a_password_that_was_changed(store: Store) -> None:
     user = await store.get_user(id_of(1))
     assert user is not None
     assert user.last_login_at is None
+
+
+async def test_many_sessions_of_one_user(store: Store) -> None:
+    """The list is bounded, and what ends all of them is not."""
+    count = LISTED_SESSIONS + 5
+    await store.insert_user(new_user(1))
+    await asyncio.gather(*(store.open_session(session(number, 1), NOW) for number in range(1, count + 1)))
+    listed = await store.list_sessions(id_of(1), NOW)
+    assert [found.id for found in listed] == [id_of(number) for number in range(count, 5, -1)]
+    assert await store.end_sessions_of(id_of(1), id_of(7), NOW + 1, NOW + 2) == count - 1
+    assert [found.id for found in await store.list_sessions(id_of(1), NOW)] == [id_of(7)]
+    revoked = (await store.revocations_since("0")).revocations
+    assert {found.session_id for found in revoked} == {id_of(number) for number in range(1, count + 1)} - {id_of(7)}
+    assert len(revoked) == count - 1
 
 
 async def test_logins_and_a_password_change_at_once(store: Store) -> None:
