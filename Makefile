@@ -6,15 +6,16 @@ BIN := $(VENV)/bin
 .PHONY: run demo test setup check bench lock
 .DEFAULT_GOAL := run
 
-# The stamps name the lock file, so a change of the lock brings the environment up to date.
+# The stamps name the lock file, so a change of the lock brings the environment up to date. The lists are whole, so pip
+# resolves nothing (--no-deps): older ones would try a release newer than the pinned one for `coverage[toml]`.
 $(VENV)/.runtime: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Watchword needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
 	@touch $@
 
 run: $(VENV)/.runtime ## set up and start the server on its embedded store
