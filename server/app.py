@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from aiohttp import web
 
@@ -12,6 +11,7 @@ from server.access import RoleTable
 from server.background import background
 from server.clock import Clock, SystemClock
 from server.config import Settings
+from server.config.secrets import texts
 from server.context import DOCUMENTS, SERVICES, Documents, Services
 from server.ids import Ids, SystemRandomness
 from server.observe.requests import RequestLog
@@ -22,21 +22,25 @@ from server.sessions.refresh_token import RefreshTokens
 from server.sessions.service import Sessions
 from server.store.open import open_store, sqlite_path
 from server.store.protocol import Store
-from server.tokens.cache import VerifiedTokens
+from server.tokens.guard import guard
+from server.tokens.keys import shared_secret
 from server.tokens.keyservice import KeyService
+from server.tokens.master_key_file import MasterKeyFile
 from server.tokens.revocation import Revocations
-from server.tokens.sealing import MasterKey, load_or_make_master_key_file
+from server.tokens.rotation import Rules
+from server.tokens.sealing import MasterKey
 from server.tokens.signer import Signer
-from server.tokens.verifier import Verifier
+from server.tokens.token_verifier import TokenVerifier
 from server.users.reset_token import ResetTokens
 from server.users.service import Users
 from server.web.cors import Cors
 from server.web.docs_page import POLICY, docs_page
 from server.web.edge import Edge
-from server.web.middleware import access_middleware
 from server.web.openapi import openapi_bytes, openapi_document
 from server.web.runner import EdgeRunner
 from server.web.table import AccessTable
+
+DAY_MS = 86_400_000
 
 
 @asynccontextmanager
@@ -54,31 +58,33 @@ async def open_services(
         Hasher(settings.passwords.bcrypt_cost), settings.passwords.hash_threads, settings.passwords.hash_queue
     )
     try:
-        yield await _construct(settings, clock, ids, store, hashes)
+        yield await _construct(settings, clock, ids, store, hashes, serving=serving)
     finally:
         hashes.close()
         await store.close()
 
 
-async def _construct(settings: Settings, clock: Clock, ids: Ids, store: Store, hashes: HashPool) -> Services:
+async def _construct(
+    settings: Settings, clock: Clock, ids: Ids, store: Store, hashes: HashPool, *, serving: bool
+) -> Services:
     roles = RoleTable(settings.roles)
-    master_key = MasterKey(_master_key_text(settings, ids), ids)
+    key_file = master_key_file(settings, ids)
     keys = KeyService(
         store=store,
-        master_key=master_key,
-        algorithm=settings.tokens.algorithm,
-        secret=settings.tokens.secret.get_secret_value(),
-        access_ttl_seconds=settings.tokens.access_ttl_seconds,
-        rotate_every_days=settings.keys.rotate_every_days,
+        master_key=lambda: MasterKey(
+            key_file.read_or_make() if key_file is not None else texts(settings.keys.master_key), ids
+        ),
+        rules=_rules(settings),
         clock=clock,
+        ids=ids,
     )
-    await keys.load()
+    await keys.load(serving=serving)
     revocations = Revocations(store, clock)
     await revocations.refresh()
     users = Users(
         store=store,
         hashes=hashes,
-        reset_tokens=ResetTokens(master_key.derive("password reset token")),
+        reset_tokens=ResetTokens(keys.derive("password reset token")),
         revocations=revocations,
         roles=roles,
         clock=clock,
@@ -90,28 +96,52 @@ async def _construct(settings: Settings, clock: Clock, ids: Ids, store: Store, h
         hashes=hashes,
         signer=Signer(keys),
         revocations=revocations,
-        refresh_tokens=RefreshTokens(master_key.derive("refresh token")),
+        refresh_tokens=RefreshTokens(keys.derive("refresh token")),
         clock=clock,
         ids=ids,
         tokens=settings.tokens,
         sessions=settings.sessions,
     )
-    authenticator = Authenticator(
-        verifier=Verifier(keys, issuer=settings.tokens.issuer, audience=settings.tokens.audience),
-        verified=VerifiedTokens(settings.tokens.cache_size),
-        revocations=revocations,
-        keys=keys,
+    verifier = TokenVerifier(
+        keys,
+        issuer=settings.tokens.issuer,
+        audience=settings.tokens.audience,
+        cache_size=settings.tokens.cache_size,
         clock=clock,
     )
-    return Services(settings, clock, ids, roles, store, hashes, keys, revocations, users, sessions, authenticator)
+    return Services(
+        settings=settings,
+        clock=clock,
+        ids=ids,
+        roles=roles,
+        store=store,
+        hashes=hashes,
+        keys=keys,
+        revocations=revocations,
+        users=users,
+        sessions=sessions,
+        verifier=verifier,
+        authenticator=Authenticator(verifier, revocations),
+    )
 
 
-def _master_key_text(settings: Settings, ids: Ids) -> str:
-    given = settings.keys.master_key.get_secret_value()
-    if given or not settings.store.is_sqlite:
-        return given
-    path: Path = sqlite_path(settings.store.url)
-    return load_or_make_master_key_file(path.with_name(path.name + ".key"), ids)
+def _rules(settings: Settings) -> Rules:
+    return Rules(
+        algorithm=settings.tokens.algorithm,
+        access_ttl_seconds=settings.tokens.access_ttl_seconds,
+        rotate_every_ms=settings.keys.rotate_every_days * DAY_MS,
+        # By then every cache that keeps to the header has fetched it, and been late by as much.
+        publish_ahead_ms=settings.keys.jwks_max_age_seconds * 2000,
+        secrets=[shared_secret(text) for text in texts(settings.tokens.secret)],
+    )
+
+
+def master_key_file(settings: Settings, ids: Ids) -> MasterKeyFile | None:
+    """The master key beside the SQLite file; None if it is given by the settings."""
+    if settings.keys.master_key or not settings.store.is_sqlite:
+        return None
+    path = sqlite_path(settings.store.url)
+    return MasterKeyFile(path.with_name(path.name + ".key"), ids)
 
 
 def create_runner(services: Services, request_log: RequestLog | None = None) -> EdgeRunner:
@@ -130,7 +160,7 @@ def create_runner(services: Services, request_log: RequestLog | None = None) -> 
 def create_app(services: Services) -> web.Application:
     """The guarded routes. Raises ConfigurationError for an override that fits no route."""
     table = AccessTable(services.roles, services.settings.access)
-    app = web.Application(middlewares=[access_middleware(table=table, authenticator=services.authenticator)])
+    app = web.Application(middlewares=[guard(table, services.authenticator)])
     app[SERVICES] = services
     app[DOCUMENTS] = _documents(table)
     table.register(app.router)
@@ -145,4 +175,4 @@ def create_app(services: Services) -> web.Application:
 
 def _documents(table: AccessTable) -> Documents:
     document = openapi_document(table.rows)
-    return Documents(table.listing(), openapi_bytes(document), docs_page(document), POLICY)
+    return Documents(table.listing(), table.allowed_to, openapi_bytes(document), docs_page(document), POLICY)

@@ -1,9 +1,9 @@
-"""What goes on beside the requests: following revocations, keeping keys current, purging what is over."""
+"""What goes on beside the requests: following other processes, keeping keys current, purging what is over."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import structlog
 from aiohttp import web
@@ -11,9 +11,12 @@ from aiohttp import web
 from server.clock import Clock
 from server.context import SERVICES
 from server.errors import StoreUnavailable
-from server.store.protocol import Store
+from server.store.protocol import RevocationStore, Store
 
 ROUND_SECONDS = 60
+# The store tells of a change by itself; this is for the case that it could not.
+WAIT_SECONDS = 0.5
+RETRY_SECONDS = 0.3
 PURGE_STEP = 500
 # An ended session is kept for a day, so a late use of its tokens is still told what happened.
 PURGE_DELAY_MS = 86_400_000
@@ -25,7 +28,7 @@ async def background(app: web.Application) -> AsyncIterator[None]:
     """A cleanup context: the tasks run while the application does."""
     services = app[SERVICES]
     tasks = [
-        asyncio.create_task(services.revocations.follow()),
+        asyncio.create_task(follow(services.store, [services.revocations.refresh, services.keys.refresh])),
         asyncio.create_task(_each_round("signing keys", services.keys.maintain)),
         asyncio.create_task(_each_round("purge", lambda: purge(services.store, services.clock))),
     ]
@@ -35,6 +38,24 @@ async def background(app: web.Application) -> AsyncIterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def follow(store: RevocationStore, read: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """Read again whatever another process may have changed, within a second, until cancelled.
+
+    While the store can't be reached, nothing can be revoked either; what is known stays in force.
+    """
+    while True:
+        try:
+            await store.wait_for_change(WAIT_SECONDS)
+            for one in read:
+                await one()
+        except StoreUnavailable:
+            _log.warning("revocations could not be read; trying again")
+            await asyncio.sleep(RETRY_SECONDS)
+        except Exception:  # noqa: BLE001 - a defect here must not leave tokens unrevoked in silence
+            _log.exception("revocations could not be read; trying again")
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 async def purge(store: Store, clock: Clock) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -14,10 +15,13 @@ from server.passwords.pool import HashPool
 from server.sessions.authenticator import Authenticator
 from server.sessions.service import Sessions
 from server.store.protocol import Store
-from server.tokens.claims import AccessClaims
 from server.tokens.keyservice import KeyService
 from server.tokens.revocation import Revocations
+from server.tokens.token_verifier import TokenVerifier
 from server.users.service import Users
+
+# The routes that a role may call.
+RoutesFor = Callable[[str], list[dict[str, object]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Services:
     revocations: Revocations
     users: Users
     sessions: Sessions
+    verifier: TokenVerifier
     authenticator: Authenticator
 
 
@@ -42,6 +47,7 @@ class Documents:
     """What the server says of itself, made once at the start."""
 
     routes: list[dict[str, object]]
+    routes_for: RoutesFor
     openapi: bytes
     page: bytes
     page_policy: str
@@ -50,16 +56,8 @@ class Documents:
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
 DOCUMENTS: web.AppKey[Documents] = web.AppKey("documents", Documents)
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
-# The template of the route, as in `[access]` without the method; absent where no route matches.
-ROUTE: web.RequestKey[str] = web.RequestKey("route", str)
-CLAIMS: web.RequestKey[AccessClaims] = web.RequestKey("claims", AccessClaims)
 
 
 def services_of(request: web.Request) -> Services:
     """The services of the application that got this request."""
     return request.app[SERVICES]
-
-
-def claims_of(request: web.Request) -> AccessClaims:
-    """Who calls. Only for routes that take a token: the middleware has put the claims there."""
-    return request[CLAIMS]

@@ -2,6 +2,8 @@
 
     WatchwordError
     ├── ConfigurationError        the start ends with exit code 2, one line per problem
+    ├── KeyRefused                a JWK or JWK Set that must not be used to verify tokens
+    ├── RotationUnderWay          in tokens/rotation.py: a key that was asked to follow has not begun to sign
     ├── StoreRefused              the store can't be used as it is: locked, newer, foreign, damaged; exit code 1
     └── ApiError                  becomes a problem (RFC 9457) with `status`, `code`, `title`
         ├── MalformedRequest      400   InvalidJson 400   InvalidCredentials 400   SessionConflict 400
@@ -13,7 +15,7 @@
         ├── UsernameTaken 409     LastAdmin 409
         ├── PayloadTooLarge 413   UnsupportedMediaType 415   InvalidRequest 422   InvalidResetToken 400
         ├── InternalError 500     only for defects: no input leads here
-        └── Overloaded 503        StoreUnavailable 503   (both with Retry-After)
+        └── Overloaded 503        StoreUnavailable 503   KeysUnavailable 503   (all with Retry-After)
 
 `code` and `status` are part of the HTTP contract: clients branch on them. `detail` is public, so it never holds
 a secret.
@@ -41,6 +43,10 @@ class StoreRefused(WatchwordError):
     """The store exists but must not be used as it is. The message says what to do."""
 
 
+class KeyRefused(WatchwordError):
+    """A JWK, or a set of them, that no token should be verified by. The message says why and repeats no key."""
+
+
 class ApiError(WatchwordError):
     """An answer that is not a success: one problem of RFC 9457."""
 
@@ -57,6 +63,17 @@ class ApiError(WatchwordError):
     def headers(self) -> Mapping[str, str]:
         """Header fields that go with the answer."""
         return {}
+
+    def problem(self, type_uri: str) -> dict[str, Any]:
+        """The members of the problem (RFC 9457 section 3.1), with `code` and those of this error."""
+        return {
+            "type": type_uri,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            **self.members,
+        }
 
 
 class MalformedRequest(ApiError):
@@ -127,11 +144,15 @@ class TokenMissing(Unauthorized):
 
 
 class TokenInvalid(Unauthorized):
-    """Not a token that this server would issue, whatever the reason."""
+    """Not a token that this server would issue. `reason` is for whoever inspects it, and is not in the answer."""
 
     code = "token_invalid"
     title = "Invalid token"
     default_detail = "The access token is not valid."
+
+    def __init__(self, detail: str | None = None, *, reason: str | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason or self.detail
 
 
 class TokenExpired(Unauthorized):
@@ -307,3 +328,11 @@ class StoreUnavailable(_Unavailable):
     code = "store_unavailable"
     title = "Store unavailable"
     default_detail = "The store can't be reached. Try again shortly."
+
+
+class KeysUnavailable(_Unavailable):
+    """No keys to verify by could be fetched yet; for services that verify by a JWKS URL."""
+
+    code = "keys_unavailable"
+    title = "Keys unavailable"
+    default_detail = "The keys that verify tokens can't be fetched. Try again shortly."

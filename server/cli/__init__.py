@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from server.errors import ApiError, ConfigurationError, StoreRefused
+from server.errors import ApiError, ConfigurationError, StoreRefused, WatchwordError
 
 
 def main() -> NoReturn:
@@ -28,6 +28,9 @@ def main() -> NoReturn:
         print(f"{error.code}: {error.detail}", file=sys.stderr)
         for part in error.members.get("errors", []):
             print(f"  {part['field']}: {part['message']}", file=sys.stderr)
+        sys.exit(1)
+    except WatchwordError as error:
+        print(error, file=sys.stderr)
         sys.exit(1)
     except BrokenPipeError:
         # The reader of our output has gone, as `head` does.

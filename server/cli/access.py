@@ -68,7 +68,7 @@ def explain(
 
 
 async def _role_of(services: Services, token: str) -> str:
-    return (await services.authenticator.authenticate(token)).role
+    return (await services.authenticator.verify(token)).role
 
 
 def _say(as_json: bool, method: str, path: str, *, allowed: bool, reason: str) -> None:

@@ -88,10 +88,15 @@ def _apply_variable(tree: Tree, name: str, text: str, problems: list[str]) -> No
 
 
 def _typed(keys: list[str], text: str) -> Any:
-    """A variable is text. A string setting takes it as it is; others read it as JSON, lists also as a,b."""
+    """A variable is text. A string setting takes it as it is; others read it as JSON, lists also as a,b.
+
+    A secret is one text, commas and all; several are a JSON list, or a line each.
+    """
     kind = _kind_of(keys)
     if kind is str:
         return text
+    if kind is SecretStr:
+        return _secrets(text)
     try:
         return json.loads(text)
     except ValueError:
@@ -116,9 +121,17 @@ def _kind_of(keys: list[str]) -> type | None:
     if field is None:
         return None
     if get_origin(field.annotation) is tuple:
-        return tuple
-    is_text = field.annotation in (str, SecretStr) or "Literal" in str(field.annotation)
-    return str if is_text else None
+        return SecretStr if "SecretStr" in str(field.annotation) else tuple
+    return str if field.annotation is str or "Literal" in str(field.annotation) else None
+
+
+def _secrets(text: str) -> Any:
+    if text.lstrip().startswith("["):
+        try:
+            return json.loads(text)
+        except ValueError:
+            pass
+    return [line for line in text.splitlines() if line]
 
 
 def _validate(tree: Tree, problems: list[str]) -> Settings | None:

@@ -14,21 +14,14 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from server.config.secrets import Secrets
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-MINIMUM_SECRET_LENGTH = 32
 ROLE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 ROUTE_NAME = re.compile(r"[A-Z]+ /\S*")
-
-
-def _strong_secret(secret: SecretStr) -> SecretStr:
-    """RFC 7518 section 3.2: a key of at least the size of the hash, 32 bytes; and not one letter over and over."""
-    text = secret.get_secret_value()
-    if text and (len(text.encode()) < MINIMUM_SECRET_LENGTH or len(set(text)) < 8):
-        raise ValueError("is too weak: it takes 32 bytes that nobody can guess; make it with: openssl rand -base64 32")
-    return secret
 
 
 def _network(text: str) -> str:
@@ -59,9 +52,6 @@ def _store_url(text: str) -> str:
 
 def _frozen(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return MappingProxyType(dict(value))
-
-
-Secret = Annotated[SecretStr, AfterValidator(_strong_secret)]
 
 
 class _Section(BaseModel):
@@ -107,7 +97,9 @@ class TokenSettings(_Section):
     algorithm: Literal["ES256", "EdDSA", "RS256", "HS256"] = Field(
         "ES256", description="ES256, EdDSA or RS256; or HS256, which needs tokens.secret and publishes no key"
     )
-    secret: Secret = Field(SecretStr(""), description="the shared secret of HS256, 32 bytes or more")
+    secret: Secrets = Field(
+        (), description="the shared secret of HS256, 32 bytes or more; of a list the first signs, all verify"
+    )
     access_ttl_seconds: int = Field(300, ge=1, le=86400, description="life of an access token")
     cache_size: int = Field(
         20000, ge=0, le=1000000, description="how many verified tokens are remembered; about 1 KB each"
@@ -137,10 +129,17 @@ class PasswordSettings(_Section):
 class KeySettings(_Section):
     """The keys that sign tokens."""
 
-    master_key: Secret = Field(
-        SecretStr(""), description="seals the private keys in the store; empty with SQLite: made beside the file"
+    master_key: Secrets = Field(
+        (),
+        description="seals the private keys in the store; of a list the first seals, all open; "
+        "empty with SQLite: made beside the file",
     )
-    rotate_every_days: int = Field(30, ge=1, le=3650, description="age at which a signing key is followed by the next")
+    rotate_every_days: int = Field(
+        30, ge=0, le=3650, description="age at which a signing key is followed by the next; 0: only when asked"
+    )
+    jwks_max_age_seconds: int = Field(
+        300, ge=1, le=86400, description="how long the JWKS may be cached; a new key is published twice as long ahead"
+    )
 
 
 class CorsSettings(_Section):
@@ -195,9 +194,9 @@ class Settings(_Section):
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
         problems = [*_role_problems(self.roles), *_access_problems(self.access, self.roles)]
-        if self.tokens.algorithm == "HS256" and not self.tokens.secret.get_secret_value():
+        if self.tokens.algorithm == "HS256" and not self.tokens.secret:
             problems.append("tokens.secret: HS256 needs it; make one with: openssl rand -base64 32")
-        if not self.store.is_sqlite and not self.keys.master_key.get_secret_value():
+        if not self.store.is_sqlite and not self.keys.master_key:
             problems.append("keys.master_key: PostgreSQL needs it given; make one with: openssl rand -base64 32")
         if self.server.workers > 1 and self.store.is_sqlite:
             problems.append("server.workers: more than one needs PostgreSQL; set store.url or leave it at 1")

@@ -15,8 +15,9 @@ import orjson
 from aiohttp import web
 
 from server.clock import Clock, rfc3339
-from server.context import CLAIMS, REQUEST_ID, ROUTE
+from server.context import REQUEST_ID
 from server.observe.stream import SteadyStream
+from server.tokens.guard import CLAIMS, ROUTE
 
 Renderer = Callable[[dict[str, object]], str]
 

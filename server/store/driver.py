@@ -37,6 +37,10 @@ class Driver(Protocol):
         """Run a SELECT on what is committed. Raises StoreUnavailable."""
         ...
 
+    async def read_soon(self, sql: str, *parameters: Any) -> Sequence[Row]:
+        """The same for what has to be known within a second, however busy the database is with other reads."""
+        ...
+
     async def write(self, unit: Unit[Result]) -> Result:
         """Run a unit in one transaction; when this returns, it is on disk.
 

@@ -99,11 +99,14 @@ class PostgresDriver:
         ):
             return await unit(_Transaction(connection))
 
-    async def revocations_since(self, cursor: str) -> Sequence[Row]:
+    async def read_soon(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """On the connection that listens; if it can't tell, from the pool."""
-        seen = NOTHING_SEEN if cursor == "0" else cursor
-        rows = await self._watch.read(_REVOCATIONS_SINCE, seen)
-        return await self.read(_REVOCATIONS_SINCE, seen) if rows is None else rows
+        rows = await self._watch.read(sql, parameters)
+        return await self.read(sql, *parameters) if rows is None else rows
+
+    async def revocations_since(self, cursor: str) -> Sequence[Row]:
+        """From a snapshot on."""
+        return await self.read_soon(_REVOCATIONS_SINCE, NOTHING_SEEN if cursor == "0" else cursor)
 
     async def wait_for_change(self, timeout_seconds: float) -> None:
         """By LISTEN."""

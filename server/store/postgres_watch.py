@@ -39,14 +39,14 @@ class Watch:
                 await self._changed.wait()
         self._changed.clear()
 
-    async def read(self, sql: str, parameter: str) -> Sequence[Row] | None:
+    async def read(self, sql: str, parameters: Sequence[Any]) -> Sequence[Row] | None:
         """The rows; None if this connection can't tell now."""
         async with self._reading:
             connection = self._connection
             if connection is None or connection.is_closed():
                 return None
             try:
-                rows: Sequence[Row] = await connection.fetch(sql, parameter, timeout=READ_SECONDS)
+                rows: Sequence[Row] = await connection.fetch(sql, *parameters, timeout=READ_SECONDS)
             except _FAILURES:
                 connection.terminate()
                 return None

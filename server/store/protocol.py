@@ -21,10 +21,10 @@ from typing import Protocol
 
 from server.store.records import (
     Credentials,
+    KeyRecord,
     NewUser,
     RevocationPage,
     Session,
-    SigningKeyRecord,
     User,
     UserChange,
     UserFilter,
@@ -146,26 +146,23 @@ class RevocationStore(Protocol):
         ...
 
 
-class SigningKeyStore(Protocol):
-    """Signing keys."""
+class KeyStore(Protocol):
+    """The server's own keys."""
 
-    async def list_signing_keys(self) -> list[SigningKeyRecord]:
-        """All keys, in the order of `activates_at`."""
+    async def list_keys(self) -> list[KeyRecord]:
+        """All of them, in the order of their making."""
         ...
 
-    async def add_signing_key(self, key: SigningKeyRecord, latest_kid: str | None) -> bool:
-        """Add a key if the latest one of its algorithm is still `latest_kid` (None: there is none).
+    async def swap_keys(self, seen: Sequence[KeyRecord], wanted: Sequence[KeyRecord]) -> bool:
+        """Make the keys `wanted` if they still are those that were `seen` with list_keys; in one step.
 
-        Of several nodes that rotate at the same moment, one wins; the others get False and read the list again.
+        Of any number of simultaneous calls that saw the same, on any node, one returns True; the others changed
+        nothing and look again. What follows from the keys is decided in tokens/rotation.py, not here.
         """
         ...
 
-    async def delete_signing_key(self, kid: str) -> None:
-        """Forget a key whose last token has expired."""
-        ...
 
-
-class Store(UserStore, SessionStore, RevocationStore, SigningKeyStore, Protocol):
+class Store(UserStore, SessionStore, RevocationStore, KeyStore, Protocol):
     """Everything, and the life of the store itself."""
 
     async def ping(self) -> None:

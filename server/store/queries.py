@@ -8,7 +8,8 @@ from typing import Any
 
 from server.errors import LastAdmin, UsernameTaken
 from server.store.driver import Driver, Row, Transaction
-from server.store.records import Credentials, NewUser, SigningKeyRecord, User, UserChange, UserFilter
+from server.store.key_queries import KeyQueries
+from server.store.records import Credentials, NewUser, User, UserChange, UserFilter
 from server.store.session_queries import SessionQueries, revoke_for_role
 from server.store.user_lookups import UserLookups
 
@@ -25,7 +26,6 @@ _UPDATE_USER = (
     "CASE WHEN role = $3 THEN role_changed_at WHEN role_changed_at < $5 THEN $5 ELSE role_changed_at + 1 END "
     f"WHERE id = $6 RETURNING {_USER}, role_changed_at"
 )
-_SIGNING_KEY = "kid, algorithm, public_jwk, sealed_private_key, created_at, activates_at"
 
 
 def _search_text(username: str, name: str) -> str:
@@ -37,7 +37,7 @@ def _is_storable(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-class SqlStore(SessionQueries):
+class SqlStore(KeyQueries, SessionQueries):
     """The Store of protocol.py, on any driver. Ids and usernames are printable, so others are not there."""
 
     def __init__(self, driver: Driver) -> None:
@@ -206,41 +206,6 @@ class SqlStore(SessionQueries):
         if user is not None and _is_admin(user, admin_roles):
             await transaction.lock("admins")
         return user
-
-    # Signing keys
-
-    async def list_signing_keys(self) -> list[SigningKeyRecord]:
-        """All of them."""
-        rows = await self._driver.read(f"SELECT {_SIGNING_KEY} FROM signing_keys ORDER BY activates_at, kid")
-        return [SigningKeyRecord(*row) for row in rows]
-
-    async def add_signing_key(self, key: SigningKeyRecord, latest_kid: str | None) -> bool:
-        """Under a lock: of several nodes that rotate, one adds."""
-
-        async def unit(transaction: Transaction) -> bool:
-            await transaction.lock("signing keys")
-            latest = await transaction.run(
-                "SELECT kid FROM signing_keys WHERE algorithm = $1 ORDER BY activates_at DESC, kid DESC LIMIT 1",
-                key.algorithm,
-            )
-            if (latest[0][0] if latest else None) != latest_kid:
-                return False
-            await transaction.run(
-                f"INSERT INTO signing_keys ({_SIGNING_KEY}) VALUES ($1, $2, $3, $4, $5, $6)",
-                key.kid,
-                key.algorithm,
-                key.public_jwk,
-                key.sealed_private_key,
-                key.created_at,
-                key.activates_at,
-            )
-            return True
-
-        return await self._driver.write(unit)
-
-    async def delete_signing_key(self, kid: str) -> None:
-        """Whether it is there or not."""
-        await self._driver.write_one("DELETE FROM signing_keys WHERE kid = $1", kid)
 
 
 def _insert_values(user: NewUser) -> tuple[Any, ...]:

@@ -92,6 +92,10 @@ class SqliteDriver:
             raise StoreUnavailable
         return await self._ask(min(self._readers, key=_waiting), sql, parameters)
 
+    async def read_soon(self, sql: str, *parameters: Any) -> Sequence[Row]:
+        """As any other: a reader that is free is found."""
+        return await self.read(sql, *parameters)
+
     async def _ask(self, reader: _Reader, sql: str, parameters: Sequence[Any]) -> Sequence[Row]:
         reader.waiting += 1
         try:

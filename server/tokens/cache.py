@@ -36,3 +36,7 @@ class VerifiedTokens:
         if len(self._claims) >= self._size:
             del self._claims[next(iter(self._claims))]
         self._claims[token] = claims
+
+    def clear(self) -> None:
+        """Forget all: a key is believed no more, and perhaps one of these was signed with it."""
+        self._claims.clear()

@@ -5,19 +5,30 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
-from server.store.records import SigningKeyRecord
-from server.tokens.keys import SigningKey, VerificationKey, public_key
+from server.store.records import KeyRecord
+from server.tokens.jwk import load_jwk
+from server.tokens.keys import ASYMMETRIC, SHARED, SigningKey, VerificationKey
 
+# How far the clocks of two nodes may differ.
 LEEWAY_MS = 60_000
+
+
+class KeyState(StrEnum):
+    """Where a key is in its life."""
+
+    NEXT = "next"
+    ACTIVE = "active"
+    RETIRED = "retired"
+    REVOKED = "revoked"
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    record: SigningKeyRecord
     key: VerificationKey
-    jwk: dict[str, str]
+    jwk: dict[str, Any]
     accepted_until: int | None
 
 
@@ -26,56 +37,66 @@ class Keyring:
 
     A key signs from its `activates_at` until its successor's. It is published as soon as it exists, and until the last
     token that it signed has expired. When the configured algorithm was changed, the first key of the new one succeeds
-    the last of the old one in the same way.
+    the last of the old one in the same way. `secrets` are those of the settings: the first one signs, if the algorithm
+    is HS256, and all verify; under another algorithm they do so until the last token of HS256 has expired.
     """
 
-    def __init__(
-        self,
-        records: Iterable[SigningKeyRecord],
-        *,
-        algorithm: str,
-        access_ttl_seconds: int,
-        secret: SigningKey | None = None,
-    ) -> None:
+    def __init__(self, records: Iterable[KeyRecord], *, algorithm: str, secrets: Sequence[SigningKey] = ()) -> None:
+        self.records: Sequence[KeyRecord] = sorted(
+            (record for record in records if record.algorithm in (*ASYMMETRIC, SHARED)), key=order
+        )
         self._algorithm = algorithm
-        self._secret = secret
-        ordered = sorted(records, key=lambda record: (record.activates_at, record.kid))
-        life = access_ttl_seconds * 1000 + LEEWAY_MS
+        self._secrets = {secret.kid: secret for secret in secrets}
+        self._first_secret = secrets[0] if secrets else None
         self._entries = {
-            record.kid: _entry(record, _succeeded_at(record, ordered, algorithm), life) for record in ordered
+            record.kid: _entry(record, self.accepted_until(record))
+            for record in self.records
+            if record.algorithm in ASYMMETRIC and record.revoked_at is None
         }
-        self.records: Sequence[SigningKeyRecord] = ordered
+        self._shared_until = self._secrets_accepted_until()
 
-    def signing_record(self, now_ms: int) -> SigningKeyRecord | None:
-        """The record of the key that signs now; None with HS256.
+    def chain(self) -> list[KeyRecord]:
+        """The keys of the configured algorithm that are not revoked, in the order in which they sign."""
+        return [record for record in self.records if record.algorithm == self._algorithm and record.revoked_at is None]
+
+    def signing_record(self, now_ms: int) -> KeyRecord | None:
+        """The record of the key that signs now; None with HS256, or if there is no key.
 
         A node whose clock is a little behind the one that made the first key signs with it all the same.
         """
-        same = [record for record in self.records if record.algorithm == self._algorithm]
-        active = [record for record in same if record.activates_at <= now_ms]
-        return active[-1] if active else next(iter(same), None)
+        if self._algorithm == SHARED:
+            return None
+        chain = self.chain()
+        active = [record for record in chain if record.activates_at <= now_ms]
+        return active[-1] if active else next(iter(chain), None)
 
-    def latest_record(self) -> SigningKeyRecord | None:
-        """The last key of the configured algorithm, whether it signs yet or not."""
-        same = [record for record in self.records if record.algorithm == self._algorithm]
-        return same[-1] if same else None
+    def signing_secret(self) -> SigningKey | None:
+        """The secret that signs; None if the algorithm is another one."""
+        return self._first_secret if self._algorithm == SHARED else None
 
     def verification_key(self, kid: str, now_ms: int) -> VerificationKey | None:
         """The key of that name, if tokens signed by it can still be valid."""
-        if self._secret is not None and kid == self._secret.kid:
-            return VerificationKey(kid, self._secret.algorithm, self._secret.material)
+        secret = self._secrets.get(kid)
+        if secret is not None:
+            believed = self._shared_until is None or now_ms < self._shared_until
+            return VerificationKey(kid, secret.algorithm, secret.material) if believed else None
         entry = self._entries.get(kid)
         if entry is None or (entry.accepted_until is not None and entry.accepted_until <= now_ms):
             return None
         return entry.key
 
-    def spent(self, now_ms: int) -> list[SigningKeyRecord]:
-        """Keys whose last token has expired."""
-        return [
-            entry.record
-            for entry in self._entries.values()
-            if entry.accepted_until is not None and entry.accepted_until <= now_ms
-        ]
+    def accepted_until(self, record: KeyRecord) -> int | None:
+        """When the last token signed with it has expired, on every clock; None while it has no end."""
+        end = record.revoked_at if record.revoked_at is not None else self._succeeded_at(record)
+        return None if end is None else end + record.longest_ttl_seconds * 1000 + LEEWAY_MS
+
+    def state(self, record: KeyRecord, now_ms: int) -> KeyState:
+        """Where a key is in its life at that moment."""
+        if record.revoked_at is not None:
+            return KeyState.REVOKED
+        if self._signs(record, now_ms):
+            return KeyState.ACTIVE
+        return KeyState.NEXT if record.activates_at > now_ms else KeyState.RETIRED
 
     def jwks(self, now_ms: int) -> dict[str, Any]:
         """The JWK Set (RFC 7517 section 5): public keys that sign, will sign, or did so lately."""
@@ -87,23 +108,40 @@ class Keyring:
             ]
         }
 
+    def jwks_changes_at(self, now_ms: int) -> int | None:
+        """When a key next leaves the set by itself; None if none will."""
+        ends = [entry.accepted_until for entry in self._entries.values() if entry.accepted_until is not None]
+        return min((end for end in ends if end > now_ms), default=None)
 
-def _succeeded_at(record: SigningKeyRecord, ordered: Sequence[SigningKeyRecord], algorithm: str) -> int | None:
-    """When another key took over; None if this is the last one."""
-    if record.algorithm == algorithm:
-        later = [
-            other
-            for other in ordered
-            if other.algorithm == algorithm and (other.activates_at, other.kid) > (record.activates_at, record.kid)
-        ]
-    else:
-        later = [
-            other for other in ordered if other.algorithm == algorithm and other.activates_at >= record.activates_at
-        ]
-    return later[0].activates_at if later else None
+    def _signs(self, record: KeyRecord, now_ms: int) -> bool:
+        if self._first_secret is not None and self._algorithm == SHARED:
+            return record.kid == self._first_secret.kid
+        return record == self.signing_record(now_ms)
+
+    def _succeeded_at(self, record: KeyRecord) -> int | None:
+        """When another key took over; None if this is the last one."""
+        for other in self.records:
+            if other.algorithm != self._algorithm:
+                continue
+            later = order(other) > order(record)
+            if later if record.algorithm == self._algorithm else other.activates_at >= record.activates_at:
+                return other.activates_at
+        return None
+
+    def _secrets_accepted_until(self) -> int | None:
+        """None: always. HS256 that never signed here, or whose time is over, is not believed."""
+        if self._algorithm == SHARED:
+            return None
+        ends = [self.accepted_until(record) for record in self.records if record.kid in self._secrets]
+        # Without a successor of the configured algorithm, the start that makes one is not over yet.
+        return max((end for end in ends if end is not None), default=0)
 
 
-def _entry(record: SigningKeyRecord, succeeded_at: int | None, life: int) -> _Entry:
+def order(record: KeyRecord) -> tuple[int, str]:
+    """Keys succeed each other in this order."""
+    return record.activates_at, record.kid
+
+
+def _entry(record: KeyRecord, accepted_until: int | None) -> _Entry:
     jwk = json.loads(record.public_jwk)
-    key = VerificationKey(record.kid, record.algorithm, public_key(jwk))
-    return _Entry(record, key, jwk, None if succeeded_at is None else succeeded_at + life)
+    return _Entry(load_jwk(jwk), jwk, accepted_until)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -19,8 +18,17 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from server.tokens.encoding import encode_base64url
+
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
-PublicKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
+
+# What signs with a key pair, and what signs with a secret that verifiers have too.
+ASYMMETRIC = ("ES256", "EdDSA", "RS256")
+SHARED = "HS256"
+# RFC 7518 sections 3.2 and 3.3.
+MINIMUM_SECRET_BYTES = 32
+MINIMUM_RSA_BITS = 2048
+MAXIMUM_RSA_BITS = 8192
 
 # RFC 7638 section 3.2: the members that make a thumbprint, in the order of their names.
 _THUMBPRINT_MEMBERS = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
@@ -77,22 +85,23 @@ def public_jwk(key: PrivateKey, algorithm: str) -> dict[str, str]:
     else:
         jwk = RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
     members = {name: jwk[name] for name in _THUMBPRINT_MEMBERS[jwk["kty"]]}
-    digest = hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest()
-    return {**members, "alg": algorithm, "use": "sig", "kid": _base64url(digest)}
+    return {**members, "alg": algorithm, "use": "sig", "kid": thumbprint(members)}
 
 
-def public_key(jwk: dict[str, str]) -> PublicKey:
-    """The key of a JWK that `public_jwk` made."""
-    key = jwt.PyJWK(jwk).key
-    if not isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey):
-        raise TypeError("not a public key of ours")
-    return key
+def thumbprint(jwk: Mapping[str, Any]) -> str:
+    """The name of a public key that follows from the key itself (RFC 7638, with SHA-256)."""
+    members = {name: jwk[name] for name in _THUMBPRINT_MEMBERS[jwk["kty"]]}
+    return encode_base64url(
+        hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest()
+    )
+
+
+def shared_secret(text: str) -> SigningKey:
+    """The key of HS256 that a text of the settings is."""
+    material = text.encode("utf-8")
+    return SigningKey(secret_kid(material), SHARED, material)
 
 
 def secret_kid(secret: bytes) -> str:
     """A name for a shared secret that changes with it and says nothing about it."""
-    return _base64url(hmac.digest(secret, b"watchword HS256 kid", hashlib.sha256)[:12])
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).decode("ascii").rstrip("=")
+    return encode_base64url(hmac.digest(secret, b"watchword HS256 kid", hashlib.sha256)[:12])

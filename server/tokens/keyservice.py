@@ -1,120 +1,277 @@
-"""The keys over time: made at the first start, rotated by age, shared by all nodes through the store."""
+"""The server's own keys over time, shared by all nodes through the store. What becomes of them is in rotation.py."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+import orjson
+import structlog
 
 from server.clock import Clock
-from server.errors import StoreRefused
-from server.store.protocol import SigningKeyStore
-from server.store.records import SigningKeyRecord
+from server.errors import NotFound, StoreRefused, StoreUnavailable
+from server.ids import Ids
+from server.store.protocol import KeyStore
+from server.store.records import KeyRecord
+from server.tokens import rotation
+from server.tokens.jwks_document import JwksDocument
 from server.tokens.keyring import Keyring
-from server.tokens.keys import SigningKey, VerificationKey, dump, generate, load, public_jwk, secret_kid
-from server.tokens.sealing import MasterKey
+from server.tokens.keys import SHARED, SigningKey, VerificationKey, dump, generate, load, public_jwk
+from server.tokens.rotation import Rules
+from server.tokens.sealing import MasterKey, derive
 
-DAY_MS = 86_400_000
-# The JWKS may be cached for 5 minutes, and other nodes read the keys each minute: by then all of them know the next
-# key.
-PUBLISH_AHEAD_MS = 600_000
-RELOAD_INTERVAL_SECONDS = 5.0
+DERIVATION = "HKDF"
+DERIVATION_BYTES = 32
+# A token with an unknown key makes the keys be read again, at most so often.
+RELOAD_INTERVAL_SECONDS = 1.0
+
+Plan = Callable[[Sequence[KeyRecord]], list[KeyRecord]]
+
+_log = structlog.get_logger("watchword.keys")
 
 
 class KeyService:
-    """Holds the current keyring and keeps it current."""
+    """Holds the current keyring, keeps it current, and changes it. `master_key` reads the master key of today."""
 
     def __init__(
         self,
         *,
-        store: SigningKeyStore,
-        master_key: MasterKey,
-        algorithm: str,
-        secret: str,
-        access_ttl_seconds: int,
-        rotate_every_days: int,
+        store: KeyStore,
+        master_key: Callable[[], MasterKey],
+        rules: Rules,
         clock: Clock,
+        ids: Ids,
     ) -> None:
         self._store = store
-        self._master_key = master_key
-        self._algorithm = algorithm
-        self._access_ttl_seconds = access_ttl_seconds
-        self._rotate_every_ms = rotate_every_days * DAY_MS
+        self._read_master_key = master_key
+        self._master_key = master_key()
+        self._rules = rules
         self._clock = clock
-        self._secret = _secret_key(secret) if algorithm == "HS256" else None
-        self._loaded: dict[str, SigningKey] = {}
+        self._ids = ids
+        self._forget: list[Callable[[], None]] = []
+        self._private: dict[str, SigningKey] = {}
+        self._reloading: asyncio.Task[None] | None = None
         self._reloaded_at = clock.monotonic()
-        self.keyring = self._view([])
+        self._records: list[KeyRecord] = []
+        self._derivation_material = b""
+        self._document: JwksDocument | None = None
+        self.keyring: Keyring = rules.keyring([])
 
-    async def load(self) -> None:
-        """Read the keys; make the first one of the algorithm. Raises StoreRefused if the master key is wrong."""
-        await self._read()
-        if self._secret is None and self.keyring.latest_record() is None:
-            await self._store.add_signing_key(self._new_key(self._clock.now_ms()), None)
-            await self._read()
-        for record in self.keyring.records:
-            self._private(record)
+    async def load(self, *, serving: bool) -> None:
+        """Read the keys, and make those that are missing: a server needs one that signs, with one that is next.
+
+        Raises StoreRefused if the master key is wrong.
+        """
+        await self._change(partial(self._with_derivation, serving=serving))
+        (derivation,) = (record for record in self._records if record.algorithm == DERIVATION)
+        self._derivation_material = self._unseal(derivation)
+        for record in self.keyring.chain():
+            self._signing_key(record)
 
     async def maintain(self) -> None:
-        """Learn other nodes' keys, make the next key when it is due, forget spent ones. To be called each minute."""
-        await self._read()
-        now = self._clock.now_ms()
-        latest = self.keyring.latest_record()
-        if latest is not None and latest.activates_at + self._rotate_every_ms <= now:
-            await self._store.add_signing_key(self._new_key(now + PUBLISH_AHEAD_MS), latest.kid)
-        for record in self.keyring.spent(now):
-            await self._store.delete_signing_key(record.kid)
-            self._loaded.pop(record.kid, None)
-        await self._read()
+        """Make the next key when it is due, forget spent ones. To be called each minute."""
+        await self._change(lambda seen: rotation.kept_up(seen, self._rules, self._now, self._make))
 
-    async def maybe_reload(self) -> bool:
-        """Read the keys again for a token with an unknown key; False if that was done a moment ago."""
-        now = self._clock.monotonic()
-        if now - self._reloaded_at < RELOAD_INTERVAL_SECONDS:
-            return False
-        self._reloaded_at = now
-        await self._read()
+    async def rotate(self, *, at_once: bool) -> KeyRecord:
+        """Let the next key follow now; it. If another process did so in the same moment, the two are one rotation.
+
+        Raises RotationUnderWay; StoreRefused for HS256, whose secrets are in the settings.
+        """
+        last = None
+        while True:
+            seen = await self._store.list_keys()
+            self._require_master_key(seen)
+            rules = rotation.in_force(seen, self._rules, self._now)
+            if rules.algorithm == SHARED:
+                raise StoreRefused("with HS256 the secrets are in the settings: put a new one first in tokens.secret")
+            chain = rules.keyring(seen).chain()
+            if last is not None and chain and chain[-1].kid != last:
+                # Another process has rotated meanwhile.
+                break
+            last = chain[-1].kid if chain else None
+            wanted = await asyncio.to_thread(rotation.rotated, seen, rules, self._now, self._make, at_once=at_once)
+            if await self._store.swap_keys(seen, wanted):
+                chain = rules.keyring(wanted).chain()
+                break
+        await self.refresh()
+        return chain[-2]
+
+    async def revoke(self, kid: str) -> None:
+        """From now on no token of that key is believed, in any process within a second, and another key signs.
+
+        Raises NotFound; StoreRefused for a secret of the settings.
+        """
+
+        def plan(seen: Sequence[KeyRecord]) -> list[KeyRecord]:
+            now = self._now
+            return rotation.revoked(seen, kid, rotation.in_force(seen, self._rules, now), now, self._make)
+
+        if any(record.kid == kid and record.algorithm == SHARED for record in await self._store.list_keys()):
+            raise StoreRefused("this key is a secret of the settings: take it out of tokens.secret and restart")
+
+        try:
+            await self._change(plan)
+        except KeyError:
+            raise NotFound(f"There is no key {kid!r}.") from None
+
+    async def rewrap(self) -> int:
+        """Seal everything anew under the first master key of today; how many keys. Raises StoreRefused."""
+        self._master_key = self._read_master_key()
+
+        def plan(seen: Sequence[KeyRecord]) -> list[KeyRecord]:
+            return [
+                replace(record, sealed=self._master_key.seal(self._unseal(record), record.kid))
+                if record.sealed
+                else record
+                for record in seen
+            ]
+
+        await self._change(plan)
+        return sum(1 for record in self._records if record.sealed)
+
+    async def keep_current(self) -> None:
+        """Nothing to do: background.py follows the store."""
+
+    def on_removal(self, forget: Callable[[], None]) -> None:
+        """Have `forget` called when a key that was believed is gone or revoked."""
+        self._forget.append(forget)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    async def refresh(self) -> None:
+        """Read the keys. Raises StoreUnavailable."""
+        self._take(await self._store.list_keys())
+
+    async def reload(self) -> bool:
+        """Read the keys again for a token with an unknown key; False if that was done a moment ago.
+
+        Calls that come while it is being done wait for the same reading.
+        """
+        if self._reloading is None:
+            now = self._clock.monotonic()
+            if now - self._reloaded_at < RELOAD_INTERVAL_SECONDS:
+                return False
+            self._reloaded_at = now
+            self._reloading = asyncio.create_task(self.refresh())
+            self._reloading.add_done_callback(self._reloaded)
+        await asyncio.shield(self._reloading)
         return True
 
+    def _reloaded(self, task: asyncio.Task[None]) -> None:
+        self._reloading = None
+        if not task.cancelled():
+            # Looked at here too, since whoever waited may have left.
+            task.exception()
+
     def signing_key(self) -> SigningKey:
-        """The key that signs now."""
-        if self._secret is not None:
-            return self._secret
-        record = self.keyring.signing_record(self._clock.now_ms())
+        """The key that signs now. Raises StoreUnavailable if there is none that can be opened."""
+        secret = self.keyring.signing_secret()
+        if secret is not None:
+            return secret
+        record = self.keyring.signing_record(self._now)
         if record is None:
-            raise StoreRefused("the signing keys are gone from the store; restart to make new ones")
-        return self._private(record)
+            _log.error("there is no key to sign with; restart to make one")
+            raise StoreUnavailable
+        try:
+            return self._signing_key(record)
+        except StoreRefused as error:
+            _log.error("the signing key can't be opened", kid=record.kid, reason=str(error))
+            raise StoreUnavailable from None
 
     def verification_key(self, kid: str, now_ms: int) -> VerificationKey | None:
         """The key of that name, if tokens signed by it can still be valid."""
         return self.keyring.verification_key(kid, now_ms)
 
-    def _private(self, record: SigningKeyRecord) -> SigningKey:
-        if record.kid not in self._loaded:
-            private = load(self._master_key.unseal(record.sealed_private_key, record.kid))
-            self._loaded[record.kid] = SigningKey(record.kid, record.algorithm, private)
-        return self._loaded[record.kid]
+    def jwks(self) -> JwksDocument:
+        """The JWK Set as it is published now, made once for as long as it is the same."""
+        now = self._now
+        if self._document is None or not self._document.is_current(now):
+            body = orjson.dumps(self.keyring.jwks(now))
+            self._document = JwksDocument(body, self.keyring.jwks_changes_at(now))
+        return self._document
 
-    def _new_key(self, activates_at: int) -> SigningKeyRecord:
-        private = generate(self._algorithm)
-        jwk = public_jwk(private, self._algorithm)
-        return SigningKeyRecord(
+    def derive(self, purpose: str) -> bytes:
+        """A key for tokens of one purpose. It outlives a change of the master key."""
+        return derive(self._derivation_material, purpose)
+
+    @property
+    def _now(self) -> int:
+        return self._clock.now_ms()
+
+    async def _change(self, plan: Plan) -> None:
+        """Carry out a plan on the keys as they are, again if another process was faster."""
+        while True:
+            seen = await self._store.list_keys()
+            self._require_master_key(seen)
+            # Making an RSA key takes longer than the event loop should stand still.
+            wanted = await asyncio.to_thread(plan, seen)
+            if wanted == seen or await self._store.swap_keys(seen, wanted):
+                break
+        await self.refresh()
+
+    def _require_master_key(self, records: Sequence[KeyRecord]) -> None:
+        """What is made here must not be sealed under a master key that was changed meanwhile."""
+        for record in records:
+            if record.algorithm == DERIVATION:
+                self._unseal(record)
+
+    def _with_derivation(self, seen: Sequence[KeyRecord], *, serving: bool) -> list[KeyRecord]:
+        now = self._now
+        kept = list(seen)
+        if not any(record.algorithm == DERIVATION for record in seen):
+            kid = self._ids.new_id()
+            sealed = self._master_key.seal(self._ids.random_bytes(DERIVATION_BYTES), kid)
+            kept.append(KeyRecord(kid, DERIVATION, "", sealed, now, now))
+        # A command may run with other settings than the server; it decides nothing about its keys.
+        return rotation.started(kept, self._rules, now, self._make) if serving else rotation.sorted_keys(kept)
+
+    def _make(self, algorithm: str, activates_at: int) -> KeyRecord:
+        now = self._now
+        ttl = self._rules.access_ttl_seconds
+        if algorithm == SHARED:
+            return KeyRecord(self._rules.secrets[0].kid, SHARED, "", b"", now, activates_at, ttl)
+        private = generate(algorithm)
+        jwk = public_jwk(private, algorithm)
+        return KeyRecord(
             kid=jwk["kid"],
-            algorithm=self._algorithm,
+            algorithm=algorithm,
             public_jwk=json.dumps(jwk, separators=(",", ":")),
-            sealed_private_key=self._master_key.seal(dump(private), jwk["kid"]),
-            created_at=self._clock.now_ms(),
+            sealed=self._master_key.seal(dump(private), jwk["kid"]),
+            created_at=now,
             activates_at=activates_at,
+            longest_ttl_seconds=ttl,
         )
 
-    async def _read(self) -> None:
-        # HS256 publishes no key and believes none but its secret.
-        self.keyring = self._view([] if self._secret else await self._store.list_signing_keys())
+    def _take(self, records: list[KeyRecord]) -> None:
+        if records == self._records:
+            return
+        believed_before = _believed(self._records)
+        self._records = records
+        self.keyring = self._rules.keyring(records)
+        self._document = None
+        self._private = {kid: key for kid, key in self._private.items() if kid in _believed(records)}
+        if believed_before - _believed(records):
+            for forget in self._forget:
+                forget()
 
-    def _view(self, records: list[SigningKeyRecord]) -> Keyring:
-        return Keyring(
-            records, algorithm=self._algorithm, access_ttl_seconds=self._access_ttl_seconds, secret=self._secret
-        )
+    def _signing_key(self, record: KeyRecord) -> SigningKey:
+        if record.kid not in self._private:
+            private = load(self._unseal(record))
+            self._private[record.kid] = SigningKey(record.kid, record.algorithm, private)
+        return self._private[record.kid]
+
+    def _unseal(self, record: KeyRecord) -> bytes:
+        """By the master key that is known, or else by the one of today. Raises StoreRefused."""
+        try:
+            return self._master_key.unseal(record.sealed, record.kid)
+        except StoreRefused:
+            self._master_key = self._read_master_key()
+            return self._master_key.unseal(record.sealed, record.kid)
 
 
-def _secret_key(secret: str) -> SigningKey:
-    material = secret.encode("utf-8")
-    return SigningKey(secret_kid(material), "HS256", material)
+def _believed(records: Sequence[KeyRecord]) -> set[str]:
+    return {record.kid for record in records if record.revoked_at is None}

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-import structlog
-
 from server.clock import Clock
 from server.errors import StoreUnavailable
 from server.ids import made_at
@@ -21,12 +19,7 @@ from server.tokens.claims import AccessClaims
 # A day, the longest life that a token can be given, whatever it is just now: another process, or this one before its
 # restart, may have issued tokens of a longer one. And a minute, since clocks of nodes differ.
 MEMORY_MS = 86_400_000 + 60_000
-# The store tells of a change by itself; this is for the case that it could not.
-WAIT_SECONDS = 0.5
-RETRY_SECONDS = 0.3
 TIDY_MS = 60_000
-
-_log = structlog.get_logger("watchword.tokens")
 
 
 class Revocations:
@@ -90,24 +83,8 @@ class Revocations:
         self._cursor = page.cursor
         self._tidy(self._clock.now_ms())
 
-    async def follow(self) -> None:
-        """Keep up with the store until cancelled.
-
-        While the store can't be reached, nothing can be revoked either; what is known stays in force.
-        """
-        while True:
-            try:
-                await self._store.wait_for_change(WAIT_SECONDS)
-                await self.refresh()
-            except StoreUnavailable:
-                _log.warning("revocations could not be read; trying again")
-                await asyncio.sleep(RETRY_SECONDS)
-            except Exception:  # noqa: BLE001 - a defect here must not leave tokens unrevoked in silence
-                _log.exception("revocations could not be read; trying again")
-                await asyncio.sleep(RETRY_SECONDS)
-
     async def soon(self) -> None:
-        """After a change made here: know it before the answer goes out. If that fails, `follow` will learn it."""
+        """After a change made here: know it before the answer goes out. If that fails, background.py will learn it."""
         with suppress(StoreUnavailable):
             await self.refresh()
 

@@ -1,20 +1,23 @@
 """Verifies access tokens. Whatever else comes in is TokenInvalid, never another exception.
 
 PyJWT checks the signature. Everything around it is stated here, since its defaults are loose: it takes any `typ`,
-repeated members, and a missing `exp` (RFC 8725; the measured facts are in docs/architecture.md).
+repeated members, and a missing `exp` (RFC 8725; the measured facts are in docs/architecture.md). Each check says what
+is wrong in words, for inspection.py and the log; a client is told no more than `token_invalid`.
 """
 
 from __future__ import annotations
 
-import base64
 import json
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jwt
 
 from server.errors import TokenExpired, TokenInvalid
 from server.tokens.claims import AccessClaims
+from server.tokens.encoding import decode_base64url, no_constant, unique_members
 from server.tokens.keys import VerificationKey
 
 MAXIMUM_LENGTH = 4096
@@ -39,8 +42,17 @@ class VerificationKeys(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Segments:
+    """The three parts of a token in compact serialisation (RFC 7515 section 7.1), as they came."""
+
+    header: str
+    payload: str
+    signature: str
+
+
 class Verifier:
-    """Checks form, key, signature and claims, in that order."""
+    """Checks form, key, signature and claims, in that order, against keys that are at hand."""
 
     def __init__(self, keys: VerificationKeys, *, issuer: str, audience: str) -> None:
         self._keys = keys
@@ -52,89 +64,112 @@ class Verifier:
 
         Raises TokenExpired only for a token whose signature is right, UnknownKey, or TokenInvalid.
         """
-        if len(token) > MAXIMUM_LENGTH or not _COMPACT_FORM.fullmatch(token):
-            raise TokenInvalid
-        header_text, payload_text, signature_text = token.split(".")
-        header = _object(header_text)
-        _decode(signature_text)
-        key = self._key(header, now_ms)
-        self._check_signature(token, key)
-        return self._checked(_object(payload_text), now_ms // 1000)
-
-    def _key(self, header: dict[str, Any], now_ms: int) -> VerificationKey:
-        """The key decides the algorithm, the token only agrees (RFC 8725 section 3.1), and asks for nothing else."""
-        kid, algorithm, kind = header.get("kid"), header.get("alg"), header.get("typ")
-        if header.keys() != _HEADER_MEMBERS or not isinstance(kid, str) or not isinstance(kind, str):
-            raise TokenInvalid
-        if kind.lower() not in _TYPES:
-            raise TokenInvalid
-        key = self._keys.verification_key(kid, now_ms)
-        if key is None:
-            raise UnknownKey
-        if algorithm != key.algorithm:
-            raise TokenInvalid
-        return key
-
-    def _check_signature(self, token: str, key: VerificationKey) -> None:
-        # The claims are checked below, by the injected clock; PyJWT has one of its own.
-        unchecked: Any = {
-            "verify_signature": True,
-            "verify_exp": False,
-            "verify_nbf": False,
-            "verify_iat": False,
-            "verify_aud": False,
-            "verify_iss": False,
-            "verify_sub": False,
-            "verify_jti": False,
-            "require": [],
-            "enforce_minimum_key_length": True,
-        }
-        try:
-            jwt.decode(token, key.material, algorithms=[key.algorithm], options=unchecked)
-        except (jwt.PyJWTError, ValueError, RecursionError):
-            raise TokenInvalid from None
-
-    def _checked(self, claims: dict[str, Any], now: int) -> AccessClaims:
-        for name in _TEXT_CLAIMS:
-            if not isinstance(claims.get(name), str) or not claims[name]:
-                raise TokenInvalid
-        for name in _TIME_CLAIMS:
-            # Not isinstance: a bool is an int.
-            if type(claims.get(name)) is not int:
-                raise TokenInvalid
-        if claims.get("iss") != self._issuer or claims.get("aud") != self._audience:
-            raise TokenInvalid
-        if claims["exp"] <= claims["iat"] or claims["iat"] > now + FUTURE_SECONDS:
-            raise TokenInvalid
+        segments = split(token)
+        header = read_object(segments.header, "header")
+        _refuse_first(header_flaws(header))
+        key = self.key_of(header, now_ms)
+        check_signature(token, key)
+        claims = read_object(segments.payload, "payload")
+        now = now_ms // 1000
+        _refuse_first(self.claim_flaws(claims, now))
         if claims["exp"] <= now:
             raise TokenExpired
         return AccessClaims.from_jwt(claims)
 
+    def key_of(self, header: dict[str, Any], now_ms: int) -> VerificationKey:
+        """The key decides the algorithm, the token only agrees (RFC 8725 section 3.1). Raises UnknownKey, TokenInvalid.
 
-def _decode(text: str) -> bytes:
-    """Base64url as RFC 7515 section 2 has it: no padding, and no spare bits that would make a second spelling."""
+        `header` has no flaws.
+        """
+        key = self._keys.verification_key(header["kid"], now_ms)
+        if key is None:
+            raise UnknownKey(reason="no key of that `kid` is believed here")
+        if header["alg"] != key.algorithm:
+            raise TokenInvalid(reason=f"`alg` is not {key.algorithm}, which is the algorithm of the key")
+        return key
+
+    def claim_flaws(self, claims: dict[str, Any], now: int) -> Iterator[str]:
+        """What is wrong with the claims at that second, but for expiry, which is not a flaw."""
+        for name in _TEXT_CLAIMS:
+            if not isinstance(claims.get(name), str) or not claims[name]:
+                yield f"`{name}` is not there, or not a text"
+        times_are_whole = True
+        for name in _TIME_CLAIMS:
+            # Not isinstance: a bool is an int.
+            if type(claims.get(name)) is not int:
+                times_are_whole = False
+                yield f"`{name}` is not there, or not a whole number of seconds"
+        if claims.get("iss") != self._issuer:
+            yield "`iss` is not the issuer that is expected here"
+        if claims.get("aud") != self._audience:
+            yield "`aud` is not the audience that is expected here"
+        if times_are_whole and claims["exp"] <= claims["iat"]:
+            yield "`exp` is not later than `iat`"
+        if times_are_whole and claims["iat"] > now + FUTURE_SECONDS:
+            yield "`iat` is in the future"
+
+
+def split(token: str) -> Segments:
+    """The three segments. Raises TokenInvalid."""
+    if len(token) > MAXIMUM_LENGTH:
+        raise TokenInvalid(reason=f"it is longer than {MAXIMUM_LENGTH} characters")
+    if not _COMPACT_FORM.fullmatch(token):
+        raise TokenInvalid(reason="it is not three parts of base64url with dots between them (RFC 7515 section 7.1)")
+    segments = Segments(*token.split("."))
     try:
-        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        decode_base64url(segments.signature)
     except ValueError:
-        raise TokenInvalid from None
-    if base64.urlsafe_b64encode(raw).rstrip(b"=") != text.encode("ascii"):
-        raise TokenInvalid
-    return raw
+        raise TokenInvalid(reason="the signature is not base64url in its one spelling") from None
+    return segments
 
 
-def _object(text: str) -> dict[str, Any]:
-    """A JSON object without repeated members (RFC 7515 section 4, RFC 7519 section 4)."""
+def read_object(segment: str, name: str) -> dict[str, Any]:
+    """A JSON object without repeated members (RFC 7515 section 4, RFC 7519 section 4). Raises TokenInvalid."""
     try:
-        value = json.loads(_decode(text).decode("utf-8"), object_pairs_hook=_unique)
+        raw = decode_base64url(segment)
+    except ValueError:
+        raise TokenInvalid(reason=f"the {name} is not base64url in its one spelling") from None
+    try:
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=unique_members, parse_constant=no_constant)
     except (ValueError, RecursionError):
-        raise TokenInvalid from None
+        raise TokenInvalid(reason=f"the {name} is not JSON in UTF-8, or repeats a member") from None
     if not isinstance(value, dict):
-        raise TokenInvalid
+        raise TokenInvalid(reason=f"the {name} is not a JSON object")
     return value
 
 
-def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(members)
-    if len(found) != len(members):
-        raise ValueError("repeated member")
-    return found
+def header_flaws(header: dict[str, Any]) -> Iterator[str]:
+    """What is wrong with a header before any key is looked at. It asks for nothing but its key and algorithm."""
+    for name in sorted(header.keys() - _HEADER_MEMBERS):
+        yield f"the header has {name[:40]!a}, which is not taken here"
+    for name in ("alg", "kid", "typ"):
+        if not isinstance(header.get(name), str):
+            yield f"the header has no `{name}`, or it is not a text"
+    kind = header.get("typ")
+    if isinstance(kind, str) and kind.lower() not in _TYPES:
+        yield "`typ` is not at+jwt: this is another kind of token (RFC 9068 section 2.1)"
+
+
+def check_signature(token: str, key: VerificationKey) -> None:
+    """Raises TokenInvalid unless the key made the signature. Claims are checked elsewhere, by the injected clock."""
+    unchecked: Any = {
+        "verify_signature": True,
+        "verify_exp": False,
+        "verify_nbf": False,
+        "verify_iat": False,
+        "verify_aud": False,
+        "verify_iss": False,
+        "verify_sub": False,
+        "verify_jti": False,
+        "require": [],
+        "enforce_minimum_key_length": True,
+    }
+    try:
+        jwt.decode(token, key.material, algorithms=[key.algorithm], options=unchecked)
+    except (jwt.PyJWTError, ValueError, RecursionError):
+        raise TokenInvalid(reason="the signature was not made by that key over this header and payload") from None
+
+
+def _refuse_first(flaws: Iterator[str]) -> None:
+    for flaw in flaws:
+        raise TokenInvalid(reason=flaw)

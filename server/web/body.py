@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
@@ -22,6 +22,7 @@ from server.errors import (
     RequestTimeout,
     UnsupportedMediaType,
 )
+from server.tokens.encoding import no_constant, unique_members
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -72,22 +73,10 @@ async def _read_at_most(request: web.Request, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _no_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Parsers differ in which of two members of one name they believe (RFC 8259 section 4); here it is neither."""
-    found = dict(members)
-    if len(found) != len(members):
-        raise ValueError("duplicate member")
-    return found
-
-
-def _refuse_constant(_: str) -> NoReturn:
-    raise ValueError("NaN and Infinity are not JSON")
-
-
 def _parse(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_refuse_constant)
+        value = json.loads(text, object_pairs_hook=unique_members, parse_constant=no_constant)
         if "\\u" in text:
             # A lone surrogate, written as an escape, is no character: nothing behind this could store or hash it.
             json.dumps(value, ensure_ascii=False).encode("utf-8")

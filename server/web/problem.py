@@ -34,12 +34,24 @@ def document_response(body: bytes, content_type: str, headers: Mapping[str, str]
     return response
 
 
+def not_modified_response(headers: Mapping[str, str]) -> web.Response:
+    """Answer 304: the client's copy of a document is still the right one (RFC 9110 section 15.4.5)."""
+    response = web.Response(status=304, headers=_COMMON)
+    response.headers.update(headers)
+    return response
+
+
 def json_response(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     """Answer with a JSON object."""
     response = web.Response(body=orjson.dumps(body), status=status, headers=_JSON)
     if headers:
         response.headers.update(headers)
     return response
+
+
+def json_text_response(text: str) -> web.Response:
+    """Answer with JSON that is already written, in ASCII."""
+    return web.Response(body=text.encode("ascii"), headers=_JSON)
 
 
 def empty_response(headers: Mapping[str, str] | None = None) -> web.Response:
@@ -52,15 +64,7 @@ def empty_response(headers: Mapping[str, str] | None = None) -> web.Response:
 
 def problem_response(error: ApiError, request_id: str) -> web.Response:
     """Turn an error into its answer. `type` leads to the entry of the code on our own /docs page."""
-    body = {
-        "type": f"/docs#{error.code}",
-        "title": error.title,
-        "status": error.status,
-        "detail": error.detail,
-        "code": error.code,
-        "request_id": request_id,
-        **error.members,
-    }
+    body = error.problem(f"/docs#{error.code}") | {"request_id": request_id}
     response = web.Response(body=orjson.dumps(body), status=error.status, headers=_PROBLEM)
     response.headers[REQUEST_ID_HEADER] = request_id
     response.headers.update(error.headers())

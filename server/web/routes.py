@@ -34,7 +34,7 @@ from server.errors import (
     UsernameTaken,
 )
 from server.web import schemas
-from server.web.handlers import account, documents, health, login, users
+from server.web.handlers import account, documents, health, inspect, login, users
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -295,6 +295,26 @@ ROUTES: tuple[Route, ...] = (
         answers={204: None},
         headers=_VERIFY_HEADERS,
         errors=(InsufficientRole,),
+    ),
+    Route(
+        method="GET",
+        path="/inspect",
+        handler=inspect.inspect_page,
+        access=ANYONE,
+        tag="This server",
+        summary="Look into a token, in a browser",
+        content_type="text/html",
+        answers={200: None},
+    ),
+    Route(
+        method="POST",
+        path="/inspect",
+        handler=inspect.inspect_token,
+        access=ANYONE,
+        tag="This server",
+        summary="Look into a token: what it says, whether it holds, why it would be refused",
+        body=schemas.InspectionBody,
+        answers={200: schemas.InspectionAnswer},
     ),
     Route(
         method="GET",

@@ -98,6 +98,12 @@ class PasswordResetBody(Input):
     new_password: Password
 
 
+class InspectionBody(Input):
+    """A token to look into."""
+
+    token: Annotated[str, StringConstraints(min_length=1, max_length=16384)]
+
+
 class UsersQuery(Input):
     """Which users, and which page of them."""
 
@@ -209,6 +215,44 @@ class RoutesAnswer(Answer):
     """The effective role table."""
 
     routes: list[RouteAnswer]
+
+
+class InspectedTime(Answer):
+    """A time among the claims, and how far away it is."""
+
+    claim: str
+    at: Timestamp
+    words: str
+
+
+class InspectedSignature(Answer):
+    """Whether the signature holds, and by which key. `valid` null: there is no key to check it by."""
+
+    valid: bool | None
+    kid: str | None
+    algorithm: str | None
+    key_state: Literal["next", "active", "retired", "revoked"] | None
+
+
+class InspectedRoute(Answer):
+    """A route that the holder of the token may call."""
+
+    method: str
+    path: str
+    summary: str
+    access: str
+
+
+class InspectionAnswer(Answer):
+    """A token, taken apart. `reasons`: why it is refused; `routes` only for a token that is accepted."""
+
+    verdict: Literal["accepted", "token_invalid", "token_expired", "token_revoked"]
+    reasons: list[str]
+    header: dict[str, Any] | None
+    claims: dict[str, Any] | None
+    times: list[InspectedTime]
+    signature: InspectedSignature
+    routes: list[InspectedRoute]
 
 
 class HealthAnswer(Answer):

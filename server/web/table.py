@@ -23,6 +23,11 @@ class Row:
     overridden: bool
 
     @property
+    def path(self) -> str:
+        """The route's template."""
+        return self.route.path
+
+    @property
     def open_to_anyone(self) -> bool:
         """Whether it takes no token."""
         return self.access.kind is Kind.ANYONE
@@ -58,7 +63,7 @@ class AccessTable:
                 name = f"{route.method} {route.resource.canonical if route.resource else '?'}"
                 raise ConfigurationError([f"route {name}: has no row in server/web/routes.py; add one with its access"])
 
-    def row_of(self, request: web.Request) -> Row | None:
+    def rule_of(self, request: web.Request) -> Row | None:
         """The row of a request; None where no route matches (404, 405)."""
         return self._bound.get(request.match_info.route)
 
@@ -73,6 +78,14 @@ class AccessTable:
                 "overridden": row.overridden,
             }
             for row in self.rows
+        ]
+
+    def allowed_to(self, role: str) -> list[dict[str, object]]:
+        """The routes that a caller of that role may call: InspectedRoute in web/schemas.py."""
+        return [
+            {"method": row.route.method, "path": row.path, "summary": row.route.summary, "access": str(row.access)}
+            for row in self.rows
+            if decide(role, row.access, self._roles).allowed
         ]
 
     def explain(self, method: str, path: str, role: str | None) -> tuple[Row, Decision] | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from server.context import claims_of, services_of
+from server.context import services_of
+from server.tokens.guard import claims_of
 from server.web.handlers.parse import body_of, id_of
 from server.web.problem import empty_response, json_response
 from server.web.schemas import PasswordBody, PasswordResetBody, ProfileBody, session_json, user_json

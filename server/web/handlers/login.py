@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
-from server.context import REQUEST_ID, claims_of, services_of
+from server.context import REQUEST_ID, services_of
 from server.errors import (
     InsufficientRole,
     InvalidRequest,
@@ -13,8 +13,9 @@ from server.errors import (
     Unauthorized,
 )
 from server.sessions.service import IssuedTokens
+from server.tokens.bearer import bearer_token
 from server.tokens.claims import AccessClaims
-from server.web.bearer import bearer_token
+from server.tokens.guard import claims_of
 from server.web.body import read_query
 from server.web.cookie import clear_cookie, cookie_of, refuse_cross_site, set_cookie
 from server.web.handlers.parse import body_of, client_of, optional_body_of

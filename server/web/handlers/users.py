@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from server.context import claims_of, services_of
+from server.context import services_of
 from server.errors import InvalidRequest
 from server.store.records import UserFilter
+from server.tokens.guard import claims_of
 from server.web.body import read_query
 from server.web.handlers.parse import body_of, id_of
 from server.web.problem import empty_response, json_response

@@ -1,0 +1,111 @@
+"""`keys …`: the keys that sign, while the server runs or not."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from server.app import master_key_file
+from server.cli.state import AsJson, Config, print_json, print_table, run_with_services, settings_for
+from server.clock import rfc3339
+from server.context import Services
+from server.errors import WatchwordError
+from server.tokens.rotation import WHEN_ASKED, RotationUnderWay
+
+app = typer.Typer(help="The keys that sign tokens; the server may be running.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_keys(context: typer.Context, as_json: AsJson = False, config: Config = None) -> None:
+    """Print the keys, and where each is in its life: next, active, retired or revoked."""
+    keys = run_with_services(settings_for(context, config), _described)
+    if as_json:
+        print_json({"keys": keys})
+        return
+    table = Table("kid", "algorithm", "state", "made", "signs from", "accepted until", box=None, pad_edge=False)
+    for key in keys:
+        signs_from = key["activates_at"] or "when asked: keys rotate"
+        table.add_row(
+            key["kid"], key["algorithm"], key["state"], key["created_at"], signs_from, key["accepted_until"] or ""
+        )
+    print_table(table)
+
+
+async def _described(services: Services) -> list[dict[str, str | None]]:
+    ring, now = services.keys.keyring, services.clock.now_ms()
+    return [
+        {
+            "kid": record.kid,
+            "algorithm": record.algorithm,
+            "state": ring.state(record, now).value,
+            "created_at": rfc3339(record.created_at),
+            "activates_at": _time(None if record.activates_at == WHEN_ASKED else record.activates_at),
+            "accepted_until": _time(ring.accepted_until(record)),
+            "revoked_at": _time(record.revoked_at),
+        }
+        for record in ring.records
+    ]
+
+
+def _time(at: int | None) -> str | None:
+    return None if at is None or at >= WHEN_ASKED else rfc3339(at)
+
+
+@app.command()
+def rotate(
+    context: typer.Context,
+    at_once: Annotated[
+        bool,
+        typer.Option("--now", help="Do not wait until every cache of the JWKS knows the next key.", show_default=False),
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Let the next key follow, and make another one. Tokens of the old key stay good until they expire."""
+
+    async def work(services: Services) -> str:
+        try:
+            record = await services.keys.rotate(at_once=at_once)
+        except RotationUnderWay as error:
+            raise WatchwordError(
+                f"a rotation is under way: the next key signs from {rfc3339(error.at)} on; "
+                "with --now it does not wait for caches of the JWKS"
+            ) from None
+        if record.activates_at <= services.clock.now_ms():
+            return f"{record.kid} signs now"
+        return f"{record.kid} signs from {rfc3339(record.activates_at)} on, when every cache of the JWKS knows it"
+
+    typer.echo(run_with_services(settings_for(context, config), work))
+
+
+@app.command()
+def revoke(
+    context: typer.Context,
+    kid: Annotated[str, typer.Argument(help="The name of the key, as `keys list` prints it.", show_default=False)],
+    config: Config = None,
+) -> None:
+    """A key is in wrong hands: its tokens are refused within a second, and the next key signs at once."""
+    run_with_services(settings_for(context, config), lambda services: services.keys.revoke(kid))
+    typer.echo(
+        f"{kid} is revoked; its tokens are refused. Services that verify by the JWKS refuse them when they fetch it"
+    )
+
+
+@app.command()
+def rewrap(context: typer.Context, config: Config = None) -> None:
+    """Change the master key. Beside an SQLite file a new one is made; else the first of keys.master_key takes over."""
+    settings = settings_for(context, config)
+
+    async def work(services: Services) -> int:
+        file = master_key_file(settings, services.ids)
+        if file is None:
+            return await services.keys.rewrap()
+        with file.changing():
+            return await services.keys.rewrap()
+
+    count = run_with_services(settings, work)
+    if settings.keys.master_key:
+        typer.echo(f"{count} keys are sealed under the first master key; the others can go from keys.master_key")
+    else:
+        typer.echo(f"{count} keys are sealed under a new master key; back up the .key file again")

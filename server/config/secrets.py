@@ -1,0 +1,70 @@
+"""Secrets of the settings: how many there may be, and which are too weak."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+
+MINIMUM_LENGTH = 32
+# Powers of ten of guesses, as zxcvbn estimates them: 66 bits. Random secrets of 32 bytes are far above, patterns below.
+MINIMUM_GUESSES_LOG10 = 20.0
+# As much of a secret as zxcvbn looks at.
+_ESTIMATED_LENGTH = 72
+
+# What tutorials, documentation and debuggers have in their examples, in lower case.
+_KNOWN = (
+    "your-256-bit-secret",
+    "your-384-bit-secret",
+    "your-512-bit-secret",
+    "a-string-secret-at-least-256-bits-long",
+    "a-valid-string-secret-that-is-at-least-512-bits-long",
+    "my-32-character-ultra-secure-and-ultra-long-secret",
+    "super-secret-jwt-token-with-at-least-32-characters-long",
+    "youraccesstokensecret",
+    "yourrefreshtokensecret",
+    "yourrefreshtokensecrethere",
+    "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+)
+
+
+def _strong(secret: SecretStr) -> SecretStr:
+    """RFC 7518 section 3.2: a key of at least the size of the hash, 32 bytes; and one that nobody guesses."""
+    text = secret.get_secret_value()
+    if text and (len(text.encode("utf-8", "surrogatepass")) < MINIMUM_LENGTH or _is_guessable(text)):
+        raise ValueError("is too weak: it takes 32 bytes that nobody can guess; make it with: openssl rand -base64 32")
+    return secret
+
+
+def _is_guessable(text: str) -> bool:
+    from zxcvbn import zxcvbn  # noqa: PLC0415 - its word lists are only read where there is a secret
+
+    if any(known in text.lower() for known in _KNOWN):
+        return True
+    guesses: float = zxcvbn(text[:_ESTIMATED_LENGTH])["guesses_log10"]
+    return guesses < MINIMUM_GUESSES_LOG10
+
+
+def _listed(value: Any) -> Any:
+    """One secret, or a list of them; the empty text is none."""
+    if isinstance(value, str):
+        return [value] if value else []
+    return value
+
+
+def _none_empty(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    if any(not secret.get_secret_value() for secret in secrets):
+        raise ValueError("has an empty secret in its list; take it out")
+    if len({secret.get_secret_value() for secret in secrets}) < len(secrets):
+        raise ValueError("has the same secret twice; take one out")
+    return secrets
+
+
+Secrets = Annotated[
+    tuple[Annotated[SecretStr, AfterValidator(_strong)], ...], BeforeValidator(_listed), AfterValidator(_none_empty)
+]
+
+
+def texts(secrets: tuple[SecretStr, ...]) -> list[str]:
+    """The secrets themselves, to be handed to what uses them."""
+    return [secret.get_secret_value() for secret in secrets]

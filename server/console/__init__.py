@@ -1,0 +1,1 @@
+"""The web pages: static files, and the headers that they are sent with."""

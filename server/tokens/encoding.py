@@ -1,0 +1,32 @@
+"""What JOSE is written in: base64url in its one spelling, and JSON objects without repeated members."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, NoReturn
+
+
+def encode_base64url(data: bytes) -> str:
+    """RFC 7515 section 2: the URL-safe alphabet, no padding."""
+    return base64.urlsafe_b64encode(data).decode("ascii").rstrip("=")
+
+
+def decode_base64url(text: str) -> bytes:
+    """The inverse. Raises ValueError for padding, and for spare bits that would make a second spelling."""
+    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    if encode_base64url(raw) != text:
+        raise ValueError("not the one spelling of these bytes")
+    return raw
+
+
+def unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """For json.loads: an object, or ValueError if a member is repeated (RFC 8725 section 2.5, RFC 7515 section 4)."""
+    found = dict(members)
+    if len(found) != len(members):
+        raise ValueError("repeated member")
+    return found
+
+
+def no_constant(_: str) -> NoReturn:
+    """For json.loads: NaN and Infinity, which Python reads, are not JSON (RFC 8259 section 6)."""
+    raise ValueError("not JSON")

@@ -1,0 +1,208 @@
+"""JSON Web Keys from elsewhere (RFC 7517): each becomes a key with one algorithm, or is refused when it is loaded.
+
+A key that is not of a kind that Watchword signs with (an unknown `kty`, `crv` or `alg`) is passed over in a set, as
+RFC 7517 section 5 asks, so that a set may bring keys of a later algorithm. Whatever is dangerous refuses the whole set.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Self
+
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from server.errors import KeyRefused
+from server.tokens.encoding import decode_base64url, no_constant, unique_members
+from server.tokens.keys import (
+    MAXIMUM_RSA_BITS,
+    MINIMUM_RSA_BITS,
+    MINIMUM_SECRET_BYTES,
+    SHARED,
+    VerificationKey,
+    secret_kid,
+    thumbprint,
+)
+
+MAXIMUM_KEYS = 100
+MAXIMUM_KID_LENGTH = 256
+_PRIVATE_MEMBERS = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth"))
+_COORDINATE_BYTES = 32
+# The names of the one algorithm of each kind of key; Ed25519 is the name that RFC 9864 gives to EdDSA with that curve.
+_ALGORITHMS = {
+    ("EC", "P-256"): {"ES256": "ES256"},
+    ("OKP", "Ed25519"): {"EdDSA": "EdDSA", "Ed25519": "EdDSA"},
+    ("RSA", None): {"RS256": "RS256"},
+    ("oct", None): {"HS256": "HS256"},
+}
+
+
+class UnknownKind(KeyRefused):
+    """Perhaps a good key, but not of a kind that signs our tokens."""
+
+
+class KeySet:
+    """Keys by their names, all public or all shared secrets (RFC 8725 section 3.1)."""
+
+    def __init__(self, keys: Iterable[VerificationKey]) -> None:
+        self._keys: dict[str, VerificationKey] = {}
+        for key in keys:
+            if key.kid in self._keys:
+                raise KeyRefused(f"two keys are named {_shown(key.kid)}")
+            self._keys[key.kid] = key
+        if len({key.algorithm == SHARED for key in self._keys.values()}) > 1:
+            raise KeyRefused("shared secrets and public keys are mixed in one set")
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """From a JWK Set, or from one JWK. Raises KeyRefused."""
+        if "keys" not in document:
+            return cls([load_jwk(document)])
+        members = document["keys"]
+        if not isinstance(members, list) or len(members) > MAXIMUM_KEYS:
+            raise KeyRefused(f"`keys` is not a list of at most {MAXIMUM_KEYS} keys")
+        return cls(_known(members))
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> Self:
+        """From JSON. Raises KeyRefused, also for repeated members (RFC 7517 section 4)."""
+        try:
+            decoded = text if isinstance(text, str) else text.decode("utf-8")
+            document = json.loads(decoded, object_pairs_hook=unique_members, parse_constant=no_constant)
+        except (ValueError, RecursionError):
+            raise KeyRefused("this is not JSON in UTF-8, or a member is repeated") from None
+        if not isinstance(document, dict):
+            raise KeyRefused("this is not a JSON object")
+        return cls.of(document)
+
+    def verification_key(self, kid: str, now_ms: int) -> VerificationKey | None:
+        """The key of that name. A set has no clock: what is in it is believed."""
+        del now_ms
+        return self._keys.get(kid)
+
+    async def keep_current(self) -> None:
+        """Nothing to do: a set stays as it is."""
+
+    async def reload(self) -> bool:
+        """There is nowhere to look."""
+        return False
+
+    def on_removal(self, forget: Callable[[], None]) -> None:
+        """No key ever goes."""
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def kids(self) -> frozenset[str]:
+        """The names of all keys."""
+        return frozenset(self._keys)
+
+
+def _known(members: Iterable[Any]) -> Iterable[VerificationKey]:
+    for member in members:
+        if not isinstance(member, Mapping):
+            raise KeyRefused("a key is not a JSON object")
+        try:
+            yield load_jwk(member)
+        except UnknownKind:
+            continue
+
+
+def load_jwk(jwk: Mapping[str, Any]) -> VerificationKey:
+    """The key of a JWK. Raises KeyRefused with the reason, and never repeats key material.
+
+    A key without `kid` is named by its thumbprint (RFC 7638), as Watchword's are.
+    """
+    kind = jwk.get("kty")
+    if not isinstance(kind, str):
+        raise KeyRefused("a key has no `kty`")
+    if not _PRIVATE_MEMBERS.isdisjoint(jwk):
+        raise KeyRefused("a key has private parts; hand out the public half alone")
+    _check_use(jwk)
+    algorithm = _algorithm(kind, jwk)
+    kid = jwk.get("kid")
+    if kid is not None and (not isinstance(kid, str) or not 1 <= len(kid) <= MAXIMUM_KID_LENGTH):
+        raise KeyRefused(f"a `kid` is not a text of 1 to {MAXIMUM_KID_LENGTH} characters")
+    try:
+        material: Any = _LOADERS[kind](jwk)
+    except (ValueError, TypeError):
+        raise KeyRefused(f"a key of kind {kind} can't be read") from None
+    name = kid or (secret_kid(material) if kind == "oct" else thumbprint(jwk))
+    return VerificationKey(name, algorithm, material)
+
+
+def _check_use(jwk: Mapping[str, Any]) -> None:
+    """RFC 7517 sections 4.2 and 4.3: what it says it is for has to be verifying."""
+    if jwk.get("use", "sig") != "sig":
+        raise KeyRefused("a key is not for signatures: `use` is not sig")
+    if "key_ops" in jwk:
+        operations = jwk["key_ops"]
+        if not isinstance(operations, list) or not all(isinstance(operation, str) for operation in operations):
+            raise KeyRefused("`key_ops` is not a list of texts")
+        if "verify" not in operations or len(set(operations)) != len(operations):
+            raise KeyRefused("a key is not for verifying: `key_ops` lacks verify, or repeats itself")
+
+
+def _algorithm(kind: str, jwk: Mapping[str, Any]) -> str:
+    curve = jwk.get("crv") if kind in {"EC", "OKP"} else None
+    names = _ALGORITHMS.get((kind, curve)) if isinstance(curve, str | None) else None
+    if names is None:
+        raise UnknownKind("a key is of a kind that is not used here: EC with P-256, OKP with Ed25519, RSA and oct are")
+    algorithm = jwk.get("alg", next(iter(names)))
+    if not isinstance(algorithm, str):
+        raise KeyRefused("`alg` is not a text")
+    if algorithm not in names:
+        raise UnknownKind(f"a key of kind {kind} is for an algorithm that is not used here")
+    return names[algorithm]
+
+
+def _number(jwk: Mapping[str, Any], name: str) -> bytes:
+    text = jwk.get(name)
+    if not isinstance(text, str):
+        raise KeyRefused(f"a key has no `{name}`")
+    try:
+        return decode_base64url(text)
+    except (ValueError, binascii.Error):
+        raise KeyRefused(f"`{name}` of a key is not base64url") from None
+
+
+def _coordinate(jwk: Mapping[str, Any], name: str) -> bytes:
+    raw = _number(jwk, name)
+    if len(raw) != _COORDINATE_BYTES:
+        raise KeyRefused(f"`{name}` of a key does not have {_COORDINATE_BYTES} bytes")
+    return raw
+
+
+def _ec(jwk: Mapping[str, Any]) -> ec.EllipticCurvePublicKey:
+    # The point is checked to be on the curve.
+    x, y = (int.from_bytes(_coordinate(jwk, name), "big") for name in ("x", "y"))
+    return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+
+
+def _okp(jwk: Mapping[str, Any]) -> ed25519.Ed25519PublicKey:
+    return ed25519.Ed25519PublicKey.from_public_bytes(_coordinate(jwk, "x"))
+
+
+def _rsa(jwk: Mapping[str, Any]) -> rsa.RSAPublicKey:
+    modulus, exponent = (int.from_bytes(_number(jwk, name), "big") for name in ("n", "e"))
+    # RFC 7518 section 3.3; and not so long that each verification takes a second.
+    if not MINIMUM_RSA_BITS <= modulus.bit_length() <= MAXIMUM_RSA_BITS:
+        raise KeyRefused(f"an RSA key does not have {MINIMUM_RSA_BITS} to {MAXIMUM_RSA_BITS} bits")
+    if not 65537 <= exponent < 2**32:
+        raise KeyRefused("the exponent of an RSA key is not from 65537 to 2^32")
+    return rsa.RSAPublicNumbers(exponent, modulus).public_key()
+
+
+def _oct(jwk: Mapping[str, Any]) -> bytes:
+    secret = _number(jwk, "k")
+    if len(secret) < MINIMUM_SECRET_BYTES:
+        raise KeyRefused(f"a shared secret has less than {MINIMUM_SECRET_BYTES} bytes")
+    return secret
+
+
+_LOADERS = {"EC": _ec, "OKP": _okp, "RSA": _rsa, "oct": _oct}
+
+
+def _shown(kid: str) -> str:
+    return ascii(kid[:40])

@@ -1,0 +1,81 @@
+"""From a token to its claims, once: verified, then remembered. For our own server, and for services elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from server.clock import Clock, SystemClock
+from server.tokens.cache import VerifiedTokens
+from server.tokens.claims import AccessClaims
+from server.tokens.verifier import UnknownKey, VerificationKeys, Verifier
+
+CACHE_SIZE = 20_000
+
+
+class KeySource(VerificationKeys, Protocol):
+    """Keys that may change."""
+
+    async def keep_current(self) -> None:
+        """Called before each use; does what is due, and nearly always nothing. Raises KeysUnavailable."""
+        ...
+
+    async def reload(self) -> bool:
+        """Look for keys that are not known yet; False if that was done a moment ago."""
+        ...
+
+    def on_removal(self, forget: Callable[[], None]) -> None:
+        """Have `forget` called whenever a key is believed no more."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what is open."""
+        ...
+
+
+class TokenVerifier:
+    """Checks access tokens against keys from anywhere: a KeySet, or the JWKS URL of a Watchword (RemoteKeySet).
+
+    A token that was verified is remembered until its `exp`, or until a key is believed no more. A service elsewhere
+    does not hear of logouts: there a token is good until it expires.
+    """
+
+    def __init__(
+        self,
+        keys: KeySource,
+        *,
+        issuer: str,
+        audience: str,
+        cache_size: int = CACHE_SIZE,
+        clock: Clock | None = None,
+    ) -> None:
+        self._keys = keys
+        self._clock = clock or SystemClock()
+        self._verified = VerifiedTokens(cache_size)
+        self.verifier = Verifier(keys, issuer=issuer, audience=audience)
+        keys.on_removal(self._verified.clear)
+
+    def remembered(self, token: str) -> AccessClaims | None:
+        """The claims of a token that was verified before; None if it was not. Costs a look-up."""
+        return self._verified.get(token, self._clock.now_ms())
+
+    async def verify(self, token: str) -> AccessClaims:
+        """The claims. Raises TokenInvalid, TokenExpired; KeysUnavailable if no keys could be fetched yet."""
+        await self._keys.keep_current()
+        now = self._clock.now_ms()
+        claims = self._verified.get(token, now)
+        if claims is not None:
+            return claims
+        try:
+            claims = self.verifier.verify(token, now)
+        except UnknownKey:
+            # Perhaps somebody has just begun to sign with a new key.
+            if not await self._keys.reload():
+                raise
+            claims = self.verifier.verify(token, now)
+        self._verified.add(token, claims)
+        return claims
+
+    async def close(self) -> None:
+        """Let go of what the keys hold open."""
+        await self._keys.close()
