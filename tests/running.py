@@ -86,7 +86,7 @@ def settings_with(store_url: str, **changes: Any) -> Settings:
     """Cheap hashes, and the sections that a test wants otherwise."""
     sections = {
         "store": StoreSettings(url=store_url),
-        "keys": KeySettings(master_key=SecretStr(MASTER_KEY)),
+        "keys": KeySettings(master_key=(SecretStr(MASTER_KEY),)),
         "passwords": PasswordSettings(bcrypt_cost=4),
     }
     return Settings(**(sections | changes))

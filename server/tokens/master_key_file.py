@@ -35,7 +35,7 @@ class MasterKeyFile:
         try:
             if stat.S_IMODE(path.stat().st_mode) & 0o077:
                 raise StoreRefused(f"{path} can be read by other users; run: chmod 600 {path}")
-            keys = path.read_text("ascii").split()
+            keys = [line.strip() for line in path.read_text("ascii").splitlines() if line.strip()]
         except (OSError, UnicodeDecodeError):
             raise StoreRefused(f"{path} can't be read as a master key; restore it from a backup") from None
         if not keys or any(len(key) < _MINIMUM_LENGTH for key in keys):

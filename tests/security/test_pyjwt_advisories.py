@@ -16,8 +16,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from server.errors import TokenInvalid
-from server.tokens.keys import SigningKey, public_jwk
+from server.errors import KeyRefused, TokenInvalid
+from server.tokens.jwk import KeySet, load_jwk
+from server.tokens.keys import SigningKey, VerificationKey, public_jwk
 from server.tokens.verifier import MAXIMUM_LENGTH, Verifier
 from tests.clock import START_MS
 from tests.unit.tokens import (
@@ -104,7 +105,10 @@ def test_cve_2025_45768_an_rsa_key_below_2048_bits_verifies_nothing() -> None:
     """CVE-2025-45768: the same for RSA (RFC 7518 section 3.3)."""
     weak = rsa.generate_private_key(public_exponent=65537, key_size=1024)  # noqa: S505
     key = SigningKey(public_jwk(weak, "RS256")["kid"], "RS256", weak)
-    assert_refused(forge(key, header_of(key), claims_with()), verifier_of(key))
+    with pytest.raises(KeyRefused, match="2048"):
+        load_jwk(public_jwk(weak, "RS256"))
+    believed = KeySet([VerificationKey(key.kid, "RS256", weak.public_key())])
+    assert_refused(forge(key, header_of(key), claims_with()), Verifier(believed, issuer=ISSUER, audience=AUDIENCE))
     strong = signing_key("RS256")
     assert_taken(forge(strong, header_of(strong), claims_with()), verifier_of(strong))
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from server.store.protocol import Store
-from server.store.records import NewUser, Session, SigningKeyRecord, User, UserChange, UserFilter
+from server.store.records import KeyRecord, NewUser, Session, User, UserChange, UserFilter
 
 NOW = 1_790_000_000_000
 
@@ -43,16 +43,17 @@ def session(number: int, user_number: int, **changes: Any) -> Session:
     return replace(opened, **changes)
 
 
-def signing_key(number: int, **changes: Any) -> SigningKeyRecord:
-    key = SigningKeyRecord(
+def key(number: int, **changes: Any) -> KeyRecord:
+    made = KeyRecord(
         kid=f"key{number}",
         algorithm="ES256",
         public_jwk='{"kty":"EC"}',
-        sealed_private_key=bytes(range(256)),
-        created_at=NOW,
-        activates_at=NOW + number,
+        sealed=bytes(range(256)),
+        created_at=NOW + number,
+        activates_at=NOW + 100 - number,
+        longest_ttl_seconds=300,
     )
-    return replace(key, **changes)
+    return replace(made, **changes)
 
 
 async def rename(store: Store, number: int, name: str, now: int) -> User | None:

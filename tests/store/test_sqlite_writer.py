@@ -202,9 +202,9 @@ async def test_the_connections_are_as_safe_as_they_should_be(writing: _Writing) 
 
 
 async def test_a_lost_table_makes_the_store_unavailable(writing: _Writing) -> None:
-    await writing.connection.execute_fetchall("DROP TABLE signing_keys")
+    await writing.connection.execute_fetchall("DROP TABLE server_keys")
     with pytest.raises(StoreUnavailable) as caught:
-        await writing.store.list_signing_keys()
+        await writing.store.list_keys()
     assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
 
 

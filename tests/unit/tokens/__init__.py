@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from jwt.algorithms import get_default_algorithms
 
-from server.store.records import SigningKeyRecord
+from server.store.records import KeyRecord
 from server.tokens.claims import AccessClaims
-from server.tokens.keys import SigningKey, VerificationKey, generate, public_jwk, public_key, secret_kid
+from server.tokens.jwk import load_jwk
+from server.tokens.keys import SigningKey, VerificationKey, generate, public_jwk, secret_kid
 from server.tokens.verifier import Verifier
 from tests.clock import START_MS
 
@@ -47,13 +49,16 @@ def signing_key(algorithm: str, number: int = 1) -> SigningKey:
 def verification_key(key: SigningKey) -> VerificationKey:
     if key.algorithm == "HS256":
         return VerificationKey(key.kid, key.algorithm, key.material)
-    return VerificationKey(key.kid, key.algorithm, public_key(public_jwk(key.material, key.algorithm)))
+    return load_jwk(public_jwk(key.material, key.algorithm))
 
 
-def record(key: SigningKey, activates_at: int, algorithm: str | None = None) -> SigningKeyRecord:
+def record(key: SigningKey, activates_at: int, ttl_seconds: int = 900, **changes: Any) -> KeyRecord:
     """As the store holds it, but for the private half."""
-    jwk = json.dumps(public_jwk(key.material, key.algorithm))
-    return SigningKeyRecord(key.kid, algorithm or key.algorithm, jwk, b"sealed", activates_at, activates_at)
+    shared = key.algorithm == "HS256"
+    jwk = "" if shared else json.dumps(public_jwk(key.material, key.algorithm))
+    sealed = b"" if shared else b"sealed"
+    made = KeyRecord(key.kid, key.algorithm, jwk, sealed, activates_at, activates_at, ttl_seconds)
+    return replace(made, **changes)
 
 
 class Keys:

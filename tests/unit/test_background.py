@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from server import background
+from server.background import follow
+from server.errors import StoreUnavailable
+from server.store.records import RevocationPage
+
+
+class Source:
+    """A store in which something changes all the time."""
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    async def revocations_since(self, cursor: str) -> RevocationPage:
+        return RevocationPage(cursor, [])
+
+    async def wait_for_change(self, timeout_seconds: float) -> None:
+        self.waits.append(timeout_seconds)
+        await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("failure", [StoreUnavailable(), RuntimeError("a defect")])
+async def test_following_reads_everything_after_each_wait_and_survives_failures(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    monkeypatch.setattr(background, "RETRY_SECONDS", 0)
+    source, read = Source(), list[str]()
+    failures, enough = [failure], asyncio.Event()
+
+    async def revocations() -> None:
+        read.append(f"revocations after {len(source.waits)}")
+        if failures:
+            raise failures.pop()
+
+    async def keys() -> None:
+        read.append(f"keys after {len(source.waits)}")
+        if len(source.waits) == 3:
+            enough.set()
+
+    following = asyncio.create_task(follow(source, [revocations, keys]))
+    async with asyncio.timeout(10):
+        await enough.wait()
+    following.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await following
+    assert read[:5] == [
+        "revocations after 1",
+        "revocations after 2",
+        "keys after 2",
+        "revocations after 3",
+        "keys after 3",
+    ]
+    # A key that is revoked elsewhere has to be known within a second, also if the store tells nothing.
+    assert 0 < max(source.waits) <= 0.5
