@@ -79,7 +79,8 @@ def rotate(
     typer.echo(run_with_services(settings_for(context, config), work))
 
 
-@app.command()
+# A kid may begin with a dash.
+@app.command(context_settings={"ignore_unknown_options": True})
 def revoke(
     context: typer.Context,
     kid: Annotated[str, typer.Argument(help="The name of the key, as `keys list` prints it.", show_default=False)],

@@ -48,8 +48,8 @@ def _is_guessable(text: str) -> bool:
 def _listed(value: Any) -> Any:
     """One secret, or a list of them; the empty text is none."""
     if isinstance(value, str):
-        return [value] if value else []
-    return value
+        return (value,) if value else ()
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _none_empty(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:

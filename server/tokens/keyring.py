@@ -85,6 +85,10 @@ class Keyring:
             return None
         return entry.key
 
+    def accepted(self, now_ms: int) -> frozenset[str]:
+        """The names of the key pairs whose tokens are believed at that moment."""
+        return frozenset(kid for kid in self._entries if self.verification_key(kid, now_ms) is not None)
+
     def accepted_until(self, record: KeyRecord) -> int | None:
         """When the last token signed with it has expired, on every clock; None while it has no end."""
         end = record.revoked_at if record.revoked_at is not None else self._succeeded_at(record)

@@ -56,6 +56,7 @@ class KeyService:
         self._reloading: asyncio.Task[None] | None = None
         self._reloaded_at = clock.monotonic()
         self._records: list[KeyRecord] = []
+        self._accepted: frozenset[str] = frozenset()
         self._derivation_material = b""
         self._document: JwksDocument | None = None
         self.keyring: Keyring = rules.keyring([])
@@ -69,7 +70,8 @@ class KeyService:
         (derivation,) = (record for record in self._records if record.algorithm == DERIVATION)
         self._derivation_material = self._unseal(derivation)
         for record in self.keyring.chain():
-            self._signing_key(record)
+            if record.sealed:
+                self._signing_key(record)
 
     async def maintain(self) -> None:
         """Make the next key when it is due, forget spent ones. To be called each minute."""
@@ -136,7 +138,7 @@ class KeyService:
         """Nothing to do: background.py follows the store."""
 
     def on_removal(self, forget: Callable[[], None]) -> None:
-        """Have `forget` called when a key that was believed is gone or revoked."""
+        """Have `forget` called when a key is revoked, or its time is over."""
         self._forget.append(forget)
 
     async def close(self) -> None:
@@ -247,16 +249,16 @@ class KeyService:
         )
 
     def _take(self, records: list[KeyRecord]) -> None:
-        if records == self._records:
-            return
-        believed_before = _believed(self._records)
-        self._records = records
-        self.keyring = self._rules.keyring(records)
-        self._document = None
-        self._private = {kid: key for kid, key in self._private.items() if kid in _believed(records)}
-        if believed_before - _believed(records):
+        if records != self._records:
+            self._records = records
+            self.keyring = self._rules.keyring(records)
+            self._document = None
+        accepted = self.keyring.accepted(self._now)
+        if self._accepted - accepted:
+            self._private = {kid: key for kid, key in self._private.items() if kid in accepted}
             for forget in self._forget:
                 forget()
+        self._accepted = accepted
 
     def _signing_key(self, record: KeyRecord) -> SigningKey:
         if record.kid not in self._private:
@@ -271,7 +273,3 @@ class KeyService:
         except StoreRefused:
             self._master_key = self._read_master_key()
             return self._master_key.unseal(record.sealed, record.kid)
-
-
-def _believed(records: Sequence[KeyRecord]) -> set[str]:
-    return {record.kid for record in records if record.revoked_at is None}

@@ -115,7 +115,8 @@ def rotated(
     waiting = [record for record in rules.keyring(kept).chain() if record.activates_at > now]
     if len(waiting) > 1 and not at_once:
         raise RotationUnderWay(waiting[0].activates_at)
-    activates_at = now if at_once else max(now, waiting[0].created_at + rules.publish_ahead_ms)
+    ready_at = now if at_once else max(now, waiting[0].created_at + rules.publish_ahead_ms)
+    activates_at = max(ready_at, _earliest(kept, now))
     kept = _replaced(kept, waiting[0], activates_at=activates_at)
     if len(waiting) == 1:
         kept.append(make(rules.algorithm, rules.follows_at(activates_at, now)))
@@ -136,7 +137,12 @@ def revoked(records: Sequence[KeyRecord], kid: str, rules: Rules, now: int, make
     kept = _replaced(records, record, sealed=b"", revoked_at=now)
     if state is KeyState.ACTIVE:
         waiting = [other for other in rules.keyring(kept).chain() if other.activates_at > now]
-        kept = _replaced(kept, waiting[0], activates_at=now) if waiting else [*kept, make(rules.algorithm, now)]
+        signs_from = _earliest(kept, now)
+        kept = (
+            _replaced(kept, waiting[0], activates_at=signs_from)
+            if waiting
+            else [*kept, make(rules.algorithm, signs_from)]
+        )
     return kept_up(kept, rules, now, make)
 
 
@@ -167,6 +173,11 @@ def _with_ttl(records: Sequence[KeyRecord], rules: Rules, now: int) -> list[KeyR
         else record
         for record in records
     ]
+
+
+def _earliest(records: Sequence[KeyRecord], now: int) -> int:
+    """When a key can begin to sign that was asked for now: behind all that have begun, also in the same millisecond."""
+    return max([now, *(record.activates_at + 1 for record in records if record.activates_at <= now)])
 
 
 def _replaced(records: Sequence[KeyRecord], old: KeyRecord, **changes: object) -> list[KeyRecord]:

@@ -1,36 +1,21 @@
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from server.clock import SystemClock
-from server.errors import StoreRefused
-from server.ids import Ids, SystemRandomness
-from server.store.open import open_store
-from server.store.protocol import Store
-from server.tokens.keyring import Keyring
-from server.tokens.keys import public_jwk, secret_kid
-from server.tokens.keyservice import KeyService
-from server.tokens.sealing import MasterKey
-from server.tokens.signer import Signer
-from server.tokens.verifier import UnknownKey, Verifier
-from tests.clock import FakeClock
-from tests.unit.tokens import AUDIENCE, CLAIMS, ISSUER, record, signing_key
+from server.tokens.keyring import LEEWAY_MS, Keyring, KeyState
+from server.tokens.keys import public_jwk
+from tests.unit.tokens import record, signing_key
 
 TTL_SECONDS = 900
-LIFE_MS = (TTL_SECONDS + 60) * 1000
-DAY_SECONDS = 86_400
-AHEAD_SECONDS = 600
+LIFE_MS = TTL_SECONDS * 1000 + LEEWAY_MS
 FIRST, SECOND, OTHER = signing_key("ES256"), signing_key("ES256", 2), signing_key("EdDSA")
+SECRET, OLD_SECRET = signing_key("HS256"), signing_key("HS256", 2)
 
 
-def ring(*records: Any, algorithm: str = "ES256", secret: Any = None) -> Keyring:
-    return Keyring(records, algorithm=algorithm, access_ttl_seconds=TTL_SECONDS, secret=secret)
+def ring(*records: Any, algorithm: str = "ES256", secrets: Any = ()) -> Keyring:
+    return Keyring(records, algorithm=algorithm, secrets=secrets)
 
 
 def published(keyring: Keyring, now_ms: int) -> list[str]:
@@ -45,9 +30,7 @@ def signs(keyring: Keyring, now_ms: int) -> str | None:
 def test_a_key_signs_from_its_activation_until_its_successors() -> None:
     keyring = ring(record(SECOND, 2000), record(FIRST, 1000))
     assert [signs(keyring, now) for now in (1000, 1999, 2000, 10**15)] == [FIRST.kid, FIRST.kid, SECOND.kid, SECOND.kid]
-    latest = keyring.latest_record()
-    assert latest is not None
-    assert latest.kid == SECOND.kid
+    assert [found.kid for found in keyring.chain()] == [FIRST.kid, SECOND.kid]
 
 
 def test_a_clock_that_is_behind_signs_with_the_first_key() -> None:
@@ -60,11 +43,40 @@ def test_a_key_is_believed_and_published_before_it_signs_and_until_its_last_toke
     for now in (0, 1999, 2000, end - 1):
         assert published(keyring, now) == [FIRST.kid, SECOND.kid]
         assert keyring.verification_key(FIRST.kid, now) is not None
-        assert keyring.spent(now) == []
     assert published(keyring, end) == [SECOND.kid]
     assert keyring.verification_key(FIRST.kid, end) is None
     assert keyring.verification_key(SECOND.kid, end) is not None
-    assert [spent.kid for spent in keyring.spent(end)] == [FIRST.kid]
+    assert [keyring.accepted_until(found) for found in keyring.records] == [end, None]
+    assert [keyring.jwks_changes_at(now) for now in (0, end - 1, end)] == [end, end, None]
+
+
+def test_a_key_is_believed_as_long_as_the_longest_life_that_its_tokens_were_given() -> None:
+    keyring = ring(record(FIRST, 1000, ttl_seconds=7200), record(SECOND, 2000))
+    assert keyring.accepted_until(keyring.records[0]) == 2000 + 7_200_000 + LEEWAY_MS
+
+
+def test_the_states_of_a_key_follow_each_other() -> None:
+    records = [record(FIRST, 1000), record(SECOND, 2000), record(signing_key("ES256", 3), 3000)]
+    keyring = ring(*records)
+    first, second, third = (
+        [keyring.state(one, now) for now in (1000, 1999, 2000, 2999, 3000, 10**15)] for one in records
+    )
+    new, active, old = KeyState.NEXT, KeyState.ACTIVE, KeyState.RETIRED
+    assert first == [active, active, old, old, old, old]
+    assert second == [new, new, active, active, old, old]
+    assert third == [new, new, new, new, active, active]
+
+
+def test_a_revoked_key_is_neither_believed_nor_published_and_signs_no_more() -> None:
+    revoked = record(SECOND, 2000, revoked_at=2500, sealed=b"")
+    keyring = ring(record(FIRST, 1000), revoked, record(signing_key("ES256", 3), 2500))
+    assert keyring.state(revoked, 2400) is KeyState.REVOKED
+    assert keyring.verification_key(SECOND.kid, 2500) is None
+    assert SECOND.kid not in published(keyring, 2500)
+    assert signs(keyring, 2600) == signing_key("ES256", 3).kid
+    # The one before it was succeeded by it all the same.
+    assert keyring.accepted_until(keyring.records[0]) == 2000 + LIFE_MS
+    assert keyring.accepted_until(revoked) == 2500 + LIFE_MS
 
 
 def test_the_published_set_holds_the_public_keys_as_they_are() -> None:
@@ -85,199 +97,45 @@ def test_the_first_key_of_a_new_algorithm_succeeds_the_last_of_the_old(changed_a
     keyring = ring(record(FIRST, 1000), record(OTHER, changed_at), algorithm="EdDSA")
     end = changed_at + LIFE_MS
     assert signs(keyring, changed_at) == OTHER.kid
-    assert published(keyring, end - 1) in ([FIRST.kid, OTHER.kid], [OTHER.kid, FIRST.kid])
+    assert set(published(keyring, end - 1)) == {FIRST.kid, OTHER.kid}
     assert published(keyring, end) == [OTHER.kid]
 
 
-def test_a_shared_secret_is_believed_and_not_published() -> None:
-    secret = signing_key("HS256")
-    keyring = ring(algorithm="HS256", secret=secret)
-    found = keyring.verification_key(secret.kid, 10**15)
-    assert found is not None
-    assert (found.algorithm, found.material) == ("HS256", secret.material)
-    assert keyring.jwks(1000) == {"keys": []}
+def test_the_first_secret_signs_and_all_verify_and_none_is_published() -> None:
+    keyring = ring(record(SECRET, 1000), algorithm="HS256", secrets=[SECRET, OLD_SECRET])
+    assert keyring.signing_secret() == SECRET
     assert keyring.signing_record(1000) is None
-    assert keyring.latest_record() is None
+    for secret in (SECRET, OLD_SECRET):
+        found = keyring.verification_key(secret.kid, 10**15)
+        assert found is not None
+        assert (found.algorithm, found.material) == ("HS256", secret.material)
+    assert keyring.jwks(1000) == {"keys": []}
 
 
-class Node:
-    """A server's keys, with what signs and verifies by them."""
-
-    def __init__(self, store: Store, clock: FakeClock, **changes: Any) -> None:
-        ids = Ids(SystemClock(), SystemRandomness())
-        self.clock = clock
-        self.service = KeyService(
-            store=store,
-            master_key=MasterKey(changes.get("master_key", "a master key of enough characters"), ids),
-            algorithm=changes.get("algorithm", "ES256"),
-            secret="a shared secret of more than 32 bytes",
-            access_ttl_seconds=TTL_SECONDS,
-            rotate_every_days=30,
-            clock=clock,
-        )
-        self._verifier = Verifier(self.service, issuer=ISSUER, audience=AUDIENCE)
-
-    def sign(self) -> str:
-        now = self.clock.now_ms() // 1000
-        return Signer(self.service).sign(replace(CLAIMS, issued_at=now, expires_at=now + TTL_SECONDS))
-
-    def knows(self, token: str) -> bool:
-        try:
-            self._verifier.verify(token, self.clock.now_ms())
-        except UnknownKey:
-            return False
-        return True
-
-    def published(self) -> list[str]:
-        return published(self.service.keyring, self.clock.now_ms())
-
-    def signing_kid(self) -> str:
-        return self.service.signing_key().kid
+def test_a_key_pair_lives_out_when_a_secret_takes_over() -> None:
+    keyring = ring(record(FIRST, 1000), record(SECRET, 2000), algorithm="HS256", secrets=[SECRET])
+    end = 2000 + LIFE_MS
+    assert keyring.verification_key(FIRST.kid, end - 1) is not None
+    assert published(keyring, end - 1) == [FIRST.kid]
+    assert keyring.verification_key(FIRST.kid, end) is None
+    assert published(keyring, end) == []
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = await open_store(f"sqlite:///{tmp_path}/watchword.db", serving=True)
-    yield opened
-    await opened.close()
+def test_a_secret_lives_out_when_a_key_pair_takes_over() -> None:
+    keyring = ring(record(SECRET, 1000), record(FIRST, 2000), secrets=[SECRET])
+    end = 2000 + LIFE_MS
+    assert keyring.signing_secret() is None
+    assert keyring.verification_key(SECRET.kid, end - 1) is not None
+    assert keyring.verification_key(SECRET.kid, end) is None
 
 
-async def node(store: Store, clock: FakeClock, **changes: Any) -> Node:
-    made = Node(store, clock, **changes)
-    await made.service.load()
-    return made
+def test_a_secret_that_never_signed_here_is_not_believed_beside_key_pairs() -> None:
+    assert ring(record(FIRST, 2000), secrets=[SECRET]).verification_key(SECRET.kid, 2000) is None
 
 
-async def kids(store: Store) -> list[str]:
-    return [key.kid for key in await store.list_signing_keys()]
-
-
-async def test_the_first_start_makes_a_key_and_the_next_ones_use_it(store: Store) -> None:
-    clock = FakeClock()
-    first, second = await node(store, clock), await node(store, clock)
-    assert await kids(store) == [first.signing_kid()] == first.published() == second.published()
-    assert second.knows(first.sign())
-    assert first.knows(second.sign())
-
-
-async def test_the_private_key_is_not_readable_in_the_store(store: Store) -> None:
-    started = await node(store, FakeClock())
-    (key,) = await store.list_signing_keys()
-    private = started.service.signing_key().material.private_numbers().private_value.to_bytes(32, "big")
-    assert private not in key.sealed_private_key
-    assert '"d"' not in key.public_jwk
-
-
-async def test_a_wrong_master_key_refuses_the_start_and_changes_nothing(store: Store) -> None:
-    await node(store, FakeClock())
-    before = await store.list_signing_keys()
-    with pytest.raises(StoreRefused, match="master key"):
-        await node(store, FakeClock(), master_key="another master key, as long as that")
-    assert await store.list_signing_keys() == before
-
-
-async def test_a_key_is_rotated_at_its_age_and_not_before(store: Store) -> None:
-    clock = FakeClock()
-    started = await node(store, clock)
-    clock.advance(30 * DAY_SECONDS - 1)
-    await started.service.maintain()
-    assert len(await kids(store)) == 1
-    clock.advance(1)
-    await started.service.maintain()
-    assert len(await kids(store)) == 2
-    await started.service.maintain()
-    assert len(await kids(store)) == 2
-
-
-async def test_rotation_publishes_first_then_signs_then_forgets_and_no_token_fails(store: Store) -> None:
-    clock = FakeClock()
-    started = await node(store, clock)
-    old = started.signing_kid()
-    clock.advance(30 * DAY_SECONDS)
-    await started.service.maintain()
-    _, new = await kids(store)
-    assert started.published() == [old, new]
-    clock.advance(AHEAD_SECONDS - 1)
-    assert started.signing_kid() == old
-    last_token = started.sign()
-    clock.advance(1)
-    assert started.signing_kid() == new
-    assert started.knows(last_token)
-    clock.advance(LIFE_MS / 1000 - 1)
-    await started.service.maintain()
-    assert started.published() == [old, new]
-    clock.advance(1)
-    assert started.published() == [new]
-    assert not started.knows(last_token)
-    await started.service.maintain()
-    assert await kids(store) == [new]
-    assert started.knows(started.sign())
-
-
-async def test_nodes_that_rotate_at_once_make_one_key(store: Store) -> None:
-    clock = FakeClock()
-    nodes = [await node(store, clock) for _ in range(4)]
-    clock.advance(30 * DAY_SECONDS)
-    await asyncio.gather(*(each.service.maintain() for each in nodes))
-    for each in nodes:
-        await each.service.maintain()
-    assert len(await kids(store)) == 2
-    assert {tuple(each.published()) for each in nodes} == {tuple(await kids(store))}
-
-
-async def test_nodes_that_start_at_once_make_one_key(store: Store) -> None:
-    clock = FakeClock()
-    nodes = await asyncio.gather(*(node(store, clock) for _ in range(4)))
-    assert {each.signing_kid() for each in nodes} == set(await kids(store))
-    assert len(await kids(store)) == 1
-
-
-async def test_a_node_learns_an_unknown_key_from_the_store_but_looks_at_most_each_5_seconds(store: Store) -> None:
-    clock = FakeClock()
-    behind, ahead = await node(store, clock), await node(store, clock)
-    clock.advance(30 * DAY_SECONDS)
-    await ahead.service.maintain()
-    clock.advance(AHEAD_SECONDS)
-    token = ahead.sign()
-    assert not behind.knows(token)
-    assert await behind.service.maybe_reload()
-    assert behind.knows(token)
-    clock.advance(4.9)
-    assert not await behind.service.maybe_reload()
-    clock.advance(0.2)
-    assert await behind.service.maybe_reload()
-
-
-async def test_another_algorithm_takes_over_at_the_next_start_and_old_tokens_live_out(store: Store) -> None:
-    clock = FakeClock()
-    token = (await node(store, clock)).sign()
-    clock.advance(60)
-    changed = await node(store, clock, algorithm="EdDSA")
-    assert changed.service.signing_key().algorithm == "EdDSA"
-    assert changed.knows(token)
-    assert changed.knows(changed.sign())
-    clock.advance(LIFE_MS / 1000)
-    await changed.service.maintain()
-    assert await kids(store) == [changed.signing_kid()]
-
-
-async def test_a_shared_secret_makes_no_key_publishes_none_and_believes_none(store: Store) -> None:
-    clock = FakeClock()
-    token = (await node(store, clock)).sign()
-    shared = await node(store, clock, algorithm="HS256")
-    await shared.service.maintain()
-    assert shared.signing_kid() == secret_kid(b"a shared secret of more than 32 bytes")
-    assert shared.published() == []
-    assert not shared.knows(token)
-    assert shared.knows(shared.sign())
-    assert len(await kids(store)) == 1
-
-
-async def test_keys_that_were_taken_from_the_store_are_missed(store: Store) -> None:
-    started = await node(store, FakeClock())
-    await store.delete_signing_key(started.signing_kid())
-    await started.service.maintain()
-    with pytest.raises(StoreRefused, match="restart"):
-        started.service.signing_key()
-    await started.service.load()
-    assert started.knows(started.sign())
+def test_what_is_no_signing_key_is_none_of_the_rings() -> None:
+    derivation = record(FIRST, 1000, algorithm="HKDF", public_jwk="")
+    keyring = ring(derivation, record(SECOND, 2000))
+    assert published(keyring, 2000) == [SECOND.kid]
+    assert keyring.verification_key(FIRST.kid, 2000) is None
+    assert [found.kid for found in keyring.records] == [SECOND.kid]
