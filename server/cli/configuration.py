@@ -47,12 +47,18 @@ def show(context: typer.Context, as_json: AsJson = False, config: Config = None)
 def plain(value: Any) -> Any:
     """Settings as dicts, lists and scalars; a secret that is set becomes a mask."""
     if isinstance(value, BaseModel):
-        return {name: plain(getattr(value, name)) for name in type(value).model_fields}
-    if isinstance(value, SecretStr):
-        return MASK if value.get_secret_value() else ""
+        return {
+            name: _masked(getattr(value, name)) if "SecretStr" in str(field.annotation) else plain(getattr(value, name))
+            for name, field in type(value).model_fields.items()
+        }
     if isinstance(value, Mapping):
         return {name: plain(part) for name, part in value.items()}
     return [plain(part) for part in value] if isinstance(value, tuple) else _without_password(value)
+
+
+def _masked(secrets: tuple[SecretStr, ...]) -> str | list[str]:
+    masks = [MASK] * len(secrets)
+    return masks if len(masks) > 1 else "".join(masks)
 
 
 def _without_password(value: Any) -> Any:

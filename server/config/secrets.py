@@ -47,8 +47,8 @@ def _is_guessable(text: str) -> bool:
 
 def _listed(value: Any) -> Any:
     """One secret, or a list of them; the empty text is none."""
-    if isinstance(value, str):
-        return (value,) if value else ()
+    if isinstance(value, str | SecretStr):
+        return (value,) if (value if isinstance(value, str) else value.get_secret_value()) else ()
     return tuple(value) if isinstance(value, list) else value
 
 

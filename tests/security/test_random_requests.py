@@ -81,7 +81,8 @@ class Mutator:
         self.refresh_token = refresh_token.encode()
         user = user_id.encode()
         # Good in form: a user who is deleted would be missed by the requests behind it.
-        nobody = user[:-1] + (b"1" if user.endswith(b"0") else b"0")
+        # And far from it: one spoilt digit must not make it the user's id.
+        nobody = b"01990000-0000-7000-8000-00000000beef"
         login = json.dumps({"username": "lak", "password": PASSWORD}).encode()
         new_user = json.dumps({"username": "x", "name": "X", "role": "customer"}).encode()
         reset = json.dumps({"reset_token": "wwp_x", "new_password": PASSWORD}).encode()
@@ -112,6 +113,8 @@ class Mutator:
             (b"GET", b"/.well-known/jwks.json", b""),
             (b"GET", b"/openapi.json", b""),
             (b"GET", b"/docs", b""),
+            (b"GET", b"/inspect", b""),
+            (b"POST", b"/inspect", json.dumps({"token": tokens[0]}).encode()),
             (b"GET", b"/health/live", b""),
             (b"GET", b"/health/ready", b""),
         ]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from pydantic import BaseModel
 from server.cli.configuration import plain
 from server.config import Settings, load_settings
 from server.config.load import setting_names
+from server.config.secrets import texts
 from server.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[3]
@@ -105,7 +107,7 @@ def test_the_environment_overrides_the_file() -> None:
 def test_a_value_can_come_from_a_file() -> None:
     Path("secret").write_text(SECRET + "\n", "utf-8")
     settings = load(WATCHWORD__TOKENS__SECRET_FILE="secret", WATCHWORD__TOKENS__ALGORITHM="HS256")
-    assert settings.tokens.secret.get_secret_value() == SECRET
+    assert texts(settings.tokens.secret) == [SECRET]
     assert SECRET not in repr(settings)
     assert problems_of(WATCHWORD__TOKENS__SECRET_FILE="missing")[0].startswith("tokens.secret: the file that")
 
@@ -138,6 +140,17 @@ def test_every_problem_is_reported_at_once() -> None:
         ("[tokens]\naccess_ttl_seconds = 0", "tokens.access_ttl_seconds"),
         ('[tokens]\nsecret = "short"', "tokens.secret"),
         (f'[tokens]\nsecret = "{"ab" * 30}"', "tokens.secret"),
+        ('[tokens]\nsecret = "0123456789abcdef0123456789abcdef"', "tokens.secret"),
+        ('[tokens]\nsecret = "abcdefghijklmnopqrstuvwxyz0123456789"', "tokens.secret"),
+        ('[tokens]\nsecret = "Your-256-bit-secret, which is known"', "tokens.secret"),
+        ('[tokens]\nsecret = "a-string-secret-at-least-256-bits-long"', "tokens.secret"),
+        (f'[tokens]\nsecret = ["{SECRET}", "short"]', "tokens.secret"),
+        (f'[tokens]\nsecret = ["{SECRET}", ""]', "tokens.secret"),
+        (f'[tokens]\nsecret = ["{SECRET}", "{SECRET}"]', "tokens.secret"),
+        (f'[tokens]\nsecret = ["{SECRET}", 1]', "tokens.secret"),
+        ("[tokens]\nsecret = 1", "tokens.secret"),
+        ("[keys]\nrotate_every_days = -1", "keys.rotate_every_days"),
+        ("[keys]\njwks_max_age_seconds = 0", "keys.jwks_max_age_seconds"),
         ("[passwords]\nmin_length = 7", "passwords.min_length"),
         ('[store]\nurl = "postgresql://u:p@h/d"', "keys.master_key"),
         ("[server]\nworkers = 2", "server.workers"),
@@ -159,6 +172,24 @@ def test_an_unusable_value_names_its_setting(text: str, setting: str) -> None:
 )
 def test_an_unusable_variable_is_a_problem(name: str, value: str) -> None:
     assert problems_of("[server]\nport = 1", **{name: value})
+
+
+OTHER_SECRET = "another fine secret, also long enough"
+
+
+def test_secrets_are_one_or_a_list_from_wherever_they_come() -> None:
+    both = [SECRET, OTHER_SECRET]
+    Path("secrets").write_text(f"{SECRET}\n{OTHER_SECRET}\n", "utf-8")
+    for changes in (
+        {"WATCHWORD__TOKENS__SECRET": json.dumps(both)},
+        {"WATCHWORD__TOKENS__SECRET": "\n".join(both)},
+        {"WATCHWORD__TOKENS__SECRET_FILE": "secrets"},
+    ):
+        assert texts(load(**changes).tokens.secret) == both
+    assert texts(load(WATCHWORD__TOKENS__SECRET="").tokens.secret) == []
+    # One text is one secret, whatever is in it.
+    for text in (f"{SECRET}, with a comma", f"[{SECRET}", f'"{SECRET}"'):
+        assert texts(load(WATCHWORD__TOKENS__SECRET=text).tokens.secret) == [text]
 
 
 def test_no_message_repeats_a_secret() -> None:
