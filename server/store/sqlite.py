@@ -139,7 +139,7 @@ class SqliteDriver:
 
     def list_value(self, values: Sequence[str]) -> Any:
         """As JSON."""
-        return orjson.dumps(values).decode("ascii")
+        return orjson.dumps(values).decode()
 
     async def close(self) -> None:
         """Write what waits, then close the readers and, under the lock, the writer."""

@@ -27,6 +27,8 @@ _HEADER_MEMBERS = frozenset(("alg", "kid", "typ"))
 # RFC 9068 section 4 takes the media type with and without its prefix.
 _TYPES = frozenset(("at+jwt", "application/at+jwt"))
 _TEXT_CLAIMS = ("sub", "jti", "sid", "role", "username")
+# What no name or id has, and what neither a header field nor a store takes.
+_NO_TEXT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _TIME_CLAIMS = ("iat", "exp")
 
 
@@ -91,8 +93,11 @@ class Verifier:
     def claim_flaws(self, claims: dict[str, Any], now: int) -> Iterator[str]:
         """What is wrong with the claims at that second, but for expiry, which is not a flaw."""
         for name in _TEXT_CLAIMS:
-            if not isinstance(claims.get(name), str) or not claims[name]:
+            value = claims.get(name)
+            if not isinstance(value, str) or not value:
                 yield f"`{name}` is not there, or not a text"
+            elif _NO_TEXT.search(value):
+                yield f"`{name}` has control characters, or half a character"
         times_are_whole = True
         for name in _TIME_CLAIMS:
             # Not isinstance: a bool is an int.
@@ -166,7 +171,8 @@ def check_signature(token: str, key: VerificationKey) -> None:
     }
     try:
         jwt.decode(token, key.material, algorithms=[key.algorithm], options=unchecked)
-    except (jwt.PyJWTError, ValueError, RecursionError):
+    except (jwt.PyJWTError, ValueError, TypeError, AttributeError, RecursionError):
+        # TypeError and AttributeError: the key is not one of its algorithm.
         raise TokenInvalid(reason="the signature was not made by that key over this header and payload") from None
 
 

@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.load import CONNECTIONS, Client, Rate, chain, get, in_turn, post
+from tests.bench.verification import costs, flood
 from tests.process.server_process import ServerProcess, serving
 
 # Tokens must live as long as the run.
@@ -125,19 +126,23 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--requests", type=int, default=4000, help="for each target and round")
     parser.add_argument("--tokens", type=int, default=10000)
-    parser.add_argument("--only", choices=["checked", "refresh"], default=None)
+    parser.add_argument("--only", choices=["checked", "refresh", "verification"], default=None)
     options = parser.parse_args()
     total = max(options.requests, CONNECTIONS)
     with tempfile.TemporaryDirectory() as folder, bare_server() as bare:
         null = Path(os.devnull)
-        if options.only != "refresh":
+        if options.only in {None, "verification"}:
+            costs(options.rounds, 500)
+            with serving(Path(folder), log_to=null, **SETTINGS) as server:
+                uvloop.run(flood(server, min(options.rounds, 5)))
+        if options.only in {None, "checked"}:
             with serving(Path(folder), log_to=null, **SETTINGS) as server:
                 started = time.monotonic()
                 series = checked_requests(server, bare, options.tokens)
                 print(f"{options.tokens} logins in {time.monotonic() - started:.0f} s", flush=True)
                 uvloop.run(play(series, options.rounds, total, max(options.tokens, 2000)))
                 report("checked requests", series, "requests / s / core")
-        if options.only != "checked":
+        if options.only in {None, "refresh"}:
             one = {"WATCHWORD__STORE__URL": f"sqlite:///{folder}/one.db"}
             other = {"WATCHWORD__STORE__URL": f"sqlite:///{folder}/other.db"}
             with (

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,10 @@ def settings(store_url: str, tmp_path: Path) -> dict[str, str]:
     if store_url.startswith("sqlite"):
         return {"WATCHWORD__STORE__URL": f"sqlite:///{tmp_path}/data/watchword.db"}
     return {"WATCHWORD__STORE__URL": store_url, "WATCHWORD__KEYS__MASTER_KEY": MASTER_KEY}
+
+
+def started(folder: Path, settings: dict[str, str]) -> AbstractContextManager[ServerProcess]:
+    return serving(folder, log_to=None, module="server", **settings)
 
 
 def keys(folder: Path, settings: dict[str, str]) -> list[dict[str, Any]]:
@@ -51,7 +55,7 @@ def refused_within_a_second(server: ServerProcess, token: str) -> tuple[int, dic
 
 
 def test_of_processes_that_rotate_at_the_same_moment_one_makes_a_key(tmp_path: Path, settings: dict[str, str]) -> None:
-    with serving(tmp_path, **settings):
+    with started(tmp_path, settings):
         before = {key["kid"] for key in keys(tmp_path, settings)}
         rotating = [
             subprocess.Popen(
@@ -113,7 +117,7 @@ def test_under_load_rotations_refuse_no_token_and_a_revoked_key_is_refused_withi
 ) -> None:
     """With PostgreSQL two worker processes, which learn of each other's keys from the store alone."""
     workers = "1" if settings["WATCHWORD__STORE__URL"].startswith("sqlite") else "2"
-    with serving(tmp_path, WATCHWORD__SERVER__WORKERS=workers, **settings) as server:
+    with started(tmp_path, settings | {"WATCHWORD__SERVER__WORKERS": workers}) as server:
         with loaded(server, clients=2) as loads:
             for _ in range(ROTATIONS):
                 rotated = run(tmp_path, "keys", "rotate", "--now", **settings)
@@ -136,7 +140,7 @@ def test_under_load_rotations_refuse_no_token_and_a_revoked_key_is_refused_withi
         # An older token, of a key that is only retired, is as good as before.
         assert server.call("GET", "/me", token=loads[0].tokens[0])[0] == 200
         assert of_state(keys(tmp_path, settings), "revoked") == [active]
-    with serving(tmp_path, **settings) as server:
+    with started(tmp_path, settings) as server:
         assert server.call("GET", "/me", token=token)[0] == 401
         assert server.call("GET", "/me", token=new)[0] == 200
 
@@ -144,7 +148,7 @@ def test_under_load_rotations_refuse_no_token_and_a_revoked_key_is_refused_withi
 def test_the_master_key_beside_the_file_is_changed_while_the_server_runs(tmp_path: Path) -> None:
     settings = {"WATCHWORD__STORE__URL": f"sqlite:///{tmp_path}/data/watchword.db"}
     key_file = tmp_path / "data" / "watchword.db.key"
-    with serving(tmp_path, **settings) as server:
+    with started(tmp_path, settings) as server:
         old = key_file.read_text()
         tokens = server.log_in("admin", server.admin_password())
         rewrapped = run(tmp_path, "keys", "rewrap", **settings)
@@ -155,7 +159,7 @@ def test_the_master_key_beside_the_file_is_changed_while_the_server_runs(tmp_pat
         later = server.log_in("admin", server.admin_password())["token"]
         for token in (tokens["token"], later):
             assert server.call("GET", "/me", token=token)[0] == 200
-    with serving(tmp_path, **settings) as server:
+    with started(tmp_path, settings) as server:
         for token in (tokens["token"], later):
             assert server.call("GET", "/me", token=token)[0] == 200
         assert server.call("POST", "/refresh", {"refresh_token": tokens["refresh_token"]})[0] == 200
@@ -169,14 +173,14 @@ def test_the_master_key_beside_the_file_is_changed_while_the_server_runs(tmp_pat
 def test_the_master_key_of_the_settings_is_changed_without_ending_anything(tmp_path: Path, postgres_url: str) -> None:
     old, new = MASTER_KEY, MASTER_KEY[::-1]
     store = {"WATCHWORD__STORE__URL": postgres_url}
-    with serving(tmp_path, WATCHWORD__KEYS__MASTER_KEY=old, **store) as server:
+    with started(tmp_path, store | {"WATCHWORD__KEYS__MASTER_KEY": old}) as server:
         tokens = server.log_in("admin", server.admin_password())
     both = json.dumps([new, old])
-    with serving(tmp_path, WATCHWORD__KEYS__MASTER_KEY=both, **store) as server:
+    with started(tmp_path, store | {"WATCHWORD__KEYS__MASTER_KEY": both}) as server:
         rewrapped = run(tmp_path, "keys", "rewrap", WATCHWORD__KEYS__MASTER_KEY=both, **store)
         assert (rewrapped.returncode, "can go from keys.master_key" in rewrapped.stdout) == (0, True), rewrapped.stderr
         assert server.call("GET", "/me", token=tokens["token"])[0] == 200
-    with serving(tmp_path, WATCHWORD__KEYS__MASTER_KEY=new, **store) as server:
+    with started(tmp_path, store | {"WATCHWORD__KEYS__MASTER_KEY": new}) as server:
         assert server.call("GET", "/me", token=tokens["token"])[0] == 200
         assert server.call("POST", "/refresh", {"refresh_token": tokens["refresh_token"]})[0] == 200
     refused = run(tmp_path, "keys", "list", WATCHWORD__KEYS__MASTER_KEY=old, **store)
@@ -185,10 +189,10 @@ def test_the_master_key_of_the_settings_is_changed_without_ending_anything(tmp_p
 
 def test_a_secret_is_changed_by_a_list_and_another_algorithm_by_the_setting(tmp_path: Path) -> None:
     old, new = MASTER_KEY, MASTER_KEY[::-1]
-    tokens = []
+    tokens: list[str] = []
 
     def step(**changes: str) -> None:
-        with serving(tmp_path, **changes) as server:
+        with started(tmp_path, changes) as server:
             for token in tokens:
                 assert server.call("GET", "/verify", token=token)[0] == 204
             tokens.append(server.log_in("lak", "correct horse battery")["token"])
@@ -218,7 +222,7 @@ def test_mistakes_are_a_line_each(tmp_path: Path) -> None:
     assert (unknown.returncode, unknown.stdout) == (1, "")
     assert unknown.stderr.startswith("not_found: There is no key")
     shared = {"WATCHWORD__TOKENS__ALGORITHM": "HS256", "WATCHWORD__TOKENS__SECRET": MASTER_KEY}
-    with serving(tmp_path, **shared):
+    with started(tmp_path, shared):
         (secret,) = keys(tmp_path, shared)
         assert (secret["algorithm"], secret["state"]) == ("HS256", "active")
         for arguments in (("rotate",), ("revoke", secret["kid"])):
