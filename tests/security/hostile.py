@@ -35,6 +35,8 @@ from tests.unit.tokens import (
 )
 
 PAIRS = ("ES256", "EdDSA", "RS256")
+# Of the curve of ES256 (SEC 2 section 2.4.2).
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 KEY = signing_key("ES256")
 VERIFIER = verifier_of(KEY)
 GOOD = forge(KEY, header_of(KEY), claims_with())

@@ -1,31 +1,44 @@
 """What PyJWT was once vulnerable to, tried on our Verifier, which does not lean on PyJWT's fixes alone.
 
-Advisories about PyJWKClient, PyJWKSet and the import of JWKs are not here, but for one: Watchword fetches no keys and
-reads none but its own.
+Advisories about fetching a JWKS and importing JWKs are not here, but for one.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
+import time
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from server.errors import KeyRefused, TokenInvalid
+from server.errors import KeyRefused, TokenExpired, TokenInvalid
 from server.tokens.jwk import KeySet, load_jwk
 from server.tokens.keys import SigningKey, VerificationKey, public_jwk
 from server.tokens.verifier import MAXIMUM_LENGTH, Verifier
 from tests.clock import START_MS
+from tests.security.hostile import (
+    GOOD,
+    KEY,
+    PAIRS,
+    PAYLOAD,
+    VERIFIER,
+    assert_no_hmac_secret,
+    assert_refused,
+    assert_taken,
+    by_hmac,
+    public_bytes,
+    verifier_with,
+)
+from tests.security.watch import Trap, Watch
 from tests.unit.tokens import (
     AUDIENCE,
     ISSUER,
+    NOW,
     SECRET,
-    Keys,
     base64url,
     claims_with,
     forge,
@@ -34,37 +47,6 @@ from tests.unit.tokens import (
     signing_key,
     verifier_of,
 )
-
-PAIRS = ("ES256", "EdDSA", "RS256")
-KEY = signing_key("ES256")
-VERIFIER = verifier_of(KEY)
-
-
-def assert_refused(token: str, verifier: Verifier = VERIFIER) -> None:
-    with pytest.raises(TokenInvalid):
-        verifier.verify(token, START_MS)
-
-
-def assert_taken(token: str, verifier: Verifier = VERIFIER) -> None:
-    """Shows that nothing else is wrong with the tokens of a test."""
-    assert verifier.verify(token, START_MS).username == "lak"
-
-
-def assert_no_hmac_secret(key: SigningKey, public: bytes) -> None:
-    """A token that is signed by HMAC under a public key is refused where that key is believed."""
-    signed = f"{base64url(json.dumps(header_of(key, alg='HS256')).encode())}.{base64url(_claims())}"
-    mac = hmac.digest(public, signed.encode(), hashlib.sha256)
-    assert_taken(forge(key, header_of(key), _claims()), verifier_of(key))
-    assert_refused(f"{signed}.{base64url(mac)}", verifier_of(key))
-
-
-def _claims() -> bytes:
-    return json.dumps(claims_with()).encode()
-
-
-def public_bytes(key: SigningKey, encoding: Encoding, form: PublicFormat) -> bytes:
-    data: bytes = key.material.public_key().public_bytes(encoding, form)
-    return data
 
 
 @pytest.mark.parametrize("algorithm", PAIRS)
@@ -120,9 +102,14 @@ def test_cve_2026_32597_a_critical_extension_is_not_passed_over(critical: object
     assert_refused(forge(KEY, header_of(KEY, crit=critical), claims_with()))
 
 
-def test_cve_2026_48522_no_token_says_where_keys_are_read() -> None:
-    """CVE-2026-48522: an address from a `jku` could be file://."""
-    assert_refused(forge(KEY, header_of(KEY, jku="file:///etc/passwd"), claims_with()))
+def test_cve_2026_48522_no_token_says_where_keys_are_read(watch: Watch, trap: Trap) -> None:
+    """CVE-2026-48522: an address, as a `jku` may give it, could be file://, ftp:// or data:."""
+    assert_taken(GOOD)
+    for address in ("file:///etc/passwd", trap.url(scheme="ftp"), trap.url(), "data:application/json,{}"):
+        with watch.on() as deeds:
+            assert_refused(forge(KEY, header_of(KEY, jku=address), claims_with()))
+        assert deeds == []
+    assert trap.visitors() == 0
 
 
 @pytest.mark.parametrize(("algorithm", "said"), [("RS256", "PS256"), ("RS256", "RS512"), ("ES256", "RS256")])
@@ -151,7 +138,7 @@ def test_cve_2026_48526_a_public_jwk_is_no_hmac_secret(algorithm: str) -> None:
 
 def test_cve_2026_101918_deeply_nested_claims_are_refused() -> None:
     """CVE-2026-101918: nested claims ended in a RecursionError."""
-    nested = b'%b,"x":%b' % (_claims()[:-1], b"[" * 1200)
+    nested = b'%b,"x":%b' % (PAYLOAD.encode()[:-1], b"[" * 1200)
     assert_refused(forge(KEY, header_of(KEY), nested))
     token = forge(KEY, header_of(KEY), nested + b"]" * 1200 + b"}")
     assert len(token) < MAXIMUM_LENGTH
@@ -191,6 +178,46 @@ def test_cve_2026_102269_a_signature_has_one_spelling(more: str) -> None:
     assert_refused(token[:-4] + more + token[-4:])
 
 
+@pytest.mark.parametrize("repeated", [b"-----BEGIN ", b"-----BEGIN A", b"-", b"-----BEGIN A-----\n", b"\n \n"])
+def test_cve_2026_102270_a_secret_that_is_nearly_a_pem_text_takes_no_time(repeated: bytes) -> None:
+    """CVE-2026-102270: the pattern that looks for PEM in a secret took ages for some texts."""
+    secret = repeated * (20_000 // len(repeated))
+    verifier = verifier_with("HS256", secret)
+    started = time.perf_counter()
+    # Whether such a secret is fit is not the question here.
+    with suppress(TokenInvalid):
+        verifier.verify(by_hmac(secret, header_of(signing_key("HS256"))), START_MS)
+    assert time.perf_counter() - started < 1
+
+
+@pytest.mark.parametrize(
+    "text", ["A" * 4096, "." * 4096, "A." * 2048, "-" * 4095 + "!", "A" * 4000 + ".A.A\n", "=" * 4096]
+)
+def test_cve_2026_102270_a_token_of_any_form_takes_no_time(text: str) -> None:
+    """CVE-2026-102270, where an attacker has more of a say: the pattern that tokens are matched with."""
+    started = time.perf_counter()
+    for _ in range(20):
+        assert_refused(text)
+    assert time.perf_counter() - started < 1
+
+
+@pytest.mark.parametrize("algorithm", PAIRS)
+def test_cve_2026_102271_a_public_key_in_der_is_no_hmac_secret(algorithm: str) -> None:
+    """CVE-2026-102271: a public key was kept from being a secret in text forms alone, not in DER."""
+    key = signing_key(algorithm)
+    assert_no_hmac_secret(key, public_bytes(key, Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    if algorithm == "RS256":
+        assert_no_hmac_secret(key, public_bytes(key, Encoding.DER, PublicFormat.PKCS1))
+
+
+@pytest.mark.parametrize("coding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_cve_2026_102272_a_jwk_behind_a_byte_order_mark_is_no_hmac_secret(coding: str) -> None:
+    """CVE-2026-102272: a byte order mark hid that a secret was a public JWK; readers of JSON see past it."""
+    for algorithm in PAIRS:
+        key = signing_key(algorithm)
+        assert_no_hmac_secret(key, json.dumps(public_jwk(key.material, algorithm)).encode(coding))
+
+
 def test_cve_2026_102273_a_jwk_inside_a_document_is_no_hmac_secret() -> None:
     """CVE-2026-102273: a JWK Set, or a JWK deeper in a document, was still taken as a secret."""
     for algorithm in PAIRS:
@@ -200,12 +227,16 @@ def test_cve_2026_102273_a_jwk_inside_a_document_is_no_hmac_secret() -> None:
             assert_no_hmac_secret(key, json.dumps(document, separators=(",", ":")).encode())
 
 
-def test_a_key_that_has_a_secret_and_one_that_has_not_are_never_confused() -> None:
-    """The same attack where HS256 keys and others are believed by one verifier."""
-    secret, key = signing_key("HS256"), signing_key("RS256")
-    keys = Verifier(Keys(secret, key), issuer=ISSUER, audience=AUDIENCE)
-    pem = public_bytes(key, Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    signed = f"{base64url(json.dumps(header_of(key, alg='HS256')).encode())}.{base64url(_claims())}"
-    assert_refused(f"{signed}.{base64url(hmac.digest(pem, signed.encode(), hashlib.sha256))}", keys)
-    assert_refused(f"{signed}.{base64url(hmac.digest(secret.material, signed.encode(), hashlib.sha256))}", keys)
-    assert_taken(forge(secret, header_of(secret), claims_with()), keys)
+def test_cve_2026_103001_no_token_changes_what_is_asked_of_the_next() -> None:
+    """CVE-2026-103001: a call without verification left its options behind, and later calls checked no claims."""
+    expired, early = claims_with(iat=NOW - 900, exp=NOW - 1), claims_with(iat=NOW + 3600, exp=NOW + 7200)
+    wrong: list[dict[str, Any]] = [early, claims_with(aud="x"), claims_with(iss="x"), claims_with(sub=None)]
+    for _ in range(3):
+        for token in (GOOD, "x", GOOD[:-4], by_hmac(b"", header_of(KEY))):
+            with suppress(TokenInvalid):
+                VERIFIER.verify(token, START_MS)
+            assert_taken(GOOD)
+            with pytest.raises(TokenExpired):
+                VERIFIER.verify(forge(KEY, header_of(KEY), expired), START_MS)
+            for claims in wrong:
+                assert_refused(forge(KEY, header_of(KEY), claims))

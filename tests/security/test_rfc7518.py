@@ -19,7 +19,7 @@ from jwt.algorithms import get_default_algorithms
 from server.tokens.keys import SigningKey
 from server.tokens.verifier import Verifier
 from tests.clock import START_MS
-from tests.security.hostile import KEY, VERIFIER, assert_refused, assert_taken, unsigned
+from tests.security.hostile import KEY, P256_ORDER, VERIFIER, assert_refused, assert_taken, unsigned
 from tests.unit.tokens import (
     ALGORITHMS,
     AUDIENCE,
@@ -35,8 +35,7 @@ from tests.unit.tokens import (
     verifier_of,
 )
 
-# The order of P-256 (SEC 2) and of the base point of Ed25519 (RFC 8032 section 5.1).
-P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+# Of the base point (RFC 8032 section 5.1).
 ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
 
 
