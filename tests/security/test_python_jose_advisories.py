@@ -19,9 +19,11 @@ from tests.security.hostile import (
     assert_not_decompressed,
     assert_refused,
     assert_taken,
+    by_hmac,
     encrypted,
     public_bytes,
     unsigned,
+    verifier_with,
 )
 from tests.unit.tokens import ALGORITHMS, base64url, claims_with, forge, header_of, signing_key, verifier_of
 
@@ -104,3 +106,15 @@ def test_cve_2026_85394_a_public_key_in_der_is_no_hmac_secret(algorithm: str) ->
     assert_no_hmac_secret(key, public_bytes(key, Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
     if algorithm == "RS256":
         assert_no_hmac_secret(key, public_bytes(key, Encoding.DER, PublicFormat.PKCS1))
+
+
+def test_cve_2026_120459_a_secret_of_no_length_signs_nothing() -> None:
+    """CVE-2026-120459: where the secret came out empty, anybody could sign with it."""
+    key = signing_key("HS256")
+    assert_taken(by_hmac(key.material, header_of(key)), verifier_with("HS256", key.material))
+    for empty in (b"", ""):
+        for verifier in (verifier_of(key), verifier_with("HS256", empty)):
+            assert_refused(by_hmac(b"", header_of(key)), verifier)
+            # HMAC fills a key with zeros: these are the same to it.
+            assert_refused(by_hmac(b"\0", header_of(key)), verifier)
+            assert_refused(by_hmac(bytes(64), header_of(key)), verifier)
