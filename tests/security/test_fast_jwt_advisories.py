@@ -84,13 +84,13 @@ async def test_cve_2026_35039_no_token_is_remembered_under_the_name_of_another(a
     Ours is the whole token. All of these have the same issuer, audience, times and length, and differ in one claim.
     """
     authenticator, key = api.services.authenticator, api.services.keys.signing_key()
-    first = await authenticator.authenticate(await api.token("lak"))
+    first = await authenticator.verify(await api.token("lak"))
     claims = [
         replace(first, username=f"user{number:04}", session_id=api.services.ids.new_id()) for number in range(300)
     ]
     tokens = [forge(key, header_of(key), one.to_jwt()) for one in claims]
     for token, one in zip(tokens, claims, strict=True):
-        assert await authenticator.authenticate(token) == one
+        assert await authenticator.verify(token) == one
     for token, one in zip(reversed(tokens), reversed(claims), strict=True):
         assert authenticator.remembered(token) == one
     header, payload, last = tokens[0].split(".")
@@ -108,7 +108,7 @@ async def test_cve_2026_35039_no_token_is_remembered_under_the_name_of_another(a
     ):
         assert authenticator.remembered(mixed) is None
         with pytest.raises(TokenInvalid):
-            await authenticator.authenticate(mixed)
+            await authenticator.verify(mixed)
 
 
 @pytest.mark.parametrize("pattern", [".*", ISSUER, f"^{ISSUER}$", f"/{ISSUER}/g", f"/{ISSUER}/y", "https://[a-z.]+"])
@@ -166,22 +166,22 @@ def test_cve_2026_44351_an_unknown_key_is_not_an_empty_secret(empty: Any) -> Non
 async def test_cve_2026_107719_a_token_is_remembered_until_exp_and_no_longer(api: Api) -> None:
     """CVE-2026-107719: a token without `iat` was remembered for the life of the cache, beyond its `exp`."""
     authenticator, key = api.services.authenticator, api.services.keys.signing_key()
-    claims = await authenticator.authenticate(await api.token("lak"))
+    claims = await authenticator.verify(await api.token("lak"))
     for issued_at in (claims.issued_at - 3600, claims.issued_at, claims.issued_at + 9):
         now = api.clock.now_ms()
         lasting = replace(claims, issued_at=issued_at, expires_at=now // 1000 + 10)
         token = forge(key, header_of(key), lasting.to_jwt())
-        assert await authenticator.authenticate(token) == lasting
+        assert await authenticator.verify(token) == lasting
         api.clock.advance(lasting.expires_at - now / 1000 - 0.001)
         assert authenticator.remembered(token) == lasting
         api.clock.advance(0.001)
         assert authenticator.remembered(token) is None
         with pytest.raises(TokenExpired):
-            await authenticator.authenticate(token)
+            await authenticator.verify(token)
     without = claims.to_jwt() | {"exp": api.clock.now_ms() // 1000 + 10}
     del without["iat"]
     with pytest.raises(TokenInvalid):
-        await authenticator.authenticate(forge(key, header_of(key), without))
+        await authenticator.verify(forge(key, header_of(key), without))
     assert authenticator.remembered(forge(key, header_of(key), without)) is None
 
 
