@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from tests.browser.scene import Start, with_customer
 from tests.browser.site import Site, static_site
+from tests.needed import require
 from tests.process.server_process import ServerProcess, serving
 
 if TYPE_CHECKING:
@@ -32,12 +32,7 @@ def programs() -> tuple[str, str]:
     """Where the browser and its driver are. Without them the tests are skipped; where they must run, they fail."""
     browser, driver = _first_of(*BROWSERS), _first_of("chromedriver")
     selenium = importlib.util.find_spec("selenium")
-    needed = {"selenium": selenium, "chromium": browser, "chromedriver": driver}
-    missing = ", ".join(name for name, found in needed.items() if not found)
-    if missing and os.environ.get("CI") == "true":
-        pytest.fail(f"missing: {missing}")
-    if missing:
-        pytest.skip(f"missing: {missing}")
+    require({"selenium": selenium, "chromium": browser, "chromedriver": driver})
     assert browser
     assert driver
     return browser, driver
