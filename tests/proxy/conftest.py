@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.browser.scene import PASSWORD, USERNAME, with_customer
+from tests.client import Answer, Client, Fields, connected
 from tests.needed import require
 from tests.process.server_process import ServerProcess, serving
 from tests.proxy.application import Application, application
-from tests.proxy.client import Answer, Client, Fields, connected
 from tests.proxy.nginx import Nginx, nginx_program, running_nginx
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.client import Answer, connected
 from tests.process.server_process import serving
 from tests.proxy.application import Application, application
-from tests.proxy.client import Answer, connected
 from tests.proxy.conftest import Scene
 from tests.proxy.nginx import Nginx, running_nginx
 
