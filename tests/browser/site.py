@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.listening import listening
 from tests.process.server_process import ROOT
 
 EXAMPLE = ROOT / "examples" / "browser"
@@ -36,16 +36,11 @@ class Site:
 @contextlib.contextmanager
 def static_site() -> Iterator[Site]:
     """A site that listens while the block runs."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as listener:
-        site = Site(listener.server_port)
-        listener.RequestHandlerClass = _handler_of(site)
-        thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield site
-        finally:
-            listener.shutdown()
-            thread.join()
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    site = Site(listener.server_port)
+    listener.RequestHandlerClass = _handler_of(site)
+    with listening(listener):
+        yield site
 
 
 def _handler_of(site: Site) -> type[BaseHTTPRequestHandler]:

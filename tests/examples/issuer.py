@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import ECAlgorithm
+
+from tests.listening import listening
 
 KID = "the key of the test"
 
@@ -62,11 +63,6 @@ def issuer() -> Iterator[Issuer]:
         def log_message(self, *_: object) -> None:
             """Nobody reads it."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
-        thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield Issuer(f"http://127.0.0.1:{listener.server_port}", key)
-        finally:
-            listener.shutdown()
-            thread.join()
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with listening(listener):
+        yield Issuer(f"http://127.0.0.1:{listener.server_port}", key)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.listening import listening
 
 ANSWER = b"from the application"
 
@@ -50,16 +51,11 @@ class _Listener(ThreadingHTTPServer):
 @contextlib.contextmanager
 def application() -> Iterator[Application]:
     """An application that listens while the block runs."""
-    with _Listener(("127.0.0.1", 0), BaseHTTPRequestHandler) as listener:
-        running = Application(listener.server_port)
-        listener.RequestHandlerClass = _handler_of(running)
-        thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield running
-        finally:
-            listener.shutdown()
-            thread.join()
+    listener = _Listener(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    running = Application(listener.server_port)
+    listener.RequestHandlerClass = _handler_of(running)
+    with listening(listener):
+        yield running
 
 
 def _handler_of(running: Application) -> type[BaseHTTPRequestHandler]:
