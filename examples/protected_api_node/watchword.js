@@ -11,7 +11,7 @@ export const only = (...roles) => ({ token: true, roles });
 // What each role includes, as `[roles]` of Watchword's settings says.
 const INCLUDES = { customer: [], admin: ["customer"] };
 
-// As long as Cache-Control of the JWKS says. Watchword publishes a key ten minutes before it signs with it.
+// As long as Cache-Control of the JWKS says. Watchword publishes a key for longer than that before it signs with it.
 const KEYS_MAX_AGE_MS = 5 * 60 * 1000;
 
 /** A failure in the form of RFC 9457: `detail` is for people, `code` for programs. */
