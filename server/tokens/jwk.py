@@ -1,17 +1,19 @@
 """JSON Web Keys from elsewhere (RFC 7517): each becomes a key with one algorithm, or is refused when it is loaded.
 
 A key that is not of a kind that Watchword signs with (an unknown `kty`, `crv` or `alg`) is passed over in a set, as
-RFC 7517 section 5 asks, so that a set may bring keys of a later algorithm. Whatever is dangerous refuses the whole set.
+RFC 7517 section 5 asks, so that a set may bring keys of a later algorithm. A key that is malformed, weak or for another
+purpose refuses the whole set: whoever made it has made a mistake, and perhaps more than this one.
 """
 
 from __future__ import annotations
 
-import binascii
 import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from jwt import InvalidKeyError
+from jwt.algorithms import HMACAlgorithm
 
 from server.errors import KeyRefused
 from server.tokens.encoding import decode_base64url, no_constant, unique_members
@@ -27,7 +29,9 @@ from server.tokens.keys import (
 
 MAXIMUM_KEYS = 100
 MAXIMUM_KID_LENGTH = 256
-_PRIVATE_MEMBERS = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth"))
+# RFC 7518 section 6, RFC 8037 section 2, and of ML-DSA. In a public key `k` has no business either.
+_PRIVATE_MEMBERS = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "priv"))
+_OPERATIONS = frozenset(("sign", "verify"))
 _COORDINATE_BYTES = 32
 # The names of the one algorithm of each kind of key; Ed25519 is the name that RFC 9864 gives to EdDSA with that curve.
 _ALGORITHMS = {
@@ -56,13 +60,16 @@ class KeySet:
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
-        """From a JWK Set, or from one JWK. Raises KeyRefused."""
+        """From a JWK Set, or from one JWK. Raises KeyRefused, also for a set that has no key of a known kind."""
         if "keys" not in document:
             return cls([load_jwk(document)])
         members = document["keys"]
         if not isinstance(members, list) or len(members) > MAXIMUM_KEYS:
             raise KeyRefused(f"`keys` is not a list of at most {MAXIMUM_KEYS} keys")
-        return cls(_known(members))
+        keys = cls(_known(members))
+        if not keys.kids():
+            raise KeyRefused("the set has no key that could verify a token; with HS256, Watchword publishes none")
+        return keys
 
     @classmethod
     def parse(cls, text: str | bytes) -> Self:
@@ -81,8 +88,12 @@ class KeySet:
         del now_ms
         return self._keys.get(kid)
 
+    def is_current(self) -> bool:
+        """Always: a set stays as it is."""
+        return True
+
     async def keep_current(self) -> None:
-        """Nothing to do: a set stays as it is."""
+        """Nothing to do."""
 
     async def reload(self) -> bool:
         """There is nowhere to look."""
@@ -97,6 +108,10 @@ class KeySet:
     def kids(self) -> frozenset[str]:
         """The names of all keys."""
         return frozenset(self._keys)
+
+    def keeps(self, other: KeySet) -> bool:
+        """Whether all keys of the other one are in here, unchanged."""
+        return other._keys.items() <= self._keys.items()
 
 
 def _known(members: Iterable[Any]) -> Iterable[VerificationKey]:
@@ -117,7 +132,7 @@ def load_jwk(jwk: Mapping[str, Any]) -> VerificationKey:
     kind = jwk.get("kty")
     if not isinstance(kind, str):
         raise KeyRefused("a key has no `kty`")
-    if not _PRIVATE_MEMBERS.isdisjoint(jwk):
+    if not _PRIVATE_MEMBERS.isdisjoint(jwk) or ("k" in jwk and kind != "oct"):
         raise KeyRefused("a key has private parts; hand out the public half alone")
     _check_use(jwk)
     algorithm = _algorithm(kind, jwk)
@@ -140,13 +155,17 @@ def _check_use(jwk: Mapping[str, Any]) -> None:
         operations = jwk["key_ops"]
         if not isinstance(operations, list) or not all(isinstance(operation, str) for operation in operations):
             raise KeyRefused("`key_ops` is not a list of texts")
-        if "verify" not in operations or len(set(operations)) != len(operations):
-            raise KeyRefused("a key is not for verifying: `key_ops` lacks verify, or repeats itself")
+        if "verify" not in operations or not _OPERATIONS.issuperset(operations):
+            raise KeyRefused("a key is not for verifying alone: `key_ops` is not verify, with or without sign")
+        if len(set(operations)) != len(operations):
+            raise KeyRefused("`key_ops` repeats itself")
 
 
 def _algorithm(kind: str, jwk: Mapping[str, Any]) -> str:
     curve = jwk.get("crv") if kind in {"EC", "OKP"} else None
-    names = _ALGORITHMS.get((kind, curve)) if isinstance(curve, str | None) else None
+    if not isinstance(curve, str | None):
+        raise KeyRefused("`crv` is not a text")
+    names = _ALGORITHMS.get((kind, curve))
     if names is None:
         raise UnknownKind("a key is of a kind that is not used here: EC with P-256, OKP with Ed25519, RSA and oct are")
     algorithm = jwk.get("alg", next(iter(names)))
@@ -157,27 +176,39 @@ def _algorithm(kind: str, jwk: Mapping[str, Any]) -> str:
     return names[algorithm]
 
 
-def _number(jwk: Mapping[str, Any], name: str) -> bytes:
+def _bytes(jwk: Mapping[str, Any], name: str) -> bytes:
     text = jwk.get(name)
     if not isinstance(text, str):
         raise KeyRefused(f"a key has no `{name}`")
     try:
         return decode_base64url(text)
-    except (ValueError, binascii.Error):
-        raise KeyRefused(f"`{name}` of a key is not base64url") from None
+    except ValueError:
+        raise KeyRefused(f"`{name}` of a key is not base64url in its one spelling") from None
+
+
+def _positive(jwk: Mapping[str, Any], name: str) -> int:
+    """RFC 7518 section 2, Base64urlUInt: no more bytes than needed, or one key would have several thumbprints."""
+    raw = _bytes(jwk, name)
+    if raw[:1] in {b"", b"\0"}:
+        raise KeyRefused(f"`{name}` of a key is not a number in its one spelling")
+    return int.from_bytes(raw, "big")
 
 
 def _coordinate(jwk: Mapping[str, Any], name: str) -> bytes:
-    raw = _number(jwk, name)
+    raw = _bytes(jwk, name)
     if len(raw) != _COORDINATE_BYTES:
         raise KeyRefused(f"`{name}` of a key does not have {_COORDINATE_BYTES} bytes")
     return raw
 
 
 def _ec(jwk: Mapping[str, Any]) -> ec.EllipticCurvePublicKey:
-    # The point is checked to be on the curve.
     x, y = (int.from_bytes(_coordinate(jwk, name), "big") for name in ("x", "y"))
-    return ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+    numbers = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1())
+    # ValueError for a point off the curve. A coordinate above the prime is taken, as what is left of it.
+    key = numbers.public_key()
+    if key.public_numbers() != numbers:
+        raise KeyRefused("a coordinate of a key is larger than the prime of its curve")
+    return key
 
 
 def _okp(jwk: Mapping[str, Any]) -> ed25519.Ed25519PublicKey:
@@ -185,20 +216,24 @@ def _okp(jwk: Mapping[str, Any]) -> ed25519.Ed25519PublicKey:
 
 
 def _rsa(jwk: Mapping[str, Any]) -> rsa.RSAPublicKey:
-    modulus, exponent = (int.from_bytes(_number(jwk, name), "big") for name in ("n", "e"))
+    modulus, exponent = _positive(jwk, "n"), _positive(jwk, "e")
     # RFC 7518 section 3.3; and not so long that each verification takes a second.
     if not MINIMUM_RSA_BITS <= modulus.bit_length() <= MAXIMUM_RSA_BITS:
         raise KeyRefused(f"an RSA key does not have {MINIMUM_RSA_BITS} to {MAXIMUM_RSA_BITS} bits")
     if not 65537 <= exponent < 2**32:
-        raise KeyRefused("the exponent of an RSA key is not from 65537 to 2^32")
+        raise KeyRefused("the exponent of an RSA key is not between 65537 and 2^32")
     return rsa.RSAPublicNumbers(exponent, modulus).public_key()
 
 
 def _oct(jwk: Mapping[str, Any]) -> bytes:
-    secret = _number(jwk, "k")
+    secret = _bytes(jwk, "k")
     if len(secret) < MINIMUM_SECRET_BYTES:
         raise KeyRefused(f"a shared secret has less than {MINIMUM_SECRET_BYTES} bytes")
-    return secret
+    try:
+        return HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
+    except InvalidKeyError:
+        # PyJWT would refuse each token then, without saying why.
+        raise KeyRefused("a shared secret is a public key or a certificate, which others have too") from None
 
 
 _LOADERS = {"EC": _ec, "OKP": _okp, "RSA": _rsa, "oct": _oct}
