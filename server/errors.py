@@ -331,7 +331,7 @@ class StoreUnavailable(_Unavailable):
 
 
 class KeysUnavailable(_Unavailable):
-    """No keys to verify by could be fetched yet; for services that verify by a JWKS URL."""
+    """No keys to verify by could be fetched yet. A service that verifies by a JWKS URL answers so, Watchword never."""
 
     code = "keys_unavailable"
     title = "Keys unavailable"

@@ -12,6 +12,9 @@ from server import errors
 
 Json = dict[str, Any]
 
+# What is answered where no route is, or for a defect. All other failures are those that the routes name.
+_BESIDE_ROUTES = (errors.NotFound, errors.MethodNotAllowed, errors.InternalError)
+
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --accent: #2456c7; }
 @media (prefers-color-scheme: dark) { :root { --accent: #8fb1ff; } }
@@ -54,7 +57,7 @@ curl -s -H 'Authorization: Bearer &lt;token&gt;' http://127.0.0.1:8080/users</pr
 <h2 id="problems">Problems</h2>
 <p>Every failure is <code>application/problem+json</code> (RFC 9457). Branch on <code>code</code>; quote
 <code>request_id</code> when you ask for help.</p>
-{_table(("code", "status", "meaning"), _problem_rows())}
+{_table(("code", "status", "meaning"), _problem_rows(document))}
 </body></html>
 """.encode()
 
@@ -117,12 +120,25 @@ def _kind(schema: Json) -> str:
     return escape(", ".join(words))
 
 
-def _problem_rows() -> list[tuple[str, str, str]]:
-    found = {error.code: error for error in _leaves(errors.ApiError)}
+def _problem_rows(document: Json) -> list[tuple[str, str, str]]:
+    named = {error.code for error in _BESIDE_ROUTES} | _named_codes(document)
+    found = {error.code: error for error in _leaves(errors.ApiError) if error.code in named}
     return [
         (f'<span id="{code}">{_code(code)}</span>', str(error.status), escape(error.default_detail))
         for code, error in sorted(found.items())
     ]
+
+
+def _named_codes(document: Json) -> set[str]:
+    """The codes of all failures that some route names."""
+    return {
+        code
+        for methods in document["paths"].values()
+        for operation in methods.values()
+        for answer in operation["responses"].values()
+        for content in answer.get("content", {}).values()
+        for code in content["schema"].get("properties", {}).get("code", {}).get("enum", ())
+    }
 
 
 def _leaves(error: type[errors.ApiError]) -> Iterable[type[errors.ApiError]]:
