@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from server.access import ANY_USER, ANYONE, only
 from server.errors import (
+    ConfigurationError,
     InsufficientRole,
     KeyRefused,
     KeysUnavailable,
@@ -33,6 +34,7 @@ __all__ = [
     "ANY_USER",
     "CLAIMS",
     "AccessClaims",
+    "ConfigurationError",
     "InsufficientRole",
     "KeyRefused",
     "KeySet",

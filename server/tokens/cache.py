@@ -31,7 +31,7 @@ class VerifiedTokens:
 
     def add(self, token: str, claims: AccessClaims) -> None:
         """Remember a verified token."""
-        if self._size == 0:
+        if self._size <= 0:
             return
         if len(self._claims) >= self._size:
             del self._claims[next(iter(self._claims))]

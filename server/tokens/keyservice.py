@@ -134,6 +134,10 @@ class KeyService:
         await self._change(plan)
         return sum(1 for record in self._records if record.sealed)
 
+    def is_current(self) -> bool:
+        """Always: background.py follows the store."""
+        return True
+
     async def keep_current(self) -> None:
         """Nothing to do: background.py follows the store."""
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Mapping
 
 import aiohttp
 import structlog
@@ -17,16 +17,20 @@ from server.errors import ConfigurationError, KeyRefused, KeysUnavailable
 from server.tokens.jwk import KeySet
 from server.tokens.keys import VerificationKey
 
-MAXIMUM_BYTES: Final = 262_144
+MAXIMUM_BYTES = 262_144
 TIMEOUT_SECONDS = 5.0
 # For how long a fetched set is current: what `Cache-Control` says, within these bounds, or the default.
 SHORTEST_AGE_SECONDS = 5
 LONGEST_AGE_SECONDS = 3600
 DEFAULT_AGE_SECONDS = 300
-# An unknown key makes the set be fetched again, at most so often; and so does a failure.
+# Between the end of a fetch and the next one, whatever asks for it: a failure, or a token with an unknown key.
 COOL_DOWN_SECONDS = 5.0
 
-_MAX_AGE = re.compile(r"(?:^|[,\s])max-age=(\d{1,9})(?:$|[,\s])")
+_MAX_AGE = re.compile(r"(?:^|[,\s])max-age=([0-9]{1,9})(?:$|[,\s])")
+_NOT_TO_KEEP = re.compile(r"(?:^|[,\s])no-(?:store|cache)(?:$|[,\s])")
+_SECONDS = re.compile(r"[0-9]{1,9}")
+# A URL parser would pass them over, or take them for part of a host.
+_BLANK = re.compile(r"[\x00-\x20\x7f]")
 
 _log = structlog.get_logger("watchword.jwks")
 
@@ -42,6 +46,7 @@ class RemoteKeySet:
         url: str,
         *,
         session: aiohttp.ClientSession | None = None,
+        timeout_seconds: float = TIMEOUT_SECONDS,
         cool_down_seconds: float = COOL_DOWN_SECONDS,
         clock: Clock | None = None,
     ) -> None:
@@ -49,12 +54,14 @@ class RemoteKeySet:
         self._url = _checked(url)
         self._session = session
         self._owns_session = session is None
+        self._timeout_seconds = timeout_seconds
         self._cool_down_seconds = cool_down_seconds
         self._clock = clock or SystemClock()
         self._keys: KeySet | None = None
         self._fetching: asyncio.Task[None] | None = None
-        self._tried_at: float | None = None
+        self._fetched_at: float | None = None
         self._current_until = 0.0
+        self._closed = False
         self._forget: list[Callable[[], None]] = []
 
     def verification_key(self, kid: str, now_ms: int) -> VerificationKey | None:
@@ -65,58 +72,63 @@ class RemoteKeySet:
         """Have `forget` called when a fetched set lacks a key that was there."""
         self._forget.append(forget)
 
+    def is_current(self) -> bool:
+        """Whether there is a set, and it is not old."""
+        return self._keys is not None and self._clock.monotonic() < self._current_until
+
     async def keep_current(self) -> None:
         """Fetch what is not there; renew what is old, while it goes on serving. Raises KeysUnavailable."""
         if self._keys is None:
-            if not await self.reload() or self._keys is None:
-                raise KeysUnavailable(max(1, round(self._cool_down_seconds)))
-        elif self._clock.monotonic() >= self._current_until and not self._cooling():
+            await self.reload()
+            if self._keys is None:
+                raise KeysUnavailable(max(1, math.ceil(self._cool_down_seconds)))
+        elif not self.is_current():
             self._start()
 
     async def reload(self) -> bool:
         """Fetch now, or wait for the fetch under way; False if the last one was a moment ago."""
+        self._start()
         if self._fetching is None:
-            if self._cooling():
-                return False
-            self._start()
-        if self._fetching is not None:
-            # The fetch goes on for the others when this caller leaves.
-            await asyncio.shield(self._fetching)
+            return False
+        # Waited for and not awaited: whoever leaves early does not take the fetch from the others.
+        await asyncio.wait([self._fetching])
         return True
 
     async def close(self) -> None:
-        """End a fetch under way and the session, if it is ours."""
+        """End a fetch under way, and the session if it is ours. No other fetch begins after that."""
+        self._closed = True
         if self._fetching is not None:
             self._fetching.cancel()
             await asyncio.wait([self._fetching])
         if self._session is not None and self._owns_session:
             await self._session.close()
-            self._session = None
-
-    def _cooling(self) -> bool:
-        return self._tried_at is not None and self._clock.monotonic() - self._tried_at < self._cool_down_seconds
 
     def _start(self) -> None:
-        if self._fetching is None:
-            self._tried_at = self._clock.monotonic()
+        if self._fetching is None and not self._closed and not self._is_cooling():
             self._fetching = asyncio.create_task(self._fetch())
-            self._fetching.add_done_callback(self._fetched)
+            self._fetching.add_done_callback(self._end)
 
-    def _fetched(self, _: asyncio.Task[None]) -> None:
+    def _is_cooling(self) -> bool:
+        return self._fetched_at is not None and self._clock.monotonic() - self._fetched_at < self._cool_down_seconds
+
+    def _end(self, _: asyncio.Task[None]) -> None:
         self._fetching = None
+        self._fetched_at = self._clock.monotonic()
 
     async def _fetch(self) -> None:
         """Never raises: what goes wrong is a line in the log."""
         try:
             body, age_seconds = await self._get()
-            keys = _not_empty(KeySet.parse(body))
-        except (aiohttp.ClientError, OSError, TimeoutError, KeyRefused) as error:
-            _log.warning("the JWK Set was not renewed", url=str(self._url), reason=str(error) or type(error).__name__)
-            return
-        gone = self._keys is not None and not self._keys.kids() <= keys.kids()
-        self._keys = keys
+            self._take(KeySet.parse(body), age_seconds)
+        except (aiohttp.ClientError, OSError, KeyRefused) as error:
+            _log.warning("the JWK Set was not renewed", url=_shown(self._url), reason=_reason(error))
+        except Exception:  # noqa: BLE001 - a defect, or a session that the caller has closed, must not end all renewal
+            _log.exception("the JWK Set was not renewed", url=_shown(self._url))
+
+    def _take(self, keys: KeySet, age_seconds: int) -> None:
+        replaced, self._keys = self._keys, keys
         self._current_until = self._clock.monotonic() + age_seconds
-        if gone:
+        if replaced is not None and not keys.keeps(replaced):
             for forget in self._forget:
                 forget()
 
@@ -129,7 +141,7 @@ class RemoteKeySet:
             # A redirect could lead anywhere; and what is compressed can't be measured before it is unpacked.
             allow_redirects=False,
             headers={hdrs.ACCEPT: "application/jwk-set+json, application/json", hdrs.ACCEPT_ENCODING: "identity"},
-            timeout=aiohttp.ClientTimeout(total=TIMEOUT_SECONDS),
+            timeout=aiohttp.ClientTimeout(total=self._timeout_seconds),
         ) as response:
             if response.status != 200:
                 raise KeyRefused(f"the answer was {response.status}")
@@ -140,18 +152,12 @@ class RemoteKeySet:
                 body += chunk
                 if len(body) > MAXIMUM_BYTES:
                     raise KeyRefused(f"the answer is longer than {MAXIMUM_BYTES} bytes")
-            return bytes(body), _age_seconds(response.headers.get(hdrs.CACHE_CONTROL, ""))
-
-
-def _not_empty(keys: KeySet) -> KeySet:
-    if not keys.kids():
-        raise KeyRefused("the set has no key that could verify a token")
-    return keys
+            return bytes(body), _age_seconds(response.headers)
 
 
 def _checked(text: str) -> URL:
     try:
-        url = URL(text)
+        url = URL(text) if not _BLANK.search(text) else URL()
     except (ValueError, TypeError):
         url = URL()
     if url.scheme not in {"http", "https"} or not url.host:
@@ -159,7 +165,25 @@ def _checked(text: str) -> URL:
     return url
 
 
-def _age_seconds(cache_control: str) -> int:
-    found = _MAX_AGE.search(cache_control.lower())
+def _age_seconds(headers: Mapping[str, str]) -> int:
+    """For how long the answer may be kept (RFC 9111 sections 4.2 and 5.2.2), less what it has spent in other caches."""
+    control = headers.get(hdrs.CACHE_CONTROL, "").lower()
+    found = _MAX_AGE.search(control)
     age = int(found[1]) if found else DEFAULT_AGE_SECONDS
+    spent = headers.get(hdrs.AGE, "")
+    if _SECONDS.fullmatch(spent):
+        age -= int(spent)
+    if _NOT_TO_KEEP.search(control):
+        age = 0
     return min(max(age, SHORTEST_AGE_SECONDS), LONGEST_AGE_SECONDS)
+
+
+def _shown(url: URL) -> str:
+    """For the log: without what may be secret in it."""
+    return str(url.with_user(None).with_query(None))
+
+
+def _reason(error: Exception) -> str:
+    """For the log. What ClientError says of an answer may quote it at length, or quote the URL."""
+    told = str(error) if isinstance(error, KeyRefused | OSError) else ""
+    return told or type(error).__name__

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, Self
 
 from server.clock import Clock, SystemClock
+from server.errors import ConfigurationError
 from server.tokens.cache import VerifiedTokens
 from server.tokens.claims import AccessClaims
 from server.tokens.verifier import UnknownKey, VerificationKeys, Verifier
@@ -16,8 +17,12 @@ CACHE_SIZE = 20_000
 class KeySource(VerificationKeys, Protocol):
     """Keys that may change."""
 
+    def is_current(self) -> bool:
+        """Whether `keep_current` has nothing to do, as nearly always."""
+        ...
+
     async def keep_current(self) -> None:
-        """Called before each use; does what is due, and nearly always nothing. Raises KeysUnavailable."""
+        """Called before keys are used; does what is due. Raises KeysUnavailable."""
         ...
 
     async def reload(self) -> bool:
@@ -49,6 +54,9 @@ class TokenVerifier:
         cache_size: int = CACHE_SIZE,
         clock: Clock | None = None,
     ) -> None:
+        """`issuer` and `audience` are the settings of the Watchword. Raises ConfigurationError if one is empty."""
+        if not issuer or not audience:
+            raise ConfigurationError(["a verifier takes an issuer and an audience; tokens for others must not pass"])
         self._keys = keys
         self._clock = clock or SystemClock()
         self._verified = VerifiedTokens(cache_size)
@@ -56,7 +64,10 @@ class TokenVerifier:
         keys.on_removal(self._verified.clear)
 
     def remembered(self, token: str) -> AccessClaims | None:
-        """The claims of a token that was verified before; None if it was not. Costs a look-up."""
+        """The claims of a token that was verified before; None if `verify` is to be asked. Costs a look-up."""
+        if not self._keys.is_current():
+            # Else nobody would notice that a key is gone while all who call are known.
+            return None
         return self._verified.get(token, self._clock.now_ms())
 
     async def verify(self, token: str) -> AccessClaims:
@@ -72,10 +83,16 @@ class TokenVerifier:
             # Perhaps somebody has just begun to sign with a new key.
             if not await self._keys.reload():
                 raise
-            claims = self.verifier.verify(token, now)
+            claims = self.verifier.verify(token, self._clock.now_ms())
         self._verified.add(token, claims)
         return claims
 
     async def close(self) -> None:
         """Let go of what the keys hold open."""
         await self._keys.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
