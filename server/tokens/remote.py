@@ -158,6 +158,8 @@ class RemoteKeySet:
 def _checked(text: str) -> URL:
     try:
         url = URL(text) if not _BLANK.search(text) else URL()
+        # What no resolver takes: an empty label, or one of more than 63 characters.
+        (url.raw_host or "").encode("idna")
     except (ValueError, TypeError):
         url = URL()
     if url.scheme not in {"http", "https"} or not url.host:
