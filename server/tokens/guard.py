@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,6 +11,7 @@ from typing import Protocol
 import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
+from aiohttp.web_urldispatcher import AbstractRoute
 
 from server.access import Access, Kind, RoleTable, only
 from server.config.settings import RoleSettings
@@ -22,6 +25,9 @@ CLAIMS: web.RequestKey[AccessClaims] = web.RequestKey("claims", AccessClaims)
 ROUTE: web.RequestKey[str] = web.RequestKey("route", str)
 
 DEFAULT_ROLES: Mapping[str, Sequence[str]] = {"customer": (), "admin": ("customer",)}
+
+# A route in a role table: method and template.
+_NAME = re.compile(r"(?:[A-Z][A-Z-]*|\*) /\S*")
 
 _log = structlog.get_logger("watchword.guard")
 
@@ -103,40 +109,46 @@ class _DeclaredRules:
     """`{"GET /reports": only("admin")}`. A route that is not declared is closed to everybody."""
 
     def __init__(self, access: Mapping[str, Access], roles: Mapping[str, Sequence[str]]) -> None:
+        """Raises ConfigurationError for a name that no route has, and for a role that there is not."""
+        problems = [
+            f"access {name!r}: a rule is named by method and path, as GET /reports; HEAD has the rule of GET"
+            for name in access
+            if not _NAME.fullmatch(name) or name.startswith("HEAD ")
+        ]
+        named = {role for rule in access.values() for role in rule.roles}.union(*roles.values())
+        problems += [f"roles: there is no role {role!r}; name it in roles" for role in sorted(named - roles.keys())]
+        if problems:
+            raise ConfigurationError(problems)
         table = RoleTable({name: RoleSettings(includes=tuple(includes)) for name, includes in roles.items()})
-        unknown = {role for rule in access.values() for role in rule.roles if role not in table}
-        if unknown:
-            raise ConfigurationError(
-                [f"access: there is no role {role!r}; name it in roles" for role in sorted(unknown)]
-            )
         self._rules = {
             name: _DeclaredRule(name.partition(" ")[2], rule, table.sufficient(rule)) for name, rule in access.items()
         }
 
     def rule_of(self, request: web.Request) -> Rule | None:
-        """By method and template; HEAD as GET (RFC 9110 section 9.3.2)."""
+        """The rule of the route that was found."""
         if request.match_info.http_exception is not None:
             return None
-        resource = request.match_info.route.resource
-        path = resource.canonical if resource is not None else request.path
-        method = hdrs.METH_GET if request.method == hdrs.METH_HEAD else request.method
-        rule = self._rules.get(f"{method} {path}")
+        name = _name_of(request.match_info.route)
+        rule = self._rules.get(name)
         if rule is None:
-            _log.error("a route without a rule is closed", method=method, route=path)
-            return _DeclaredRule(path, only(), frozenset())
+            _log.error("a route without a rule is closed", route=name)
+            rule = self._rules[name] = _DeclaredRule(name.partition(" ")[2], only(), frozenset())
         return rule
 
     def require_all(self, router: web.UrlDispatcher) -> None:
         """Raises ConfigurationError for a route without a rule, and for a rule without a route."""
-        names = {
-            f"{route.method} {route.resource.canonical if route.resource else '?'}"
-            for route in router.routes()
-            if route.method != hdrs.METH_HEAD
-        }
+        names = {_name_of(route) for route in router.routes()}
         problems = [f"route {name}: has no rule; add it to access" for name in sorted(names - self._rules.keys())]
         problems += [f"access {name!r}: there is no such route" for name in sorted(self._rules.keys() - names)]
         if problems:
             raise ConfigurationError(problems)
+
+
+def _name_of(route: AbstractRoute) -> str:
+    """Method and template; HEAD as GET (RFC 9110 section 9.3.2). The method is * where a route takes them all."""
+    method = hdrs.METH_GET if route.method == hdrs.METH_HEAD else route.method
+    template = route.resource.canonical if route.resource is not None else ""
+    return f"{method} {template or '/'}"
 
 
 def auth_middleware(
@@ -144,9 +156,10 @@ def auth_middleware(
 ) -> Middleware:
     """Guards any aiohttp application by tokens of a Watchword.
 
-    `access` has a rule for each route, `{"GET /reports": only("admin")}`; a route without one is closed. `roles` are
-    those of the Watchword, with what each includes. Refusals are problems (RFC 9457) with the codes that Watchword
-    gives; a handler finds the caller with `claims_of(request)`. `protect` does the same and more.
+    `access` has a rule for each route, `{"GET /users/{id}": only("admin")}`, named by its template; a static route by
+    its prefix; a route without a rule is closed. `roles` are those of the Watchword, with what each includes. Refusals
+    are problems (RFC 9457) with the codes that Watchword gives; a handler finds the caller with `claims_of(request)`.
+    `protect` does the same and more. Raises ConfigurationError for a name or role that can't be.
     """
     return _answering(guard(_DeclaredRules(access, roles), verifier))
 
@@ -159,7 +172,8 @@ def protect(
 ) -> None:
     """Adds `auth_middleware` to an application, checks its routes at the start, and closes the verifier at the end.
 
-    The start fails with ConfigurationError for a route without a rule, or a rule without a route.
+    The start fails with ConfigurationError for a route without a rule, or a rule without a route. Raises
+    ConfigurationError as `auth_middleware` does.
     """
     rules = _DeclaredRules(access, roles)
     app.middlewares.append(_answering(guard(rules, verifier)))
@@ -198,8 +212,8 @@ def _answering(guarding: Middleware) -> Middleware:
 
 
 def _refusal(error: ApiError) -> web.Response:
-    response = web.json_response(error.problem("about:blank"), status=error.status)
-    response.content_type = "application/problem+json"
+    body = json.dumps(error.problem("about:blank")).encode()
+    response = web.Response(body=body, status=error.status, content_type="application/problem+json")
     response.headers[hdrs.CACHE_CONTROL] = "no-store"
     response.headers.update(error.headers())
     return response

@@ -1,0 +1,165 @@
+"""The routes of a guarded application and their rules: none without the other, wherever the routes are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from pytest_aiohttp.plugin import AiohttpClient
+
+from server.access import ANY_USER, ANYONE, only
+from server.errors import ConfigurationError
+from server.tokens.guard import auth_middleware, protect
+from tests.publisher import Publisher
+from tests.unit.tokens.guarded import ACCESS, ADMIN, CUSTOMER, KEY, a_verifier, application, bearer, who
+
+
+async def start_fails(app: web.Application) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        await TestServer(app).start_server()
+    return list(caught.value.problems)
+
+
+async def test_protect_does_not_start_with_a_route_without_a_rule() -> None:
+    app = application()
+    protect(app, a_verifier(), {name: rule for name, rule in ACCESS.items() if name != "GET /reports"})
+    assert await start_fails(app) == ["route GET /reports: has no rule; add it to access"]
+
+
+async def test_protect_does_not_start_with_a_rule_without_a_route() -> None:
+    app = application()
+    more = {"GET /report": only("admin"), "PUT /orders": ANY_USER, "GET /orders/{id}": ANYONE}
+    protect(app, a_verifier(), ACCESS | more)
+    assert await start_fails(app) == [
+        "access 'GET /orders/{id}': there is no such route",
+        "access 'GET /report': there is no such route",
+        "access 'PUT /orders': there is no such route",
+    ]
+
+
+async def test_routes_may_be_added_after_protect(aiohttp_client: AiohttpClient) -> None:
+    app = web.Application()
+    protect(app, a_verifier(), {"GET /late": only("admin")})
+    app.router.add_get("/late", who)
+    client = await aiohttp_client(app)
+    assert (await client.get("/late", headers=bearer(ADMIN))).status == 200
+    assert (await client.get("/late", headers=bearer(CUSTOMER))).status == 403
+    assert (await client.head("/late")).status == 401
+
+
+async def test_a_route_that_takes_only_head_has_the_rule_of_get(aiohttp_client: AiohttpClient) -> None:
+    app = web.Application()
+    app.router.add_head("/there", who)
+    protect(app, a_verifier(), {"GET /there": ANY_USER})
+    client = await aiohttp_client(app)
+    assert (await client.head("/there")).status == 401
+    assert (await client.head("/there", headers=bearer(CUSTOMER))).status == 200
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "GET", "/reports", "GET/reports", "get /reports", "GET reports", "GET  /reports", "GET /a b", "HEAD /x"],
+)
+def test_a_name_that_no_route_has_is_refused_at_once(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="named by method and path"):
+        auth_middleware(a_verifier(), {name: ANYONE})
+    with pytest.raises(ConfigurationError, match="named by method and path"):
+        protect(web.Application(), a_verifier(), {name: ANYONE})
+
+
+def test_a_role_that_there_is_not_is_refused_at_once() -> None:
+    for access, roles, missing in (
+        ({"GET /x": only("king")}, {"admin": ()}, ["king"]),
+        ({"GET /x": only("admin", "king", "queen")}, {"admin": ()}, ["king", "queen"]),
+        ({"GET /x": only("admin")}, {"admin": ["customer"]}, ["customer"]),
+        # A text in place of a list of texts.
+        ({"GET /x": only("a")}, {"a": "bc"}, ["b", "c"]),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            auth_middleware(a_verifier(), access, roles)
+        assert list(caught.value.problems) == [
+            f"roles: there is no role {role!r}; name it in roles" for role in missing
+        ]
+
+
+async def test_applications_within_are_guarded_by_the_outer_one(aiohttp_client: AiohttpClient) -> None:
+    inner = web.Application()
+    inner.router.add_get("/list", who)
+    inner.router.add_get("/{item}", who)
+    app = web.Application()
+    app.add_subapp("/shop/", inner)
+    app.router.add_get("/", who)
+    protect(app, a_verifier(), {"GET /": ANYONE, "GET /shop/list": ANY_USER, "GET /shop/{item}": only("admin")})
+    client = await aiohttp_client(app)
+    for path, token, status in (
+        ("/", None, 200),
+        ("/shop/list", None, 401),
+        ("/shop/list", CUSTOMER, 200),
+        ("/shop/other", CUSTOMER, 403),
+        ("/shop/other", ADMIN, 200),
+        ("/shop/", ADMIN, 404),
+        ("/shop/a/b", None, 404),
+    ):
+        assert (await client.get(path, headers=bearer(token))).status == status, path
+    unruly = web.Application()
+    within = web.Application()
+    within.router.add_get("/secret", who)
+    unruly.add_subapp("/in", within)
+    protect(unruly, a_verifier(), {})
+    assert await start_fails(unruly) == ["route GET /in/secret: has no rule; add it to access"]
+
+
+async def test_an_application_within_can_be_guarded_alone(aiohttp_client: AiohttpClient) -> None:
+    inner = web.Application()
+    inner.router.add_get("/list", who)
+    protect(inner, a_verifier(), {"GET /shop/list": only("admin")})
+    app = web.Application()
+    app.router.add_get("/open", who)
+    app.add_subapp("/shop", inner)
+    client = await aiohttp_client(app)
+    assert (await client.get("/open")).status == 200
+    assert (await client.get("/shop/list")).status == 401
+    assert (await client.get("/shop/list", headers=bearer(ADMIN))).status == 200
+
+
+async def test_static_files_have_the_rule_of_their_prefix(aiohttp_client: AiohttpClient, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "plan.txt").write_text("the plan")
+    app = web.Application()
+    app.router.add_static("/files/", tmp_path)
+    protect(app, a_verifier(), {"GET /files": only("admin")})
+    client = await aiohttp_client(app)
+    for path in ("/files/in/plan.txt", "/files/in%2Fplan.txt", "/files/nothing", "/files/../files/in/plan.txt"):
+        assert (await client.get(path)).status == 401
+        assert (await client.get(path, headers=bearer(CUSTOMER))).status == 403
+    response = await client.get("/files/in/plan.txt", headers=bearer(ADMIN))
+    assert await response.text() == "the plan"
+    assert (await client.head("/files/in/plan.txt", headers=bearer(CUSTOMER))).status == 403
+
+
+async def test_views_are_named_by_a_star(aiohttp_client: AiohttpClient) -> None:
+    class Thing(web.View):
+        async def get(self) -> web.Response:
+            return await who(self.request)
+
+    app = web.Application()
+    app.router.add_view("/thing", Thing)
+    protect(app, a_verifier(), {"* /thing": ANY_USER})
+    client = await aiohttp_client(app)
+    assert (await client.get("/thing")).status == 401
+    assert (await client.delete("/thing")).status == 401
+    assert await (await client.get("/thing", headers=bearer(CUSTOMER))).json() == {"for": "lak", "role": "customer"}
+
+
+async def test_the_verifier_is_closed_with_the_application(publisher: Publisher) -> None:
+    publisher.publish(KEY)
+    keys = publisher.remote()
+    app = application()
+    protect(app, publisher.verifier(keys), ACCESS)
+    async with TestClient(TestServer(app)) as client:
+        assert (await client.get("/orders", headers=bearer(CUSTOMER))).status == 200
+        assert keys._session is not None
+        assert not keys._session.closed
+    assert keys._session.closed
