@@ -23,7 +23,7 @@ TIMEOUT_SECONDS = 5.0
 SHORTEST_AGE_SECONDS = 5
 LONGEST_AGE_SECONDS = 3600
 DEFAULT_AGE_SECONDS = 300
-# Between the end of a fetch and the next one, whatever asks for it: a failure, or a token with an unknown key.
+# No fetch for so long after one that failed, or was made for a token with an unknown key.
 COOL_DOWN_SECONDS = 5.0
 
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=([0-9]{1,9})(?:$|[,\s])")
@@ -58,9 +58,10 @@ class RemoteKeySet:
         self._cool_down_seconds = cool_down_seconds
         self._clock = clock or SystemClock()
         self._keys: KeySet | None = None
-        self._fetching: asyncio.Task[None] | None = None
-        self._fetched_at: float | None = None
-        self._current_until = 0.0
+        self._fetching: asyncio.Task[bool] | None = None
+        self._is_search = False
+        self._paused_until = -math.inf
+        self._current_until = -math.inf
         self._closed = False
         self._forget: list[Callable[[], None]] = []
 
@@ -79,20 +80,17 @@ class RemoteKeySet:
     async def keep_current(self) -> None:
         """Fetch what is not there; renew what is old, while it goes on serving. Raises KeysUnavailable."""
         if self._keys is None:
-            await self.reload()
+            self._start()
+            await self._wait()
             if self._keys is None:
                 raise KeysUnavailable(max(1, math.ceil(self._cool_down_seconds)))
         elif not self.is_current():
             self._start()
 
     async def reload(self) -> bool:
-        """Fetch now, or wait for the fetch under way; False if the last one was a moment ago."""
-        self._start()
-        if self._fetching is None:
-            return False
-        # Waited for and not awaited: whoever leaves early does not take the fetch from the others.
-        await asyncio.wait([self._fetching])
-        return True
+        """Fetch now, or wait for the fetch under way; False if there is a pause, since this was done a moment ago."""
+        self._start(is_search=True)
+        return await self._wait()
 
     async def close(self) -> None:
         """End a fetch under way, and the session if it is ours. No other fetch begins after that."""
@@ -103,20 +101,27 @@ class RemoteKeySet:
         if self._session is not None and self._owns_session:
             await self._session.close()
 
-    def _start(self) -> None:
-        if self._fetching is None and not self._closed and not self._is_cooling():
+    def _start(self, *, is_search: bool = False) -> None:
+        if self._fetching is None and not self._closed and self._clock.monotonic() >= self._paused_until:
+            self._is_search = is_search
             self._fetching = asyncio.create_task(self._fetch())
             self._fetching.add_done_callback(self._end)
 
-    def _is_cooling(self) -> bool:
-        return self._fetched_at is not None and self._clock.monotonic() - self._fetched_at < self._cool_down_seconds
-
-    def _end(self, _: asyncio.Task[None]) -> None:
+    def _end(self, fetch: asyncio.Task[bool]) -> None:
         self._fetching = None
-        self._fetched_at = self._clock.monotonic()
+        if self._is_search or fetch.cancelled() or not fetch.result():
+            self._paused_until = self._clock.monotonic() + self._cool_down_seconds
 
-    async def _fetch(self) -> None:
-        """Never raises: what goes wrong is a line in the log."""
+    async def _wait(self) -> bool:
+        """Until the fetch under way is over; False if there is none."""
+        if self._fetching is None:
+            return False
+        # Waited for and not awaited: whoever leaves early does not take the fetch from the others.
+        await asyncio.wait([self._fetching])
+        return True
+
+    async def _fetch(self) -> bool:
+        """Whether there is a set now that is current. Never raises: what goes wrong is a line in the log."""
         try:
             body, age_seconds = await self._get()
             self._take(KeySet.parse(body), age_seconds)
@@ -124,6 +129,9 @@ class RemoteKeySet:
             _log.warning("the JWK Set was not renewed", url=_shown(self._url), reason=_reason(error))
         except Exception:  # noqa: BLE001 - a defect, or a session that the caller has closed, must not end all renewal
             _log.exception("the JWK Set was not renewed", url=_shown(self._url))
+        else:
+            return True
+        return False
 
     def _take(self, keys: KeySet, age_seconds: int) -> None:
         replaced, self._keys = self._keys, keys

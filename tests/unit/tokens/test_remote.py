@@ -143,10 +143,37 @@ async def test_a_key_that_was_not_known_is_fetched_at_once(publisher: Publisher)
     verifier = publisher.verifier()
     await verifier.verify(token_of(OLD))
     publisher.publish(OLD, NEW)
-    publisher.clock.advance(5)
     claims = await asyncio.gather(*(verifier.verify(token_of(NEW)) for _ in range(100)))
     assert claims == [CLAIMS] * 100
     assert publisher.fetches == 2
+
+
+async def test_there_is_a_pause_after_a_key_was_looked_for(publisher: Publisher) -> None:
+    keys = publisher.remote()
+    verifier = publisher.verifier(keys)
+    publisher.headers = {"Cache-Control": "max-age=3600"}
+    with pytest.raises(TokenInvalid):
+        await verifier.verify(unknown(1))
+    publisher.publish(OLD, NEW)
+    publisher.clock.advance(4.999)
+    with pytest.raises(TokenInvalid):
+        await verifier.verify(token_of(NEW))
+    assert publisher.fetches == 2
+    publisher.clock.advance(0.001)
+    assert await verifier.verify(token_of(NEW)) == CLAIMS
+    assert publisher.fetches == 3
+
+
+async def test_a_renewal_causes_no_pause(publisher: Publisher) -> None:
+    keys = publisher.remote()
+    verifier = publisher.verifier(keys)
+    await verifier.verify(token_of(OLD))
+    publisher.clock.advance(300)
+    await verifier.verify(token_of(OLD))
+    await settled(keys)
+    publisher.publish(OLD, NEW)
+    assert await verifier.verify(token_of(NEW)) == CLAIMS
+    assert publisher.fetches == 3
 
 
 async def test_ten_thousand_tokens_of_unknown_keys_make_few_fetches(publisher: Publisher) -> None:
