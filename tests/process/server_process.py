@@ -19,6 +19,8 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 FAST = {"WATCHWORD__PASSWORDS__BCRYPT_COST": "4", "WATCHWORD__SERVER__PORT": "0"}
 DEADLINE_SECONDS = 60
+# As Watchword says it, and as aiohttp does.
+_LISTENS = re.compile(r"(?:listens|Running) on (http://\S+)")
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -48,12 +50,13 @@ class ServerProcess:
         self.process = process
         self._log = log
         self.banner = ""
+        found = None
         assert process.stdout is not None
         for line in process.stdout:
             self.banner += line
-            if "listens on" in line:
+            found = _LISTENS.search(line)
+            if found:
                 break
-        found = re.search(r"listens on (http://\S+)", self.banner)
         assert found, f"the server did not start:\n{self.banner}\n{self.log()}"
         self.address = found[1]
 
