@@ -33,6 +33,16 @@ MAXIMUM_KID_LENGTH = 256
 _PRIVATE_MEMBERS = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "priv"))
 _OPERATIONS = frozenset(("sign", "verify"))
 _COORDINATE_BYTES = 32
+# The points of edwards25519 whose order divides 8, by their y coordinate in all its encodings (RFC 8725 section 3.4).
+_PRIME = 2**255 - 19
+_WITHOUT_SIGN = 2**255 - 1
+_SMALL_ORDER = frozenset(
+    (
+        *(0, 1, _PRIME - 1, _PRIME, _PRIME + 1),
+        int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"),
+        int.from_bytes(bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little"),
+    )
+)
 # The names of the one algorithm of each kind of key; Ed25519 is the name that RFC 9864 gives to EdDSA with that curve.
 _ALGORITHMS = {
     ("EC", "P-256"): {"ES256": "ES256"},
@@ -212,7 +222,10 @@ def _ec(jwk: Mapping[str, Any]) -> ec.EllipticCurvePublicKey:
 
 
 def _okp(jwk: Mapping[str, Any]) -> ed25519.Ed25519PublicKey:
-    return ed25519.Ed25519PublicKey.from_public_bytes(_coordinate(jwk, "x"))
+    raw = _coordinate(jwk, "x")
+    if int.from_bytes(raw, "little") & _WITHOUT_SIGN in _SMALL_ORDER:
+        raise KeyRefused("`x` of a key is a point of small order, for which anybody can make signatures")
+    return ed25519.Ed25519PublicKey.from_public_bytes(raw)
 
 
 def _rsa(jwk: Mapping[str, Any]) -> rsa.RSAPublicKey:

@@ -310,3 +310,23 @@ def test_keys_are_of_the_classes_that_pyjwt_takes() -> None:
     kinds = {"ES256": ec.EllipticCurvePublicKey, "EdDSA": ed25519.Ed25519PublicKey, "RS256": rsa.RSAPublicKey}
     for algorithm, kind in kinds.items():
         assert isinstance(load_jwk(public(algorithm)).material, kind)
+
+
+@pytest.mark.parametrize("y", [0, 1, -1], ids=["order 4", "order 1", "order 2"])
+def test_a_point_of_small_order_verifies_nothing(y: int) -> None:
+    """RFC 8725 section 3.4: such a key verifies signatures that nobody needed a secret for."""
+    for encoded in (y % (2**255 - 19), y % (2**255 - 19) + 2**255):
+        x = base64url(encoded.to_bytes(32, "little"))
+        with pytest.raises(KeyRefused, match="small order"):
+            load_jwk({"kty": "OKP", "crv": "Ed25519", "x": x})
+
+
+def test_what_a_key_of_small_order_would_verify_is_a_forgery() -> None:
+    """Shows why: under the neutral point the signature (neutral point, 0) fits every token."""
+    neutral = (1).to_bytes(32, "little")
+    key = VerificationKey("small", "EdDSA", ed25519.Ed25519PublicKey.from_public_bytes(neutral))
+    header = base64url(json.dumps({"typ": "at+jwt", "alg": "EdDSA", "kid": "small"}).encode())
+    token = f"{header}.{base64url(json.dumps(claims_with()).encode())}.{base64url(neutral + bytes(32))}"
+    assert Verifier(KeySet([key]), issuer=ISSUER, audience=AUDIENCE).verify(token, START_MS) == CLAIMS
+    with pytest.raises(KeyRefused):
+        load_jwk({"kty": "OKP", "crv": "Ed25519", "x": base64url(neutral), "kid": "small"})
