@@ -11,6 +11,7 @@ import pytest
 from server.config.settings import PasswordSettings
 from server.errors import Overloaded
 from server.passwords.hasher import Hasher
+from tests import foreign_hashes
 from tests.api.test_tutorial import claims_of
 from tests.running import PASSWORD, Api, StartApi
 
@@ -44,6 +45,22 @@ async def test_an_older_hash_is_renewed_at_login(start_api: StartApi, older: str
     renewed = await hash_of(api, "lak")
     assert renewed.startswith("$bcrypt-sha256$v=2,t=2b,r=5$")
     assert (await api.log_in("lak"))["token"]
+    assert await hash_of(api, "lak") == renewed
+
+
+@pytest.mark.parametrize("name", foreign_hashes.CHEAP)
+async def test_the_first_login_renews_a_hash_of_another_system(api: Api, name: str) -> None:
+    foreign, password = foreign_hashes.CHEAP[name], foreign_hashes.PASSWORD
+    await give_hash(api, "lak", foreign)
+    for wrong in ("", "wrong", foreign_hashes.OTHER_FORM):
+        refused = await api.request("POST", "/login", json={"username": "lak", "password": wrong})
+        await api.problem(refused, 400, "invalid_credentials")
+    assert await hash_of(api, "lak") == foreign
+    assert (await api.log_in("lak", password))["token"]
+    renewed = await hash_of(api, "lak")
+    assert renewed.startswith("$bcrypt-sha256$v=2,t=2b,r=4$")
+    # From now on another keyboard may type it.
+    assert (await api.log_in("lak", foreign_hashes.OTHER_FORM))["token"]
     assert await hash_of(api, "lak") == renewed
 
 

@@ -1,0 +1,225 @@
+"""Password hashes that were made elsewhere: which there are, what they may cost, and how they are checked.
+
+They come in with `users import` and are made anew at the user's first login. Passwords are taken as the bytes that were
+typed, in UTF-8: whoever made the hash did not normalise them. (To try the normalised form too would cost a second hash,
+and only for users who are there.) libpass checks what it knows, `cryptography` Argon2, and hashlib Django's scrypt,
+which no library covers; Firebase's variant is in firebase.py.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from re import Match
+
+from cryptography.exceptions import InvalidKey
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2d, Argon2i, Argon2id
+from passlib.hash import (
+    bcrypt,
+    bcrypt_sha256,
+    django_bcrypt_sha256,
+    django_pbkdf2_sha1,
+    django_pbkdf2_sha256,
+    pbkdf2_sha1,
+    pbkdf2_sha256,
+    pbkdf2_sha512,
+    scrypt,
+)
+
+from server.passwords import firebase
+
+# What one login may take: each of these is a few seconds on one core.
+MAXIMUM_BCRYPT_COST = 16
+MAXIMUM_OWN_COST = 17  # as much as passwords.bcrypt_cost can be, so that what was exported can come back
+MAXIMUM_PBKDF2_ITERATIONS = 5_000_000
+MAXIMUM_MEMORY_BYTES = 256 * 1024 * 1024
+# Argon2: KiB of memory times passes. scrypt: N times r times p.
+MAXIMUM_ARGON2_WORK = 4 * 1024 * 1024
+MAXIMUM_SCRYPT_WORK = 1 << 23
+# Far more than any hash has.
+MAXIMUM_LENGTH = 1024
+DAMAGED = "the password hash is of no known kind, or damaged"
+
+_BCRYPT_BYTES = 72
+_ARGON2: dict[str, type[Argon2id | Argon2i | Argon2d]] = {"id": Argon2id, "i": Argon2i, "d": Argon2d}
+# With the length of the hash, which tells one that was cut.
+_PBKDF2 = {
+    "$pbkdf2": (pbkdf2_sha1, 27),
+    "$pbkdf2-sha256": (pbkdf2_sha256, 43),
+    "$pbkdf2-sha512": (pbkdf2_sha512, 86),
+    "pbkdf2_sha1": (django_pbkdf2_sha1, 28),
+    "pbkdf2_sha256": (django_pbkdf2_sha256, 44),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A form of hash. `excess` says what is too dear about one; `matches` may raise, also for a wrong password."""
+
+    pattern: re.Pattern[str]
+    excess: Callable[[Match[str]], str | None]
+    matches: Callable[[bytes, Match[str]], bool]
+
+
+def cost_problem(password_hash: str) -> str | None:
+    """Why a hash can't be taken: it is of no known kind, damaged, or absurdly dear. None: it can."""
+    found = _find(password_hash)
+    if found is None:
+        return DAMAGED
+    kind, parts = found
+    return kind.excess(parts)
+
+
+def matches(password: bytes, password_hash: str) -> bool:
+    """Whether it is the password of that hash, which has no `cost_problem`. May raise."""
+    found = _find(password_hash)
+    if found is None:
+        raise ValueError("no hash")
+    kind, parts = found
+    return kind.matches(password, parts)
+
+
+def _find(password_hash: str) -> tuple[_Kind, Match[str]] | None:
+    if len(password_hash) > MAXIMUM_LENGTH:
+        return None
+    for kind in _KINDS:
+        parts = kind.pattern.fullmatch(password_hash)
+        if parts is not None:
+            return kind, parts
+    return None
+
+
+def _above(what: str, value: int, limit: int) -> str | None:
+    return f"the password hash is too costly: {what} {value} is above {limit}" if value > limit else None
+
+
+def _bcrypt_excess(parts: Match[str]) -> str | None:
+    return _above("bcrypt cost", int(parts["cost"]), MAXIMUM_BCRYPT_COST)
+
+
+def _own_excess(parts: Match[str]) -> str | None:
+    return _above("bcrypt cost", int(parts["cost"]), MAXIMUM_OWN_COST)
+
+
+def _pbkdf2_excess(parts: Match[str]) -> str | None:
+    if len(parts["hash"]) != _PBKDF2[parts["name"]][1]:
+        return DAMAGED
+    return _above("PBKDF2 iterations", int(parts["rounds"]), MAXIMUM_PBKDF2_ITERATIONS)
+
+
+def _argon2_excess(parts: Match[str]) -> str | None:
+    memory, passes, lanes = int(parts["m"]), int(parts["t"]), int(parts["p"])
+    if memory < 8 * lanes:
+        return DAMAGED
+    return _above("Argon2 memory in KiB", memory, MAXIMUM_MEMORY_BYTES // 1024) or _above(
+        "Argon2 memory times passes in KiB", memory * passes, MAXIMUM_ARGON2_WORK
+    )
+
+
+def _scrypt_excess(n: int, r: int, p: int) -> str | None:
+    return _above("scrypt memory in bytes", 128 * r * (n + p), MAXIMUM_MEMORY_BYTES) or _above(
+        "scrypt N times r times p", n * r * p, MAXIMUM_SCRYPT_WORK
+    )
+
+
+def _passlib_scrypt_excess(parts: Match[str]) -> str | None:
+    return _scrypt_excess(1 << int(parts["ln"]), int(parts["r"]), int(parts["p"]))
+
+
+def _django_scrypt_excess(parts: Match[str]) -> str | None:
+    n = int(parts["n"])
+    if n < 2 or n & (n - 1):
+        return DAMAGED
+    return _scrypt_excess(n, int(parts["r"]), int(parts["p"]))
+
+
+def _firebase_excess(parts: Match[str]) -> str | None:
+    return _scrypt_excess(1 << int(parts["m"]), int(parts["r"]), 1)
+
+
+def _bcrypt_matches(password: bytes, parts: Match[str]) -> bool:
+    # As the libraries that made such hashes did: cut at 72 bytes.
+    return bool(bcrypt.verify(password[:_BCRYPT_BYTES], parts["bcrypt"]))
+
+
+def _argon2_matches(password: bytes, parts: Match[str]) -> bool:
+    try:
+        _ARGON2[parts["type"]].verify_phc_encoded(password, parts["phc"])
+    except InvalidKey:
+        return False
+    return True
+
+
+def _pbkdf2_matches(password: bytes, parts: Match[str]) -> bool:
+    return bool(_PBKDF2[parts["name"]][0].verify(password, parts[0]))
+
+
+def _django_scrypt_matches(password: bytes, parts: Match[str]) -> bool:
+    expected = firebase.decoded(parts["hash"])
+    made = firebase.scrypt(
+        password, parts["salt"].encode(), n=int(parts["n"]), r=int(parts["r"]), p=int(parts["p"]), size=len(expected)
+    )
+    return hmac.compare_digest(made, expected)
+
+
+def _by(handler: type) -> Callable[[bytes, Match[str]], bool]:
+    return lambda password, parts: bool(handler.verify(password, parts[0]))  # type: ignore[attr-defined] # libpass
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text, re.ASCII)
+
+
+# Numbers have a bounded length, since each is turned into one. B64 is base64 without padding (PHC string format).
+_B64 = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2,3})?"
+_BCRYPT = r"\$2[aby]\$(?P<cost>0[4-9]|[1-9]\d)\$[./A-Za-z0-9]{53}"
+_BCRYPT_SHA256 = r"(?P<cost>[4-9]|[1-9]\d)\$[./A-Za-z0-9]{22}\$[./A-Za-z0-9]{31}"
+_R_AND_P = r"r=(?P<r>[1-9]\d{0,9}),p=(?P<p>[1-9]\d{0,9})"
+_KINDS = (
+    # What is made here, and by libpass and passlib.
+    _Kind(_pattern(rf"\$bcrypt-sha256\$v=2,t=2[aby],r={_BCRYPT_SHA256}"), _own_excess, _by(bcrypt_sha256)),
+    # The first version of the same, of passlib 1.6.
+    _Kind(_pattern(rf"\$bcrypt-sha256\$2[aby],{_BCRYPT_SHA256}"), _bcrypt_excess, _by(bcrypt_sha256)),
+    # bcrypt, also as Django writes it.
+    _Kind(_pattern(rf"(?:bcrypt\$)?(?P<bcrypt>{_BCRYPT})"), _bcrypt_excess, _bcrypt_matches),
+    _Kind(_pattern(rf"bcrypt_sha256\${_BCRYPT}"), _bcrypt_excess, _by(django_bcrypt_sha256)),
+    # Argon2 1.3 (RFC 9106), also as Django writes it.
+    _Kind(
+        _pattern(
+            r"(?:argon2)?(?P<phc>\$argon2(?P<type>id|i|d)\$v=19\$m=(?P<m>[1-9]\d{0,9}),t=(?P<t>[1-9]\d{0,9})"
+            rf",p=(?P<p>[1-9]\d{{0,6}})\$(?=.{{11,}}\$.{{6,}}){_B64}\${_B64})"
+        ),
+        _argon2_excess,
+        _argon2_matches,
+    ),
+    # PBKDF2, of passlib and of Django.
+    _Kind(
+        _pattern(
+            r"(?P<name>\$pbkdf2(?:-sha256|-sha512)?)\$(?P<rounds>[1-9]\d{0,9})\$[./A-Za-z0-9]*\$(?P<hash>[./A-Za-z0-9]+)"
+        ),
+        _pbkdf2_excess,
+        _pbkdf2_matches,
+    ),
+    _Kind(
+        _pattern(r"(?P<name>pbkdf2_sha(?:1|256))\$(?P<rounds>[1-9]\d{0,9})\$[A-Za-z0-9]+\$(?P<hash>[A-Za-z0-9+/]+=)"),
+        _pbkdf2_excess,
+        _pbkdf2_matches,
+    ),
+    # scrypt, of passlib, of Django and of Firebase.
+    _Kind(
+        _pattern(rf"\$scrypt\$ln=(?P<ln>[1-9]|[12]\d|3[01]),{_R_AND_P}\${_B64}\$[A-Za-z0-9+/]{{43}}"),
+        _passlib_scrypt_excess,
+        _by(scrypt),
+    ),
+    _Kind(
+        _pattern(
+            r"scrypt\$(?P<n>[1-9]\d{0,9})\$(?P<salt>[!-#%-~]+)\$(?P<r>[1-9]\d{0,9})\$(?P<p>[1-9]\d{0,9})"
+            r"\$(?P<hash>[A-Za-z0-9+/]{22,}={0,2})"
+        ),
+        _django_scrypt_excess,
+        _django_scrypt_matches,
+    ),
+    _Kind(firebase.PATTERN, _firebase_excess, firebase.matches),
+)
