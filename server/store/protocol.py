@@ -92,6 +92,26 @@ class UserStore(Protocol):
         ...
 
 
+class TransferStore(Protocol):
+    """Moving accounts in and out, many at a time."""
+
+    async def list_credentials(self, limit: int, after_id: str = "") -> list[Credentials]:
+        """At most `limit` users with their password hashes, in the order of their ids, behind `after_id`."""
+        ...
+
+    async def insert_users(self, users: Sequence[Credentials]) -> list[User | None]:
+        """Make the users whose id and name are both free, as they are, in one transaction.
+
+        For each, in the same order: None if it was made, else the user who has the name or, with another name, the id.
+        No two of them share an id or a name.
+        """
+        ...
+
+    async def find_holders(self, users: Sequence[Credentials]) -> list[User | None]:
+        """What `insert_users` would return. Changes nothing."""
+        ...
+
+
 class SessionStore(Protocol):
     """Logins."""
 
@@ -162,7 +182,7 @@ class KeyStore(Protocol):
         ...
 
 
-class Store(UserStore, SessionStore, RevocationStore, KeyStore, Protocol):
+class Store(UserStore, TransferStore, SessionStore, RevocationStore, KeyStore, Protocol):
     """Everything, and the life of the store itself."""
 
     async def ping(self) -> None:

@@ -11,9 +11,12 @@ from server.store.driver import Driver, Row, Transaction
 from server.store.key_queries import KeyQueries
 from server.store.records import Credentials, NewUser, User, UserChange, UserFilter
 from server.store.session_queries import SessionQueries, revoke_for_role
+from server.store.transfer_queries import TransferQueries
 from server.store.user_lookups import UserLookups
+from server.store.user_rows import USER as _USER
+from server.store.user_rows import search_text as _search_text
+from server.store.user_rows import username_key
 
-_USER = "id, username, name, role, disabled_at, created_at, updated_at, last_login_at"
 # No row comes back if the username is taken.
 _INSERT_USER = (
     "INSERT INTO users (id, username, username_key, name, search_text, role, password_hash, password_changed_at, "
@@ -28,16 +31,12 @@ _UPDATE_USER = (
 )
 
 
-def _search_text(username: str, name: str) -> str:
-    return f"{username}\n{name}".casefold()
-
-
 def _is_storable(text: str) -> bool:
     """PostgreSQL takes no NUL, and neither store a lone surrogate; both can come from a client."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-class SqlStore(KeyQueries, SessionQueries):
+class SqlStore(KeyQueries, SessionQueries, TransferQueries):
     """The Store of protocol.py, on any driver. Ids and usernames are printable, so others are not there."""
 
     def __init__(self, driver: Driver) -> None:
@@ -68,7 +67,7 @@ class SqlStore(KeyQueries, SessionQueries):
 
     async def find_credentials(self, username: str) -> Credentials | None:
         """By the name without case."""
-        return await self._credentials("username_key", username.casefold())
+        return await self._credentials("username_key", username_key(username))
 
     async def get_credentials(self, user_id: str) -> Credentials | None:
         """By id."""
@@ -212,7 +211,7 @@ def _insert_values(user: NewUser) -> tuple[Any, ...]:
     return (
         user.id,
         user.username,
-        user.username.casefold(),
+        username_key(user.username),
         user.name,
         _search_text(user.username, user.name),
         user.role,
