@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 
@@ -34,3 +35,17 @@ class SystemClock:
 def rfc3339(at_ms: int) -> str:
     """Write epoch milliseconds as RFC 3339 UTC with three decimals, e.g. `2026-11-23T20:06:37.042Z`."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def read_rfc3339(text: str) -> int:
+    """Epoch milliseconds of a time as RFC 3339 has it, with its offset. Raises ValueError."""
+    if _RFC3339.fullmatch(text) is None:
+        raise ValueError("no time of RFC 3339")
+    try:
+        return (datetime.fromisoformat(text.upper()) - _EPOCH) // timedelta(milliseconds=1)
+    except OverflowError:
+        raise ValueError("out of range") from None

@@ -5,6 +5,7 @@
     ├── KeyRefused                a JWK or JWK Set that must not be used to verify tokens
     ├── RotationUnderWay          in tokens/rotation.py: a key that was asked to follow has not begun to sign
     ├── StoreRefused              the store can't be used as it is: locked, newer, foreign, damaged; exit code 1
+    ├── FileRefused               a file that a command was given can't be used; exit code 1
     └── ApiError                  becomes a problem (RFC 9457) with `status`, `code`, `title`
         ├── MalformedRequest      400   InvalidJson 400   InvalidCredentials 400   SessionConflict 400
         ├── Unauthorized          401   (carries WWW-Authenticate, RFC 6750 section 3)
@@ -45,6 +46,10 @@ class StoreRefused(WatchwordError):
 
 class KeyRefused(WatchwordError):
     """A JWK, or a set of them, that no token should be verified by. The message says why and repeats no key."""
+
+
+class FileRefused(WatchwordError):
+    """A file that a command was given can't be used. The message names it and says why."""
 
 
 class ApiError(WatchwordError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import itertools
 import secrets
 import uuid
@@ -36,6 +37,24 @@ def made_at(uuid7: str) -> int | None:
     return value.int >> 80 if value.version == 7 else None
 
 
+def derived_id(at: int, content: bytes) -> str:
+    """A UUIDv7 of that time in milliseconds whose random part is a digest: the same content has the same `id_tail`."""
+    return _uuid7(at, int.from_bytes(hashlib.sha256(content).digest()[:10], "big"))
+
+
+def id_tail(uuid7: str) -> str:
+    """What follows the time in an id."""
+    return uuid7[14:]
+
+
+def _uuid7(at: int, random: int) -> str:
+    """With the first 12 and the last 62 of 80 random bits (RFC 9562 section 5.7)."""
+    value = (at & 0xFFFF_FFFF_FFFF) << 80
+    value |= 0x7 << 76 | (random >> 68 & 0xFFF) << 64
+    value |= 0b10 << 62 | random & 0x3FFF_FFFF_FFFF_FFFF
+    return str(uuid.UUID(int=value))
+
+
 class Ids:
     """Makes identifiers that sort by the time of their making (UUID version 7, RFC 9562 section 5.7)."""
 
@@ -48,10 +67,7 @@ class Ids:
     def new_id(self, at: int | None = None) -> str:
         """A new UUIDv7 in its usual 36-character form, made now, or `at` another time in milliseconds."""
         random = int.from_bytes(self._randomness.token_bytes(10), "big")
-        value = ((self._clock.now_ms() if at is None else at) & 0xFFFF_FFFF_FFFF) << 80
-        value |= 0x7 << 76 | (random >> 68 & 0xFFF) << 64
-        value |= 0b10 << 62 | random & 0x3FFF_FFFF_FFFF_FFFF
-        return str(uuid.UUID(int=value))
+        return _uuid7(self._clock.now_ms() if at is None else at, random)
 
     def new_request_id(self) -> str:
         """An id for one request: unique, but not secret, so a counter behind a random prefix is enough."""

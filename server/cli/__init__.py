@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from typing import NoReturn
 
-from server.errors import ApiError, ConfigurationError, StoreRefused, WatchwordError
+from server.errors import ApiError, ConfigurationError, FileRefused, StoreRefused, WatchwordError
 
 
 def main() -> NoReturn:
@@ -23,6 +23,9 @@ def main() -> NoReturn:
         sys.exit(2)
     except StoreRefused as error:
         print(f"store: {error}", file=sys.stderr)
+        sys.exit(1)
+    except FileRefused as error:
+        print(f"file: {error}", file=sys.stderr)
         sys.exit(1)
     except ApiError as error:
         print(f"{error.code}: {error.detail}", file=sys.stderr)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from server import __version__
-from server.cli import access, configuration, keys, store, tokens, users
+from server.cli import access, configuration, keys, store, tokens, transfer, users
 from server.cli.serve import serve
 from server.cli.state import CommandLine
 
@@ -50,6 +50,8 @@ app.add_typer(configuration.app, name="config")
 app.command()(access.routes)
 app.command()(access.explain)
 app.command()(access.openapi)
+users.app.command("import")(transfer.import_users)
+users.app.command("export")(transfer.export_users)
 app.add_typer(users.app, name="users")
 app.add_typer(keys.app, name="keys")
 app.add_typer(tokens.app, name="token")

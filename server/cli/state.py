@@ -63,7 +63,7 @@ def print_table(table: Table) -> None:
     """On standard output, nothing cut: a narrow terminal breaks words, and what is no terminal gets long lines."""
     for column in table.columns:
         column.overflow = "fold"
-    Console(width=None if sys.stdout.isatty() else UNBOUNDED).print(table, markup=False)
+    Console(width=None if sys.stdout.isatty() else UNBOUNDED, emoji=False).print(table, markup=False)
 
 
 def print_json(value: Any) -> None:

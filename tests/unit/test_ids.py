@@ -3,8 +3,10 @@ from __future__ import annotations
 import re
 import uuid
 
-from server.clock import rfc3339
-from server.ids import Ids, SystemRandomness, made_at
+import pytest
+
+from server.clock import read_rfc3339, rfc3339
+from server.ids import Ids, SystemRandomness, derived_id, id_tail, made_at
 from tests.clock import START_MS, FakeClock
 
 
@@ -59,3 +61,30 @@ def test_times_are_rfc_3339() -> None:
     assert rfc3339(0) == "1970-01-01T00:00:00.000Z"
     assert rfc3339(1_790_000_000_042) == "2026-09-21T14:13:20.042Z"
     assert rfc3339(1_790_000_000_999) == "2026-09-21T14:13:20.999Z"
+
+
+def test_an_id_that_is_derived_has_the_time_it_is_given_and_a_tail_of_its_content() -> None:
+    first, later, other = derived_id(START_MS, b"a"), derived_id(START_MS + 9, b"a"), derived_id(START_MS, b"b")
+    assert (made_at(first), made_at(later)) == (START_MS, START_MS + 9)
+    assert id_tail(first) == id_tail(later) != id_tail(other)
+    assert uuid.UUID(first).variant == uuid.RFC_4122
+    assert first == derived_id(START_MS, b"a")
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("1970-01-01T00:00:00.000Z", 0),
+        ("2026-09-21T14:13:20.042Z", 1_790_000_000_042),
+        ("2026-09-21 16:13:20.042999+02:00", 1_790_000_000_042),
+        ("1969-12-31T23:59:59.999z", -1),
+    ],
+)
+def test_times_of_rfc_3339_are_read(text: str, at: int) -> None:
+    assert read_rfc3339(text) == at
+
+
+@pytest.mark.parametrize("text", ["", "2026-09-21", "2026-09-21T14:13:20", "20260921T141320Z", "2026-13-01T00:00:00Z"])
+def test_other_times_are_not(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read_rfc3339(text)

@@ -1,0 +1,215 @@
+"""`users import` and `users export`: accounts from a file and into one, while the server runs or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from server.access import RoleTable
+from server.cli.state import AsJson, Config, print_json, run_with_services, settings_for
+from server.context import Services
+from server.errors import FileRefused
+from server.passwords.firebase import FirebaseParameters
+from server.users.transfer.exporter import export_pages
+from server.users.transfer.firebase_export import read_firebase, read_hash_config
+from server.users.transfer.formats import read_csv, read_json_lines
+from server.users.transfer.importer import Importer, Refusal
+from server.users.transfer.lines import Record, read_lines
+
+
+class Format(StrEnum):
+    """What a file can be."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+class ImportFormat(StrEnum):
+    """The same, and what only comes in."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+    FIREBASE = "firebase"
+
+
+def import_users(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="JSON lines or CSV; - is standard input.")],
+    file_format: Annotated[
+        ImportFormat | None, typer.Option("--format", help="Else by the ending: .jsonl, .ndjson, .csv.")
+    ] = None,
+    role: Annotated[str | None, typer.Option(help="The role of those without one.", show_default=False)] = None,
+    hash_config: Annotated[
+        Path | None,
+        typer.Option(help="Firebase's password hash parameters, as its console shows them.", show_default=False),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Change nothing and report the same.", show_default=False)
+    ] = False,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Take accounts with their password hashes from a file. What is there already is left; what is wrong is named."""
+    settings = settings_for(context, config)
+    chosen = file_format or _format_of(file)
+    if role is not None and role not in (roles := RoleTable(settings.roles)):
+        raise typer.BadParameter(f"there is no such role; roles: {', '.join(roles.names())}", param_hint="--role")
+    if (chosen is ImportFormat.FIREBASE) != (hash_config is not None) or (hash_config is not None and role is None):
+        raise typer.BadParameter("go together, with --role", param_hint="--format firebase and --hash-config")
+    parameters = None if hash_config is None else read_hash_config(_text_of(hash_config))
+    with _opened(file) as source, _progress(source) as progress:
+
+        def refuse(refusal: Refusal) -> None:
+            text = json.dumps(asdict(refusal)) if as_json else _line(refusal)
+            if progress.disable:
+                print(text, file=sys.stderr)
+            else:
+                progress.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+        async def work(services: Services) -> Importer:
+            importer = Importer(
+                store=services.store,
+                roles=services.roles,
+                clock=services.clock,
+                role=role,
+                dry_run=dry_run,
+                refuse=refuse,
+                advance=lambda: _advance(progress, source),
+            )
+            try:
+                await importer.run(_records(source, chosen, parameters))
+            except FileRefused:
+                raise
+            except BaseException:
+                print("stopped before the end of the file; run it again to go on", file=sys.stderr)
+                raise
+            return importer
+
+        counts = run_with_services(settings, work).counts
+    if as_json:
+        print_json({"dry_run": dry_run, **asdict(counts)})
+    else:
+        verb = "would import" if dry_run else "imported"
+        typer.echo(f"{verb} {counts.imported}, already there {counts.already_there}, refused {counts.refused}")
+    if counts.refused:
+        raise typer.Exit(1)
+
+
+def export_users(
+    context: typer.Context,
+    file: Annotated[Path | None, typer.Argument(help="A file to make; else standard output.")] = None,
+    file_format: Annotated[
+        Format | None, typer.Option("--format", help="Else by the ending, else jsonl.", show_default=False)
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Write all accounts with their password hashes, for `users import`. The file is as secret as the store."""
+    settings = settings_for(context, config)
+    chosen = file_format or (Format(_format_of(file)) if file is not None else Format.JSONL)
+    with _created(file) as target:
+
+        async def work(services: Services) -> int:
+            total = 0
+            async for count, text in export_pages(services.store, as_csv=chosen is Format.CSV):
+                target.write(text.encode("utf-8"))
+                total += count
+            target.flush()
+            return total
+
+        total = run_with_services(settings, work)
+    if file is not None:
+        typer.echo(f"exported {total} to {file}")
+
+
+def _format_of(file: Path) -> ImportFormat:
+    known = {".jsonl": ImportFormat.JSONL, ".ndjson": ImportFormat.JSONL, ".csv": ImportFormat.CSV}
+    found = known.get(file.suffix.lower())
+    if found is None:
+        raise typer.BadParameter("the ending of the file does not tell its format, so give one", param_hint="--format")
+    return found
+
+
+def _records(source: BinaryIO, chosen: ImportFormat, parameters: FirebaseParameters | None) -> Iterator[Record]:
+    if parameters is not None:
+        return read_firebase(source, parameters)
+    lines = read_lines(source)
+    return read_csv(lines) if chosen is ImportFormat.CSV else read_json_lines(lines)
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        raise typer.BadParameter(f"{file} can't be read as a text", param_hint="--hash-config") from None
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[BinaryIO]:
+    if str(file) == "-":
+        yield sys.stdin.buffer
+        return
+    try:
+        opened = file.open("rb")
+    except OSError as error:
+        raise typer.BadParameter(f"{file} can't be read ({error.strerror})", param_hint="FILE") from None
+    with opened:
+        yield opened
+
+
+@contextmanager
+def _created(file: Path | None) -> Iterator[BinaryIO]:
+    """A file that was not there, for its owner alone, whole or not at all; or standard output."""
+    if file is None:
+        yield sys.stdout.buffer
+        return
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise FileRefused(f"{file} can't be made ({error.strerror}); choose another name") from None
+    try:
+        with os.fdopen(descriptor, "wb") as opened:
+            yield opened
+            opened.flush()
+            os.fsync(opened.fileno())
+    except BaseException:
+        file.unlink()
+        raise
+
+
+def _progress(source: BinaryIO) -> Progress:
+    """On standard error, and only if that is a terminal."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    progress = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
+    size = os.fstat(source.fileno()).st_size if source.seekable() else 0
+    progress.add_task("importing", total=size or None)
+    return progress
+
+
+def _advance(progress: Progress, source: BinaryIO) -> None:
+    if source.seekable():
+        progress.update(progress.task_ids[0], completed=source.tell())
+
+
+def _line(refusal: Refusal) -> str:
+    """One line, whatever the file holds."""
+    name = "" if refusal.username is None else f" {_printable(refusal.username)}:"
+    return f"line {refusal.line}:{name} {_printable(refusal.reason)}"
+
+
+def _printable(text: str) -> str:
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )

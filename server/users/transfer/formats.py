@@ -1,0 +1,88 @@
+"""JSON lines and CSV: from lines to records. A line is a record, so what is damaged costs no other."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, NoReturn
+
+from server.errors import FileRefused
+from server.users.transfer.lines import Line, Record
+from server.users.transfer.row import COLUMNS
+
+
+def read_json_lines(lines: Iterable[Line]) -> Iterator[Record]:
+    """An object on each line (RFC 8259); a member that is not there or null is absent."""
+    for line in lines:
+        problem, fields = line.problem, {}
+        if problem is None:
+            try:
+                fields = _object(line.text)
+            except (ValueError, RecursionError) as error:
+                problem = f"the line is no JSON object ({_reason(error)})"
+        yield Record(line.number, fields, problem)
+
+
+def read_csv(lines: Iterable[Line]) -> Iterator[Record]:
+    """RFC 4180 with a header, except that no value may hold a line break; an empty value is absent.
+
+    Raises FileRefused for a header that can't be used.
+    """
+    columns: list[str] | None = None
+    for line in lines:
+        problem, values = line.problem, []
+        if problem is None:
+            try:
+                values = next(csv.reader([line.text], strict=True))
+            except csv.Error as error:
+                problem = f"the line is no CSV ({error}); line breaks in values are not taken"
+        if columns is None:
+            columns = _header(values, problem)
+            continue
+        if problem is None and len(values) != len(columns):
+            problem = f"the line has {len(values)} values, the header {len(columns)}"
+        fields = {} if problem else {name: value for name, value in zip(columns, values, strict=True) if value}
+        yield Record(line.number, fields, problem)
+    if columns is None:
+        raise FileRefused("the file has no header; its first line names the columns")
+
+
+def _header(values: list[str], problem: str | None) -> list[str]:
+    if problem is not None:
+        raise FileRefused(f"the header can't be read: {problem}")
+    columns = [value.strip() for value in values]
+    for name in columns:
+        if name not in COLUMNS:
+            hint = "passwords are not taken, only their hashes: password_hash" if name == "password" else ""
+            hint = hint or f"the columns, between commas, are {', '.join(COLUMNS)}"
+            raise FileRefused(f"the header has an unknown column {name[:64]!r}; {hint}")
+        if columns.count(name) > 1:
+            raise FileRefused(f"the header has the column {name} twice")
+    if "username" not in columns:
+        raise FileRefused("the header has no column username")
+    return columns
+
+
+def _no_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) != len(members):
+        raise ValueError("a member is there twice")
+    return found
+
+
+def _refuse_constant(_: str) -> NoReturn:
+    raise ValueError("NaN and Infinity are not JSON")
+
+
+def _object(text: str) -> dict[str, Any]:
+    value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_refuse_constant)
+    if isinstance(value, dict):
+        return {name: member for name, member in value.items() if member is not None}
+    raise ValueError("it is another value")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"column {error.colno}: {error.msg}"
+    return "too deep" if isinstance(error, RecursionError) else str(error)

@@ -1,0 +1,132 @@
+"""Moving accounts in: records to rows, rows into the store, and a reason for each that is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+
+from server.access import RoleTable
+from server.clock import Clock
+from server.ids import id_tail
+from server.store.protocol import TransferStore
+from server.store.records import User
+from server.store.user_rows import username_key
+from server.users.transfer.lines import Record
+from server.users.transfer.row import Row, RowRefused, read_row
+from server.users.transfer.seen import Seen
+
+# A transaction's worth: a server on the same SQLite file waits some 10 ms for it.
+BATCH = 500
+SHOWN_CHARACTERS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a record was not taken. `username` is what the file has there, if it is a text, and at most its beginning."""
+
+    line: int
+    username: str | None
+    reason: str
+
+
+@dataclass(slots=True)
+class ImportCounts:
+    """What became of the records so far."""
+
+    imported: int = 0
+    already_there: int = 0
+    refused: int = 0
+
+
+class Importer:
+    """One run over one file. `role` is for records that name none; a `dry_run` changes nothing."""
+
+    def __init__(
+        self,
+        *,
+        store: TransferStore,
+        roles: RoleTable,
+        clock: Clock,
+        role: str | None,
+        dry_run: bool,
+        refuse: Callable[[Refusal], None],
+        advance: Callable[[], None],
+    ) -> None:
+        self._store = store
+        self._roles = roles
+        self._clock = clock
+        self._role = role
+        self._dry_run = dry_run
+        self._refuse = refuse
+        self._advance = advance
+        self.counts = ImportCounts()
+
+    async def run(self, records: Iterable[Record]) -> None:
+        """Take what can be taken; `refuse` hears of the rest, `advance` of each batch. Raises StoreUnavailable."""
+        batch: list[Row] = []
+        with closing(Seen()) as seen:
+            for record in records:
+                try:
+                    batch.append(self._row(record, seen))
+                except RowRefused as refused:
+                    self._refused(record.line, record.fields.get("username"), str(refused))
+                if len(batch) == BATCH:
+                    await self._write(batch)
+                    batch = []
+            await self._write(batch)
+
+    def _row(self, record: Record, seen: Seen) -> Row:
+        if record.problem is not None:
+            raise RowRefused(record.problem)
+        now = self._clock.now_ms()
+        row = read_row(record.line, record.fields, roles=self._roles, role=self._role, now=now)
+        keys = [f"name {username_key(row.credentials.user.username)}", f"id {row.credentials.user.id}"]
+        earlier = seen.earlier_line(keys)
+        if earlier is not None:
+            raise RowRefused(f"line {earlier} has this username or id already")
+        seen.add(keys, record.line)
+        return row
+
+    async def _write(self, batch: list[Row]) -> None:
+        credentials = [row.credentials for row in batch]
+        write = self._store.find_holders if self._dry_run else self._store.insert_users
+        for row, holder in zip(batch, await write(credentials), strict=True):
+            if holder is None:
+                self.counts.imported += 1
+                continue
+            problem = _difference(row, holder)
+            if problem is None:
+                self.counts.already_there += 1
+            else:
+                self._refused(row.line, row.credentials.user.username, problem)
+        self._advance()
+
+    def _refused(self, line: int, username: object, reason: str) -> None:
+        self.counts.refused += 1
+        shown = username if isinstance(username, str) else None
+        if shown is not None and len(shown) > SHOWN_CHARACTERS:
+            shown = shown[:SHOWN_CHARACTERS] + "…"
+        self._refuse(Refusal(line, shown, reason))
+
+
+def _difference(row: Row, holder: User) -> str | None:
+    """Why the account that has the name or the id is not the one of the row; None if it is.
+
+    What changes by itself when people log in (hash, times) does not count.
+    """
+    user = row.credentials.user
+    same_name = username_key(user.username) == username_key(holder.username)
+    if row.derived and same_name and id_tail(user.id) == id_tail(holder.id):
+        return None
+    if user.id != holder.id:
+        return "the username is taken"
+    pairs = {
+        "username": (user.username, holder.username),
+        "name": (user.name, holder.name),
+        "role": (user.role, holder.role),
+        "disabled": (user.disabled, holder.disabled),
+        "created_at": (user.created_at if row.dated else holder.created_at, holder.created_at),
+    }
+    different = [column for column, (given, there) in pairs.items() if given != there]
+    return f"the id is there already, with another {', '.join(different)}" if different else None

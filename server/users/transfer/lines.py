@@ -1,0 +1,54 @@
+"""Files read in constant memory, whatever is in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from server.errors import FileRefused
+
+LINE_BYTES = 1 << 20
+_BOM = b"\xef\xbb\xbf"
+_OTHER_BOMS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line without its end, counted from 1; `problem` says why it has no text."""
+
+    number: int
+    text: str
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a file says of one account, by column; `problem` says why nothing can be read."""
+
+    line: int
+    fields: dict[str, Any]
+    problem: str | None = None
+
+
+def read_lines(file: BinaryIO) -> Iterator[Line]:
+    """The lines of a UTF-8 file that are not blank. Raises FileRefused for UTF-16."""
+    number = 0
+    while raw := file.readline(LINE_BYTES + 1):
+        number += 1
+        if number == 1:
+            if raw.startswith(_OTHER_BOMS):
+                raise FileRefused("the file is UTF-16; save it as UTF-8")
+            raw = raw.removeprefix(_BOM)
+        if len(raw) > LINE_BYTES and not raw.endswith(b"\n"):
+            while raw and not raw.endswith(b"\n"):
+                raw = file.readline(LINE_BYTES)
+            yield Line(number, "", "the line is longer than 1 MiB")
+            continue
+        raw = raw.rstrip(b"\r\n")
+        if not raw.strip():
+            continue
+        try:
+            yield Line(number, raw.decode("utf-8"))
+        except UnicodeDecodeError as error:
+            yield Line(number, "", f"byte {error.start + 1} of the line is not UTF-8")

@@ -1,0 +1,149 @@
+"""What a record says, checked: the account as it will stand in the store."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from server.access import RoleTable
+from server.clock import read_rfc3339
+from server.ids import derived_id, made_at
+from server.passwords.foreign import cost_problem
+from server.store.records import Credentials, User
+from server.users.model import NAME_LENGTH, is_displayable, is_username
+
+COLUMNS = (
+    "id",
+    "username",
+    "name",
+    "role",
+    "password_hash",
+    "disabled",
+    "created_at",
+    "updated_at",
+    "last_login_at",
+    "disabled_at",
+)
+# Clocks of two machines differ.
+_FUTURE_MS = 86_400_000
+
+
+class RowRefused(Exception):
+    """A record is no account. The message is the reason, without anything from the file that could not be printed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An account to be moved in.
+
+    `derived`: its id was made from the rest of the record, so the same record has the same end of its id. `dated`: the
+    record says when the account was made.
+    """
+
+    line: int
+    credentials: Credentials
+    derived: bool
+    dated: bool
+
+
+def read_row(line: int, fields: Mapping[str, Any], *, roles: RoleTable, role: str | None, now: int) -> Row:
+    """Check a record; `role` is for those that name none. Raises RowRefused."""
+    _check_columns(fields)
+    username = _text(fields, "username")
+    if username is None or not is_username(username):
+        raise RowRefused("no username" if username is None else "the username is not one that is allowed here")
+    name = _text(fields, "name") or username
+    if not is_displayable(name) or len(name) > NAME_LENGTH:
+        raise RowRefused(f"the name has more than {NAME_LENGTH} characters, or line breaks or other controls")
+    role = _text(fields, "role") or role
+    if role is None or role not in roles:
+        wanted = "no role; --role gives one to those without" if role is None else "there is no such role"
+        raise RowRefused(f"{wanted}; roles: {', '.join(roles.names())}")
+    times = {column: _time(fields, column, now) for column in COLUMNS if column.endswith("_at")}
+    created_at, updated_at = times["created_at"], times["updated_at"]
+    user = User(
+        id=_id(fields),
+        username=username,
+        name=name,
+        role=role,
+        disabled_at=_disabled_at(fields, times["disabled_at"], now),
+        created_at=now if created_at is None else created_at,
+        updated_at=now if updated_at is None else updated_at,
+        last_login_at=times["last_login_at"],
+    )
+    password_hash = _password_hash(fields)
+    derived = not user.id
+    if derived:
+        user = replace(user, id=_derived_id(user, password_hash, created_at))
+    # Now, so a reset token of the system that this comes from is dead here: it is for a password of another time.
+    return Row(line, Credentials(user, password_hash, now), derived, created_at is not None)
+
+
+def _check_columns(fields: Mapping[str, Any]) -> None:
+    if "password" in fields:
+        raise RowRefused("passwords are not taken, only their hashes: password_hash")
+    for column in fields:
+        if column not in COLUMNS:
+            raise RowRefused(f"there is no column {column[:64]!a}; there are {', '.join(COLUMNS)}")
+
+
+def _text(fields: Mapping[str, Any], column: str) -> str | None:
+    value = fields.get(column)
+    if value is not None and not isinstance(value, str):
+        raise RowRefused(f"{column} is no text")
+    return value
+
+
+def _id(fields: Mapping[str, Any]) -> str:
+    """Empty if there is none."""
+    value = _text(fields, "id")
+    if value is None:
+        return ""
+    if made_at(value) is None or str(uuid.UUID(value)) != value:
+        raise RowRefused("the id is no UUIDv7 in its usual form; without an id the account gets one")
+    return value
+
+
+def _password_hash(fields: Mapping[str, Any]) -> str | None:
+    value = _text(fields, "password_hash")
+    # Django's mark for an account that no password fits.
+    if value is None or value.startswith("!"):
+        return None
+    problem = cost_problem(value)
+    if problem is not None:
+        raise RowRefused(problem)
+    return value
+
+
+def _time(fields: Mapping[str, Any], column: str, now: int) -> int | None:
+    value = _text(fields, column)
+    if value is None:
+        return None
+    try:
+        at = read_rfc3339(value)
+    except ValueError:
+        raise RowRefused(f"{column} is no time like 2026-11-23T20:31:07Z") from None
+    if not 0 <= at <= now + _FUTURE_MS:
+        raise RowRefused(f"{column} is before 1970 or in the future")
+    return at
+
+
+def _disabled_at(fields: Mapping[str, Any], at: int | None, now: int) -> int | None:
+    value = fields.get("disabled")
+    disabled = {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else value
+    if disabled is None and value is None:
+        return at
+    if not isinstance(disabled, bool):
+        raise RowRefused("disabled is neither true nor false")
+    if not disabled and at is not None:
+        raise RowRefused("disabled is false, but there is a disabled_at")
+    return (now if at is None else at) if disabled else None
+
+
+def _derived_id(user: User, password_hash: str | None, created_at: int | None) -> str:
+    """So that the same record, read again after an interruption, is known again, whatever has happened since."""
+    content = [user.username, user.name, user.role, user.disabled, password_hash, created_at]
+    return derived_id(user.created_at, json.dumps(content).encode("ascii"))
