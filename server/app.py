@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from aiohttp import web
 
@@ -136,12 +137,18 @@ def _rules(settings: Settings) -> Rules:
     )
 
 
-def master_key_file(settings: Settings, ids: Ids) -> MasterKeyFile | None:
-    """The master key beside the SQLite file; None if it is given by the settings."""
+def master_key_path(settings: Settings) -> Path | None:
+    """Where the master key is, beside the SQLite store; None if the settings have it."""
     if settings.keys.master_key or not settings.store.is_sqlite:
         return None
     path = sqlite_path(settings.store.url)
-    return MasterKeyFile(path.with_name(path.name + ".key"), ids)
+    return path.with_name(path.name + ".key")
+
+
+def master_key_file(settings: Settings, ids: Ids) -> MasterKeyFile | None:
+    """The same, to be read and changed."""
+    path = master_key_path(settings)
+    return None if path is None else MasterKeyFile(path, ids)
 
 
 def create_runner(services: Services, request_log: RequestLog | None = None) -> EdgeRunner:

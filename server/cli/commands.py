@@ -46,6 +46,7 @@ def common(
 
 app.command()(serve)
 app.command()(store.migrate)
+app.add_typer(store.app, name="store")
 app.add_typer(configuration.app, name="config")
 app.command()(access.routes)
 app.command()(access.explain)

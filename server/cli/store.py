@@ -1,15 +1,25 @@
-"""`migrate`: the tables of the store."""
+"""`migrate`: the tables of the store. `store backup`: a copy of it."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from server.app import master_key_path
+from server.cli.new_file import new_file
+from server.cli.progress import progress_bar
 from server.cli.state import Config, settings_for
+from server.config import Settings
+from server.errors import FileRefused, StoreRefused
 from server.observe.logs import configure_logs
-from server.store.open import apply_migrations, pending_migrations
+from server.store.open import apply_migrations, back_up, pending_migrations
+
+app = typer.Typer(help="Look after the store; the server may be running.", no_args_is_help=True)
 
 
 def migrate(
@@ -32,3 +42,52 @@ def migrate(
         for name in asyncio.run(apply_migrations(settings.store.url)):
             typer.echo(f"applied  {name}")
     typer.echo("the store is up to date")
+
+
+@app.command()
+def backup(
+    context: typer.Context,
+    path: Annotated[Path, typer.Argument(help="The file to make.", show_default=False)],
+    without_key: Annotated[
+        bool, typer.Option("--without-key", help="Leave the master key out.", show_default=False)
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Copy an SQLite store as it is at this moment, and its master key to PATH.key."""
+    settings = settings_for(context, config)
+    configure_logs(settings.logs)
+    if os.path.lexists(path):
+        raise FileRefused(f"{path} is there already; choose another name")
+    key = master_key_path(settings)
+    with ExitStack() as stack, progress_bar("copying") as progress:
+        # First, so that the copy is never there without it.
+        if key is not None and key.exists() and not without_key:
+            stack.enter_context(new_file(_key_beside(path))).write(_read(key))
+        task = progress.task_ids[0]
+        asyncio.run(
+            back_up(settings.store.url, path, lambda done, total: progress.update(task, completed=done, total=total))
+        )
+    typer.echo(f"backed up to {path}, checked")
+    typer.echo(_about_key(settings, path, without_key=without_key))
+
+
+def _key_beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.key")
+
+
+def _read(key: Path) -> bytes:
+    try:
+        return key.read_bytes()
+    except OSError as error:
+        raise StoreRefused(f"the master key {key} can't be read ({error.strerror}); or use --without-key") from None
+
+
+def _about_key(settings: Settings, path: Path, *, without_key: bool) -> str:
+    key = master_key_path(settings)
+    if key is None:
+        return "the master key is in the settings (keys.master_key); keep it too, in another place"
+    if not key.exists():
+        return "this store has no master key yet"
+    if without_key:
+        return f"the master key is not in it; keep {key} too, in another place"
+    return f"the master key is beside it, in {_key_beside(path)}: whoever has both can sign tokens"

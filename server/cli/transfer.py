@@ -6,17 +6,18 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from server.access import RoleTable
+from server.cli.new_file import new_file
+from server.cli.progress import progress_bar
 from server.cli.state import AsJson, Config, print_json, run_with_services, settings_for
 from server.context import Services
 from server.errors import FileRefused
@@ -68,7 +69,7 @@ def import_users(
     if (chosen is ImportFormat.FIREBASE) != (hash_config is not None) or (hash_config is not None and role is None):
         raise typer.BadParameter("go together, with --role", param_hint="--format firebase and --hash-config")
     parameters = None if hash_config is None else read_hash_config(_text_of(hash_config))
-    with _opened(file) as source, _progress(source) as progress:
+    with _opened(file) as source, progress_bar("importing", _size_of(source)) as progress:
 
         def refuse(refusal: Refusal) -> None:
             text = json.dumps(asdict(refusal)) if as_json else _line(refusal)
@@ -117,7 +118,7 @@ def export_users(
     """Write all accounts with their password hashes, for `users import`. The file is as secret as the store."""
     settings = settings_for(context, config)
     chosen = file_format or (Format(_format_of(file)) if file is not None else Format.JSONL)
-    with _created(file) as target:
+    with nullcontext(sys.stdout.buffer) if file is None else new_file(file) as target:
 
         async def work(services: Services) -> int:
             total = 0
@@ -167,34 +168,9 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
         yield opened
 
 
-@contextmanager
-def _created(file: Path | None) -> Iterator[BinaryIO]:
-    """A file that was not there, for its owner alone, whole or not at all; or standard output."""
-    if file is None:
-        yield sys.stdout.buffer
-        return
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise FileRefused(f"{file} can't be made ({error.strerror}); choose another name") from None
-    try:
-        with os.fdopen(descriptor, "wb") as opened:
-            yield opened
-            opened.flush()
-            os.fsync(opened.fileno())
-    except BaseException:
-        file.unlink()
-        raise
-
-
-def _progress(source: BinaryIO) -> Progress:
-    """On standard error, and only if that is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    progress = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
-    size = os.fstat(source.fileno()).st_size if source.seekable() else 0
-    progress.add_task("importing", total=size or None)
-    return progress
+def _size_of(source: BinaryIO) -> int | None:
+    """In bytes; None for a pipe."""
+    return os.fstat(source.fileno()).st_size if source.seekable() else None
 
 
 def _advance(progress: Progress, source: BinaryIO) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from server.errors import StoreRefused
-from server.store import postgres, sqlite
+from server.store import postgres, sqlite, sqlite_backup
 from server.store.protocol import Store
 from server.store.queries import SqlStore
+from server.store.sqlite_backup import Progress
 
 _SQLITE = "sqlite:///"
 
@@ -30,6 +31,16 @@ async def pending_migrations(url: str) -> list[str]:
 async def apply_migrations(url: str) -> list[str]:
     """Bring the store up to date; the names of what was applied. Raises StoreRefused, StoreUnavailable."""
     return await (sqlite.apply_migrations(sqlite_path(url)) if _is_sqlite(url) else postgres.apply_migrations(url))
+
+
+async def back_up(url: str, target: Path, progress: Progress) -> None:
+    """Copy an SQLite store, also while it is in use. Raises StoreRefused, StoreUnavailable, FileRefused."""
+    if not _is_sqlite(url):
+        raise StoreRefused(
+            "this store is PostgreSQL, which brings its own tool: pg_dump --schema=watchword --format=custom; "
+            "keep keys.master_key with the dump"
+        )
+    await sqlite_backup.back_up(sqlite_path(url), target, progress)
 
 
 def sqlite_path(url: str) -> Path:

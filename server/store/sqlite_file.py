@@ -74,7 +74,7 @@ def apply(path: Path, wanted: Sequence[Migration]) -> None:
         os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         _apply(unfinished, wanted)
         unfinished.replace(path)
-        _sync_folder(path.parent)
+        sync(path.parent)
         _mark_complete(path)
 
 
@@ -157,8 +157,9 @@ def _refuse_lost_file(path: Path) -> None:
         raise StoreRefused(f"{path} is gone, but {log.name} is here with its last writes; bring the file back")
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
