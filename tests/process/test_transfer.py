@@ -83,7 +83,7 @@ def test_an_export_is_for_its_owner_alone_and_comes_back_with_working_passwords(
     again = run(tmp_path, "users", "export", f"out.{ending}", **old)
     assert (again.returncode, again.stderr) == (
         1,
-        f"file: out.{ending} can't be made (File exists); choose another name\n",
+        f"file: out.{ending} is there already; choose another name\n",
     )
     listed = run(tmp_path, "users", "list", "--json", **old).stdout
     assert run(tmp_path, "users", "import", f"out.{ending}").returncode == 0
