@@ -180,7 +180,8 @@ def test_accounts_may_come_by_a_pipe(tmp_path: Path) -> None:
     assert (there.returncode, there.stdout) == (0, "imported 0, already there 2, refused 0\n")
 
 
-def test_an_import_that_is_killed_is_taken_up_without_doubling_anybody(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_an_import_that_is_ended_is_taken_up_without_doubling_anybody(tmp_path: Path, number: signal.Signals) -> None:
     count = 20_000
     write_rows(tmp_path / "users.jsonl", [{"username": f"user{number}"} for number in range(count)])
     assert run(tmp_path, "migrate").returncode == 0
@@ -196,7 +197,12 @@ def test_an_import_that_is_killed_is_taken_up_without_doubling_anybody(tmp_path:
         while not log.exists() or log.stat().st_size < 500_000:
             assert process.poll() is None
             assert time.monotonic() < deadline
-        process.send_signal(signal.SIGKILL)
+        process.send_signal(number)
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert process.returncode != 0
+    assert b"Traceback" not in said
+    assert number is signal.SIGKILL or b"run it again to go on" in said
     again = run(tmp_path, "users", "import", "users.jsonl", "--json")
     counts = json.loads(again.stdout)
     assert again.returncode == 0
