@@ -18,6 +18,7 @@ from server.config import Settings
 from server.errors import FileRefused, StoreRefused
 from server.observe.logs import configure_logs
 from server.store.open import apply_migrations, back_up, pending_migrations
+from server.tokens.master_key_file import unchanged
 
 app = typer.Typer(help="Look after the store; the server may be running.", no_args_is_help=True)
 
@@ -62,6 +63,8 @@ def backup(
     with ExitStack() as stack, progress_bar("copying") as progress:
         # First, so that the copy is never there without it.
         if key is not None and key.exists() and not without_key:
+            # A copy that is sealed under another key than this one would be worth nothing.
+            stack.enter_context(unchanged(key))
             stack.enter_context(new_file(_key_beside(path))).write(_read(key))
         task = progress.task_ids[0]
         asyncio.run(

@@ -17,6 +17,18 @@ _KEY_BYTES = 32
 _MINIMUM_LENGTH = 32
 
 
+@contextmanager
+def unchanged(path: Path) -> Iterator[None]:
+    """While the block runs, no other process changes that file. Raises StoreRefused if one does so just now."""
+    lock = FileLock(path.with_name(path.name + ".lock"))
+    try:
+        if not lock.try_acquire():
+            raise StoreRefused(f"another process is changing {path}; wait for it")
+        yield
+    finally:
+        lock.close()
+
+
 class MasterKeyFile:
     """The file, which is read anew each time: another process may have changed the key."""
 
@@ -49,16 +61,11 @@ class MasterKeyFile:
         Whatever happens on the way, even `kill -9`, a key that opens the store is in the file. Raises StoreRefused if
         another process does the same just now.
         """
-        lock = FileLock(self._path.with_name(self._path.name + ".lock"))
-        try:
-            if not lock.try_acquire():
-                raise StoreRefused(f"another process is changing {self._path}; wait for it")
+        with unchanged(self._path):
             new = self._new_key()
             self._write([new, *self.read_or_make()])
             yield
             self._write([new])
-        finally:
-            lock.close()
 
     def _new_key(self) -> str:
         return base64.b64encode(self._ids.random_bytes(_KEY_BYTES)).decode("ascii")
