@@ -15,6 +15,8 @@ from server.config import Settings
 from server.config.secrets import texts
 from server.context import DOCUMENTS, SERVICES, Documents, Services
 from server.ids import Ids, SystemRandomness
+from server.limits.device import DeviceMarks
+from server.limits.guesses import Guesses
 from server.observe.requests import RequestLog
 from server.passwords.hasher import Hasher
 from server.passwords.pool import HashPool
@@ -82,11 +84,13 @@ async def _construct(
     await keys.load(serving=serving)
     revocations = Revocations(store, clock)
     await revocations.refresh()
+    guesses = Guesses(store, clock, settings.limits)
     users = Users(
         store=store,
         hashes=hashes,
         reset_tokens=ResetTokens(keys.derive("password reset token")),
         revocations=revocations,
+        guesses=guesses,
         roles=roles,
         clock=clock,
         ids=ids,
@@ -97,6 +101,8 @@ async def _construct(
         hashes=hashes,
         signer=Signer(keys),
         revocations=revocations,
+        guesses=guesses,
+        devices=DeviceMarks(keys.derive("device mark"), ids),
         refresh_tokens=RefreshTokens(keys.derive("refresh token")),
         clock=clock,
         ids=ids,

@@ -59,11 +59,16 @@ async def follow(store: RevocationStore, read: Sequence[Callable[[], Awaitable[N
 
 
 async def purge(store: Store, clock: Clock) -> None:
-    """Delete ended and expired sessions and spent revocations, in steps that let other writes pass between them."""
+    """Delete sessions that are over, spent revocations and old counts of guesses.
+
+    In steps, so that other writes pass between them.
+    """
     now = clock.now_ms()
     gone = PURGE_STEP
     while gone == PURGE_STEP:
         gone = await store.purge(now, now - PURGE_DELAY_MS, PURGE_STEP)
+    while await store.purge_tries(now, PURGE_STEP) == PURGE_STEP:
+        pass
 
 
 async def _each_round(what: str, work: Callable[[], Awaitable[None]]) -> None:

@@ -16,6 +16,7 @@
         ├── UsernameTaken 409     LastAdmin 409
         ├── PayloadTooLarge 413   UnsupportedMediaType 415   InvalidRequest 422   InvalidResetToken 400
         ├── InternalError 500     only for defects: no input leads here
+        ├── TooManyAttempts 429   (with Retry-After)
         └── Overloaded 503        StoreUnavailable 503   KeysUnavailable 503   (all with Retry-After)
 
 `code` and `status` are part of the HTTP contract: clients branch on them. `detail` is public, so it never holds
@@ -305,10 +306,8 @@ class InternalError(ApiError):
     """A defect. The log has the traceback, the answer has only the request id."""
 
 
-class _Unavailable(ApiError):
-    """503 with Retry-After, in whole seconds (RFC 9110 section 10.2.3)."""
-
-    status = 503
+class _TryLater(ApiError):
+    """With Retry-After, in whole seconds (RFC 9110 section 10.2.3)."""
 
     def __init__(self, retry_after_seconds: int = 1) -> None:
         super().__init__()
@@ -317,6 +316,21 @@ class _Unavailable(ApiError):
     def headers(self) -> Mapping[str, str]:
         """When to try again."""
         return {"Retry-After": str(self.retry_after_seconds)}
+
+
+class TooManyAttempts(_TryLater):
+    """Too many wrong passwords, of this account, from this address or in all. Nothing was looked at."""
+
+    status = 429
+    code = "too_many_attempts"
+    title = "Too many attempts"
+    default_detail = "Too many attempts. Wait a while, or log in where you have logged in before."
+
+
+class _Unavailable(_TryLater):
+    """503: the server can't at the moment."""
+
+    status = 503
 
 
 class Overloaded(_Unavailable):

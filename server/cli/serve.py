@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ipaddress
 import signal
 import socket
 import sys
@@ -31,6 +30,8 @@ from server.users.service import Users
 Result = TypeVar("Result")
 
 BACKLOG = 1024
+
+_log = structlog.get_logger("watchword")
 
 # The tutorial's users.
 DEMO_USERS = {
@@ -126,7 +127,10 @@ async def _serve(settings: Settings, listening: socket.socket, *, demo: bool, pa
 async def _greeting(services: Services, address: str, *, demo: bool) -> str:
     """Make the accounts that an empty store needs; what there is to tell about them and the address."""
     for line in services.settings.weaknesses():
-        structlog.get_logger("watchword").warning("weak setting", reason=line)
+        _log.warning("weak setting", reason=line)
+    one_address = services.settings.one_address_for_all()
+    if one_address is not None and not demo:
+        _log.warning("client addresses", reason=one_address)
     accounts = await (_make_demo_users(services, address) if demo else _make_first_admin(services, address))
     return f"{accounts}Watchword listens on {address} (Ctrl-C ends it; {address}/docs shows the API)"
 
@@ -186,9 +190,7 @@ async def _make_first_admin(services: Services, address: str) -> str:
     password = services.ids.new_password()
     if not await services.users.create_first("admin", "Administrator", "admin", password):
         if not await services.users.has_admin():
-            structlog.get_logger("watchword").warning(
-                "nobody is an admin", remedy="python -m server users create --username NAME --role admin"
-            )
+            _log.warning("nobody is an admin", remedy="python -m server users create --username NAME --role admin")
         return ""
     return (
         f"This store was empty, so an account was made. Its password is not shown again:\n\n"
@@ -196,18 +198,11 @@ async def _make_first_admin(services: Services, address: str) -> str:
     )
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 async def _make_demo_users(services: Services, address: str) -> str:
     users: Users = services.users
     for name, role in DEMO_USERS.items():
         await users.create(name, name.capitalize(), role, demo_password(name))
-    if not _is_loopback(services.settings.server.host):
+    if not services.settings.server.is_loopback:
         print("The demo's passwords are public, and this address is not only yours.", file=sys.stderr)
     lines = "".join(f"  {name:<12}{role:<12}{demo_password(name)}\n" for name, role in DEMO_USERS.items())
     return (

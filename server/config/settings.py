@@ -71,6 +71,14 @@ class ServerSettings(_Section):
     workers: int = Field(1, ge=1, le=64, description="processes that serve; more than one needs PostgreSQL")
 
     @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    @property
     def trusted_networks(self) -> tuple[Network, ...]:
         """`trusted_proxies`, parsed."""
         return tuple(ipaddress.ip_network(text) for text in self.trusted_proxies)
@@ -142,6 +150,20 @@ class KeySettings(_Section):
     )
 
 
+class LimitSettings(_Section):
+    """How often passwords may be tried."""
+
+    account_guesses: int = Field(
+        100, ge=10, le=100, description="wrong passwords that are looked at for an account until a right one or a reset"
+    )
+    address_guesses_per_hour: int = Field(
+        300, ge=1, le=1000000, description="wrong passwords that are looked at from an address (IPv6: a /64)"
+    )
+    all_guesses_per_hour: int = Field(
+        10000, ge=1, le=3600000, description="wrong passwords that are looked at in all; known devices are not counted"
+    )
+
+
 class CorsSettings(_Section):
     """Which web pages may call."""
 
@@ -180,6 +202,7 @@ class Settings(_Section):
     sessions: SessionSettings = SessionSettings()
     passwords: PasswordSettings = PasswordSettings()
     keys: KeySettings = KeySettings()
+    limits: LimitSettings = LimitSettings()
     cors: CorsSettings = CorsSettings()
     logs: LogSettings = LogSettings()
     roles: Annotated[Mapping[str, RoleSettings], AfterValidator(_frozen)] = Field(
@@ -219,7 +242,18 @@ class Settings(_Section):
             )
         if any(origin.startswith("http://") for origin in self.cors.origins):
             lines.append("cors.origins has an http:// origin: whoever is on its network can read what it reads")
+        if any(network.prefixlen == 0 for network in self.server.trusted_networks):
+            lines.append("server.trusted_proxies trusts everybody: any client can say that it is another one")
         return lines
+
+    def one_address_for_all(self) -> str | None:
+        """A line if all clients may have one address here, and so would share what is counted by address."""
+        if self.server.trusted_proxies or not self.server.is_loopback:
+            return None
+        return (
+            "only this machine can connect; if a proxy here forwards for others, all clients count as one address "
+            'until you set server.trusted_proxies = ["127.0.0.1", "::1"]'
+        )
 
 
 def _role_problems(roles: Mapping[str, RoleSettings]) -> list[str]:

@@ -12,6 +12,8 @@ from server.clock import Clock
 from server.config.settings import SessionSettings, TokenSettings
 from server.errors import InvalidCredentials, NotFound, Overloaded, RefreshExpired, RefreshInvalid, RefreshReused
 from server.ids import Ids
+from server.limits.device import DeviceMarks
+from server.limits.guesses import Guesses
 from server.passwords.pool import HashPool
 from server.sessions.refresh_token import RefreshToken, RefreshTokens
 from server.store.protocol import Store
@@ -19,9 +21,11 @@ from server.store.records import Credentials, Session, UserSession
 from server.tokens.claims import AccessClaims
 from server.tokens.revocation import Revocations
 from server.tokens.signer import Signer
-from server.users.model import is_username
+from server.users.model import account_key, is_username
 
 USER_AGENT_LENGTH = 256
+# The id of no user: an account that does not exist has no known devices.
+NOBODY = "00000000-0000-0000-0000-000000000000"
 
 _log = structlog.get_logger("watchword.sessions")
 
@@ -45,6 +49,14 @@ class IssuedTokens:
     refresh_expires_in: int
 
 
+@dataclass(frozen=True, slots=True)
+class LoggedIn:
+    """A login: its tokens, and the mark by which this device is known the next time."""
+
+    tokens: IssuedTokens
+    device_mark: str
+
+
 class Sessions:
     """Opens, refreshes and ends sessions, and issues their tokens."""
 
@@ -56,6 +68,8 @@ class Sessions:
         signer: Signer,
         refresh_tokens: RefreshTokens,
         revocations: Revocations,
+        guesses: Guesses,
+        devices: DeviceMarks,
         clock: Clock,
         ids: Ids,
         tokens: TokenSettings,
@@ -66,18 +80,36 @@ class Sessions:
         self._signer = signer
         self._refresh_tokens = refresh_tokens
         self._revocations = revocations
+        self._guesses = guesses
+        self._devices = devices
         self._clock = clock
         self._ids = ids
         self._tokens = tokens
         self._settings = sessions
 
-    async def log_in(self, username: str, password: str, client: Client) -> IssuedTokens:
+    async def log_in(self, username: str, password: str, client: Client, device_mark: str | None = None) -> LoggedIn:
         """Check the password and open a session.
 
         Raises InvalidCredentials, in the same words and after one hash, for an unknown user, a disabled one and a wrong
-        password; Overloaded if too many hashes wait.
+        password; TooManyAttempts, for each of them alike; Overloaded if too many hashes wait.
         """
         credentials = await self._store.find_credentials(username) if is_username(username) else None
+        user_id = credentials.user.id if credentials else NOBODY
+        device = self._devices.device_of(device_mark, user_id)
+        account = account_key(username)
+        taken = await self._guesses.take_login(account, client.ip, device)
+        try:
+            opened = await self._try_to_open(credentials, password, client)
+        except Overloaded:
+            await self._guesses.give_back(taken)
+            raise
+        except InvalidCredentials:
+            await self._guesses.failed(taken)
+            raise
+        await self._guesses.succeeded(account, taken)
+        return LoggedIn(opened, self._devices.issue(user_id, device))
+
+    async def _try_to_open(self, credentials: Credentials | None, password: str, client: Client) -> IssuedTokens:
         password_hash = credentials.password_hash if credentials else None
         matches = await self._hashes.verify(password, password_hash)
         if credentials is None or password_hash is None or not matches or credentials.user.disabled:

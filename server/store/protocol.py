@@ -25,6 +25,7 @@ from server.store.records import (
     NewUser,
     RevocationPage,
     Session,
+    Try,
     User,
     UserChange,
     UserFilter,
@@ -182,7 +183,31 @@ class KeyStore(Protocol):
         ...
 
 
-class Store(UserStore, TransferStore, SessionStore, RevocationStore, KeyStore, Protocol):
+class GuessStore(Protocol):
+    """How often passwords were tried. It holds over restarts, and for all nodes together."""
+
+    async def take_try(self, wanted: Try, now: int) -> None:
+        """Count a try everywhere, or nowhere, in one step. Raises TooManyAttempts, with the wait in it."""
+        ...
+
+    async def note_failure(self, taken: Try, now: int) -> None:
+        """A try that was taken was wrong."""
+        ...
+
+    async def give_back(self, taken: Try) -> None:
+        """A try that was taken was none: nothing was looked at, or it was right."""
+        ...
+
+    async def forget_tries(self, keys: Sequence[str]) -> None:
+        """After a success or a reset: these counters begin anew."""
+        ...
+
+    async def purge_tries(self, now: int, limit: int) -> int:
+        """Delete at most `limit` rows that nobody has touched for 90 days; how many."""
+        ...
+
+
+class Store(UserStore, TransferStore, SessionStore, RevocationStore, KeyStore, GuessStore, Protocol):
     """Everything, and the life of the store itself."""
 
     async def ping(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from server.errors import LastAdmin, UsernameTaken
 from server.store.driver import Driver, Row, Transaction
+from server.store.guess_queries import GuessQueries
 from server.store.key_queries import KeyQueries
 from server.store.records import Credentials, NewUser, User, UserChange, UserFilter
 from server.store.session_queries import SessionQueries, revoke_for_role
@@ -36,7 +37,7 @@ def _is_storable(text: str) -> bool:
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-class SqlStore(KeyQueries, SessionQueries, TransferQueries):
+class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
     """The Store of protocol.py, on any driver. Ids and usernames are printable, so others are not there."""
 
     def __init__(self, driver: Driver) -> None:

@@ -148,3 +148,29 @@ class KeyRecord:
     activates_at: int
     longest_ttl_seconds: int = 0
     revoked_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuessCounter:
+    """Counts the tries since a success. At most `limit` are taken; behind `free` wrong ones each wait is longer."""
+
+    key: str
+    limit: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A number of tries that refills: each costs `cost_ms` of time, and at most `capacity_ms` may be spent ahead."""
+
+    key: str
+    cost_ms: int
+    capacity_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One password to be looked at, with all that counts it."""
+
+    counters: tuple[GuessCounter, ...] = ()
+    budgets: tuple[Budget, ...] = ()

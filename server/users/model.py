@@ -19,6 +19,11 @@ def is_displayable(text: str) -> bool:
     return not any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text)
 
 
+def account_key(username: str) -> str:
+    """The name in the form in which names are compared, also of what is no name: guesses of it are counted alike."""
+    return username.casefold()
+
+
 def is_username(text: str) -> bool:
     """Whether an account could have this name. Saves the store from asking for what can't be there."""
     return _USERNAME.fullmatch(text) is not None

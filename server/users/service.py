@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from server.access import RoleTable, only
 from server.clock import Clock
 from server.config.settings import PasswordSettings
-from server.errors import InvalidCredentials, InvalidRequest, InvalidResetToken, NotFound
+from server.errors import InvalidCredentials, InvalidRequest, InvalidResetToken, NotFound, Overloaded
 from server.ids import Ids
+from server.limits.guesses import Guesses
 from server.passwords.policy import check_new_password
 from server.passwords.pool import HashPool
 from server.store.protocol import Store
 from server.store.records import Credentials, NewUser, User, UserChange, UserFilter
 from server.tokens.revocation import Revocations
-from server.users.model import NAME_LENGTH, is_displayable, is_username
+from server.users.model import NAME_LENGTH, account_key, is_displayable, is_username
 from server.users.reset_token import ResetToken, ResetTokens
 
 
@@ -36,6 +37,7 @@ class Users:
         hashes: HashPool,
         reset_tokens: ResetTokens,
         revocations: Revocations,
+        guesses: Guesses,
         roles: RoleTable,
         clock: Clock,
         ids: Ids,
@@ -45,6 +47,7 @@ class Users:
         self._hashes = hashes
         self._reset_tokens = reset_tokens
         self._revocations = revocations
+        self._guesses = guesses
         self._roles = roles
         self._admin_roles = tuple(sorted(roles.sufficient(only("admin")) or ()))
         self._clock = clock
@@ -111,14 +114,23 @@ class Users:
     async def change_password(self, user_id: str, session_id: str, current: str, new: str) -> None:
         """Set a new password, knowing the current one; all other sessions end.
 
-        Raises InvalidCredentials, InvalidRequest, Overloaded, NotFound.
+        Raises InvalidCredentials, TooManyAttempts, InvalidRequest, Overloaded, NotFound.
         """
         credentials = await self._store.get_credentials(user_id)
         if credentials is None:
             raise NotFound("There is no such user.")
         self._check_password(new, credentials.user.username, "new_password")
-        if not await self._hashes.verify(current, credentials.password_hash):
+        account = account_key(credentials.user.username)
+        taken = await self._guesses.take_change(account)
+        try:
+            right = await self._hashes.verify(current, credentials.password_hash)
+        except Overloaded:
+            await self._guesses.give_back(taken)
+            raise
+        if not right:
+            await self._guesses.failed(taken)
             raise InvalidCredentials("The current password is wrong.")
+        await self._guesses.succeeded(account, taken)
         if not await self._set_password(credentials, new, keep_session_id=session_id):
             raise InvalidCredentials("The password was changed meanwhile.")
 
@@ -143,17 +155,26 @@ class Users:
             raise NotFound("There is no such user.")
         return self._reset_token(credentials)
 
-    async def reset_password(self, reset_token: str, new_password: str) -> None:
-        """Set a password by a reset token, once. Raises InvalidResetToken, InvalidRequest, Overloaded."""
+    async def reset_password(self, reset_token: str, new_password: str, address: str | None) -> None:
+        """Set a password by a reset token, once.
+
+        Raises InvalidResetToken, TooManyAttempts, InvalidRequest, Overloaded.
+        """
+        taken = await self._guesses.take_reset(address)
+        credentials = await self._credentials_for(reset_token)
+        await self._guesses.give_back(taken)
+        self._check_password(new_password, credentials.user.username, "new_password")
+        if not await self._set_password(credentials, new_password, keep_session_id=None):
+            raise InvalidResetToken
+
+    async def _credentials_for(self, reset_token: str) -> Credentials:
         content = self._reset_tokens.read(reset_token)
         if content is None or content.expires_at <= self._clock.now_ms():
             raise InvalidResetToken
         credentials = await self._store.get_credentials(content.user_id)
         if credentials is None or credentials.password_changed_at != content.password_changed_at:
             raise InvalidResetToken
-        self._check_password(new_password, credentials.user.username, "new_password")
-        if not await self._set_password(credentials, new_password, keep_session_id=None):
-            raise InvalidResetToken
+        return credentials
 
     async def _set_password(self, credentials: Credentials, new: str, *, keep_session_id: str | None) -> bool:
         """False if the password was changed since the credentials were read."""
@@ -168,6 +189,9 @@ class Users:
             forget_at=self._revocations.forget_at(now),
         )
         await self._revocations.soon()
+        if done:
+            # The new password was not guessed at yet.
+            await self._guesses.forget(account_key(credentials.user.username))
         return done
 
     async def _new_user(self, username: str, name: str, role: str, password: str | None) -> NewUser:

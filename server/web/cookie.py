@@ -20,6 +20,29 @@ def set_cookie(response: web.Response, refresh_token: str, max_age_seconds: int)
     )
 
 
+DEVICE_COOKIE_NAME = "__Host-watchword-device"
+# As long as browsers keep a cookie at most (draft-ietf-httpbis-rfc6265bis, section 5.5); each login renews it.
+DEVICE_SECONDS = 400 * 86_400
+
+
+def set_device_cookie(response: web.Response, device_mark: str) -> None:
+    """Mark this device as one that has logged in. The mark opens nothing; programs may ignore it."""
+    response.set_cookie(
+        DEVICE_COOKIE_NAME,
+        device_mark,
+        max_age=DEVICE_SECONDS,
+        path="/",
+        secure=True,
+        httponly=True,
+        samesite="Strict",
+    )
+
+
+def device_mark_of(request: web.Request) -> str | None:
+    """The mark that an earlier login left; None if there is none."""
+    return request.cookies.get(DEVICE_COOKIE_NAME)
+
+
 def clear_cookie(response: web.Response) -> None:
     """Make the browser forget it."""
     response.del_cookie(COOKIE_NAME, path="/", secure=True, httponly=True, samesite="Strict")

@@ -112,7 +112,7 @@ def _responses(row: Row) -> Json:
 
 def _failure(status: int, group: list[type[errors.ApiError]]) -> Json:
     headers: Json = {"X-Request-Id": _REQUEST_ID}
-    for error, name in ((401, "WWW-Authenticate"), (503, "Retry-After")):
+    for error, name in ((401, "WWW-Authenticate"), (429, "Retry-After"), (503, "Retry-After")):
         if status == error:
             headers[name] = {"schema": {"type": "string"}, "required": True}
     codes = [error.code for error in group]

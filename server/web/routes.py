@@ -31,6 +31,7 @@ from server.errors import (
     TokenInvalid,
     TokenMissing,
     TokenRevoked,
+    TooManyAttempts,
     UsernameTaken,
 )
 from server.web import schemas
@@ -88,7 +89,7 @@ ROUTES: tuple[Route, ...] = (
         summary="Log in with username and password",
         body=schemas.LoginBody,
         answers={200: schemas.TokenAnswer},
-        errors=(InvalidCredentials, CsrfRefused, Overloaded, StoreUnavailable),
+        errors=(InvalidCredentials, TooManyAttempts, CsrfRefused, Overloaded, StoreUnavailable),
     ),
     Route(
         method="POST",
@@ -155,7 +156,7 @@ ROUTES: tuple[Route, ...] = (
         summary="Change your password; all your other sessions end",
         body=schemas.PasswordBody,
         answers={204: None},
-        errors=(InvalidCredentials, NotFound, Overloaded, StoreUnavailable),
+        errors=(InvalidCredentials, TooManyAttempts, NotFound, Overloaded, StoreUnavailable),
     ),
     Route(
         method="GET",
@@ -197,7 +198,7 @@ ROUTES: tuple[Route, ...] = (
         summary="Set a new password with a reset token, once",
         body=schemas.PasswordResetBody,
         answers={204: None},
-        errors=(InvalidResetToken, Overloaded, StoreUnavailable),
+        errors=(InvalidResetToken, TooManyAttempts, Overloaded, StoreUnavailable),
     ),
     Route(
         method="GET",

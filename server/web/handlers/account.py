@@ -6,7 +6,7 @@ from aiohttp import web
 
 from server.context import services_of
 from server.tokens.guard import claims_of
-from server.web.handlers.parse import body_of, id_of
+from server.web.handlers.parse import body_of, client_of, id_of
 from server.web.problem import empty_response, json_response
 from server.web.schemas import PasswordBody, PasswordResetBody, ProfileBody, session_json, user_json
 
@@ -57,5 +57,5 @@ async def end_my_other_sessions(request: web.Request) -> web.Response:
 async def reset_password(request: web.Request) -> web.Response:
     """POST /password/reset."""
     body = await body_of(request, PasswordResetBody)
-    await services_of(request).users.reset_password(body.reset_token, body.new_password)
+    await services_of(request).users.reset_password(body.reset_token, body.new_password, client_of(request).ip)
     return empty_response()

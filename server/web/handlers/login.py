@@ -17,7 +17,14 @@ from server.tokens.bearer import bearer_token
 from server.tokens.claims import AccessClaims
 from server.tokens.guard import claims_of
 from server.web.body import read_query
-from server.web.cookie import clear_cookie, cookie_of, refuse_cross_site, set_cookie
+from server.web.cookie import (
+    clear_cookie,
+    cookie_of,
+    device_mark_of,
+    refuse_cross_site,
+    set_cookie,
+    set_device_cookie,
+)
 from server.web.handlers.parse import body_of, client_of, optional_body_of
 from server.web.problem import empty_response, json_response, problem_response
 from server.web.schemas import LoginBody, RefreshBody, VerifyQuery
@@ -29,8 +36,12 @@ async def log_in(request: web.Request) -> web.Response:
     services = services_of(request)
     if body.cookie:
         refuse_cross_site(request, services.settings.cors.origins)
-    tokens = await services.sessions.log_in(body.username, body.password, client_of(request))
-    return _tokens_response(tokens, in_cookie=body.cookie)
+    logged_in = await services.sessions.log_in(
+        body.username, body.password, client_of(request), device_mark_of(request)
+    )
+    response = _tokens_response(logged_in.tokens, in_cookie=body.cookie)
+    set_device_cookie(response, logged_in.device_mark)
+    return response
 
 
 async def refresh(request: web.Request) -> web.Response:

@@ -1,0 +1,1 @@
+"""How often passwords may be tried."""

@@ -1,0 +1,14 @@
+-- How often passwords were tried: per account, per device, per address and in all. Without the names themselves: `key` is a
+-- digest, so names that were typed and do not exist are not kept.
+CREATE TABLE guesses (
+    key TEXT PRIMARY KEY,
+    -- Tries since the last success, those under way included.
+    taken INTEGER NOT NULL,
+    -- Of these, the wrong ones.
+    failures INTEGER NOT NULL,
+    -- No try is taken before. For a budget that refills: when it will be full again.
+    retry_at INTEGER NOT NULL,
+    touched_at INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX guesses_by_touch ON guesses (touched_at);

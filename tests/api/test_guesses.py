@@ -1,0 +1,169 @@
+"""Guessing defence, through the real server."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from http.cookies import SimpleCookie
+from typing import Any
+
+import aiohttp
+import pytest
+
+from server.config.settings import LimitSettings, PasswordSettings, ServerSettings
+from tests.running import PASSWORD, Api, StartApi
+
+MARK = "__Host-watchword-device"
+BEHIND_A_PROXY = ServerSettings(trusted_proxies=("127.0.0.0/8",))
+GUESSES = 1000
+
+
+async def try_password(
+    api: Api, password: str, username: str = "lak", mark: str | None = None, address: str = "192.0.2.1"
+) -> aiohttp.ClientResponse:
+    headers = {"X-Forwarded-For": address} | ({"Cookie": f"{MARK}={mark}"} if mark else {})
+    return await api.request("POST", "/login", json={"username": username, "password": password}, headers=headers)
+
+
+async def mark_of(response: aiohttp.ClientResponse) -> str:
+    assert response.status == 200, await response.text()
+    (cookie,) = (SimpleCookie(text) for text in response.headers.getall("Set-Cookie") if text.startswith(MARK))
+    assert (cookie[MARK]["secure"], cookie[MARK]["httponly"], cookie[MARK]["samesite"]) == (True, True, "Strict")
+    return cookie[MARK].value
+
+
+async def guess(api: Api, addresses: int, *, at_once: bool, count: int = GUESSES, **options: Any) -> list[int]:
+    """The statuses of that many wrong guesses, from as many addresses, in turn."""
+    sources = itertools.cycle(f"198.51.{number // 250}.{number % 250 + 1}" for number in range(addresses))
+
+    async def one(number: int, address: str) -> int:
+        response = await try_password(api, f"wrong guess {number}", address=address, **options)
+        assert ("Retry-After" in response.headers) is (response.status in {429, 503})
+        return response.status
+
+    guesses = [(number, next(sources)) for number in range(count)]
+    if at_once:
+        return list(await asyncio.gather(*(one(*each) for each in guesses)))
+    statuses = []
+    for each in guesses:
+        statuses.append(await one(*each))
+        # As patient as a guesser can be.
+        api.clock.advance(900)
+    return statuses
+
+
+@pytest.mark.parametrize("addresses", [1, 200])
+async def test_of_1000_wrong_guesses_at_most_100_are_looked_at_and_the_owner_logs_in(
+    start_api: StartApi, addresses: int
+) -> None:
+    """At once and one by one, with a restart in between, which no counter forgets."""
+    passwords = PasswordSettings(bcrypt_cost=4, hash_queue=2000)
+    api = await start_api(server=BEHIND_A_PROXY, passwords=passwords)
+    mark = await mark_of(await try_password(api, PASSWORD))
+    before = await guess(api, addresses, at_once=True, count=GUESSES // 2)
+    await api.client.close()
+    await api.services.store.close()
+    again = await start_api(server=BEHIND_A_PROXY, passwords=passwords)
+    again.clock.advance(3600)
+    after = await guess(again, addresses, at_once=False, count=GUESSES // 2)
+    assert set(before) | set(after) <= {400, 429}
+    assert 0 < [*before, *after].count(400) <= 100
+    # A stranger is held up, who knows the password or not; the owner's device is not.
+    assert (await try_password(again, PASSWORD)).status == 429
+    new_mark = await mark_of(await try_password(again, PASSWORD, mark=mark))
+    # And with that success the others may try again.
+    assert (await try_password(again, PASSWORD)).status == 200
+    assert new_mark.startswith("wwd_")
+
+
+async def test_a_known_device_has_tries_of_its_own_and_not_for_ever(start_api: StartApi) -> None:
+    api = await start_api(server=BEHIND_A_PROXY)
+    mark = await mark_of(await try_password(api, PASSWORD))
+    strangers = await guess(api, 200, at_once=False, count=100)
+    devices = [await guess(api, 1, at_once=False, count=30, mark=mark)]
+    assert [strangers.count(400), devices[0].count(400)] == [70, 10]
+    # The mark of another user is none.
+    api.clock.advance(3600)
+    other = await mark_of(await try_password(api, PASSWORD, "sahan"))
+    assert (await try_password(api, PASSWORD, mark=other)).status == 429
+
+
+async def test_accounts_that_do_not_exist_are_refused_in_the_same_way(start_api: StartApi) -> None:
+    api = await start_api(server=BEHIND_A_PROXY)
+    answers: dict[str, list[tuple[int, str | None, dict[str, Any]]]] = {}
+    for username in ("lak", "nobody", "LAK2", "no name\n", "é"):
+        for _ in range(80):
+            response = await try_password(api, "wrong", username, address=f"192.0.2.{len(answers) + 1}")
+            body = await response.json(content_type=None)
+            del body["request_id"]
+            answers.setdefault(username, []).append((response.status, response.headers.get("Retry-After"), body))
+            api.clock.advance(100)
+        api.clock.advance(7200)
+    assert all(found == answers["lak"] for found in answers.values())
+    assert [status for status, _, _ in answers["lak"]].count(429) > 0
+
+
+async def test_one_address_guesses_at_many_accounts_for_a_while_only(start_api: StartApi) -> None:
+    api = await start_api(server=BEHIND_A_PROXY, limits=LimitSettings(address_guesses_per_hour=20))
+
+    async def statuses(address: str, count: int) -> list[int]:
+        return [(await try_password(api, "wrong", f"user{number}", address=address)).status for number in range(count)]
+
+    assert await statuses("203.0.113.1", 25) == [400] * 20 + [429] * 5
+    assert await statuses("203.0.113.2", 1) == [400]
+    # All of one /64 are one.
+    assert (await statuses("2001:db8::1", 20)).count(400) == 20
+    assert await statuses("2001:db8::2", 1) == [429]
+    api.clock.advance(180)
+    assert await statuses("203.0.113.1", 2) == [400, 429]
+
+
+async def test_right_passwords_use_nothing_up(start_api: StartApi) -> None:
+    api = await start_api(
+        server=BEHIND_A_PROXY,
+        limits=LimitSettings(account_guesses=10, address_guesses_per_hour=2, all_guesses_per_hour=2),
+        passwords=PasswordSettings(bcrypt_cost=4, hash_queue=200),
+    )
+    for _ in range(30):
+        assert (await try_password(api, PASSWORD)).status == 200
+
+
+async def test_all_together_guess_at_most_so_often(start_api: StartApi) -> None:
+    api = await start_api(server=BEHIND_A_PROXY, limits=LimitSettings(all_guesses_per_hour=30))
+    mark = await mark_of(await try_password(api, PASSWORD))
+    statuses = [(await try_password(api, "x", f"u{n}", address=f"192.0.2.{n}")).status for n in range(40)]
+    assert statuses == [400] * 30 + [429] * 10
+    assert (await try_password(api, PASSWORD, mark=mark)).status == 200
+
+
+async def test_the_current_password_is_not_guessed_through_a_change_of_it(api: Api) -> None:
+    token = await api.token("lak")
+    body = {"current_password": "wrong", "new_password": "a new password, long enough"}
+    statuses = []
+    for _ in range(40):
+        statuses.append((await api.request("POST", "/me/password", token, json=body)).status)
+        api.clock.advance(1)
+    assert (statuses.count(400), statuses[-1]) == (10, 429)
+    # Nor does that hold up a login, which forgets it.
+    token = await api.token("lak")
+    right = body | {"current_password": PASSWORD}
+    assert (await api.request("POST", "/me/password", token, json=right)).status == 204
+
+
+async def test_reset_tokens_are_not_guessed_for_ever_and_a_reset_begins_anew(start_api: StartApi) -> None:
+    api = await start_api(server=BEHIND_A_PROXY, limits=LimitSettings(address_guesses_per_hour=5))
+    wrong = {"reset_token": "wwp_wrong", "new_password": "a new password, long enough"}
+
+    async def reset(body: dict[str, str], address: str) -> int:
+        headers = {"X-Forwarded-For": address}
+        return (await api.request("POST", "/password/reset", json=body, headers=headers)).status
+
+    assert [await reset(wrong, "192.0.2.9") for _ in range(7)] == [400] * 5 + [429] * 2
+    await guess(api, 200, at_once=False, count=80)
+    assert (await try_password(api, PASSWORD, address="192.0.2.77")).status == 429
+    admin = await api.token("sahan")
+    lak = (await (await api.request("GET", "/users?q=lak", admin)).json())["users"][0]["id"]
+    made = await (await api.request("POST", f"/users/{lak}/password-reset", admin)).json()
+    new = "a new password, long enough"
+    assert await reset({"reset_token": made["reset_token"], "new_password": new}, "192.0.2.10") == 204
+    assert (await try_password(api, new, address="192.0.2.77")).status == 200
