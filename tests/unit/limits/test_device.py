@@ -26,7 +26,13 @@ def test_a_mark_that_is_renewed_names_the_same_device() -> None:
     assert MARKS.device_of(MARKS.issue(LAK, device), LAK) == device
 
 
-@pytest.mark.parametrize("mark", [None, "", "x", "wwd_", "wwr_AAAA", MARKS.issue(LAK)[:-1], MARKS.issue(LAK) + "A"])
+@pytest.mark.parametrize("mark", [None, "", "x", "wwd_", "wwr_AAAA"])
 def test_what_was_not_issued_here_is_no_mark(mark: str | None) -> None:
     assert MARKS.device_of(mark, LAK) is None
+
+
+def test_a_mark_that_was_changed_or_made_elsewhere_is_none() -> None:
+    mark = MARKS.issue(LAK)
+    assert MARKS.device_of(mark, LAK) is not None
+    assert [MARKS.device_of(other, LAK) for other in (mark[:-1], mark + "A", mark.upper())] == [None] * 3
     assert DeviceMarks(b"o" * 32, IDS).device_of(MARKS.issue(LAK), LAK) is None
