@@ -10,7 +10,7 @@ import pytest
 from yarl import URL
 
 from server.config.settings import CorsSettings
-from server.web.cookie import COOKIE_NAME
+from server.web.cookie import COOKIE_NAME, DEVICE_COOKIE_NAME
 from tests.api.test_refresh import is_alive
 from tests.running import PASSWORD, Api, StartApi
 
@@ -52,9 +52,10 @@ async def test_the_refresh_token_is_in_the_cookie_and_nowhere_else(api: Api) -> 
     assert response.headers["Cache-Control"] == "no-store"
 
 
-async def test_without_the_wish_for_a_cookie_there_is_none(api: Api) -> None:
+async def test_without_the_wish_for_a_cookie_there_is_none_but_the_mark_of_the_device(api: Api) -> None:
     response = await api.request("POST", "/login", json=CREDENTIALS | {"cookie": False})
-    assert "Set-Cookie" not in response.headers
+    (mark,) = response.headers.getall("Set-Cookie")
+    assert mark.startswith(f"{DEVICE_COOKIE_NAME}=wwd_")
     assert "refresh_token" in await response.json()
 
 

@@ -46,7 +46,7 @@ async def test_openapi_describes_every_row(api: Api) -> None:
     assert described == {(route.method, route.path) for route in ROUTES}
     login = document["paths"]["/login"]["post"]
     assert login["security"] == []
-    assert set(login["responses"]) == {"200", "400", "403", "408", "413", "415", "422", "503"}
+    assert set(login["responses"]) == {"200", "400", "403", "408", "413", "415", "422", "429", "503"}
     assert set(document["paths"]["/users"]["get"]["responses"]) == {"200", "400", "401", "403", "422", "503"}
 
 
