@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from server.access import RoleTable
-from server.cli.state import AsJson, Config, print_json, run_with_services, settings_for
+from server.access import ANYONE, RoleTable
+from server.cli.state import AsJson, Config, run_with_services, settings_for
 from server.clock import SystemClock
 from server.config import Settings
 from server.errors import ConfigurationError, KeyRefused
@@ -27,7 +29,7 @@ Jwks = Annotated[
     Path | None,
     typer.Option("--jwks", help="A file with a JWK Set or a JWK, in place of the store's keys.", show_default=False),
 ]
-# More than any token has.
+# More than any token has. JSON is printed in ASCII: a terminal must not be told what to do, and has no half characters.
 _INPUT_CHARACTERS = 65_536
 
 
@@ -38,7 +40,7 @@ def inspect(
     """Print what a token says, whether it holds, why it would be refused, and which routes it may call."""
     report = _report(settings_for(context, config), token, jwks)
     if as_json:
-        print_json(report)
+        typer.echo(json.dumps(report, indent=2))
     else:
         typer.echo("\n".join(_lines(report)))
 
@@ -50,15 +52,15 @@ def verify(
     """Exit with 0 if a token is accepted, and with 1 if not, saying why."""
     report = _report(settings_for(context, config), token, jwks)
     if as_json:
-        print_json({name: report[name] for name in ("verdict", "reasons", "claims")})
+        typer.echo(json.dumps({name: report[name] for name in ("verdict", "reasons", "claims")}, indent=2))
     else:
-        typer.echo(": ".join([report["verdict"], *(["; ".join(report["reasons"])] if report["reasons"] else [])]))
+        typer.echo(_verdict(report))
     if report["verdict"] != ACCEPTED:
         raise typer.Exit(1)
 
 
 def _report(settings: Settings, given: str | None, jwks: Path | None) -> dict[str, Any]:
-    token = (given if given is not None else _read_token()).strip()
+    token = _token_in(given if given is not None else _read_token())
     if jwks is not None:
         verifier = Verifier(_keys_of(jwks), issuer=settings.tokens.issuer, audience=settings.tokens.audience)
         return inspect_elsewhere(token, verifier, SystemClock().now_ms())
@@ -70,6 +72,16 @@ def _read_token() -> str:
     return sys.stdin.buffer.read(_INPUT_CHARACTERS).decode("ascii", "replace")
 
 
+def _token_in(text: str) -> str:
+    """The bare token: also out of the answer to a login, or out of a header line."""
+    text = text.strip()
+    with suppress(ValueError, RecursionError):
+        answer = json.loads(text)
+        if isinstance(answer, dict) and isinstance(answer.get("token"), str):
+            return str(answer["token"])
+    return text.removeprefix("Authorization:").strip().removeprefix("Bearer ").strip()
+
+
 def _keys_of(path: Path) -> KeySet:
     try:
         return KeySet.parse(path.read_bytes())
@@ -79,28 +91,36 @@ def _keys_of(path: Path) -> KeySet:
         raise ConfigurationError([f"--jwks {path}: {error}"]) from None
 
 
+def _verdict(report: dict[str, Any]) -> str:
+    """The verdict, with its reasons in one line."""
+    return ": ".join([report["verdict"], *(["; ".join(report["reasons"])] if report["reasons"] else [])])
+
+
 def _lines(report: dict[str, Any]) -> list[str]:
     lines = [report["verdict"], *(f"  {reason}" for reason in report["reasons"])]
     signature = report["signature"]
     if signature["valid"] is not None:
+        key = f"{signature['algorithm']} by key {ascii_text(signature['kid'])}"
         state = f", which is {signature['key_state']}" if signature["key_state"] else ""
-        holds = "holds" if signature["valid"] else "does not hold"
-        lines.append(f"signature {holds}: {signature['algorithm']} by key {signature['kid']}{state}")
-    words = {time["claim"]: f"  {time['at']}, {time['words']}" for time in report["times"]}
-    for title in ("header", "claims"):
-        if report[title] is not None:
-            lines.append(title)
-            lines += [
-                f"  {ascii_text(name):<10}{ascii_text(value)}{words.get(name, '') if title == 'claims' else ''}"
-                for name, value in report[title].items()
-            ]
+        lines.append(f"signature {'holds' if signature['valid'] else 'does not hold'}: {key}{state}")
+    if report["header"] is not None:
+        lines += ["header", *_members(report["header"], {})]
+    if report["claims"] is not None:
+        words = {time["claim"]: f"  {time['at']}, {time['words']}" for time in report["times"]}
+        unproven = "" if signature["valid"] else ", which nothing vouches for"
+        lines += [f"claims{unproven}", *_members(report["claims"], words)]
     if report["routes"]:
-        lines.append("may call")
-        lines += [f"  {route['method']:<8}{route['path']}" for route in report["routes"]]
+        own = [route for route in report["routes"] if route["access"] != str(ANYONE)]
+        lines += ["may call", *(f"  {route['method']:<8}{route['path']}" for route in own)]
+        lines.append(f"  and the {len(report['routes']) - len(own)} that anyone may call")
     return lines
+
+
+def _members(members: dict[str, Any], words: dict[str, str]) -> list[str]:
+    return [f"  {ascii_text(name):<9} {ascii_text(value)}{words.get(name, '')}" for name, value in members.items()]
 
 
 def ascii_text(value: object) -> str:
     """A value of a token for a terminal, which what is in a token must not control."""
-    text = value if isinstance(value, str) else repr(value)
+    text = value if isinstance(value, str) else json.dumps(value)
     return text if text.isascii() and text.isprintable() else ascii(text)

@@ -2,27 +2,51 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
 from server.clock import rfc3339
-from server.errors import TokenInvalid
+from server.errors import TokenExpired, TokenInvalid
 from server.tokens.claims import AccessClaims
-from server.tokens.verifier import Segments, Verifier, check_signature, header_flaws, read_object, split
+from server.tokens.encoding import decode_base64url
+from server.tokens.verifier import (
+    MAXIMUM_LENGTH,
+    UnknownKey,
+    Verifier,
+    check_signature,
+    header_flaws,
+    read_object,
+)
 
-_UNITS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
+UNKNOWN_KEY = "no key of that `kid` is believed here"
+# A token of this many characters is refused as too long, but still taken apart.
+_LONGEST_SHOWN = 4 * MAXIMUM_LENGTH
+# What is nested more deeply than this is not shown: whoever writes or reads it again would come to an end.
+_DEEPEST_SHOWN = 32
+# What other kinds of token begin with, or a JWS in JSON.
+_OTHER_KINDS = (
+    ("wwr_", "it is a refresh token, which only ever goes to `POST /refresh` and `POST /logout`"),
+    ("wwp_", "it is a reset token, with which a user sets a password"),
+    ("{", "it is JSON; of the two forms of a JWS only the compact one is taken here (RFC 7515 section 7.1)"),
+)
+_ENCRYPTED = "it has five parts, so it is encrypted (JWE, RFC 7516); only signed tokens are taken here"
+_TOO_LONG = f"it is longer than {MAXIMUM_LENGTH} characters"
+_NOT_THREE_PARTS = "it is not three parts with dots between them (RFC 7515 section 7.1)"
+# The mean year of the calendar.
+_UNITS = (("year", 31_556_952), ("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
 # What rfc3339 can write, in seconds since the epoch: the years 1 to 9999.
 _EARLIEST, _LATEST = -62_135_596_800, 253_402_300_799
 
 
 @dataclass(slots=True)
 class Inspection:
-    """A token, taken apart. `signature` is None where it could not be checked: no such key, or no header to name one.
+    """A token, taken apart.
 
-    `flaws` are sentences, the gravest first; a token with flaws is refused. `genuine` are the claims of a token that
-    was issued here, even if it has expired since.
+    `header` and `claims` are as they can be shown: what no JSON could say again is told in words. `kid` is the key that
+    the header names, `algorithm` that of the key. `signature` is None where there was no key to check it by.
+    `flaws` are what is wrong, the gravest first; a token with flaws is refused, and so is one that has expired.
+    `genuine` are the claims of a token that is good.
     """
 
     header: dict[str, Any] | None = None
@@ -38,36 +62,86 @@ class Inspection:
 def inspect(token: str, verifier: Verifier, now_ms: int) -> Inspection:
     """Look at all of it, where a verifier stops at the first flaw. Never raises for what a token holds."""
     found = Inspection()
-    segments = _attempt(found, lambda: split(token))
-    if segments is None:
-        segments = _readable(token)
-    if segments is None:
+    other = _other_kind(token)
+    if other is not None:
+        found.flaws.append(other)
+        if other == _ENCRYPTED:
+            found.header = _shown(_read(Inspection(), token.partition(".")[0], "header"))
         return found
-    found.header = _attempt(found, lambda: _showable(segments.header, "header"))
-    found.claims = _attempt(found, lambda: _showable(segments.payload, "payload"))
-    if found.header is not None:
-        found.flaws += header_flaws(found.header)
-        if isinstance(found.header.get("kid"), str) and isinstance(found.header.get("alg"), str):
-            _check_signature(found, token, verifier, now_ms)
-    if found.claims is None:
-        return found
-    now = now_ms // 1000
-    found.flaws += verifier.claim_flaws(found.claims, now)
-    expires_at = found.claims.get("exp")
-    found.expired = type(expires_at) is int and expires_at <= now
-    if found.signature and not found.flaws:
-        found.genuine = AccessClaims.from_jwt(found.claims)
+    parts = token.split(".")
+    if len(token) > MAXIMUM_LENGTH:
+        found.flaws.append(_TOO_LONG)
+    header, claims = _read(found, parts[0], "header"), _read(found, parts[1], "payload")
+    _check_spelling(found, parts[2])
+    if header is not None:
+        found.header = _shown(header)
+        found.flaws += header_flaws(header)
+        _check_signature(found, token, header, verifier, now_ms)
+    if claims is not None:
+        found.claims = _shown(claims)
+        found.flaws += verifier.claim_flaws(claims, now_ms // 1000)
+    if not found.flaws:
+        _decide(found, token, verifier, now_ms)
     return found
 
 
-def _check_signature(found: Inspection, token: str, verifier: Verifier, now_ms: int) -> None:
-    header = found.header or {}
+def _decide(found: Inspection, token: str, verifier: Verifier, now_ms: int) -> None:
+    """What decides about requests decides here too."""
+    try:
+        found.genuine = verifier.verify(token, now_ms)
+    except TokenExpired:
+        found.expired = True
+    except TokenInvalid as error:
+        found.flaws.append(error.reason)
+
+
+def _other_kind(token: str) -> str | None:
+    """What it is, if it is not a token of three parts that can be taken apart."""
+    for beginning, sentence in _OTHER_KINDS:
+        if token.startswith(beginning):
+            return sentence
+    if len(token) > _LONGEST_SHOWN:
+        return _TOO_LONG
+    dots = token.count(".")
+    return None if dots == 2 else _ENCRYPTED if dots == 4 else _NOT_THREE_PARTS
+
+
+def _read(found: Inspection, segment: str, name: str) -> dict[str, Any] | None:
+    if not segment:
+        found.flaws.append(f"the {name} is empty")
+        return None
+    try:
+        return read_object(segment, name)
+    except TokenInvalid as error:
+        found.flaws.append(error.reason)
+        return None
+
+
+def _check_spelling(found: Inspection, signature: str) -> None:
+    if not signature:
+        found.flaws.append("it has no signature")
+        return
+    try:
+        decode_base64url(signature)
+    except ValueError:
+        found.flaws.append("the signature is not base64url in its one spelling")
+
+
+def _check_signature(found: Inspection, token: str, header: dict[str, Any], verifier: Verifier, now_ms: int) -> None:
+    if not isinstance(header.get("kid"), str):
+        return
+    found.kid = header["kid"]
+    if not isinstance(header.get("alg"), str):
+        return
     try:
         key = verifier.key_of(header, now_ms)
+    except UnknownKey:
+        found.flaws.append(UNKNOWN_KEY)
+        return
     except TokenInvalid as error:
         found.flaws.append(error.reason)
         return
-    found.kid, found.algorithm = key.kid, key.algorithm
+    found.algorithm = key.algorithm
     try:
         check_signature(token, key)
         found.signature = True
@@ -76,28 +150,17 @@ def _check_signature(found: Inspection, token: str, verifier: Verifier, now_ms: 
         found.flaws.insert(0, error.reason)
 
 
-def _attempt(found: Inspection, step: Callable[[], Any]) -> Any:
-    try:
-        return step()
-    except TokenInvalid as error:
-        found.flaws.append(error.reason)
-        return None
-
-
-def _showable(segment: str, name: str) -> dict[str, Any]:
-    """Nested more deeply than can be written again is not shown."""
-    value = read_object(segment, name)
-    try:
-        json.dumps(value)
-    except RecursionError:
-        raise TokenInvalid(reason=f"the {name} is nested too deeply") from None
+def _shown(value: Any, depth: int = 0) -> Any:
+    """The same as far as JSON can write it, and every reader of JSON read it."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "(a number that is too large)"
+    if isinstance(value, dict | list) and depth > _DEEPEST_SHOWN:
+        return "(nested too deeply)"
+    if isinstance(value, dict):
+        return {name: _shown(member, depth + 1) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_shown(item, depth + 1) for item in value]
     return value
-
-
-def _readable(token: str) -> Segments | None:
-    """A token that is too long or has a strange signature can still be looked at."""
-    parts = token.split(".")
-    return Segments(*parts) if len(parts) == 3 and len(token) <= 4 * 4096 else None
 
 
 def times(claims: dict[str, Any], now_ms: int) -> dict[str, tuple[str, str]]:
@@ -105,20 +168,21 @@ def times(claims: dict[str, Any], now_ms: int) -> dict[str, tuple[str, str]]:
     found = {}
     for name in ("iat", "nbf", "exp"):
         value = claims.get(name)
+        # A NumericDate may have a fraction (RFC 7519 section 2). Not isinstance: a bool is an int.
         if type(value) in {int, float} and _EARLIEST <= value <= _LATEST:  # type: ignore[operator] # it is a number
             found[name] = (rfc3339(int(value * 1000)), in_words(value - now_ms / 1000))  # type: ignore[operator]
     return found
 
 
 def in_words(seconds: float) -> str:
-    """How far away a moment is: `in 4 minutes`, `2 days ago`, `now`."""
-    distance = abs(round(seconds))
+    """How far away a moment is, in its two largest units: `in 4 minutes 59 seconds`, `2 days ago`, `now`."""
+    left = abs(round(seconds))
+    counts = []
     for name, size in _UNITS:
-        if distance >= size:
-            count = distance // size
-            text = f"{count} {name}{'s' if count > 1 else ''}"
-            rest = distance % size // 60
-            if name == "hour" and rest:
-                text += f" {rest} minute{'s' if rest > 1 else ''}"
-            return f"in {text}" if seconds > 0 else f"{text} ago"
-    return "now"
+        count, left = divmod(left, size)
+        counts.append((count, name))
+    first = next((index for index, (count, _) in enumerate(counts) if count), None)
+    if first is None:
+        return "now"
+    text = " ".join(f"{count} {name}{'' if count == 1 else 's'}" for count, name in counts[first : first + 2] if count)
+    return f"in {text}" if seconds > 0 else f"{text} ago"

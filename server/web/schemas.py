@@ -226,7 +226,10 @@ class InspectedTime(Answer):
 
 
 class InspectedSignature(Answer):
-    """Whether the signature holds, and by which key. `valid` null: there is no key to check it by."""
+    """Whether the signature holds. `kid` is what the header names, the rest is what is known of that key.
+
+    `valid` null: there is no such key to check it by.
+    """
 
     valid: bool | None
     kid: str | None
@@ -244,10 +247,15 @@ class InspectedRoute(Answer):
 
 
 class InspectionAnswer(Answer):
-    """A token, taken apart. `reasons`: why it is refused; `routes` only for a token that is accepted."""
+    """A token, taken apart. `reasons`: why it is refused; `routes` only for a token that is accepted.
+
+    `now` is the server's clock, by which `exp` is judged. Header and claims are as the token has them; what JSON can't
+    say again is told in words.
+    """
 
     verdict: Literal["accepted", "token_invalid", "token_expired", "token_revoked"]
     reasons: list[str]
+    now: Timestamp
     header: dict[str, Any] | None
     claims: dict[str, Any] | None
     times: list[InspectedTime]
