@@ -46,7 +46,7 @@ def docs_page(document: Json) -> bytes:
 <title>Watchword API</title><style>{_STYLE}</style></head><body>
 <h1>Watchword API</h1>
 <p>Version {escape(document["info"]["version"])}. The same, for programs: <a href="/openapi.json">/openapi.json</a>.</p>
-<nav>{links}<a href="#problems">Problems</a></nav>
+<nav>{links}<a href="#problems">Problems</a><a href="/inspect">Inspect a token</a></nav>
 <h2>Start here</h2>
 <p>Log in, then send the token with every call:</p>
 <pre>curl -s -X POST -H 'Content-Type: application/json' \\
