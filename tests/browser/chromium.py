@@ -1,4 +1,4 @@
-"""A real Chromium without a window, and tabs in it that show the example."""
+"""A real Chromium without a window, and tabs in it that show the example, or another page."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ class Exchange:
     """A request as it went over the wire, which is more than a page may see of it."""
 
     method: str = ""
+    url: str = ""
     path: str = ""
+    # What was sent as the body, if the browser tells.
+    body: str = ""
     # The refresh tokens that went along; None until the request was sent.
     cookies: list[str] | None = None
     status: int = 0
@@ -50,7 +53,7 @@ class Browser:
         options.binary_location = binary
         for flag in (*FLAGS, f"--user-data-dir={profile}"):
             options.add_argument(flag)
-        options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
+        options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
         # With both paths given, selenium has no reason to download anything.
         self.driver = webdriver.Chrome(service=Service(driver), options=options)
         self.driver.set_script_timeout(DEADLINE_SECONDS)
@@ -72,10 +75,18 @@ class Browser:
 
     def exchanges(self, method: str, path: str) -> list[Exchange]:
         """What was sent so far, in all tabs."""
+        return [found for found in self.all_exchanges() if (found.method, found.path) == (method, path)]
+
+    def all_exchanges(self) -> list[Exchange]:
+        """Whatever was asked for so far, from anywhere; also what never left the browser."""
         for entry in self.driver.get_log("performance"):  # type: ignore[no-untyped-call]
             event = json.loads(entry["message"])
             self._learn(event["webview"], event["message"]["method"], event["message"]["params"])
-        return [found for found in self._exchanges.values() if (found.method, found.path) == (method, path)]
+        return list(self._exchanges.values())
+
+    def complaints(self) -> list[str]:
+        """What the console was told since the last time: errors, warnings, violations of a policy."""
+        return [str(entry["message"]) for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
 
     def _learn(self, tab: str, event: str, details: dict[str, Any]) -> None:
         if not event.startswith(("Network.requestWillBeSent", "Network.responseReceivedExtraInfo")):
@@ -84,7 +95,9 @@ class Browser:
         exchange = self._exchanges.setdefault((tab, details["requestId"]), Exchange())
         if event == "Network.requestWillBeSent":
             exchange.method = details["request"]["method"]
-            exchange.path = urlsplit(details["request"]["url"]).path
+            exchange.url = details["request"]["url"]
+            exchange.path = urlsplit(exchange.url).path
+            exchange.body = details["request"].get("postData", "")
         elif event == "Network.requestWillBeSentExtraInfo":
             sent = [entry["cookie"] for entry in details["associatedCookies"] if not entry["blockedReasons"]]
             exchange.cookies = [cookie["value"] for cookie in sent if cookie["name"] == COOKIE]

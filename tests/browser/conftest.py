@@ -1,4 +1,4 @@
-"""A browser, the example's site, and a server that lets it in."""
+"""A browser, the example's site, a server that lets it in, and a page of that server."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.browser.inspector import Inspector, strays
 from tests.browser.scene import Start, with_customer
 from tests.browser.site import Site, static_site
 from tests.needed import require
@@ -86,3 +87,12 @@ def start(browser: Browser, site: Site, tmp_path: Path) -> Iterator[Start]:
 def server(start: Start) -> ServerProcess:
     """A server with one customer, who has not logged in yet."""
     return with_customer(start())
+
+
+@pytest.fixture
+def inspector(browser: Browser, server: ServerProcess) -> Iterator[Inspector]:
+    """The page of a running server. Whatever a test does there: no policy is violated, and nobody else is asked."""
+    opened = Inspector(browser, browser.open(f"{server.address}/inspect"))
+    yield opened
+    assert browser.complaints() == []
+    assert strays(browser, server) == set()

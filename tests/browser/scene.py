@@ -1,8 +1,10 @@
-"""What the tests play with: a customer, and the name of the server's cookie."""
+"""What the tests play with: a customer, the name of the server's cookie, and a server that is held up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
 
 from tests.process.server_process import ServerProcess
 
@@ -21,3 +23,13 @@ def with_customer(server: ServerProcess) -> ServerProcess:
     status, body = server.call("POST", "/users", customer, token)
     assert status == 201, body
     return server
+
+
+@contextlib.contextmanager
+def halted(server: ServerProcess) -> Iterator[None]:
+    """The server takes connections but answers nothing, so what is sent meanwhile is under way at the same time."""
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        server.process.send_signal(signal.SIGCONT)

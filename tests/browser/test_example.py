@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.scene import COOKIE, PASSWORD, USERNAME, Start, with_customer
+from tests.browser.scene import COOKIE, PASSWORD, USERNAME, Start, halted, with_customer
 from tests.browser.site import Site
 from tests.process.server_process import ServerProcess, run
 
@@ -71,16 +68,6 @@ def cookie_values(browser: Browser) -> list[str]:
 def has_ended(page: Page) -> bool:
     """Whether RENEW_OVER_AND_OVER has come to its end there."""
     return len(page.run("return window.renewals")) == ROUNDS
-
-
-@contextlib.contextmanager
-def halted(server: ServerProcess) -> Iterator[None]:
-    """The server takes connections but answers nothing, so what is sent meanwhile is under way at the same time."""
-    server.process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        server.process.send_signal(signal.SIGCONT)
 
 
 def refused(page: Page, server: ServerProcess, token: str) -> None:
