@@ -19,6 +19,7 @@ from server.limits.device import DeviceMarks
 from server.limits.guesses import Guesses
 from server.observe.requests import RequestLog
 from server.passwords.hasher import Hasher
+from server.passwords.policy import PasswordPolicy
 from server.passwords.pool import HashPool
 from server.sessions.authenticator import Authenticator
 from server.sessions.refresh_token import RefreshTokens
@@ -94,6 +95,7 @@ async def _construct(
         roles=roles,
         clock=clock,
         ids=ids,
+        policy=_password_policy(settings),
         passwords=settings.passwords,
     )
     sessions = Sessions(
@@ -141,6 +143,12 @@ def _rules(settings: Settings) -> Rules:
         publish_ahead_ms=settings.keys.jwks_max_age_seconds * 2000,
         secrets=[shared_secret(text) for text in texts(settings.tokens.secret)],
     )
+
+
+def _password_policy(settings: Settings) -> PasswordPolicy:
+    """With the words that everybody here knows (OWASP ASVS 5.0, 6.1.2): the service's and the operator's own."""
+    service = ("Watchword", settings.tokens.issuer, settings.tokens.audience, *settings.roles)
+    return PasswordPolicy(settings.passwords.min_length, (*service, *settings.passwords.context_words))
 
 
 def master_key_path(settings: Settings) -> Path | None:

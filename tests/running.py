@@ -21,7 +21,7 @@ from server.observe.requests import RequestLog
 from server.web.runner import EdgeRunner
 from tests.clock import FakeClock
 
-PASSWORD = "correct horse battery"
+PASSWORD = "brown otters juggle turnips"
 MASTER_KEY = "a master key for tests, 0123456789"
 
 

@@ -129,6 +129,9 @@ class PasswordSettings(_Section):
 
     bcrypt_cost: int = Field(12, ge=4, le=17, description="each step doubles the time of a hash; below 10 is for tests")
     min_length: int = Field(15, ge=8, le=256, description="least length of a new password, in characters")
+    context_words: tuple[str, ...] = Field(
+        (), description="names of your organisation, products and systems, which no new password may be made of"
+    )
     hash_threads: int = Field(0, ge=0, le=256, description="threads that hash; 0 is one per core")
     hash_queue: int = Field(64, ge=0, le=100000, description="how many hashes may wait; beyond that logins get 503")
     reset_ttl_seconds: int = Field(86400, ge=60, le=2592000, description="life of a password reset token")

@@ -10,7 +10,7 @@ from server.config.settings import PasswordSettings
 from server.errors import InvalidCredentials, InvalidRequest, InvalidResetToken, NotFound, Overloaded
 from server.ids import Ids
 from server.limits.guesses import Guesses
-from server.passwords.policy import check_new_password
+from server.passwords.policy import PasswordPolicy
 from server.passwords.pool import HashPool
 from server.store.protocol import Store
 from server.store.records import Credentials, NewUser, User, UserChange, UserFilter
@@ -41,6 +41,7 @@ class Users:
         roles: RoleTable,
         clock: Clock,
         ids: Ids,
+        policy: PasswordPolicy,
         passwords: PasswordSettings,
     ) -> None:
         self._store = store
@@ -52,6 +53,7 @@ class Users:
         self._admin_roles = tuple(sorted(roles.sufficient(only("admin")) or ()))
         self._clock = clock
         self._ids = ids
+        self._policy = policy
         self._passwords = passwords
 
     async def get(self, user_id: str) -> User:
@@ -119,7 +121,7 @@ class Users:
         credentials = await self._store.get_credentials(user_id)
         if credentials is None:
             raise NotFound("There is no such user.")
-        self._check_password(new, credentials.user.username, "new_password")
+        # First this: who does not know the current password learns nothing, and makes nobody examine another.
         account = account_key(credentials.user.username)
         taken = await self._guesses.take_change(account)
         try:
@@ -131,13 +133,14 @@ class Users:
             await self._guesses.failed(taken)
             raise InvalidCredentials("The current password is wrong.")
         await self._guesses.succeeded(account, taken)
+        self._check_password(new, _names_of(credentials.user), "new_password")
         if not await self._set_password(credentials, new, keep_session_id=session_id):
             raise InvalidCredentials("The password was changed meanwhile.")
 
     async def replace_password(self, username: str, new: str) -> None:
         """Set a password without the current one, for operators; all sessions end. Raises NotFound, InvalidRequest."""
         credentials = await self.credentials_of(username)
-        self._check_password(new, credentials.user.username, "password")
+        self._check_password(new, _names_of(credentials.user), "password")
         if not await self._set_password(credentials, new, keep_session_id=None):
             raise InvalidCredentials("The password was changed meanwhile; try again.")
 
@@ -163,7 +166,7 @@ class Users:
         taken = await self._guesses.take_reset(address)
         credentials = await self._credentials_for(reset_token)
         await self._guesses.give_back(taken)
-        self._check_password(new_password, credentials.user.username, "new_password")
+        self._check_password(new_password, _names_of(credentials.user), "new_password")
         if not await self._set_password(credentials, new_password, keep_session_id=None):
             raise InvalidResetToken
 
@@ -200,7 +203,7 @@ class Users:
             raise InvalidRequest([("name", f"Use 1 to {NAME_LENGTH} characters and no line breaks or other controls.")])
         password_hash = None
         if password is not None:
-            self._check_password(password, username, "password")
+            self._check_password(password, (username, name), "password")
             password_hash = await self._hashes.hash(password)
         return NewUser(self._ids.new_id(), username, name, role, password_hash, self._clock.now_ms())
 
@@ -208,11 +211,15 @@ class Users:
         if role not in self._roles:
             raise InvalidRequest([("role", f"There is no such role. Roles: {', '.join(self._roles.names())}.")])
 
-    def _check_password(self, password: str, username: str, field: str) -> None:
-        messages = check_new_password(password, username, self._passwords.min_length)
+    def _check_password(self, password: str, names: tuple[str, str], field: str) -> None:
+        messages = self._policy.problems(password, names)
         if messages:
             raise InvalidRequest([(field, message) for message in messages])
 
     def _reset_token(self, credentials: Credentials) -> str:
         expires_at = self._clock.now_ms() + self._passwords.reset_ttl_seconds * 1000
         return self._reset_tokens.issue(ResetToken(credentials.user.id, expires_at, credentials.password_changed_at))
+
+
+def _names_of(user: User) -> tuple[str, str]:
+    return user.username, user.name

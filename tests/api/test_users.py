@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from server.errors import InvalidRequest
 from tests.running import PASSWORD, Api
 
 NEW_USER = {"username": "Pasindu@example.com", "name": "Pasindu", "role": "customer", "password": PASSWORD}
@@ -29,6 +30,41 @@ async def test_a_username_is_taken_whatever_its_case(api: Api) -> None:
     token = await api.token("sahan")
     response = await api.request("POST", "/users", token, json=NEW_USER | {"username": "LAK"})
     await api.problem(response, 409, "username_taken")
+
+
+@pytest.mark.parametrize(
+    ("password", "message"),
+    [
+        ("pasindu pasindu!", "own names"),
+        ("my-api my-api my-api", "own names"),
+        ("Liverpool Football Club", "common and leaked"),
+        ("mary mary mary mary", "repetitions"),
+    ],
+)
+async def test_a_weak_password_is_refused_with_the_reason_wherever_one_is_set(
+    api: Api, password: str, message: str
+) -> None:
+    admin = await api.token("sahan")
+    new = await api.request("POST", "/users", admin, json=NEW_USER | {"password": password})
+    user = await api.services.users.create("pasindu", "Pasindu", "customer", PASSWORD)
+    own = await api.token("pasindu")
+    change = {"current_password": PASSWORD, "new_password": password}
+    changed = await api.request("POST", "/me/password", own, json=change)
+    reset_token = await api.services.users.reset_token(user.user.id)
+    reset = await api.request("POST", "/password/reset", json={"reset_token": reset_token, "new_password": password})
+    for response, field in ((new, "password"), (changed, "new_password"), (reset, "new_password")):
+        problem = await api.problem(response, 422, "invalid_request")
+        assert [error["field"] for error in problem["errors"]] == [field]
+        assert message in problem["errors"][0]["message"]
+        assert password not in await response.text()
+    with pytest.raises(InvalidRequest):
+        await api.services.users.replace_password("pasindu", password)
+
+
+async def test_who_does_not_know_the_current_password_learns_nothing_of_the_new_one(api: Api) -> None:
+    change = {"current_password": "x", "new_password": "short"}
+    response = await api.request("POST", "/me/password", await api.token("lak"), json=change)
+    await api.problem(response, 400, "invalid_credentials")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +120,8 @@ async def test_two_uses_of_one_reset_token_at_once_set_one_password(api: Api) ->
     wanted = {key: value for key, value in NEW_USER.items() if key != "password"}
     created = await (await api.request("POST", "/users", await api.token("sahan"), json=wanted)).json()
     bodies = [
-        {"reset_token": created["reset_token"], "new_password": f"password number {number}"} for number in range(6)
+        {"reset_token": created["reset_token"], "new_password": f"otters juggle {number} turnips"}
+        for number in range(6)
     ]
     responses = await asyncio.gather(*(api.request("POST", "/password/reset", json=body) for body in bodies))
     assert sorted(response.status for response in responses) == [204, 400, 400, 400, 400, 400]

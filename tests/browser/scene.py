@@ -10,7 +10,7 @@ from tests.process.server_process import ServerProcess
 
 COOKIE = "__Host-watchword"
 USERNAME = "lak"
-PASSWORD = "correct horse battery staple"
+PASSWORD = "brown otters juggle turnips"
 
 # Takes settings as keywords, by their names in the environment.
 Start = Callable[..., ServerProcess]

@@ -118,7 +118,7 @@ def test_migrate_and_its_check(tmp_path: Path) -> None:
 
 
 def test_users_are_made_and_listed_while_the_server_runs(tmp_path: Path) -> None:
-    password = "correct horse battery"
+    password = "brown otters juggle turnips"
     with serving(tmp_path) as server:
         made = run(tmp_path, "users", "create", "--username", "lak", "--role", "customer", "--password-stdin",
                    stdin=password + "\n")  # fmt: skip
@@ -167,7 +167,7 @@ def test_users_create_refuses_what_it_must(
 def test_the_user_commands_refuse_what_is_not_there(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         for arguments in (["disable", "nobody"], ["set-role", "nobody", "admin"], ["set-password", "two words"]):
-            refused = run(tmp_path, "users", *arguments, stdin="correct horse battery\n")
+            refused = run(tmp_path, "users", *arguments, stdin="brown otters juggle turnips\n")
             assert (refused.returncode, refused.stderr[:9]) == (1, "not_found")
         for arguments in (["set-role", "admin", "customer"], ["disable", "admin"]):
             refused = run(tmp_path, "users", *arguments)

@@ -18,7 +18,7 @@ from tests.api.test_tutorial import claims_of
 from tests.process.server_process import ServerProcess, run, serving
 from tests.running import MASTER_KEY
 
-PASSWORD = "correct horse battery"
+PASSWORD = "brown otters juggle turnips"
 WITHIN_SECONDS = 1.0
 POLL_SECONDS = 0.05
 

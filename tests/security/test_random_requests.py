@@ -79,8 +79,8 @@ class Mutator:
         self.random = random.Random(seed)
         self.tokens = tokens
         self.refresh_token = refresh_token.encode()
-        user = user_id.encode()
-        # Good in form: a user who is deleted would be missed by the requests behind it.
+        self.user = user = user_id.encode()
+        # Good in form: a user who is deleted or disabled would be missed by the requests behind it.
         # And far from it: one spoilt digit must not make it the user's id.
         nobody = b"01990000-0000-7000-8000-00000000beef"
         login = json.dumps({"username": "lak", "password": PASSWORD}).encode()
@@ -94,7 +94,8 @@ class Mutator:
             (b"GET", b"/users?limit=2&q=l&role=customer&disabled=false&cursor=AAAA", b""),
             (b"POST", b"/users", new_user),
             (b"GET", b"/users/" + user, b""),
-            (b"PATCH", b"/users/" + user, b'{"name": "L", "role": "customer", "disabled": false}'),
+            (b"PATCH", b"/users/" + user, b'{"name": "L", "role": "customer"}'),
+            (b"PATCH", b"/users/" + nobody, b'{"name": "L", "role": "customer", "disabled": false}'),
             (b"DELETE", b"/users/" + nobody, b""),
             (b"GET", b"/users/" + user + b"/sessions", b""),
             (b"DELETE", b"/users/" + nobody + b"/sessions", b""),
@@ -140,6 +141,8 @@ class Mutator:
         if request.target.startswith(b"/logout"):
             # One good token here, and all requests behind it would be answered with 401.
             request.headers = [pair for pair in request.headers if pair[0] != b"Authorization"]
+        if request.method == b"DELETE":
+            request.target = request.target.replace(self.user, b"0" + self.user[1:-1] + b"f")
         self.frame(request)
         return request
 
