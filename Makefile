@@ -35,8 +35,9 @@ check: setup ## style, types, and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup ## requests per second and core, against a bare aiohttp handler in the same run
+bench: setup ## requests per second and core, against a bare aiohttp handler; USERS=1000000 adds what that many users cost
 	$(BIN)/python -m tests.bench
+	$(if $(USERS),$(BIN)/python -m tests.bench.users --users $(USERS))
 
 lock: setup ## write the pinned lists anew, from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.txt

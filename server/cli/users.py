@@ -11,8 +11,8 @@ from rich.table import Table
 
 from server.cli.state import AsJson, Config, print_json, print_table, run_with_services, settings_for
 from server.context import Services
+from server.names import USERNAME_RULE, username_of
 from server.store.records import User, UserFilter
-from server.users.model import is_username
 from server.users.service import CreatedUser
 from server.web.schemas import user_json
 
@@ -35,8 +35,10 @@ def create(
 ) -> None:
     """Make a user."""
     settings = settings_for(context, config)
-    if not is_username(username):
-        raise typer.BadParameter("letters, digits and . _ @ + -, at most 128", param_hint="--username")
+    try:
+        username_of(username)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; {USERNAME_RULE}", param_hint="--username") from None
     password = read_password() if password_stdin else None
 
     async def work(services: Services) -> CreatedUser:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
+from zxcvbn_rs_py import zxcvbn
 
 MINIMUM_LENGTH = 32
-# Powers of ten of guesses, as zxcvbn estimates them: 66 bits. Random secrets of 32 bytes are far above, patterns below.
-MINIMUM_GUESSES_LOG10 = 20.0
+# Powers of ten of guesses, as zxcvbn estimates them, up to 2^64: random secrets of 32 bytes reach that, patterns do not.
+MINIMUM_GUESSES_LOG10 = 19.0
 # As much of a secret as zxcvbn looks at.
 _ESTIMATED_LENGTH = 72
 
@@ -37,12 +38,10 @@ def _strong(secret: SecretStr) -> SecretStr:
 
 
 def _is_guessable(text: str) -> bool:
-    from zxcvbn import zxcvbn  # noqa: PLC0415 - its word lists are only read where there is a secret
-
-    if any(known in text.lower() for known in _KNOWN):
-        return True
-    guesses: float = zxcvbn(text[:_ESTIMATED_LENGTH])["guesses_log10"]
-    return guesses < MINIMUM_GUESSES_LOG10
+    known = any(known in text.lower() for known in _KNOWN)
+    # Bytes of the environment that are not UTF-8 arrive as half characters.
+    whole = text[:_ESTIMATED_LENGTH].encode("utf-8", "replace").decode()
+    return known or zxcvbn(whole).guesses_log10 < MINIMUM_GUESSES_LOG10
 
 
 def _listed(value: Any) -> Any:

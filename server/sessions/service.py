@@ -14,6 +14,7 @@ from server.errors import InvalidCredentials, NotFound, Overloaded, RefreshExpir
 from server.ids import Ids
 from server.limits.device import DeviceMarks
 from server.limits.guesses import Guesses
+from server.names import compared
 from server.passwords.pool import HashPool
 from server.sessions.refresh_token import RefreshToken, RefreshTokens
 from server.store.protocol import Store
@@ -21,7 +22,6 @@ from server.store.records import Credentials, Session, UserSession
 from server.tokens.claims import AccessClaims
 from server.tokens.revocation import Revocations
 from server.tokens.signer import Signer
-from server.users.model import account_key, is_username
 
 USER_AGENT_LENGTH = 256
 # The id of no user: an account that does not exist has no known devices.
@@ -93,10 +93,10 @@ class Sessions:
         Raises InvalidCredentials, in the same words and after one hash, for an unknown user, a disabled one and a wrong
         password; TooManyAttempts, for each of them alike; Overloaded if too many hashes wait.
         """
-        credentials = await self._store.find_credentials(username) if is_username(username) else None
+        credentials = await self._store.find_credentials(username)
         user_id = credentials.user.id if credentials else NOBODY
         device = self._devices.device_of(device_mark, user_id)
-        account = account_key(username)
+        account = compared(username)
         taken = await self._guesses.take_login(account, client.ip, device)
         try:
             opened = await self._try_to_open(credentials, password, client)

@@ -60,6 +60,14 @@ class Driver(Protocol):
         """The parameter that goes with `in_list`."""
         ...
 
+    def users_with_grams(self, place: str) -> str:
+        """What stands behind FROM, up to a condition: the users whose `search_text` has all the grams at that place."""
+        ...
+
+    def grams_value(self, grams: Sequence[str]) -> Any:
+        """The parameter that goes with `users_with_grams`."""
+        ...
+
     async def revocations_since(self, cursor: str) -> Sequence[Row]:
         """What was committed behind the cursor, "0" at first: rows of the next cursor and the columns of Revocation.
 

@@ -120,6 +120,14 @@ class PostgresDriver:
         """As it is."""
         return values
 
+    def users_with_grams(self, place: str) -> str:
+        """By the index of arrays."""
+        return f"users WHERE grams(search_text) @> {place}::text[]"
+
+    def grams_value(self, grams: Sequence[str]) -> Any:
+        """As they are."""
+        return grams
+
     async def close(self) -> None:
         """Wait for what is under way, but not for ever."""
         if self._closed:

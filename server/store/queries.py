@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from server.errors import LastAdmin, UsernameTaken
+from server.names import username_key
 from server.store.driver import Driver, Row, Transaction
 from server.store.guess_queries import GuessQueries
 from server.store.key_queries import KeyQueries
@@ -14,27 +15,21 @@ from server.store.records import Credentials, NewUser, User, UserChange, UserFil
 from server.store.session_queries import SessionQueries, revoke_for_role
 from server.store.transfer_queries import TransferQueries
 from server.store.user_lookups import UserLookups
-from server.store.user_rows import USER as _USER
-from server.store.user_rows import search_text as _search_text
-from server.store.user_rows import username_key
+from server.store.user_rows import USER, key_of, search_text
+from server.store.user_search import UserSearch
 
 # No row comes back if the username is taken.
 _INSERT_USER = (
     "INSERT INTO users (id, username, username_key, name, search_text, role, password_hash, password_changed_at, "
     "created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
-    f"ON CONFLICT (username_key) DO NOTHING RETURNING {_USER}"
+    f"ON CONFLICT (username_key) DO NOTHING RETURNING {USER}"
 )
 # With each new role the time of its change rises, even if the clock stood still or went back.
 _UPDATE_USER = (
     "UPDATE users SET name = $1, search_text = $2, role = $3, disabled_at = $4, updated_at = $5, role_changed_at = "
     "CASE WHEN role = $3 THEN role_changed_at WHEN role_changed_at < $5 THEN $5 ELSE role_changed_at + 1 END "
-    f"WHERE id = $6 RETURNING {_USER}, role_changed_at"
+    f"WHERE id = $6 RETURNING {USER}, role_changed_at"
 )
-
-
-def _is_storable(text: str) -> bool:
-    """PostgreSQL takes no NUL, and neither store a lone surrogate; both can come from a client."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
@@ -43,7 +38,8 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._lookups = UserLookups(self._fetch_users)
-        self._users_by_id = f"SELECT {_USER} FROM users WHERE {driver.in_list('id')}"
+        self._search = UserSearch(driver)
+        self._users_by_id = f"SELECT {USER} FROM users WHERE {driver.in_list('id')}"
 
     async def ping(self) -> None:
         """Return if the store answers."""
@@ -67,8 +63,9 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
         return {row[0]: User(*row) for row in rows}
 
     async def find_credentials(self, username: str) -> Credentials | None:
-        """By the name without case."""
-        return await self._credentials("username_key", username_key(username))
+        """By the key. What can't be a username is nobody's, without asking the database."""
+        key = username_key(username)
+        return None if key is None else await self._credentials("username_key", key)
 
     async def get_credentials(self, user_id: str) -> Credentials | None:
         """By id."""
@@ -77,34 +74,13 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
     async def _credentials(self, column: str, value: str) -> Credentials | None:
         if not value.isprintable():
             return None
-        sql = f"SELECT {_USER}, password_hash, password_changed_at FROM users WHERE {column} = $1"
+        sql = f"SELECT {USER}, password_hash, password_changed_at FROM users WHERE {column} = $1"
         rows = await self._driver.read(sql, value)
         return Credentials(User(*rows[0][:-2]), rows[0][-2], rows[0][-1]) if rows else None
 
     async def list_users(self, wanted: UserFilter) -> list[User]:
-        """Only the conditions that were asked for, so each can use its index."""
-        if not all(_is_storable(text) for text in (wanted.after_id, wanted.text, wanted.role) if text is not None):
-            return []
-        conditions: list[str] = []
-        values: list[Any] = []
-
-        def add(condition: str, value: Any) -> None:
-            values.append(value)
-            conditions.append(condition.format(f"${len(values)}"))
-
-        if wanted.after_id is not None:
-            add("id > {}", wanted.after_id)
-        if wanted.text is not None:
-            literal = wanted.text.casefold().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-            add("search_text LIKE {} ESCAPE '\\'", f"%{literal}%")
-        if wanted.role is not None:
-            add("role = {}", wanted.role)
-        if wanted.disabled is not None:
-            conditions.append("disabled_at IS NOT NULL" if wanted.disabled else "disabled_at IS NULL")
-        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-        values.append(wanted.limit)
-        sql = f"SELECT {_USER} FROM users {where} ORDER BY id LIMIT ${len(values)}"
-        return [User(*row) for row in await self._driver.read(sql, *values)]
+        """In user_search.py."""
+        return await self._search.find(wanted)
 
     async def insert_user(self, user: NewUser) -> User:
         """One statement; the unique index decides who has the name."""
@@ -168,9 +144,9 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
                 await _require_other_admin(transaction, user_id, change.admin_roles)
             if after.disabled and not before.disabled:
                 await self._end_all(transaction, user_id, None, now, forget_at)
-            search_text = _search_text(after.username, after.name)
+            searched = search_text(after.username, after.name)
             rows = await transaction.run(
-                _UPDATE_USER, after.name, search_text, after.role, after.disabled_at, now, user_id
+                _UPDATE_USER, after.name, searched, after.role, after.disabled_at, now, user_id
             )
             *updated, role_changed_at = rows[0]
             if after.role != before.role:
@@ -200,7 +176,7 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
         Two nodes that each take away one of the last two admins must see each other, so admins share a lock.
         """
         rows = await transaction.run(
-            f"UPDATE users SET updated_at = updated_at WHERE id = $1 RETURNING {_USER}", user_id
+            f"UPDATE users SET updated_at = updated_at WHERE id = $1 RETURNING {USER}", user_id
         )
         user = _user_of(rows)
         if user is not None and _is_admin(user, admin_roles):
@@ -212,9 +188,9 @@ def _insert_values(user: NewUser) -> tuple[Any, ...]:
     return (
         user.id,
         user.username,
-        username_key(user.username),
+        key_of(user.username),
         user.name,
-        _search_text(user.username, user.name),
+        search_text(user.username, user.name),
         user.role,
         user.password_hash,
         user.created_at,

@@ -31,6 +31,9 @@ def prepare_folder(path: Path) -> None:
     """Make the folder of the database, for this user alone. Raises StoreRefused."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise StoreRefused(f"this Python has SQLite {sqlite3.sqlite_version}; 3.38 or newer is needed")
+    with closing(sqlite3.connect(":memory:")) as connection:
+        if not connection.execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").fetchone():
+            raise StoreRefused("the SQLite of this Python has no FTS5, by which users are found; use another build")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 from server.store.driver import Driver, Row, Transaction
 from server.store.records import Credentials, User
-from server.store.user_rows import USER, search_text, username_key
+from server.store.user_rows import USER, key_of, search_text
 
 _COLUMNS = (
     "id, username, username_key, name, search_text, role, password_hash, password_changed_at, disabled_at, created_at, "
@@ -50,7 +50,7 @@ class TransferQueries:
         if not users:
             return []
         by_id = {row[0]: row for row in await self._find("id", [new.user.id for new in users])}
-        keys = [username_key(new.user.username) for new in users]
+        keys = [key_of(new.user.username) for new in users]
         by_key = {row[-1]: row for row in await self._find("username_key", keys)}
         rows = [by_key.get(key) or by_id.get(new.user.id) for key, new in zip(keys, users, strict=True)]
         return [None if row is None else User(*row[:-1]) for row in rows]
@@ -80,7 +80,7 @@ def _values(new: Credentials) -> tuple[Any, ...]:
     return (
         user.id,
         user.username,
-        username_key(user.username),
+        key_of(user.username),
         user.name,
         search_text(user.username, user.name),
         user.role,

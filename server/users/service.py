@@ -10,12 +10,13 @@ from server.config.settings import PasswordSettings
 from server.errors import InvalidCredentials, InvalidRequest, InvalidResetToken, NotFound, Overloaded
 from server.ids import Ids
 from server.limits.guesses import Guesses
+from server.names import compared, username_of
 from server.passwords.policy import PasswordPolicy
 from server.passwords.pool import HashPool
 from server.store.protocol import Store
 from server.store.records import Credentials, NewUser, User, UserChange, UserFilter
 from server.tokens.revocation import Revocations
-from server.users.model import NAME_LENGTH, account_key, is_displayable, is_username
+from server.users.model import NAME_LENGTH, is_displayable
 from server.users.reset_token import ResetToken, ResetTokens
 
 
@@ -68,7 +69,7 @@ class Users:
         return await self._store.list_users(wanted)
 
     async def create(self, username: str, name: str, role: str, password: str | None) -> CreatedUser:
-        """Make an account. Raises UsernameTaken, InvalidRequest (role, password), Overloaded."""
+        """Make an account. Raises UsernameTaken, InvalidRequest (role, username, name, password), Overloaded."""
         new = await self._new_user(username, name, role, password)
         user = await self._store.insert_user(new)
         if password is not None:
@@ -122,7 +123,7 @@ class Users:
         if credentials is None:
             raise NotFound("There is no such user.")
         # First this: who does not know the current password learns nothing, and makes nobody examine another.
-        account = account_key(credentials.user.username)
+        account = compared(credentials.user.username)
         taken = await self._guesses.take_change(account)
         try:
             right = await self._hashes.verify(current, credentials.password_hash)
@@ -146,7 +147,7 @@ class Users:
 
     async def credentials_of(self, username: str) -> Credentials:
         """By name. Raises NotFound."""
-        credentials = await self._store.find_credentials(username) if is_username(username) else None
+        credentials = await self._store.find_credentials(username)
         if credentials is None:
             raise NotFound(f"There is no user {username!r}.")
         return credentials
@@ -194,11 +195,15 @@ class Users:
         await self._revocations.soon()
         if done:
             # The new password was not guessed at yet.
-            await self._guesses.forget(account_key(credentials.user.username))
+            await self._guesses.forget(compared(credentials.user.username))
         return done
 
     async def _new_user(self, username: str, name: str, role: str, password: str | None) -> NewUser:
         self._check_role(role)
+        try:
+            username = username_of(username)
+        except ValueError as error:
+            raise InvalidRequest([("username", f"{error}.")]) from None
         if not is_displayable(name) or not 1 <= len(name) <= NAME_LENGTH:
             raise InvalidRequest([("name", f"Use 1 to {NAME_LENGTH} characters and no line breaks or other controls.")])
         password_hash = None

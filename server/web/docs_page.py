@@ -117,6 +117,8 @@ def _kind(schema: Json) -> str:
             words.append(f"{text} {schema[key]}")
     if "pattern" in schema:
         words.append(f"like {schema['pattern']}")
+    if "description" in schema:
+        words.append(schema["description"])
     return escape(", ".join(words))
 
 

@@ -11,8 +11,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from server.clock import rfc3339
+from server.names import USERNAME_LENGTH, USERNAME_RULE, username_of
 from server.store.records import Session, User
-from server.users.model import NAME_LENGTH, USERNAME_PATTERN, is_displayable
+from server.users.model import NAME_LENGTH, is_displayable
 
 UUID_TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
@@ -33,7 +34,11 @@ def _number(value: object) -> object:
     return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
 
 
-Username = Annotated[str, StringConstraints(pattern=USERNAME_PATTERN)]
+Username = Annotated[
+    str,
+    AfterValidator(username_of),
+    Field(json_schema_extra={"minLength": 1, "maxLength": USERNAME_LENGTH, "description": USERNAME_RULE}),
+]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGTH), AfterValidator(_displayable)]
 RoleName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Password = Annotated[str, StringConstraints(max_length=4096)]

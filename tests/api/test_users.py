@@ -33,6 +33,47 @@ async def test_a_username_is_taken_whatever_its_case(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "shown", "others"),
+    [
+        ("\uff2c\uff41\uff4bi", "Laki", ["laki", "LAKI", "\uff4caki"]),
+        ("E\u0301mile", "\u00c9mile", ["\u00e9mile", "e\u0301MILE"]),
+        ("Иван", "Иван", ["иван", "ИВАН"]),
+        ("山田太郎", "山田太郎", ["山田太郎"]),
+    ],
+)
+async def test_a_username_is_one_however_it_is_written(api: Api, given: str, shown: str, others: list[str]) -> None:
+    token = await api.token("sahan")
+    made = await api.request("POST", "/users", token, json=NEW_USER | {"username": given})
+    assert (await made.json())["user"]["username"] == shown
+    for other in [given, *others]:
+        tokens = await api.log_in(other)
+        me = await (await api.request("GET", "/me", tokens["token"])).json()
+        assert me["user"]["username"] == shown
+        again = await api.request("POST", "/users", token, json=NEW_USER | {"username": other})
+        await api.problem(again, 409, "username_taken")
+        page = await (await api.request("GET", "/users", token, params={"q": other})).json()
+        assert [user["username"] for user in page["users"]] == [shown]
+
+
+@pytest.mark.parametrize(
+    ("username", "message"),
+    [
+        ("two words", "Spaces are not allowed."),
+        ("", "Give a name."),
+        ("a\r\nSet-Cookie:x", "Control characters and line breaks are not allowed."),
+        ("p\u0430ypal", "Use letters of one script: these have letters that look alike."),
+        ("x" * 129, "Use at most 128 characters."),
+    ],
+)
+async def test_a_username_that_can_not_be_says_why(api: Api, username: str, message: str) -> None:
+    response = await api.request("POST", "/users", await api.token("sahan"), json=NEW_USER | {"username": username})
+    problem = await api.problem(response, 422, "invalid_request")
+    assert problem["errors"] == [{"field": "username", "message": message}]
+    login = await api.request("POST", "/login", json={"username": username, "password": PASSWORD})
+    await api.problem(login, 400, "invalid_credentials")
+
+
+@pytest.mark.parametrize(
     ("password", "message"),
     [
         ("pasindu pasindu!", "own names"),

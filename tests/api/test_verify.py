@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import unquote
+
 import pytest
 
 from server.config.settings import RoleSettings, default_roles
-from tests.running import Api, StartApi
+from tests.running import PASSWORD, Api, StartApi
 
 
 async def test_a_valid_token_gives_the_headers(api: Api) -> None:
@@ -16,6 +18,25 @@ async def test_a_valid_token_gives_the_headers(api: Api) -> None:
     me = await (await api.request("GET", "/me", await api.token("lak"))).json()
     assert response.headers["X-Auth-Subject"] == me["user"]["id"]
     assert response.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("username", "field"),
+    [
+        ("Zoë", "Zo%C3%AB"),
+        ("山田太郎", "%E5%B1%B1%E7%94%B0%E5%A4%AA%E9%83%8E"),
+        ("100%", "100%25"),
+        ("100%25", "100%2525"),
+        ('o\'neil;a="b",c\\d', 'o\'neil;a="b",c\\d'),
+        ("lak.perera+x@example.com", "lak.perera+x@example.com"),
+        ("é" * 128, "%C3%A9" * 128),
+    ],
+)
+async def test_a_name_in_a_field_is_ascii_that_can_be_read_back(api: Api, username: str, field: str) -> None:
+    await api.services.users.create(username, "Name", "customer", PASSWORD)
+    response = await api.request("GET", "/verify", await api.token(username))
+    assert response.headers["X-Auth-Username"] == field
+    assert unquote(field) == username
 
 
 async def test_a_role_is_checked_with_inclusion(api: Api) -> None:

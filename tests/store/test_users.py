@@ -34,9 +34,10 @@ async def test_a_user_may_have_no_password(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second"), [("lak", "LAK"), ("Lak", "lak"), ("Straße", "STRASSE"), ("ÉMILE", "émile")]
+    ("first", "second"),
+    [("lak", "LAK"), ("Lak", "lak"), ("STRAẞE", "Straße"), ("ÉMILE", "e\u0301mile"), ("lak", "\uff2cak")],
 )
-async def test_names_that_differ_by_case_are_one(store: Store, first: str, second: str) -> None:
+async def test_names_of_one_key_are_one(store: Store, first: str, second: str) -> None:
     await store.insert_user(new_user(1, username=first))
     with pytest.raises(UsernameTaken):
         await store.insert_user(new_user(2, username=second))
@@ -44,6 +45,14 @@ async def test_names_that_differ_by_case_are_one(store: Store, first: str, secon
     assert found is not None
     assert found.user.username == first
     assert await store.get_user(id_of(2)) is None
+
+
+async def test_what_is_no_username_is_not_kept_and_not_there(store: Store) -> None:
+    for username in ("two words", "", "a\0", "p\u0430ypal"):
+        with pytest.raises(ValueError, match="is no username"):
+            await store.insert_user(new_user(1, username=username))
+        assert await store.find_credentials(username) is None
+    assert await all_users(store) == []
 
 
 async def test_of_simultaneous_inserts_of_one_name_one_succeeds(store: Store, open_another: OpenStore) -> None:

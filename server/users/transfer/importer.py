@@ -11,7 +11,7 @@ from server.clock import Clock
 from server.ids import id_tail
 from server.store.protocol import TransferStore
 from server.store.records import User
-from server.store.user_rows import username_key
+from server.store.user_rows import key_of
 from server.users.transfer.lines import Record
 from server.users.transfer.row import Row, RowRefused, read_row
 from server.users.transfer.seen import Seen
@@ -81,7 +81,7 @@ class Importer:
             raise RowRefused(record.problem)
         now = self._clock.now_ms()
         row = read_row(record.line, record.fields, roles=self._roles, role=self._role, now=now)
-        keys = [f"name {username_key(row.credentials.user.username)}", f"id {row.credentials.user.id}"]
+        keys = [f"name {key_of(row.credentials.user.username)}", f"id {row.credentials.user.id}"]
         earlier = seen.earlier_line(keys)
         if earlier is not None:
             raise RowRefused(f"line {earlier} has this username or id already")
@@ -116,7 +116,7 @@ def _difference(row: Row, holder: User) -> str | None:
     What changes by itself when people log in (hash, times) does not count.
     """
     user = row.credentials.user
-    same_name = username_key(user.username) == username_key(holder.username)
+    same_name = key_of(user.username) == key_of(holder.username)
     if row.derived and same_name and id_tail(user.id) == id_tail(holder.id):
         return None
     if user.id != holder.id:

@@ -11,9 +11,10 @@ from typing import Any
 from server.access import RoleTable
 from server.clock import read_rfc3339
 from server.ids import derived_id, made_at
+from server.names import username_of
 from server.passwords.foreign import cost_problem
 from server.store.records import Credentials, User
-from server.users.model import NAME_LENGTH, is_displayable, is_username
+from server.users.model import NAME_LENGTH, is_displayable
 
 COLUMNS = (
     "id",
@@ -53,8 +54,12 @@ def read_row(line: int, fields: Mapping[str, Any], *, roles: RoleTable, role: st
     """Check a record; `role` is for those that name none. Raises RowRefused."""
     _check_columns(fields)
     username = _text(fields, "username")
-    if username is None or not is_username(username):
-        raise RowRefused("no username" if username is None else "the username is not one that is allowed here")
+    if username is None:
+        raise RowRefused("no username")
+    try:
+        username = username_of(username)
+    except ValueError as error:
+        raise RowRefused(f"the username is not one that is allowed here: {error}") from None
     name = _text(fields, "name") or username
     if not is_displayable(name) or len(name) > NAME_LENGTH:
         raise RowRefused(f"the name has more than {NAME_LENGTH} characters, or line breaks or other controls")

