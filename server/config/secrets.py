@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from zxcvbn_rs_py import zxcvbn
 
 MINIMUM_LENGTH = 32
-# Powers of ten of guesses, as zxcvbn estimates them, up to 2^64: random secrets of 32 bytes reach that, patterns do not.
+# Powers of ten of guesses, as zxcvbn estimates them. It stops at 2^64, which random secrets of 32 bytes reach.
 MINIMUM_GUESSES_LOG10 = 19.0
 # As much of a secret as zxcvbn looks at.
 _ESTIMATED_LENGTH = 72
