@@ -25,7 +25,13 @@ SERVING_CONNECTIONS = 10
 ATTEMPTS = 5
 # A snapshot that has seen no transaction at all.
 NOTHING_SEEN = "1:1:"
-_SESSION = {"search_path": postgres_schema.SCHEMA, "application_name": "watchword"}
+_SESSION = {
+    "search_path": postgres_schema.SCHEMA,
+    "application_name": "watchword",
+    # To compile a query, or to start workers for it, takes longer than any of ours runs.
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+}
 
 # Transactions do not commit in the order of their numbers. The cursor is a snapshot, and what it had not seen is new.
 _REVOCATIONS_SINCE = (

@@ -34,14 +34,14 @@ from server.store.records import (
 
 
 class UserStore(Protocol):
-    """Accounts. Usernames are compared without regard to case, and keep the case they were given."""
+    """Accounts. Usernames are compared by server.names.username_key, and keep the form they were given."""
 
     async def get_user(self, user_id: str) -> User | None:
         """The user of that id. Calls that wait at the same moment share one query."""
         ...
 
     async def find_credentials(self, username: str) -> Credentials | None:
-        """The user of that name, with the password hash."""
+        """The user of that name, with the password hash; None for what can't be a username."""
         ...
 
     async def get_credentials(self, user_id: str) -> Credentials | None:
@@ -53,7 +53,7 @@ class UserStore(Protocol):
         ...
 
     async def insert_user(self, user: NewUser) -> User:
-        """Make a user. Raises UsernameTaken."""
+        """Make a user. Raises UsernameTaken; ValueError for what is no username."""
         ...
 
     async def insert_first_user(self, user: NewUser) -> bool:

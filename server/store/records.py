@@ -39,7 +39,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """An account to be made."""
+    """An account to be made, its username in the form of server.names.username_of."""
 
     id: str
     username: str
@@ -53,7 +53,8 @@ class NewUser:
 class UserFilter:
     """Which users to list. None means: does not matter.
 
-    `text` is looked for in username and name, whatever the case. `after_id` is the last id of the page before.
+    `text` is looked for in username and name, in the form of server.names.search_form. `after_id` is the last id of the
+    page before.
     """
 
     limit: int
