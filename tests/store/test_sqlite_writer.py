@@ -198,7 +198,7 @@ async def test_the_connections_are_as_safe_as_they_should_be(writing: _Writing) 
     for reader in writing.driver._readers:
         assert next(iter(await reader.connection.execute_fetchall("PRAGMA trusted_schema")))[0] == 0
         with pytest.raises(sqlite3.OperationalError, match="readonly"):
-            await reader.connection.execute_fetchall("DELETE FROM users")
+            await reader.connection.execute_fetchall("DELETE FROM sessions")
     assert len(writing.driver._readers) > 1
 
 
