@@ -9,6 +9,7 @@ from pathlib import Path
 from aiohttp import web
 
 from server.access import RoleTable
+from server.audit.service import Audit
 from server.background import background
 from server.clock import Clock, SystemClock
 from server.config import Settings
@@ -24,6 +25,7 @@ from server.passwords.pool import HashPool
 from server.sessions.authenticator import Authenticator
 from server.sessions.refresh_token import RefreshTokens
 from server.sessions.service import Sessions
+from server.store.audit_chain import AuditChain
 from server.store.open import open_store, sqlite_path
 from server.store.protocol import Store
 from server.tokens.guard import guard
@@ -129,6 +131,7 @@ async def _construct(
         revocations=revocations,
         users=users,
         sessions=sessions,
+        audit=Audit(store, AuditChain(keys.derive("audit log"))),
         verifier=verifier,
         authenticator=Authenticator(verifier, revocations),
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from server.access import RoleTable
+from server.audit.service import Audit
 from server.clock import Clock
 from server.config import Settings
 from server.ids import Ids
@@ -38,6 +39,7 @@ class Services:
     revocations: Revocations
     users: Users
     sessions: Sessions
+    audit: Audit
     verifier: TokenVerifier
     authenticator: Authenticator
 

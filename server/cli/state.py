@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pwd
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from server.app import open_services
 from server.config import Settings, load_settings
 from server.context import Services
 from server.observe.logs import configure_logs
+from server.origin import Origin, reset_origin, set_origin
 from server.web.table import AccessTable
 
 Result = TypeVar("Result")
@@ -49,14 +52,28 @@ def settings_for(context: typer.Context, config: Path | None) -> Settings:
 
 
 def run_with_services(settings: Settings, work: Callable[[Services], Awaitable[Result]]) -> Result:
-    """Open the services beside a server that may be running, and do `work`."""
+    """Open the services beside a server that may be running, and do `work`; the audit log names who runs it."""
     configure_logs(settings.logs)
 
     async def run() -> Result:
         async with open_services(settings, serving=False) as services:
             return await work(services)
 
-    return asyncio.run(run())
+    origin = Origin("command line", actor_name=_system_user())
+    before = set_origin(lambda: origin)
+    try:
+        return asyncio.run(run())
+    finally:
+        reset_origin(before)
+
+
+def _system_user() -> str:
+    """By the id of the process: the environment could say anything."""
+    number = os.getuid()
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
 
 
 def print_table(table: Table) -> None:

@@ -17,6 +17,7 @@ from server.limits.guesses import Guesses
 from server.names import compared
 from server.passwords.pool import HashPool
 from server.sessions.refresh_token import RefreshToken, RefreshTokens
+from server.store.audit_records import AuditEvent, AuditNote
 from server.store.protocol import Store
 from server.store.records import Credentials, Session, UserSession
 from server.tokens.claims import AccessClaims
@@ -113,6 +114,7 @@ class Sessions:
         password_hash = credentials.password_hash if credentials else None
         matches = await self._hashes.verify(password, password_hash)
         if credentials is None or password_hash is None or not matches or credentials.user.disabled:
+            await self._record_failure(credentials, _reason(credentials, matches=matches))
             raise InvalidCredentials
         if self._hashes.needs_renewal(password_hash):
             # If the queue is full just now, it is done at the next login.
@@ -120,6 +122,21 @@ class Sessions:
                 renewed = await self._hashes.hash(password)
                 await self._store.renew_password_hash(credentials.user.id, password_hash, renewed)
         return await self._open(credentials, client)
+
+    async def _record_failure(self, credentials: Credentials | None, reason: str) -> None:
+        """The same write whoever the user is or is not. A name that nobody has is not kept: it may be a password.
+
+        If it fails, so does the login, as it does with the right password.
+        """
+        user = credentials.user if credentials is not None else None
+        note = AuditNote(
+            AuditEvent.LOGIN_FAILED,
+            self._clock.now_ms(),
+            user.id if user is not None else None,
+            user.username if user is not None else None,
+            after={"reason": reason},
+        )
+        await self._store.record(note)
 
     async def _open(self, credentials: Credentials, client: Client) -> IssuedTokens:
         now = self._clock.now_ms()
@@ -138,6 +155,7 @@ class Sessions:
         # The user may have been disabled, or the password changed, while the hash was computed: the store looks again.
         opened = await self._store.open_session(session, credentials.password_changed_at)
         if opened is None:
+            await self._record_failure(credentials, "changed meanwhile")
             raise InvalidCredentials
         return self._issue(opened, now)
 
@@ -172,7 +190,7 @@ class Sessions:
             if session.ended_at is None:
                 # First, since a client that leaves now would take the line with it.
                 _log.warning("refresh token reused: its session ends", session=session.id, user=session.user_id)
-                await asyncio.shield(self._end(session.id, None))
+                await asyncio.shield(self._end(session.id, None, AuditEvent.REFRESH_REUSED))
             raise RefreshReused
         if session.ended_at is not None or not one_step_old:
             raise RefreshInvalid
@@ -193,7 +211,7 @@ class Sessions:
 
     async def log_out(self, session_id: str) -> None:
         """End a session, if it has not ended already."""
-        await self._end(session_id, None)
+        await self._end(session_id, None, AuditEvent.LOGGED_OUT)
 
     async def end_all(self, user_id: str, keep_session_id: str | None = None) -> None:
         """End the sessions of a user, but for one."""
@@ -201,9 +219,9 @@ class Sessions:
         await self._store.end_sessions_of(user_id, keep_session_id, now, self._revocations.forget_at(now))
         await self._revocations.soon()
 
-    async def _end(self, session_id: str, user_id: str | None) -> bool:
+    async def _end(self, session_id: str, user_id: str | None, event: AuditEvent = AuditEvent.SESSIONS_ENDED) -> bool:
         now = self._clock.now_ms()
-        ended = await self._store.end_session(session_id, user_id, now, self._revocations.forget_at(now))
+        ended = await self._store.end_session(session_id, user_id, now, self._revocations.forget_at(now), event)
         if ended:
             await self._revocations.soon()
         return ended
@@ -232,3 +250,12 @@ class Sessions:
             refresh_token=self._refresh_tokens.issue(session.id, session.step),
             refresh_expires_in=max(0, session.idle_expires_at - now) // 1000,
         )
+
+
+def _reason(credentials: Credentials | None, *, matches: bool) -> str:
+    """Why a login failed, for the audit log alone."""
+    if credentials is None:
+        return "unknown user"
+    if credentials.password_hash is None:
+        return "no password"
+    return "disabled" if matches else "wrong password"

@@ -8,7 +8,9 @@ To add a query:
    hold against other nodes goes into the WHERE of one statement. Where the dialects differ, the driver has a name for
    it.
 3. Prove it in tests/store/, which runs every test on both drivers.
-4. A new table or column is a new file of the same number in both folders of migrations/; a released file never changes.
+4. If it changes something that an operator may ask about, write the audit record in the same unit: `self._audit()`
+   before the unit, `await audit.write(transaction, note)` as the last thing in it.
+5. A new table or column is a new file of the same number in both folders of migrations/; a released file never changes.
 
 Every method may raise StoreUnavailable: the store did not answer, and the write, if it was one, did not happen or its
 outcome is unknown to the client. A method that returned has its effect on disk.
@@ -19,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from server.store.audit_records import AuditEvent, AuditFilter, AuditHead, AuditNote, AuditRecord
 from server.store.records import (
     Credentials,
     KeyRecord,
@@ -73,11 +76,12 @@ class UserStore(Protocol):
         keep_session_id: str | None,
         now: int,
         forget_at: int,
+        event: AuditEvent = AuditEvent.PASSWORD_CHANGED,
     ) -> bool:
         """Set a new password if `password_changed_at` is still as expected; it then rises, always.
 
-        In the same step all sessions but `keep_session_id` end. False: the password was changed meanwhile, or there is
-        no such user.
+        In the same step all sessions but `keep_session_id` end, and `event` is recorded. False: the password was
+        changed meanwhile, or there is no such user.
         """
         ...
 
@@ -139,8 +143,18 @@ class SessionStore(Protocol):
         """
         ...
 
-    async def end_session(self, session_id: str, user_id: str | None, now: int, forget_at: int) -> bool:
-        """End a session (only that user's, if one is named) and revoke its access tokens; False: none to end."""
+    async def end_session(
+        self,
+        session_id: str,
+        user_id: str | None,
+        now: int,
+        forget_at: int,
+        event: AuditEvent = AuditEvent.SESSIONS_ENDED,
+    ) -> bool:
+        """End a session (only that user's, if one is named) and revoke its access tokens; False: none to end.
+
+        `event` is recorded if one was ended.
+        """
         ...
 
     async def end_sessions_of(self, user_id: str, keep_session_id: str | None, now: int, forget_at: int) -> int:
@@ -174,11 +188,17 @@ class KeyStore(Protocol):
         """All of them, in the order of their making."""
         ...
 
-    async def swap_keys(self, seen: Sequence[KeyRecord], wanted: Sequence[KeyRecord]) -> bool:
-        """Make the keys `wanted` if they still are those that were `seen` with list_keys; in one step.
+    def chain_audit(self, key: bytes) -> None:
+        """From now on, link audit records under this key. It is among the keys, so it is known only when they are."""
+        ...
 
-        Of any number of simultaneous calls that saw the same, on any node, one returns True; the others changed
-        nothing and look again. What follows from the keys is decided in tokens/rotation.py, not here.
+    async def swap_keys(
+        self, seen: Sequence[KeyRecord], wanted: Sequence[KeyRecord], note: AuditNote | None = None
+    ) -> bool:
+        """Make the keys `wanted` if they still are those that were `seen` with list_keys, and record `note`.
+
+        All in one step. Of any number of simultaneous calls that saw the same, on any node, one returns True; the
+        others changed nothing and look again. What follows from the keys is decided in tokens/rotation.py, not here.
         """
         ...
 
@@ -207,7 +227,31 @@ class GuessStore(Protocol):
         ...
 
 
-class Store(UserStore, TransferStore, SessionStore, RevocationStore, KeyStore, GuessStore, Protocol):
+class AuditStore(Protocol):
+    """Who did what to whom (docs/audit.md).
+
+    What a method of this store changes, it records in the same step; who does so, and from where, is told by
+    server/origin.py. Records make one unbroken chain, whatever node writes them. Nothing takes one away.
+    """
+
+    async def record(self, note: AuditNote) -> None:
+        """Record what changes nothing in the store."""
+        ...
+
+    async def list_audit(self, wanted: AuditFilter) -> list[AuditRecord]:
+        """At most `limit` records, the newest first."""
+        ...
+
+    async def audit_after(self, seq: int, limit: int) -> list[AuditRecord]:
+        """At most `limit` records behind that number, the oldest first."""
+        ...
+
+    async def audit_head(self) -> AuditHead | None:
+        """The end of the chain; None if somebody has taken it away."""
+        ...
+
+
+class Store(UserStore, TransferStore, SessionStore, RevocationStore, KeyStore, GuessStore, AuditStore, Protocol):
     """Everything, and the life of the store itself."""
 
     async def ping(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from server.errors import LastAdmin, UsernameTaken
 from server.names import username_key
+from server.store.audit_records import AuditEvent, AuditNote, Value
 from server.store.driver import Driver, Row, Transaction
 from server.store.guess_queries import GuessQueries
 from server.store.key_queries import KeyQueries
@@ -83,20 +84,30 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
         return await self._search.find(wanted)
 
     async def insert_user(self, user: NewUser) -> User:
-        """One statement; the unique index decides who has the name."""
-        inserted = _user_of(await self._driver.write_one(_INSERT_USER, *_insert_values(user)))
-        if inserted is None:
-            raise UsernameTaken
-        return inserted
+        """The unique index decides who has the name."""
+        audit = self._audit()
+
+        async def unit(transaction: Transaction) -> User:
+            inserted = _user_of(await transaction.run(_INSERT_USER, *_insert_values(user)))
+            if inserted is None:
+                raise UsernameTaken
+            await audit.write(transaction, created_note(user))
+            return inserted
+
+        return await self._driver.write(unit)
 
     async def insert_first_user(self, user: NewUser) -> bool:
         """Under a lock, since two empty tables look alike to two nodes."""
+        audit = self._audit()
 
         async def unit(transaction: Transaction) -> bool:
             await transaction.lock("first user")
             if await transaction.run("SELECT 1 FROM users LIMIT 1"):
                 return False
-            return bool(await transaction.run(_INSERT_USER, *_insert_values(user)))
+            if not await transaction.run(_INSERT_USER, *_insert_values(user)):
+                return False
+            await audit.write(transaction, created_note(user))
+            return True
 
         return await self._driver.write(unit)
 
@@ -114,24 +125,30 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
         keep_session_id: str | None,
         now: int,
         forget_at: int,
+        event: AuditEvent = AuditEvent.PASSWORD_CHANGED,
     ) -> bool:
         """The new state differs from the old one even if the clock stood still."""
         sql = (
             "UPDATE users SET password_hash = $1, password_changed_at = $2, updated_at = $3 "
-            "WHERE id = $4 AND password_changed_at = $5 RETURNING id"
+            "WHERE id = $4 AND password_changed_at = $5 RETURNING username"
         )
         changed_at = max(now, expected_changed_at + 1)
+        audit = self._audit()
 
         async def unit(transaction: Transaction) -> bool:
-            if not await transaction.run(sql, password_hash, changed_at, now, user_id, expected_changed_at):
+            rows = await transaction.run(sql, password_hash, changed_at, now, user_id, expected_changed_at)
+            if not rows:
                 return False
-            await self._end_all(transaction, user_id, keep_session_id, now, forget_at)
+            ended = await self._end_all(transaction, user_id, keep_session_id, now, forget_at)
+            note = AuditNote(event, now, user_id, rows[0][0], after={"sessions_ended": len(ended)})
+            await audit.write(transaction, note)
             return True
 
         return await self._driver.write(unit)
 
     async def update_user(self, user_id: str, change: UserChange, now: int, forget_at: int) -> User | None:
         """Under a lock where an admin could be the last one."""
+        audit = self._audit()
 
         async def unit(transaction: Transaction) -> User | None:
             before = await self._lock_user(transaction, user_id, change.admin_roles)
@@ -151,12 +168,14 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
             *updated, role_changed_at = rows[0]
             if after.role != before.role:
                 await revoke_for_role(transaction, user_id, after.role, role_changed_at, forget_at)
+            await audit.write(transaction, _changed_note(before, after, now))
             return User(*updated)
 
         return await self._driver.write(unit)
 
     async def delete_user(self, user_id: str, admin_roles: Sequence[str], now: int, forget_at: int) -> bool:
         """The sessions go with the user; what revokes their tokens stays."""
+        audit = self._audit()
 
         async def unit(transaction: Transaction) -> bool:
             before = await self._lock_user(transaction, user_id, admin_roles)
@@ -166,6 +185,8 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
                 await _require_other_admin(transaction, user_id, admin_roles)
             await self._end_all(transaction, user_id, None, now, forget_at)
             await transaction.run("DELETE FROM users WHERE id = $1", user_id)
+            note = AuditNote(AuditEvent.USER_DELETED, now, user_id, before.username, before=_shown(before))
+            await audit.write(transaction, note)
             return True
 
         return await self._driver.write(unit)
@@ -197,6 +218,30 @@ def _insert_values(user: NewUser) -> tuple[Any, ...]:
         user.created_at,
         user.created_at,
     )
+
+
+def created_note(user: NewUser) -> AuditNote:
+    """What the audit log says of a new user."""
+    after: dict[str, Value] = {"name": user.name, "role": user.role, "password": user.password_hash is not None}
+    return AuditNote(AuditEvent.USER_CREATED, user.created_at, user.id, user.username, after=after)
+
+
+def _changed_note(before: User, after: User, now: int) -> AuditNote:
+    """Only what differs."""
+    old, new = _shown(before), _shown(after)
+    changed = [name for name in old if old[name] != new[name]]
+    return AuditNote(
+        AuditEvent.USER_CHANGED,
+        now,
+        before.id,
+        before.username,
+        before={name: old[name] for name in changed},
+        after={name: new[name] for name in changed},
+    )
+
+
+def _shown(user: User) -> dict[str, Value]:
+    return {"name": user.name, "role": user.role, "disabled": user.disabled}
 
 
 def _user_of(rows: Iterable[Row]) -> User | None:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Any
 
-from server.store.driver import Driver, Row, Transaction
+from server.store.audit_queries import AuditQueries
+from server.store.audit_records import AuditEvent, AuditNote
+from server.store.driver import Row, Transaction
 from server.store.records import Revocation, RevocationPage, Session, UserSession
 
 # More than anybody looks through, and a bound for the answer.
@@ -19,15 +21,15 @@ _OF_USER = (
     "(SELECT role FROM users WHERE users.id = sessions.user_id), "
     "(SELECT role_changed_at FROM users WHERE users.id = sessions.user_id)"
 )
+_ENDED = "id, user_id, (SELECT username FROM users WHERE users.id = sessions.user_id)"
 
 
-class SessionQueries:
+class SessionQueries(AuditQueries):
     """SessionStore and RevocationStore of protocol.py, on any driver."""
-
-    _driver: Driver
 
     async def open_session(self, session: Session, password_changed_at: int) -> UserSession | None:
         """Locks the user's row by updating it first, so a change of the user comes wholly before or wholly after."""
+        audit = self._audit()
 
         async def unit(transaction: Transaction) -> UserSession | None:
             sql = (
@@ -41,6 +43,7 @@ class SessionQueries:
             await transaction.run(
                 f"INSERT INTO sessions ({_SESSION}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", *astuple(session)
             )
+            await audit.write(transaction, _login_note(session, rows[0][0]))
             return UserSession(session, *rows[0])
 
         return await self._driver.write(unit)
@@ -74,29 +77,49 @@ class SessionQueries:
         )
         return _user_session(await self._driver.write_one(sql, now, idle_expires_at, session_id, step))
 
-    async def end_session(self, session_id: str, user_id: str | None, now: int, forget_at: int) -> bool:
+    async def end_session(
+        self,
+        session_id: str,
+        user_id: str | None,
+        now: int,
+        forget_at: int,
+        event: AuditEvent = AuditEvent.SESSIONS_ENDED,
+    ) -> bool:
         """With its revocation, in one unit."""
+        audit = self._audit()
+        condition, values = (
+            ("id = $2", [session_id]) if user_id is None else ("id = $2 AND user_id = $3", [session_id, user_id])
+        )
 
         async def unit(transaction: Transaction) -> bool:
-            if user_id is None:
-                return bool(await self._end(transaction, "id = $2", (session_id,), now, forget_at))
-            condition = "id = $2 AND user_id = $3"
-            return bool(await self._end(transaction, condition, (session_id, user_id), now, forget_at))
+            ended = await self._end(transaction, condition, values, now, forget_at)
+            for _, owner_id, username in ended:
+                after = {"session_id": session_id}
+                by_target = event is AuditEvent.LOGGED_OUT
+                note = AuditNote(event, now, owner_id, username, after=after, by_target=by_target)
+                await audit.write(transaction, note)
+            return bool(ended)
 
         return await self._driver.write(unit)
 
     async def end_sessions_of(self, user_id: str, keep_session_id: str | None, now: int, forget_at: int) -> int:
         """With their revocations, in one unit."""
+        audit = self._audit()
 
         async def unit(transaction: Transaction) -> int:
-            return await self._end_all(transaction, user_id, keep_session_id, now, forget_at)
+            ended = await self._end_all(transaction, user_id, keep_session_id, now, forget_at)
+            if ended:
+                after = {"sessions_ended": len(ended)}
+                note = AuditNote(AuditEvent.SESSIONS_ENDED, now, user_id, ended[0][2], after=after)
+                await audit.write(transaction, note)
+            return len(ended)
 
         return await self._driver.write(unit)
 
     async def _end_all(
         self, transaction: Transaction, user_id: str, keep_session_id: str | None, now: int, forget_at: int
-    ) -> int:
-        """Inside a unit: end a user's sessions but one; how many."""
+    ) -> Sequence[Row]:
+        """Inside a unit: end a user's sessions but one; which, as `_end` tells."""
         if keep_session_id is None:
             return await self._end(transaction, "user_id = $2", (user_id,), now, forget_at)
         condition = "user_id = $2 AND id <> $3"
@@ -104,18 +127,21 @@ class SessionQueries:
 
     async def _end(
         self, transaction: Transaction, condition: str, values: Sequence[Any], now: int, forget_at: int
-    ) -> int:
-        """Inside a unit: end the living sessions that fit (`$1` is taken), and revoke their access tokens."""
-        sql = f"UPDATE sessions SET ended_at = $1 WHERE {condition} AND ended_at IS NULL RETURNING id"
-        ended = [row[0] for row in await transaction.run(sql, now, *values)]
+    ) -> Sequence[Row]:
+        """Inside a unit: end the living sessions that fit (`$1` is taken), and revoke their access tokens.
+
+        Of each session that was ended its id, and the id and the name of its user.
+        """
+        sql = f"UPDATE sessions SET ended_at = $1 WHERE {condition} AND ended_at IS NULL RETURNING {_ENDED}"
+        ended = await transaction.run(sql, now, *values)
         if ended:
             revoke = (
                 "INSERT INTO revocations (session_id, forget_at) "
                 f"SELECT id, $2 FROM sessions WHERE {self._driver.in_list('id')}"
             )
-            await transaction.run(revoke, self._driver.list_value(ended), forget_at)
+            await transaction.run(revoke, self._driver.list_value([row[0] for row in ended]), forget_at)
             await transaction.announce()
-        return len(ended)
+        return ended
 
     async def revocations_since(self, cursor: str) -> RevocationPage:
         """The driver's: how far one has read is told by different means."""
@@ -146,6 +172,12 @@ class SessionQueries:
             return max(len(gone), len(spent))
 
         return await self._driver.write(unit)
+
+
+def _login_note(session: Session, username: str) -> AuditNote:
+    after = {"session_id": session.id, "user_agent": session.user_agent}
+    event = AuditEvent.LOGIN_SUCCEEDED
+    return AuditNote(event, session.created_at, session.user_id, username, after=after, by_target=True)
 
 
 def _user_session(rows: Sequence[Row]) -> UserSession | None:

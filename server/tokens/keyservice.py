@@ -6,14 +6,14 @@ import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 
 import orjson
 import structlog
 
-from server.clock import Clock
+from server.clock import Clock, rfc3339
 from server.errors import NotFound, StoreRefused, StoreUnavailable
 from server.ids import Ids
+from server.store.audit_records import AuditEvent, AuditNote, Value
 from server.store.protocol import KeyStore
 from server.store.records import KeyRecord
 from server.tokens import rotation
@@ -66,9 +66,13 @@ class KeyService:
 
         Raises StoreRefused if the master key is wrong.
         """
-        await self._change(partial(self._with_derivation, serving=serving))
+        await self._change(self._with_derivation, None)
         (derivation,) = (record for record in self._records if record.algorithm == DERIVATION)
         self._derivation_material = self._unseal(derivation)
+        self._store.chain_audit(self.derive("audit log"))
+        if serving:
+            # A command may run with other settings than the server; it decides nothing about its keys.
+            await self._change(lambda seen: rotation.started(seen, self._rules, self._now, self._make))
         for record in self.keyring.chain():
             if record.sealed:
                 self._signing_key(record)
@@ -95,7 +99,7 @@ class KeyService:
                 break
             last = chain[-1].kid if chain else None
             wanted = await asyncio.to_thread(rotation.rotated, seen, rules, self._now, self._make, at_once=at_once)
-            if await self._store.swap_keys(seen, wanted):
+            if await self._store.swap_keys(seen, wanted, self._note(AuditEvent.KEYS_ROTATED, seen, wanted)):
                 chain = rules.keyring(wanted).chain()
                 break
         await self.refresh()
@@ -115,7 +119,7 @@ class KeyService:
             raise StoreRefused("this key is a secret of the settings: take it out of tokens.secret and restart")
 
         try:
-            await self._change(plan)
+            await self._change(plan, AuditEvent.KEYS_REVOKED, kid)
         except KeyError:
             raise NotFound(f"There is no key {kid!r}.") from None
 
@@ -131,7 +135,7 @@ class KeyService:
                 for record in seen
             ]
 
-        await self._change(plan)
+        await self._change(plan, AuditEvent.MASTER_KEY_CHANGED)
         return sum(1 for record in self._records if record.sealed)
 
     def is_current(self) -> bool:
@@ -208,16 +212,28 @@ class KeyService:
     def _now(self) -> int:
         return self._clock.now_ms()
 
-    async def _change(self, plan: Plan) -> None:
-        """Carry out a plan on the keys as they are, again if another process was faster."""
+    async def _change(
+        self, plan: Plan, event: AuditEvent | None = AuditEvent.KEYS_ROTATED, kid: str | None = None
+    ) -> None:
+        """Carry out a plan on the keys as they are, again if another process was faster. Recorded as `event`."""
         while True:
             seen = await self._store.list_keys()
             self._require_master_key(seen)
             # Making an RSA key takes longer than the event loop should stand still.
             wanted = await asyncio.to_thread(plan, seen)
-            if wanted == seen or await self._store.swap_keys(seen, wanted):
+            note = None if event is None else self._note(event, seen, wanted, kid)
+            if wanted == seen or await self._store.swap_keys(seen, wanted, note):
                 break
         await self.refresh()
+
+    def _note(
+        self, event: AuditEvent, seen: Sequence[KeyRecord], wanted: Sequence[KeyRecord], kid: str | None = None
+    ) -> AuditNote:
+        """The keys that differ, without their secret halves."""
+        before, after = _shown(seen), _shown(wanted)
+        gone = {name: view for name, view in before.items() if after.get(name) != view}
+        come = {name: view for name, view in after.items() if before.get(name) != view}
+        return AuditNote(event, self._now, target_id=kid, before=gone or None, after=come or None)
 
     def _require_master_key(self, records: Sequence[KeyRecord]) -> None:
         """What is made here must not be sealed under a master key that was changed meanwhile."""
@@ -225,15 +241,12 @@ class KeyService:
             if record.algorithm == DERIVATION:
                 self._unseal(record)
 
-    def _with_derivation(self, seen: Sequence[KeyRecord], *, serving: bool) -> list[KeyRecord]:
-        now = self._now
-        kept = list(seen)
-        if not any(record.algorithm == DERIVATION for record in seen):
-            kid = self._ids.new_id()
-            sealed = self._master_key.seal(self._ids.random_bytes(DERIVATION_BYTES), kid)
-            kept.append(KeyRecord(kid, DERIVATION, "", sealed, now, now))
-        # A command may run with other settings than the server; it decides nothing about its keys.
-        return rotation.started(kept, self._rules, now, self._make) if serving else rotation.sorted_keys(kept)
+    def _with_derivation(self, seen: Sequence[KeyRecord]) -> list[KeyRecord]:
+        if any(record.algorithm == DERIVATION for record in seen):
+            return list(seen)
+        now, kid = self._now, self._ids.new_id()
+        sealed = self._master_key.seal(self._ids.random_bytes(DERIVATION_BYTES), kid)
+        return rotation.sorted_keys([*seen, KeyRecord(kid, DERIVATION, "", sealed, now, now)])
 
     def _make(self, algorithm: str, activates_at: int) -> KeyRecord:
         now = self._now
@@ -277,3 +290,15 @@ class KeyService:
         except StoreRefused:
             self._master_key = self._read_master_key()
             return self._master_key.unseal(record.sealed, record.kid)
+
+
+def _shown(records: Sequence[KeyRecord]) -> dict[str, Value]:
+    return {
+        record.kid: {
+            "algorithm": record.algorithm,
+            "activates_at": None if record.activates_at >= rotation.WHEN_ASKED else rfc3339(record.activates_at),
+            "longest_ttl_seconds": record.longest_ttl_seconds,
+            "revoked_at": None if record.revoked_at is None else rfc3339(record.revoked_at),
+        }
+        for record in records
+    }

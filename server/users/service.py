@@ -13,6 +13,7 @@ from server.limits.guesses import Guesses
 from server.names import compared, username_of
 from server.passwords.policy import PasswordPolicy
 from server.passwords.pool import HashPool
+from server.store.audit_records import AuditEvent, AuditNote
 from server.store.protocol import Store
 from server.store.records import Credentials, NewUser, User, UserChange, UserFilter
 from server.tokens.revocation import Revocations
@@ -131,6 +132,7 @@ class Users:
             await self._guesses.give_back(taken)
             raise
         if not right:
+            await self._record(AuditEvent.PASSWORD_CHANGE_FAILED, credentials.user)
             await self._guesses.failed(taken)
             raise InvalidCredentials("The current password is wrong.")
         await self._guesses.succeeded(account, taken)
@@ -157,6 +159,7 @@ class Users:
         credentials = await self._store.get_credentials(user_id)
         if credentials is None:
             raise NotFound("There is no such user.")
+        await self._record(AuditEvent.PASSWORD_RESET_REQUESTED, credentials.user)
         return self._reset_token(credentials)
 
     async def reset_password(self, reset_token: str, new_password: str, address: str | None) -> None:
@@ -168,7 +171,9 @@ class Users:
         credentials = await self._credentials_for(reset_token)
         await self._guesses.give_back(taken)
         self._check_password(new_password, _names_of(credentials.user), "new_password")
-        if not await self._set_password(credentials, new_password, keep_session_id=None):
+        if not await self._set_password(
+            credentials, new_password, keep_session_id=None, event=AuditEvent.PASSWORD_RESET
+        ):
             raise InvalidResetToken
 
     async def _credentials_for(self, reset_token: str) -> Credentials:
@@ -180,7 +185,17 @@ class Users:
             raise InvalidResetToken
         return credentials
 
-    async def _set_password(self, credentials: Credentials, new: str, *, keep_session_id: str | None) -> bool:
+    async def _record(self, event: AuditEvent, user: User) -> None:
+        await self._store.record(AuditNote(event, self._clock.now_ms(), user.id, user.username))
+
+    async def _set_password(
+        self,
+        credentials: Credentials,
+        new: str,
+        *,
+        keep_session_id: str | None,
+        event: AuditEvent = AuditEvent.PASSWORD_CHANGED,
+    ) -> bool:
         """False if the password was changed since the credentials were read."""
         new_hash = await self._hashes.hash(new)
         now = self._clock.now_ms()
@@ -191,6 +206,7 @@ class Users:
             keep_session_id=keep_session_id,
             now=now,
             forget_at=self._revocations.forget_at(now),
+            event=event,
         )
         await self._revocations.soon()
         if done:

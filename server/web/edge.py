@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import structlog
 from aiohttp import hdrs, web
@@ -14,6 +15,8 @@ from server.context import REQUEST_ID
 from server.errors import ApiError, InternalError, MalformedRequest, MethodNotAllowed, NotFound, PayloadTooLarge
 from server.ids import Ids
 from server.observe.requests import RequestLog
+from server.origin import Origin, reset_origin, set_origin
+from server.tokens.guard import CLAIMS
 from server.web.client_ip import client_ip
 from server.web.cors import Cors
 from server.web.problem import REQUEST_ID_HEADER, problem_response
@@ -39,6 +42,7 @@ class Edge:
         """Every request gets an id, every failure becomes a problem, every answer a log line."""
         started = self._clock.monotonic()
         request_id = request[REQUEST_ID] = self._ids.new_request_id()
+        before = set_origin(partial(_origin_of, request, self._trusted))
         try:
             _check_expectation(request)
             response = await inner(request)
@@ -55,6 +59,8 @@ class Edge:
         except Exception:  # noqa: BLE001 - the last line: a defect is logged whole and answered without detail
             _log.exception("request failed", request_id=request_id)
             response = problem_response(InternalError(), request_id)
+        finally:
+            reset_origin(before)
         if self._cors.active:
             self._cors.decorate(request, response)
         self._note(request, response.status, started)
@@ -73,6 +79,18 @@ class Edge:
     def _note(self, request: web.Request, status: int, started: float) -> None:
         if self._log is not None:
             self._log.write(request, status, started, client_ip(request, self._trusted))
+
+
+def _origin_of(request: web.Request, trusted: Sequence[Network]) -> Origin:
+    """Asked when something is changed, so behind the guard, which has put the claims there."""
+    claims = request.get(CLAIMS)
+    return Origin(
+        "http",
+        None if claims is None else claims.subject,
+        None if claims is None else claims.username,
+        client_ip(request, trusted),
+        request[REQUEST_ID],
+    )
 
 
 def _check_expectation(request: web.Request) -> None:

@@ -1,0 +1,131 @@
+"""Reading the audit log, and proving that it is whole (docs/audit.md)."""
+
+from __future__ import annotations
+
+import hmac
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from server.store.audit_chain import START, AuditChain
+from server.store.audit_records import AuditFilter, AuditHead, AuditRecord
+from server.store.protocol import Store
+
+# Records that are read and checked in one go.
+PAGE = 1000
+# Whoever can write to the database can also give a record a number that the log never gives.
+_BELOW_ALL = -(2**63)
+_ABOVE_ALL = 2**63
+
+# Told how many records are checked.
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The first record that is not as it was written, and what is wrong with it."""
+
+    seq: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What `verify` found. `head` is the hash of the last good record; keep it elsewhere, to compare."""
+
+    count: int
+    head: str
+    fault: Fault | None
+
+
+def _silent(_: int) -> None:
+    pass
+
+
+class Audit:
+    """The log of one store."""
+
+    def __init__(self, store: Store, chain: AuditChain) -> None:
+        self._store = store
+        self._chain = chain
+
+    async def page(
+        self,
+        *,
+        limit: int,
+        before_seq: int | None = None,
+        event: str | None = None,
+        actor: str | None = None,
+        target: str | None = None,
+    ) -> list[AuditRecord]:
+        """The newest records first. `actor` and `target` are ids or names; names of living users in any case."""
+        actor_id, actor_name = await self._id_or_name(actor)
+        target_id, target_name = await self._id_or_name(target)
+        wanted = AuditFilter(limit, before_seq, event, actor_id, actor_name, target_id, target_name)
+        return await self._store.list_audit(wanted)
+
+    async def _id_or_name(self, text: str | None) -> tuple[str | None, str | None]:
+        if text is None:
+            return None, None
+        try:
+            uuid.UUID(text)
+        except ValueError:
+            pass
+        else:
+            return text, None
+        found = await self._store.find_credentials(text)
+        return None, found.user.username if found is not None else text
+
+    async def head(self) -> AuditHead | None:
+        """The end of the chain."""
+        return await self._store.audit_head()
+
+    async def pages(self) -> AsyncIterator[list[AuditRecord]]:
+        """All records, the oldest first, a page at a time."""
+        last = _BELOW_ALL
+        while page := await self._store.audit_after(last, PAGE):
+            yield page
+            last = page[-1].seq
+
+    async def verify(self, kept_head: str | None = None, progress: Progress = _silent) -> Verdict:
+        """Follow the chain from its start to its end, and past `kept_head`, the hash of an earlier end."""
+        count, previous, last = 0, START, _BELOW_ALL
+        passed = kept_head is None
+        while True:
+            page = await self._store.audit_after(last, PAGE)
+            if not page:
+                # Read behind the records, so it is no older than they are.
+                head = await self._store.audit_head()
+                if head is not None and head.seq > count and await self._store.audit_after(last, 1):
+                    # Written meanwhile.
+                    continue
+                fault = _fault_of_end(head, AuditHead(count, previous))
+                if fault is None and not passed:
+                    fault = Fault(count + 1, "cut off: the chain ends before the head that was kept")
+                return Verdict(count, previous, fault)
+            for record in page:
+                if record.seq != count + 1 or not self._chain.holds(previous, record):
+                    return Verdict(count, previous, _fault(record, count, await self._store.audit_head()))
+                count, previous, last = record.seq, record.hash, record.seq
+                passed = passed or hmac.compare_digest(previous, kept_head or "")
+            progress(count)
+
+
+def _fault(record: AuditRecord, count: int, head: AuditHead | None) -> Fault:
+    """What is wrong with a record that does not follow the `count` good ones before it."""
+    end = _ABOVE_ALL if head is None else head.seq
+    if record.seq <= count or record.seq > end == count:
+        return Fault(record.seq, "inserted: the log has no such record")
+    if record.seq > count + 1:
+        return Fault(count + 1, "missing: the next record is not there")
+    return Fault(record.seq, "altered: it is not as it was written, or not where")
+
+
+def _fault_of_end(head: AuditHead | None, reached: AuditHead) -> Fault | None:
+    if head is None:
+        return Fault(reached.seq + 1, "missing: the end of the chain is not noted any more")
+    if head.seq > reached.seq:
+        return Fault(reached.seq + 1, "cut off: the last records are not there")
+    if head != reached:
+        return Fault(head.seq, "altered: the end of the chain is noted otherwise")
+    return None
