@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-import uuid
+import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ PAGE = 1000
 # Whoever can write to the database can also give a record a number that the log never gives.
 _BELOW_ALL = -(2**63)
 _ABOVE_ALL = 2**63
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # Told how many records are checked.
 Progress = Callable[[int], None]
@@ -67,11 +68,7 @@ class Audit:
     async def _id_or_name(self, text: str | None) -> tuple[str | None, str | None]:
         if text is None:
             return None, None
-        try:
-            uuid.UUID(text)
-        except ValueError:
-            pass
-        else:
+        if _ID.fullmatch(text):
             return text, None
         found = await self._store.find_credentials(text)
         return None, found.user.username if found is not None else text
@@ -90,7 +87,7 @@ class Audit:
     async def verify(self, kept_head: str | None = None, progress: Progress = _silent) -> Verdict:
         """Follow the chain from its start to its end, and past `kept_head`, the hash of an earlier end."""
         count, previous, last = 0, START, _BELOW_ALL
-        passed = kept_head is None
+        passed = not kept_head
         while True:
             page = await self._store.audit_after(last, PAGE)
             if not page:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from server import __version__
-from server.cli import access, configuration, keys, store, tokens, transfer, users
+from server.cli import access, audit, configuration, keys, store, tokens, transfer, users
 from server.cli.serve import serve
 from server.cli.state import CommandLine
 
@@ -56,3 +56,4 @@ users.app.command("export")(transfer.export_users)
 app.add_typer(users.app, name="users")
 app.add_typer(keys.app, name="keys")
 app.add_typer(tokens.app, name="token")
+app.add_typer(audit.app, name="audit")

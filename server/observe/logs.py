@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+import unicodedata
 from collections.abc import Callable, MutableMapping
 from typing import Any, TextIO, cast
 
@@ -14,6 +16,9 @@ from server.config.settings import LogSettings
 from server.observe.stream import SteadyStream
 
 Renderer = Callable[[dict[str, object]], str]
+
+# Categories of Unicode.
+_NOT_SHOWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> Renderer | None:
@@ -29,6 +34,7 @@ def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> Rende
     ]
     traceback = structlog.dev.plain_traceback
     if console:
+        shared.append(_in_one_line)
         render: Any = structlog.dev.ConsoleRenderer(colors=steady.isatty(), exception_formatter=traceback)
     else:
         shared.append(structlog.processors.format_exc_info)
@@ -50,7 +56,30 @@ def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> Rende
 
 
 def _dumps(value: MutableMapping[str, Any], **_: object) -> str:
-    return orjson.dumps(value, default=str).decode("utf-8", "replace")
+    """JSON leaves characters raw that some readers take for a line's end, and terminals for a command."""
+    try:
+        return escaped(orjson.dumps(value, default=str).decode("utf-8"))
+    except orjson.JSONEncodeError:
+        # A lone surrogate, a number too large: nothing that is logged may fail for it.
+        return json.dumps(value, default=str, separators=(",", ":"))
+
+
+def escaped(text: str) -> str:
+    r"""Controls, line and paragraph separators and invisible formatting as JSON writes them, `\u2028`."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        json.dumps(character)[1:-1] if unicodedata.category(character) in _NOT_SHOWN else character
+        for character in text
+    )
+
+
+def _in_one_line(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """For people: a value can't end its line. Tracebacks are added behind this, and have many."""
+    for name, value in line.items():
+        if isinstance(value, str):
+            line[name] = escaped(value)
+    return line
 
 
 def _adopt_standard_logging(

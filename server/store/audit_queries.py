@@ -18,8 +18,7 @@ _COLUMNS = (
     "seq, at, event, actor_id, actor_name, target_id, target_name, via, ip, request_id, before_change, after_change, "
     "hash"
 )
-# Locks the head until the unit ends, on all nodes, and tells what the next link needs. The head follows each record by
-# a trigger.
+# Locks the head until the unit ends, on all nodes, and tells what the next link needs. A trigger moves the head on.
 _TAKE_HEAD = "UPDATE audit_head SET seq = seq WHERE id = 1 RETURNING seq, hash"
 _INSERT = f"INSERT INTO audit_events ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 

@@ -233,7 +233,7 @@ class KeyService:
         before, after = _shown(seen), _shown(wanted)
         gone = {name: view for name, view in before.items() if after.get(name) != view}
         come = {name: view for name, view in after.items() if before.get(name) != view}
-        return AuditNote(event, self._now, target_id=kid, before=gone or None, after=come or None)
+        return AuditNote(event, self._now, target_id=kid, target_name=kid, before=gone or None, after=come or None)
 
     def _require_master_key(self, records: Sequence[KeyRecord]) -> None:
         """What is made here must not be sealed under a master key that was changed meanwhile."""

@@ -34,8 +34,8 @@ from server.errors import (
     TooManyAttempts,
     UsernameTaken,
 )
-from server.web import schemas
-from server.web.handlers import account, documents, health, inspect, login, users
+from server.web import audit_schemas, schemas
+from server.web.handlers import account, audit, documents, health, inspect, login, users
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -275,6 +275,17 @@ ROUTES: tuple[Route, ...] = (
         summary="A token with which the user can set a new password, once",
         answers={200: schemas.ResetTokenAnswer},
         errors=(NotFound, StoreUnavailable),
+    ),
+    Route(
+        method="GET",
+        path="/audit",
+        handler=audit.list_events,
+        access=ADMIN,
+        tag="Audit",
+        summary="Who did what to whom, the newest first",
+        query=audit_schemas.AuditQuery,
+        answers={200: audit_schemas.AuditAnswer},
+        errors=(StoreUnavailable,),
     ),
     Route(
         method="GET",

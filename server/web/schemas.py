@@ -18,7 +18,8 @@ from server.users.model import NAME_LENGTH, is_displayable
 UUID_TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
-def _displayable(text: str) -> str:
+def one_line(text: str) -> str:
+    """The text. Raises ValueError for what is no line to show."""
     if not is_displayable(text):
         raise ValueError("Control characters and line breaks are not allowed")
     return text
@@ -29,7 +30,7 @@ def _flag(value: object) -> object:
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
-def _number(value: object) -> object:
+def number(value: object) -> object:
     """A query is text; plain ASCII digits are a number, anything else is left for the model to refuse."""
     return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
 
@@ -39,7 +40,7 @@ Username = Annotated[
     AfterValidator(username_of),
     Field(json_schema_extra={"minLength": 1, "maxLength": USERNAME_LENGTH, "description": USERNAME_RULE}),
 ]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGTH), AfterValidator(_displayable)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGTH), AfterValidator(one_line)]
 RoleName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 Password = Annotated[str, StringConstraints(max_length=4096)]
 OpaqueToken = Annotated[str, StringConstraints(min_length=1, max_length=512)]
@@ -112,9 +113,9 @@ class InspectionBody(Input):
 class UsersQuery(Input):
     """Which users, and which page of them."""
 
-    limit: Annotated[int, BeforeValidator(_number), Field(ge=1, le=200)] = 50
+    limit: Annotated[int, BeforeValidator(number), Field(ge=1, le=200)] = 50
     cursor: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
-    q: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_displayable)] | None = None
+    q: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(one_line)] | None = None
     role: RoleName | None = None
     disabled: Annotated[bool, BeforeValidator(_flag)] | None = None
 

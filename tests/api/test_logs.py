@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from typing import Any
+import logging
+from typing import Any, Literal
 
 import pytest
+import structlog
 
 from server.config.settings import LogSettings, ServerSettings
 from server.observe.logs import configure_logs
@@ -114,3 +116,31 @@ async def test_a_log_that_can_not_be_written_ends_nothing(start_api: StartApi) -
     assert (await api.request("GET", "/health/live")).status == 200
     log.flush()
     assert (await api.request("GET", "/health/live")).status == 200
+
+
+HOSTILE = "a\nb\r\u2028c\u2029\x85\x0b\x0c\x1c\x1b[31m\x9b2J\x7f\u202ed\u200f\x00\ud800 e\U000e0001"
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_log_line_stays_one_line_whatever_is_in_it(form: Literal["json", "console"]) -> None:
+    stream = io.StringIO()
+    configure_logs(LogSettings(level="debug", format=form), stream)
+    structlog.get_logger("watchword").warning(f"hostile {HOSTILE}", name=HOSTILE, other=[HOSTILE])
+    logging.getLogger("aiohttp").warning("hostile %s", HOSTILE)
+    text = stream.getvalue()
+    first, second = text.splitlines()
+    assert text == f"{first}\n{second}\n"
+    assert text.replace("\n", "").isprintable()
+    for line in (first, second):
+        assert "hostile a" in line
+        assert " e" in line
+
+
+def test_json_tells_the_text_as_it_was() -> None:
+    stream = io.StringIO()
+    configure_logs(LogSettings(format="json"), stream)
+    text = HOSTILE.replace("\ud800", "")
+    structlog.get_logger("watchword").warning("e", name=text, plain="Ünal é 名")
+    line = json.loads(stream.getvalue())
+    assert (line["name"], line["plain"]) == (text, "Ünal é 名")
+    assert "Ünal é 名" in stream.getvalue()

@@ -1,0 +1,142 @@
+"""`audit …`: the audit log, while the server runs or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, TextIO
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from server.audit.service import Verdict
+from server.cli.state import AsJson, Config, print_table, run_with_services, settings_for
+from server.cli.tokens import ascii_text
+from server.context import Services
+from server.errors import WatchwordError
+from server.store.audit_records import AuditEvent, AuditRecord
+from server.web.audit_schemas import audit_json
+
+app = typer.Typer(help="Who did what to whom; the server may be running.", no_args_is_help=True)
+
+PAGE = 1000
+
+
+@app.command("list")
+def list_events(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, help="How many records.")] = 50,
+    event: Annotated[AuditEvent | None, typer.Option(help="Only of this event.", show_default=False)] = None,
+    actor: Annotated[str | None, typer.Option(help="Only what this user did: id or name.", show_default=False)] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Only what was done to this user or key: id or name.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Print the newest records, the newest first."""
+
+    async def work(services: Services) -> list[AuditRecord]:
+        found: list[AuditRecord] = []
+        while len(found) < limit:
+            before_seq = found[-1].seq if found else None
+            wanted = min(PAGE, limit - len(found))
+            page = await services.audit.page(
+                limit=wanted, before_seq=before_seq, event=event, actor=actor, target=target
+            )
+            found += page
+            if len(page) < wanted:
+                break
+        return found
+
+    records = run_with_services(settings_for(context, config), work)
+    if as_json:
+        typer.echo(json.dumps({"events": [audit_json(record) for record in records]}, indent=2))
+        return
+    table = Table("seq", "at", "event", "actor", "target", "via", "ip", "before", "after", box=None, pad_edge=False)
+    for record in records:
+        table.add_row(*_cells(record))
+    print_table(table)
+
+
+def _cells(record: AuditRecord) -> list[str]:
+    shown = audit_json(record)
+    actor = record.actor_name or record.actor_id or ""
+    target = record.target_name or record.target_id or ""
+    texts = [shown["at"], record.event, actor, target, record.via, record.ip or ""]
+    return [str(record.seq), *map(ascii_text, texts), _short(shown["before"]), _short(shown["after"])]
+
+
+def _short(members: dict[str, object] | None) -> str:
+    return " ".join(f"{ascii_text(name)}={json.dumps(value)}" for name, value in (members or {}).items())
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    head: Annotated[
+        str | None,
+        typer.Option(help="The head that an earlier run has printed: the chain must pass it.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Prove that no record was altered, inserted or taken away; exit with 1 and name the first bad one if not.
+
+    Keep the printed head elsewhere: only with it can be noticed that the whole store was put back to an earlier state.
+    """
+
+    async def work(services: Services) -> Verdict:
+        end = await services.audit.head()
+        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
+            task = progress.add_task("records", total=end.seq if end is not None else None)
+            return await services.audit.verify(head, lambda count: progress.update(task, completed=count))
+
+    verdict = run_with_services(settings_for(context, config), work)
+    fault = verdict.fault
+    if as_json:
+        found = None if fault is None else {"seq": fault.seq, "reason": fault.reason}
+        typer.echo(json.dumps({"count": verdict.count, "head": verdict.head, "fault": found}, indent=2))
+    elif fault is None:
+        typer.echo(f"{verdict.count} records, none altered, missing or inserted\nhead {verdict.head or 'none yet'}")
+    if fault is not None:
+        raise WatchwordError(f"the audit log is not whole: record {fault.seq} is {fault.reason}")
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(help="A new file, readable by you alone; else standard output.", show_default=False)
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Write all records as JSON lines, the oldest first."""
+    settings = settings_for(context, config)
+
+    async def work(services: Services) -> int:
+        count = 0
+        with ExitStack() as stack:
+            output = sys.stdout if file is None else stack.enter_context(_new_file(file))
+            async for page in services.audit.pages():
+                # In ASCII: a line stays one line, whatever is in it.
+                output.writelines(json.dumps(audit_json(record)) + "\n" for record in page)
+                count += len(page)
+        return count
+
+    count = run_with_services(settings, work)
+    if file is not None:
+        typer.echo(f"{count} records written to {file}")
+
+
+def _new_file(path: Path) -> TextIO:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise WatchwordError(f"{path} can't be made ({error.strerror})") from None
+    return os.fdopen(descriptor, "w", encoding="ascii")
