@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from contextlib import ExitStack
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from server.audit.service import Verdict
+from server.cli.new_file import new_file
+from server.cli.progress import progress_bar
 from server.cli.state import AsJson, Config, print_table, run_with_services, settings_for
 from server.cli.tokens import ascii_text
 from server.context import Services
@@ -90,14 +89,15 @@ def verify(
 
     Keep the printed head elsewhere: only with it can be noticed that the whole store was put back to an earlier state.
     """
+    with progress_bar("records") as progress:
 
-    async def work(services: Services) -> Verdict:
-        end = await services.audit.head()
-        with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
-            task = progress.add_task("records", total=end.seq if end is not None else None)
+        async def work(services: Services) -> Verdict:
+            end = await services.audit.head()
+            task = progress.task_ids[0]
+            progress.update(task, total=None if end is None else end.seq)
             return await services.audit.verify(head, lambda count: progress.update(task, completed=count))
 
-    verdict = run_with_services(settings_for(context, config), work)
+        verdict = run_with_services(settings_for(context, config), work)
     fault = verdict.fault
     if as_json:
         found = None if fault is None else {"seq": fault.seq, "reason": fault.reason}
@@ -118,25 +118,17 @@ def export(
 ) -> None:
     """Write all records as JSON lines, the oldest first."""
     settings = settings_for(context, config)
+    with nullcontext(sys.stdout.buffer) if file is None else new_file(file) as output:
 
-    async def work(services: Services) -> int:
-        count = 0
-        with ExitStack() as stack:
-            output = sys.stdout if file is None else stack.enter_context(_new_file(file))
+        async def work(services: Services) -> int:
+            count = 0
             async for page in services.audit.pages():
                 # In ASCII: a line stays one line, whatever is in it.
-                output.writelines(json.dumps(audit_json(record)) + "\n" for record in page)
+                output.writelines(json.dumps(audit_json(record)).encode("ascii") + b"\n" for record in page)
                 count += len(page)
-        return count
+            output.flush()
+            return count
 
-    count = run_with_services(settings, work)
+        count = run_with_services(settings, work)
     if file is not None:
         typer.echo(f"{count} records written to {file}")
-
-
-def _new_file(path: Path) -> TextIO:
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise WatchwordError(f"{path} can't be made ({error.strerror})") from None
-    return os.fdopen(descriptor, "w", encoding="ascii")

@@ -22,6 +22,7 @@ from server.cli.state import AsJson, Config, print_json, run_with_services, sett
 from server.context import Services
 from server.errors import FileRefused
 from server.passwords.firebase import FirebaseParameters
+from server.store.audit_records import AuditEvent, AuditNote
 from server.users.transfer.exporter import export_pages
 from server.users.transfer.firebase_export import read_firebase, read_hash_config
 from server.users.transfer.formats import read_csv, read_json_lines
@@ -122,6 +123,8 @@ def export_users(
 
         async def work(services: Services) -> int:
             total = 0
+            # First: what was read by then has been read.
+            await services.store.record(AuditNote(AuditEvent.USERS_EXPORTED, services.clock.now_ms()))
             async for count, text in export_pages(services.store, as_csv=chosen is Format.CSV):
                 target.write(text.encode("utf-8"))
                 total += count

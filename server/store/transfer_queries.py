@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
-from server.store.driver import Driver, Row, Transaction
+from server.store.audit_queries import AuditQueries
+from server.store.audit_records import AuditEvent, AuditNote, Value
+from server.store.driver import Row, Transaction
 from server.store.records import Credentials, User
 from server.store.user_rows import USER, key_of, search_text
 
@@ -19,22 +20,29 @@ _COLUMN_COUNT = 12
 _ROWS_IN_A_STATEMENT = 50
 
 
-class TransferQueries:
+class TransferQueries(AuditQueries):
     """TransferStore of protocol.py, on any driver."""
-
-    _driver: Driver
 
     async def list_credentials(self, limit: int, after_id: str = "") -> list[Credentials]:
         """No id is empty, so the first page needs no statement of its own."""
         sql = f"SELECT {USER}, password_hash, password_changed_at FROM users WHERE id > $1 ORDER BY id LIMIT $2"
         return [Credentials(User(*row[:-2]), row[-2], row[-1]) for row in await self._driver.read(sql, after_id, limit)]
 
-    async def insert_users(self, users: Sequence[Credentials]) -> list[User | None]:
+    async def insert_users(self, users: Sequence[Credentials], now: int) -> list[User | None]:
         """Who was in the way may be gone when it is looked up: then once more."""
+        audit = self._audit()
+
+        async def unit(transaction: Transaction) -> set[str]:
+            made = await _insert(transaction, waiting)
+            if made:
+                after: dict[str, Value] = {"users": len(made), "user_ids": sorted(made)}
+                await audit.write(transaction, AuditNote(AuditEvent.USERS_IMPORTED, now, after=after))
+            return made
+
         holders: dict[str, User | None] = {}
         waiting = list(users)
         while waiting:
-            made = await self._driver.write(partial(_insert, users=waiting))
+            made = await self._driver.write(unit)
             holders |= dict.fromkeys(made)
             refused = [new for new in waiting if new.user.id not in made]
             waiting = []

@@ -57,7 +57,7 @@ def test_the_log_is_exported_line_by_line_into_a_file_of_ones_own(tmp_path: Path
     (line,) = text.splitlines()
     assert json.loads(line)["after"]["name"] == "\u202eé\u00a0L"
     again = run(tmp_path, "audit", "export", "out.jsonl")
-    assert (again.returncode, again.stderr) == (1, "out.jsonl can't be made (File exists)\n")
+    assert (again.returncode, again.stderr) == (1, "file: out.jsonl is there already; choose another name\n")
     assert (tmp_path / "out.jsonl").read_text("ascii") == text
 
 

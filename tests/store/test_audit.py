@@ -14,7 +14,7 @@ from server.origin import Origin, reset_origin, set_origin
 from server.store.audit_chain import AuditChain
 from server.store.audit_records import AuditEvent, AuditFilter, AuditNote, AuditRecord
 from server.store.protocol import Store
-from server.store.records import UserChange
+from server.store.records import Credentials, User, UserChange
 from tests.store.conftest import OpenStore
 from tests.store.examples import NOW, all_users, id_of, key, new_user, rename, session, set_password
 from tests.store.tampering import run_sql
@@ -161,6 +161,17 @@ async def test_writers_of_two_stores_make_one_unbroken_chain(store: Store, open_
     assert {user.id for user in await all_users(store)} == {
         user for user, event in living.items() if event == "user_created"
     }
+
+
+async def test_an_import_is_recorded_with_those_that_were_made(store: Store) -> None:
+    await store.insert_user(new_user(2))
+    users = [Credentials(User(id_of(n), f"user{n}", "N", "customer", None, 5, 5, None), "hash", 5) for n in (3, 2, 1)]
+    await store.insert_users(users, NOW + 1)
+    await store.insert_users(users, NOW + 2)
+    _, imported = await records(store)
+    assert (imported.event, imported.at) == ("users_imported", NOW + 1)
+    assert json.loads(imported.after or "") == {"users": 2, "user_ids": [id_of(1), id_of(3)]}
+    assert await verified(store) == 2
 
 
 async def test_pages_and_filters(store: Store) -> None:

@@ -90,8 +90,11 @@ class Importer:
 
     async def _write(self, batch: list[Row]) -> None:
         credentials = [row.credentials for row in batch]
-        write = self._store.find_holders if self._dry_run else self._store.insert_users
-        for row, holder in zip(batch, await write(credentials), strict=True):
+        if self._dry_run:
+            holders = await self._store.find_holders(credentials)
+        else:
+            holders = await self._store.insert_users(credentials, self._clock.now_ms())
+        for row, holder in zip(batch, holders, strict=True):
             if holder is None:
                 self.counts.imported += 1
                 continue

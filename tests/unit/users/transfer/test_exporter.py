@@ -39,7 +39,7 @@ def users() -> list[Credentials]:
 
 @pytest.mark.parametrize("as_csv", [False, True])
 async def test_what_was_exported_comes_back_as_it_was(store: Store, tmp_path: object, as_csv: bool) -> None:
-    await store.insert_users(users())
+    await store.insert_users(users(), NOW)
     pages = [page async for page in export_pages(store, as_csv=as_csv)]
     assert sum(count for count, _ in pages) == len(users())
     exported = "".join(text for _, text in pages)
