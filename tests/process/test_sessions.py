@@ -19,6 +19,7 @@ from tests.process.server_process import ServerProcess, run, serving
 from tests.running import MASTER_KEY
 
 PASSWORD = "brown otters juggle turnips"
+MISTYPED = "seven-purple-lanterns-hum"
 WITHIN_SECONDS = 1.0
 POLL_SECONDS = 0.05
 
@@ -208,12 +209,14 @@ def test_a_dump_of_the_store_holds_nothing_that_a_client_was_given(site: Site, t
     user_id = claims_of(first["token"])["sub"]
     reset = server.call("POST", f"/users/{user_id}/password-reset", token=sahan["token"])[1]
     made = server.call("POST", "/users", {"username": "new", "name": "New", "role": "customer"}, sahan["token"])[1]
+    # A password that was typed into the wrong field.
+    assert server.call("POST", "/login", {"username": MISTYPED, "password": ""})[0] == 400
     if store_url.startswith("sqlite"):
         dump = b"".join(path.read_bytes() for path in sorted(tmp_path.glob("watchword.db*")))
     else:
         dump = asyncio.run(_tables(store_url))
     assert user_id.encode() in dump  # it is the right dump
-    given = [PASSWORD, reset["reset_token"], made["reset_token"]]
+    given = [PASSWORD, MISTYPED, reset["reset_token"], made["reset_token"]]
     for answer in (first, second, sahan):
         given += [answer["token"], answer["refresh_token"]]
     for text in given:

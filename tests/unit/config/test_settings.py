@@ -212,6 +212,7 @@ def test_settings_do_not_change() -> None:
         ("passwords", {"min_length": 14}),
         ("tokens", {"access_ttl_seconds": 3601}),
         ("cors", {"origins": ("http://a.example",)}),
+        ("server", {"trusted_proxies": ("10.0.0.0/8", "::/0")}),
     ],
 )
 def test_a_setting_that_weakens_security_says_so(section: str, change: dict[str, Any]) -> None:
@@ -219,3 +220,13 @@ def test_a_setting_that_weakens_security_says_so(section: str, change: dict[str,
     part = getattr(Settings(), section).model_copy(update=change)
     (line,) = Settings(**{section: part}).weaknesses()
     assert line.startswith(f"{section}.{next(iter(change))}")
+
+
+def test_clients_that_may_all_have_one_address_are_warned_of() -> None:
+    """A proxy on this machine would be the only client that the server sees."""
+    line = Settings().one_address_for_all()
+    assert line is not None
+    assert "server.trusted_proxies" in line
+    for change in ({"trusted_proxies": ("127.0.0.1",)}, {"host": "0.0.0.0"}):  # noqa: S104 - nothing listens
+        server = Settings().server.model_copy(update=change)
+        assert Settings(server=server).one_address_for_all() is None

@@ -1,0 +1,115 @@
+"""docs/security.md says what is so: its tests exist, its numbers are those of the code, its links lead somewhere."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from server.config import Settings
+from server.limits.guesses import DEVICE_TRIES, FREE_FAILURES
+from server.passwords.hasher import MAXIMUM_BYTES
+from server.store import guess_queries
+from server.tokens import verifier
+from server.web.cookie import DEVICE_SECONDS
+from server.web.runner import KEEPALIVE_SECONDS
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "docs" / "security.md").read_text("utf-8")
+
+NAMED_TESTS = sorted(set(re.findall(r"`(tests/[^`]+)`", TEXT)))
+NAMED_SETTINGS = sorted(set(re.findall(rf"`((?:{'|'.join(Settings.model_fields)})\.[a-z_]+)`", TEXT)))
+DEFAULTS = re.findall(r"^\| `([a-z]+\.[a-z_]+)` \| (.*) \|$", TEXT, re.MULTILINE) + re.findall(
+    r"`([a-z]+\.[a-z_]+)` \((.*?)\)", TEXT
+)
+ACCOUNT_GUESSES = Settings().limits.account_guesses
+DAY_SECONDS = 86_400
+FIXED = {
+    "unknown devices, all of them together": ACCOUNT_GUESSES * 7 // 10,
+    "one known device": DEVICE_TRIES,
+    "all known devices of the account together": ACCOUNT_GUESSES * 2 // 10,
+    "who is logged in and changes the password: the current one": ACCOUNT_GUESSES // 10,
+    "wrong passwords from unknown devices before the first wait": FREE_FAILURES,
+    "longest wait, in seconds": guess_queries.LONGEST_WAIT_MS // 1000,
+    "days until a count that nobody touched is deleted": guess_queries._FORGET_MS // 1000 // DAY_SECONDS,
+    "days that a browser keeps the device mark after a login": DEVICE_SECONDS // DAY_SECONDS,
+    "bytes of a password": MAXIMUM_BYTES,
+    "characters of an access token": verifier.MAXIMUM_LENGTH,
+    "seconds that a token may be ahead of this server's clock": verifier.FUTURE_SECONDS,
+    "seconds that unfinished headers, or an idle connection, are waited for": int(KEEPALIVE_SECONDS),
+}
+
+
+def default_of(name: str) -> str:
+    """As the document writes it."""
+    section, _, key = name.partition(".")
+    value = getattr(getattr(Settings(), section), key)
+    return str(list(value)) if isinstance(value, tuple) else str(value)
+
+
+@cache
+def functions_in(path: Path) -> frozenset[str]:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return frozenset(node.name for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, kinds))
+
+
+@pytest.mark.parametrize("named", NAMED_TESTS)
+def test_every_test_that_is_named_exists(named: str) -> None:
+    path, _, name = named.partition("::")
+    assert name.startswith("test_")
+    assert name in functions_in(ROOT / path)
+
+
+def test_every_promise_has_a_test() -> None:
+    """The rows of the tables of promises, but for their heads."""
+    tables = re.findall(r"^\| promise \| held by \|\n\| --- \| --- \|\n((?:\|.*\n)+)", TEXT, re.MULTILINE)
+    rows = [row for table in tables for row in table.splitlines()]
+    assert len(rows) > 50
+    for row in rows:
+        assert re.fullmatch(r"\| [^|]+ \| `tests/[^`]+`(, `tests/[^`]+`)* \|", row), row
+
+
+@pytest.mark.parametrize(("name", "value"), DEFAULTS)
+def test_every_default_is_the_one_in_force(name: str, value: str) -> None:
+    assert default_of(name) == value
+
+
+def test_every_limit_has_its_default() -> None:
+    assert {f"limits.{name}" for name in type(Settings().limits).model_fields} <= {name for name, _ in DEFAULTS}
+
+
+@pytest.mark.parametrize("name", NAMED_SETTINGS)
+def test_every_setting_that_is_named_exists(name: str) -> None:
+    section, _, key = name.partition(".")
+    assert key in type(getattr(Settings(), section)).model_fields
+
+
+@pytest.mark.parametrize(("limit", "value"), FIXED.items())
+def test_every_fixed_limit_is_the_one_of_the_code(limit: str, value: int) -> None:
+    assert f"\n| {limit} | {value} |\n" in TEXT
+
+
+def test_no_number_in_a_table_goes_unchecked() -> None:
+    rows = re.findall(r"^\| ([^|`]+) \| (\d+) \|$", TEXT, re.MULTILINE)
+    assert {limit for limit, _ in rows} == set(FIXED)
+
+
+def test_every_link_leads_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
+        file, _, anchor = target.partition("#")
+        text = (ROOT / "docs" / file).read_text("utf-8") if file else TEXT
+        assert not anchor or anchor in {_anchor(line) for line in text.splitlines() if line.startswith("#")}, target
+
+
+def test_those_who_look_for_it_find_it() -> None:
+    assert "(docs/security.md)" in (ROOT / "README.md").read_text("utf-8")
+    assert "(security.md#guessing)" in (ROOT / "docs" / "http.md").read_text("utf-8")
+    assert "\n## Guessing\n" in TEXT
+
+
+def _anchor(heading: str) -> str:
+    """What a heading is linked by: lower case, signs gone, spaces as hyphens."""
+    return re.sub(r"[^\w -]", "", heading.lstrip("#").strip().lower()).replace(" ", "-")
