@@ -250,12 +250,12 @@ class Settings(_Section):
         return lines
 
     def one_address_for_all(self) -> str | None:
-        """A line if all clients may have one address here, and so would share what is counted by address."""
-        if self.server.trusted_proxies or not self.server.is_loopback:
+        """A line if a proxy would make all clients one address, and so share what is counted by address."""
+        if self.server.trusted_proxies:
             return None
         return (
-            "only this machine can connect; if a proxy here forwards for others, all clients count as one address "
-            'until you set server.trusted_proxies = ["127.0.0.1", "::1"]'
+            "no proxy is trusted: behind one, all clients count as one address until server.trusted_proxies names it, "
+            'like ["127.0.0.1", "::1"] for one on this machine; without a proxy all is well'
         )
 
 

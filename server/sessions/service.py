@@ -108,7 +108,9 @@ class Sessions:
             await self._guesses.failed(taken)
             raise
         await self._guesses.succeeded(account, taken)
-        return LoggedIn(opened, self._devices.issue(user_id, device))
+        # A device that had used up its tries, and was a stranger here, begins anew under another id.
+        known = device if not taken.budgets else None
+        return LoggedIn(opened, self._devices.issue(user_id, known))
 
     async def _try_to_open(self, credentials: Credentials | None, password: str, client: Client) -> IssuedTokens:
         password_hash = credentials.password_hash if credentials else None

@@ -104,11 +104,11 @@ class TransferStore(Protocol):
         """At most `limit` users with their password hashes, in the order of their ids, behind `after_id`."""
         ...
 
-    async def insert_users(self, users: Sequence[Credentials]) -> list[User | None]:
+    async def insert_users(self, users: Sequence[Credentials], now: int) -> list[User | None]:
         """Make the users whose id and name are both free, as they are, in one transaction.
 
         For each, in the same order: None if it was made, else the user who has the name or, with another name, the id.
-        No two of them share an id or a name.
+        No two of them share an id or a name. Recorded as one import, with the ids of those that were made.
         """
         ...
 
@@ -203,30 +203,6 @@ class KeyStore(Protocol):
         ...
 
 
-class GuessStore(Protocol):
-    """How often passwords were tried. It holds over restarts, and for all nodes together."""
-
-    async def take_try(self, wanted: Try, now: int) -> None:
-        """Count a try everywhere, or nowhere, in one step. Raises TooManyAttempts, with the wait in it."""
-        ...
-
-    async def note_failure(self, taken: Try, now: int) -> None:
-        """A try that was taken was wrong."""
-        ...
-
-    async def give_back(self, taken: Try) -> None:
-        """A try that was taken was none: nothing was looked at, or it was right."""
-        ...
-
-    async def forget_tries(self, keys: Sequence[str]) -> None:
-        """After a success or a reset: these counters begin anew."""
-        ...
-
-    async def purge_tries(self, now: int, limit: int) -> int:
-        """Delete at most `limit` rows that nobody has touched for 90 days; how many."""
-        ...
-
-
 class AuditStore(Protocol):
     """Who did what to whom (docs/audit.md).
 
@@ -248,6 +224,30 @@ class AuditStore(Protocol):
 
     async def audit_head(self) -> AuditHead | None:
         """The end of the chain; None if somebody has taken it away."""
+        ...
+
+
+class GuessStore(Protocol):
+    """How often passwords were tried. It holds over restarts, and for all nodes together."""
+
+    async def take_try(self, wanted: Try, now: int) -> None:
+        """Count a try everywhere, or nowhere, in one step. Raises TooManyAttempts, with the wait in it."""
+        ...
+
+    async def note_failure(self, taken: Try, now: int) -> None:
+        """A try that was taken was wrong."""
+        ...
+
+    async def give_back(self, taken: Try) -> None:
+        """A try that was taken was none: nothing was looked at, or it was right."""
+        ...
+
+    async def forget_tries(self, keys: Sequence[str]) -> None:
+        """After a success or a reset: these counters begin anew."""
+        ...
+
+    async def purge_tries(self, now: int, limit: int) -> int:
+        """Delete at most `limit` rows that nobody has touched for 90 days; how many."""
         ...
 
 

@@ -132,8 +132,8 @@ class Users:
             await self._guesses.give_back(taken)
             raise
         if not right:
-            await self._record(AuditEvent.PASSWORD_CHANGE_FAILED, credentials.user)
             await self._guesses.failed(taken)
+            await self._record(AuditEvent.PASSWORD_CHANGE_FAILED, credentials.user)
             raise InvalidCredentials("The current password is wrong.")
         await self._guesses.succeeded(account, taken)
         self._check_password(new, _names_of(credentials.user), "new_password")
