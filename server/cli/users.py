@@ -19,6 +19,7 @@ from server.web.schemas import user_json
 app = typer.Typer(help="Make and change accounts; the server may be running.", no_args_is_help=True)
 
 PAGE = 200
+RESET_HINT = "reset token, to set a password with POST /password/reset"
 
 
 @app.command()
@@ -51,7 +52,7 @@ def create(
         return
     typer.echo(f"made {created.user.username} ({created.user.role}), id {created.user.id}")
     if created.reset_token is not None:
-        typer.echo(f"reset token, to set a password with POST /password/reset: {created.reset_token}")
+        typer.echo(f"{RESET_HINT}: {created.reset_token}")
 
 
 def read_password() -> str:
@@ -140,6 +141,44 @@ def set_password(
         password = read_password()
     run_with_services(settings, lambda services: services.users.replace_password(username, password))
     typer.echo(f"{username} has a new password; all sessions are over")
+
+
+@app.command("reset-password")
+def reset_password(context: typer.Context, username: Username, as_json: AsJson = False, config: Config = None) -> None:
+    """Print a token with which the user can set a new password, once. The current one stays good until then."""
+    settings = settings_for(context, config)
+
+    async def work(services: Services) -> str:
+        return await services.users.reset_token((await services.users.credentials_of(username)).user.id)
+
+    token = run_with_services(settings, work)
+    expires_in = settings.passwords.reset_ttl_seconds
+    if as_json:
+        print_json({"reset_token": token, "expires_in": expires_in})
+        return
+    typer.echo(f"{RESET_HINT}, good for {expires_in} s: {token}")
+
+
+@app.command()
+def delete(
+    context: typer.Context,
+    username: Username,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask, also on a terminal.")] = False,
+    config: Config = None,
+) -> None:
+    """Delete a user, after a question if this is a terminal; every session ends within a second."""
+    settings = settings_for(context, config)
+
+    async def find(services: Services) -> User:
+        return (await services.users.credentials_of(username)).user
+
+    user = run_with_services(settings, find)
+    if sys.stdin.isatty() and not yes:
+        question = f"Delete {user.username} ({user.role}), id {user.id}? This can't be undone."
+        typer.confirm(question, abort=True)
+    # By the id: nobody else who has got the name meanwhile.
+    run_with_services(settings, lambda services: services.users.delete(user.id))
+    typer.echo(f"{user.username} is deleted; all sessions are over")
 
 
 def _update(

@@ -230,5 +230,31 @@ async def test_users_change_their_own_name_and_nothing_else(api: Api) -> None:
     changed = await (await api.request("PATCH", "/me", token, json={"name": "Lakindu"})).json()
     assert changed["user"]["name"] == "Lakindu"
     assert (await (await api.request("GET", "/me", token)).json())["user"] == changed["user"]
-    response = await api.request("PATCH", "/me", token, json={"name": "L", "role": "admin"})
-    await api.problem(response, 422, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "id",
+        "username",
+        "role",
+        "disabled",
+        "created_at",
+        "updated_at",
+        "last_login_at",
+        "password",
+        "disabled_at",
+        "Name",
+    ],
+)
+async def test_what_is_not_theirs_users_do_not_change_also_beside_their_name(api: Api, field: str) -> None:
+    """Neither to another value nor to the one it has."""
+    token = await api.token("lak")
+    before = (await (await api.request("GET", "/me", token)).json())["user"]
+    others = {"role": "admin", "disabled": True, "id": str(api.services.ids.new_id()), "username": "sahan"}
+    for value in (others.get(field, "brown otters"), before.get(field), None):
+        for change in ({field: value}, {"name": "L", field: value}):
+            problem = await api.problem(await api.request("PATCH", "/me", token, json=change), 422, "invalid_request")
+            assert field in {error["field"] for error in problem["errors"]}
+    assert (await (await api.request("GET", "/me", token)).json())["user"] == before
+    assert (await api.log_in("lak"))["token"]
