@@ -1,0 +1,145 @@
+"""Who may call what, written out: the matrix of test_access_matrix.py succeeds in these cells and in no other."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from server.config.settings import RoleSettings, default_roles
+from tests.running import PASSWORD, Api
+
+NEW_PASSWORD = "another horse, another battery"
+# `GET /users` is taken from the admins, and what was for them alone is given to customers and who includes these.
+SETTINGS: dict[str, Any] = {
+    "roles": default_roles() | {"support": RoleSettings(includes=("customer",))},
+    "access": {"GET /users": ("support",), "GET /routes": ("customer",)},
+}
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+# By the token that they send or what has become of them, with the refusal where the table does not list them. Whoever
+# has no role for a name is or was an admin: it is the token alone that is refused.
+CALLERS = {
+    "without a token": (401, "token_missing"),
+    "altered token": (401, "token_invalid"),
+    "expired token": (401, "token_expired"),
+    "refresh token": (401, "token_invalid"),
+    "reset token": (401, "token_invalid"),
+    "device mark": (401, "token_invalid"),
+    "customer": (403, "insufficient_role"),
+    "support": (403, "insufficient_role"),
+    "admin": (403, "insufficient_role"),
+    "disabled": (401, "token_revoked"),
+    "logged out": (401, "token_revoked"),
+    "deleted": (401, "token_revoked"),
+    "demoted": (401, "token_revoked"),
+}
+OBJECTS = ("own", "other", "unknown")
+
+ANYONE = frozenset(CALLERS)
+USERS = frozenset(("customer", "support", "admin"))
+ADMIN = frozenset(("admin",))
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user with a session, and all that one gets for it."""
+
+    id: str
+    username: str
+    session_id: str
+    token: str
+    refresh_token: str
+    device_mark: str
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request. `person` is whose `own` objects are; `living`: their session goes on."""
+
+    person: Person
+    token: str | None
+    living: bool
+
+
+# The body that makes a request good, made of the caller and of somebody else.
+Body = Callable[[Api, Caller, Person], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """The cells of a route that succeed: these callers with these objects. `status` is that of success."""
+
+    who: frozenset[str]
+    status: int = 200
+    body: Body | None = None
+    objects: tuple[str, ...] = ("",)
+
+
+async def _log_in(_api: Api, _caller: Caller, other: Person) -> dict[str, Any]:
+    return {"username": other.username, "password": PASSWORD}
+
+
+async def _refresh(_api: Api, caller: Caller, other: Person) -> dict[str, Any]:
+    """A bearer token that is good for something must be of the same session."""
+    return {"refresh_token": (caller.person if caller.living else other).refresh_token}
+
+
+async def _rename(_api: Api, _caller: Caller, _other: Person) -> dict[str, Any]:
+    return {"name": "New"}
+
+
+async def _change_password(_api: Api, _caller: Caller, _other: Person) -> dict[str, Any]:
+    return {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+
+
+async def _reset_password(api: Api, _caller: Caller, other: Person) -> dict[str, Any]:
+    return {"reset_token": await api.services.users.reset_token(other.id), "new_password": NEW_PASSWORD}
+
+
+async def _create(_api: Api, caller: Caller, _other: Person) -> dict[str, Any]:
+    return {"username": f"made-by-{caller.person.username}", "name": "New", "role": "admin"}
+
+
+async def _update(_api: Api, _caller: Caller, _other: Person) -> dict[str, Any]:
+    return {"name": "New", "role": "support", "disabled": True}
+
+
+async def _inspect(_api: Api, _caller: Caller, other: Person) -> dict[str, Any]:
+    return {"token": other.token}
+
+
+OWN = ("own",)
+THERE = ("own", "other")
+
+TABLE = {
+    "POST /login": Listed(ANYONE, body=_log_in),
+    "POST /refresh": Listed(ANYONE, body=_refresh),
+    # By the bearer token alone; its session is theirs to end, though its role is out of date.
+    "POST /logout": Listed(USERS | {"demoted"}, 204),
+    "GET /me": Listed(USERS),
+    "PATCH /me": Listed(USERS, body=_rename),
+    "POST /me/password": Listed(USERS, 204, _change_password),
+    "GET /me/sessions": Listed(USERS),
+    "DELETE /me/sessions": Listed(USERS, 204),
+    "DELETE /me/sessions/{session_id}": Listed(USERS, 204, objects=OWN),
+    "POST /password/reset": Listed(ANYONE, 204, _reset_password),
+    "GET /users": Listed(frozenset(("support",))),
+    "POST /users": Listed(ADMIN, 201, _create),
+    "GET /users/{user_id}": Listed(ADMIN, objects=THERE),
+    "PATCH /users/{user_id}": Listed(ADMIN, body=_update, objects=THERE),
+    "DELETE /users/{user_id}": Listed(ADMIN, 204, objects=THERE),
+    "GET /users/{user_id}/sessions": Listed(ADMIN, objects=THERE),
+    "DELETE /users/{user_id}/sessions": Listed(ADMIN, 204, objects=THERE),
+    "POST /users/{user_id}/password-reset": Listed(ADMIN, objects=THERE),
+    "GET /audit": Listed(ADMIN),
+    "GET /routes": Listed(USERS),
+    "GET /verify": Listed(USERS, 204),
+    "GET /inspect": Listed(ANYONE),
+    "POST /inspect": Listed(ANYONE, body=_inspect),
+    "GET /.well-known/jwks.json": Listed(ANYONE),
+    "GET /openapi.json": Listed(ANYONE),
+    "GET /docs": Listed(ANYONE),
+    "GET /health/live": Listed(ANYONE),
+    "GET /health/ready": Listed(ANYONE),
+}
