@@ -159,7 +159,7 @@ async def test_only_the_listed_cells_succeed(start_api: StartApi) -> None:
         return [(await store.get_credentials(each.id), await sessions.list(each.id)) for each in bystanders]
 
     before = await state()
-    wrong: dict[Cell, tuple[int, str]] = {}
+    wrong: list[str] = []
     for cell in CELLS:
         caller, somebody = standing[cell.caller], other
         if cell.spends:
@@ -168,8 +168,8 @@ async def test_only_the_listed_cells_succeed(start_api: StartApi) -> None:
                 caller = await scene.caller(cell.caller)
         answer = await answer_of(api, cell, caller, somebody)
         if answer != cell.expected:
-            wrong[cell] = answer
-    assert wrong == {}
+            wrong.append(f"{cell} was answered {answer} and not {cell.expected}")
+    assert not wrong, "\n".join(wrong)
     assert await state() == before
     made = await api.services.store.list_users(UserFilter(limit=200, text="made-by-"))
     assert len(made) == len(TABLE["POST /users"].who)
