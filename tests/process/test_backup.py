@@ -16,7 +16,7 @@ import pytest
 from tests.process.server_process import ServerProcess, run, serving
 from tests.running import MASTER_KEY
 
-PASSWORD = "correct horse battery"
+PASSWORD = "brown otters juggle turnips"
 
 
 def make_user(folder: Path, username: str) -> None:

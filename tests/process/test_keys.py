@@ -195,12 +195,12 @@ def test_a_secret_is_changed_by_a_list_and_another_algorithm_by_the_setting(tmp_
         with started(tmp_path, changes) as server:
             for token in tokens:
                 assert server.call("GET", "/verify", token=token)[0] == 204
-            tokens.append(server.log_in("lak", "correct horse battery")["token"])
+            tokens.append(server.log_in("lak", "brown otters juggle turnips")["token"])
 
     created = run(
         tmp_path,
         *("users", "create", "--username", "lak", "--role", "customer", "--password-stdin"),
-        stdin="correct horse battery\n",
+        stdin="brown otters juggle turnips\n",
     )
     assert created.returncode == 0, created.stderr
     step()

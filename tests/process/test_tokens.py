@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.process.server_process import ServerProcess, run, serving
 
-PASSWORD = "correct horse battery"
+PASSWORD = "brown otters juggle turnips"
 
 
 def with_claims(token: str, **changes: object) -> str:
