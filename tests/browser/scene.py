@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from tests.process.server_process import ServerProcess
 
 COOKIE = "__Host-watchword"
+DEVICE_COOKIE = "__Host-watchword-device"
 USERNAME = "lak"
 PASSWORD = "brown otters juggle turnips"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.scene import COOKIE, PASSWORD, USERNAME, Start, halted, with_customer
+from tests.browser.scene import COOKIE, DEVICE_COOKIE, PASSWORD, USERNAME, Start, halted, with_customer
 from tests.browser.site import Site
 from tests.process.server_process import ServerProcess, run
 
@@ -83,9 +83,13 @@ def test_a_login_keeps_the_refresh_token_where_no_script_can_read_it(
     assert page.call("/me")["user"]["username"] == USERNAME
     assert page.requests() == ["POST /refresh: 401", "POST /login: 200", "GET /me: 200", "GET /me: 200"]
 
-    [cookie] = browser.cookies()
-    assert (cookie["name"], cookie["domain"], cookie["path"]) == (COOKIE, host, "/")
-    assert (cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (True, True, "Strict")
+    # Beside the refresh token there is the mark of the device.
+    cookies = {cookie["name"]: cookie for cookie in browser.cookies()}
+    assert cookies.keys() == {COOKIE, DEVICE_COOKIE}
+    for cookie in cookies.values():
+        assert (cookie["domain"], cookie["path"]) == (host, "/")
+        assert (cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (True, True, "Strict")
+    cookie = cookies[COOKIE]
     [login] = browser.exchanges("POST", "/login")
     assert login.set_cookie.startswith(f"{COOKIE}={cookie['value']};")
     assert "domain" not in login.set_cookie.lower()
@@ -228,7 +232,7 @@ def test_a_logout_ends_the_session_and_takes_the_cookie_away(
     page.press("logout")
     page.shows("login")
     assert page.text("news") == "You are logged out."
-    assert browser.cookies() == []
+    assert [cookie["name"] for cookie in browser.cookies()] == [DEVICE_COOKIE]
     assert len(server.call("GET", "/me/sessions", token=token)[1]["sessions"]) == 1
     page.reload()
     page.shows("login")

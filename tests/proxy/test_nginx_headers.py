@@ -119,8 +119,7 @@ def test_a_page_of_the_same_host_can_log_in_with_a_cookie_and_one_of_another_can
     with scene.connected() as client:
         answer = client.post("/login", body, [("Origin", f"http://127.0.0.1:{scene.nginx.port}")])
         assert answer.status == 200
-        [cookie] = answer.values("Set-Cookie")
-        assert cookie.startswith(f"{COOKIE}=")
+        [cookie] = [text for text in answer.values("Set-Cookie") if text.startswith(f"{COOKIE}=")]
         sent = ("Cookie", cookie.partition(";")[0])
         assert client.ask("POST", "/refresh", [sent, ("Sec-Fetch-Site", "same-origin")]).status == 200
         answer = client.post("/login", body, [("Origin", "http://evil.example")])
