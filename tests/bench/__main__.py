@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.bench.load import CONNECTIONS, Client, Rate, chain, get, in_turn, post
+from tests.bench.timing import timing
 from tests.bench.verification import costs, flood
 from tests.process.server_process import ServerProcess, serving
 
@@ -126,7 +127,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--requests", type=int, default=4000, help="for each target and round")
     parser.add_argument("--tokens", type=int, default=10000)
-    parser.add_argument("--only", choices=["checked", "refresh", "verification"], default=None)
+    parser.add_argument("--only", choices=["checked", "refresh", "verification", "timing"], default=None)
     options = parser.parse_args()
     total = max(options.requests, CONNECTIONS)
     with tempfile.TemporaryDirectory() as folder, bare_server() as bare:
@@ -135,6 +136,8 @@ def main() -> None:
             costs(options.rounds, 500)
             with serving(Path(folder), log_to=null, **SETTINGS) as server:
                 uvloop.run(flood(server, min(options.rounds, 5)))
+        if options.only in {None, "timing"}:
+            timing(Path(folder) / "timing")
         if options.only in {None, "checked"}:
             with serving(Path(folder), log_to=null, **SETTINGS) as server:
                 started = time.monotonic()

@@ -1,0 +1,146 @@
+"""`make bench`: whether a failed login tells by its time, or by anything else, what kind of account it was for.
+
+Accounts that do not exist, have another password, are disabled, or were moved in with a cheap hash are tried with a
+short, a long and an empty password, in random order, by one client. Each kind is compared with accounts that do not
+exist by the test of Mann and Whitney: |z| below 3 is what chance does. Throttled ones are compared with each other.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import http.client
+import json
+import math
+import random
+import statistics
+import time
+from collections.abc import Sequence
+from itertools import product
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from server.passwords.hasher import Hasher
+from tests.process.server_process import ServerProcess, run, serving
+
+COST = 10
+SETTINGS = {
+    "WATCHWORD__PASSWORDS__BCRYPT_COST": str(COST),
+    "WATCHWORD__LIMITS__ADDRESS_GUESSES_PER_HOUR": "1000000",
+    "WATCHWORD__LIMITS__ALL_GUESSES_PER_HOUR": "3600000",
+    "WATCHWORD__LOGS__FORMAT": "json",
+}
+KINDS = ("unknown", "wrong", "disabled", "imported")
+PASSWORDS = {"short": "x", "long": "long and wrong " * 250, "empty": ""}
+# Below the number of failures from which on an account has to wait.
+TRIES = 15
+ACCOUNTS = 6
+# Request ids are counted, so they grow, and the length of the body with them.
+NAMING_THE_REQUEST = {"Date", "X-Request-Id", "Content-Length"}
+Answer = tuple[int, str, tuple[tuple[str, str], ...]]
+
+
+def names(kind: str, password: str) -> list[str]:
+    return [f"{kind}-{password}-{number}" for number in range(ACCOUNTS)]
+
+
+def accounts() -> list[dict[str, object]]:
+    own = Hasher(COST).hash("a password that nobody tries")
+    digest = base64.b64encode(hashlib.pbkdf2_hmac("sha256", b"a password that nobody tries", b"salt", 1000)).decode()
+    hashes = {"wrong": own, "disabled": own, "imported": f"pbkdf2_sha256$1000$salt${digest}"}
+    return [
+        {"username": name, "role": "customer", "password_hash": password_hash, "disabled": kind == "disabled"}
+        for kind, password_hash in hashes.items()
+        for password in (*PASSWORDS, "throttled")
+        for name in names(kind, password)
+    ]
+
+
+class Client:
+    """One connection, kept open."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self._connection = http.client.HTTPConnection(server.address.removeprefix("http://"), timeout=60)
+
+    def try_password(self, username: str, password: str) -> tuple[float, Answer]:
+        """Milliseconds, and all of the answer that does not name the request or the moment."""
+        body = json.dumps({"username": username, "password": password})
+        started = time.perf_counter()
+        self._connection.request("POST", "/login", body, {"Content-Type": "application/json"})
+        answer = self._connection.getresponse()
+        content = json.loads(answer.read())
+        took = (time.perf_counter() - started) * 1000
+        del content["request_id"]
+        headers = tuple(pair for pair in answer.getheaders() if pair[0] not in NAMING_THE_REQUEST)
+        return took, (answer.status, json.dumps(content), headers)
+
+
+def z_score(one: Sequence[float], other: Sequence[float]) -> float:
+    """Mann and Whitney's U in standard deviations from what chance gives (1947)."""
+    wins = sum((a > b) + 0.5 * (a == b) for a in one for b in other)
+    n, m = len(one), len(other)
+    return (wins - n * m / 2) / math.sqrt(n * m * (n + m + 1) / 12)
+
+
+def measure(client: Client, chance: random.Random) -> tuple[dict[tuple[str, str], list[float]], set[Answer]]:
+    tries = [
+        (kind, password, name)
+        for kind, password in product(KINDS, PASSWORDS)
+        for name in names(kind, password)
+        for _ in range(TRIES)
+    ]
+    chance.shuffle(tries)
+    times: dict[tuple[str, str], list[float]] = {}
+    answers = set()
+    for kind, password, name in tries:
+        took, answer = client.try_password(name, PASSWORDS[password])
+        times.setdefault((kind, password), []).append(took)
+        answers.add(answer)
+    return times, answers
+
+
+def throttled(client: Client, chance: random.Random) -> tuple[dict[str, list[float]], set[Answer]]:
+    """Accounts that have to wait after 20 wrong passwords, so that none is looked at."""
+    everybody = [(kind, name) for kind in KINDS for name in names(kind, "throttled")]
+    for _, name in everybody:
+        while client.try_password(name, "x")[1][0] != 429:
+            pass
+    tries = everybody * TRIES
+    chance.shuffle(tries)
+    times: dict[str, list[float]] = {}
+    answers = set()
+    for kind, name in tries:
+        took, (status, body, headers) = client.try_password(name, "x")
+        if status != 429:
+            # Its wait was over, so this one was looked at.
+            continue
+        times.setdefault(kind, []).append(took)
+        # How long is left to wait differs from moment to moment, not from kind to kind.
+        answers.add((status, body, tuple(pair for pair in headers if pair[0] != "Retry-After")))
+    return times, answers
+
+
+def timing(folder: Path) -> None:
+    """Prints the medians and how far each is from chance."""
+    folder.mkdir()
+    lines = folder / "accounts.jsonl"
+    lines.write_text("".join(json.dumps(account) + "\n" for account in accounts()))
+    imported = run(folder, "users", "import", str(lines), **SETTINGS)
+    assert imported.returncode == 0, imported.stderr
+    table = Table("failed login, ms", *PASSWORDS, "throttled", "largest |z|", box=None, pad_edge=False)
+    chance = random.Random(1)
+    with serving(folder, log_to=None, module="server", **SETTINGS) as server:
+        times, answers = measure(Client(server), chance)
+        waits, refusals = throttled(Client(server), chance)
+    for kind in KINDS:
+        scores = [abs(z_score(times[kind, password], times["unknown", password])) for password in PASSWORDS]
+        scores.append(abs(z_score(waits[kind], waits["unknown"])))
+        medians = [f"{statistics.median(times[kind, password]):.1f}" for password in PASSWORDS]
+        table.add_row(kind, *medians, f"{statistics.median(waits[kind]):.2f}", f"{max(scores):.1f}")
+    Console(soft_wrap=True).print(table)
+    print(f"different answers: {len(answers)} of failed logins, {len(refusals)} of throttled ones")
+    for answer in answers if len(answers) > 1 else ():
+        print(f"  {answer}")
+    print(flush=True)
