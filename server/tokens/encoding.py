@@ -23,10 +23,10 @@ def unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
     """For json.loads: an object, or ValueError if a member is repeated (RFC 8725 section 2.5, RFC 7515 section 4)."""
     found = dict(members)
     if len(found) != len(members):
-        raise ValueError("repeated member")
+        raise ValueError("a member is there twice")
     return found
 
 
 def no_constant(_: str) -> NoReturn:
     """For json.loads: NaN and Infinity, which Python reads, are not JSON (RFC 8259 section 6)."""
-    raise ValueError("not JSON")
+    raise ValueError("NaN and Infinity are not JSON")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 from server.errors import FileRefused
+from server.tokens.encoding import no_constant, unique_members
 from server.users.transfer.lines import Line, Record
 from server.users.transfer.row import COLUMNS
 
@@ -64,19 +65,8 @@ def _header(values: list[str], problem: str | None) -> list[str]:
     return columns
 
 
-def _no_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(members)
-    if len(found) != len(members):
-        raise ValueError("a member is there twice")
-    return found
-
-
-def _refuse_constant(_: str) -> NoReturn:
-    raise ValueError("NaN and Infinity are not JSON")
-
-
 def _object(text: str) -> dict[str, Any]:
-    value = json.loads(text, object_pairs_hook=_no_duplicates, parse_constant=_refuse_constant)
+    value = json.loads(text, object_pairs_hook=unique_members, parse_constant=no_constant)
     if isinstance(value, dict):
         return {name: member for name, member in value.items() if member is not None}
     raise ValueError("it is another value")

@@ -59,7 +59,7 @@ def test_members_that_come_once_are_read() -> None:
 
 @pytest.mark.parametrize("text", ['{"a":1,"a":1}', '{"b":[{"a":1,"a":2}]}', r'{"a":1,"\u0061":2}', '{"":1,"":1}'])
 def test_repeated_members_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="repeated member"):
+    with pytest.raises(ValueError, match="there twice"):
         read(text)
 
 
