@@ -10,7 +10,8 @@ from aiohttp import web
 
 from server.clock import Clock
 from server.context import SERVICES
-from server.errors import StoreUnavailable
+from server.errors import Overloaded, StoreUnavailable
+from server.passwords.pool import HashPool
 from server.store.protocol import RevocationStore, Store
 
 ROUND_SECONDS = 60
@@ -20,6 +21,8 @@ RETRY_SECONDS = 0.3
 PURGE_STEP = 500
 # An ended session is kept for a day, so a late use of its tokens is still told what happened.
 PURGE_DELAY_MS = 86_400_000
+# Accounts that were moved in came many at a time, with hashes of one kind: so many tell of nearly all kinds.
+LEARN_USERS = 1000
 
 _log = structlog.get_logger("watchword")
 
@@ -31,6 +34,7 @@ async def background(app: web.Application) -> AsyncIterator[None]:
         asyncio.create_task(follow(services.store, [services.revocations.refresh, services.keys.refresh])),
         asyncio.create_task(_each_round("signing keys", services.keys.maintain)),
         asyncio.create_task(_each_round("purge", lambda: purge(services.store, services.clock))),
+        asyncio.create_task(learn_costs(services.store, services.hashes)),
     ]
     try:
         yield
@@ -69,6 +73,15 @@ async def purge(store: Store, clock: Clock) -> None:
         gone = await store.purge(now, now - PURGE_DELAY_MS, PURGE_STEP)
     while await store.purge_tries(now, PURGE_STEP) == PURGE_STEP:
         pass
+
+
+async def learn_costs(store: Store, hashes: HashPool) -> None:
+    """Find out what the kinds of password hash in the store cost, before a failed login would show it by its time."""
+    try:
+        users = await store.list_credentials(LEARN_USERS)
+        await hashes.learn([user.password_hash for user in users if user.password_hash is not None])
+    except (StoreUnavailable, Overloaded):
+        _log.warning("the costs of password hashes are learned from logins, since they could not be at the start")
 
 
 async def _each_round(what: str, work: Callable[[], Awaitable[None]]) -> None:

@@ -2,8 +2,8 @@
 
 They come in with `users import` and are made anew at the user's first login. Passwords are taken as the bytes that were
 typed, in UTF-8: whoever made the hash did not normalise them. (To try the normalised form too would cost a second hash,
-and only for users who are there.) libpass checks what it knows, `cryptography` Argon2, and hashlib Django's scrypt,
-which no library covers; Firebase's variant is in firebase.py.
+and only for users who are there.) libpass checks what it knows, argon2-cffi Argon2, and hashlib Django's scrypt, which
+no library covers; Firebase's variant is in firebase.py.
 """
 
 from __future__ import annotations
@@ -14,8 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from re import Match
 
-from cryptography.exceptions import InvalidKey
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2d, Argon2i, Argon2id
 from passlib.hash import (
     bcrypt,
     bcrypt_sha256,
@@ -28,7 +26,7 @@ from passlib.hash import (
     scrypt,
 )
 
-from server.passwords import firebase
+from server.passwords import argon2, firebase
 
 # What one login may take: each of these is a few seconds on one core.
 MAXIMUM_BCRYPT_COST = 16
@@ -43,7 +41,8 @@ MAXIMUM_LENGTH = 1024
 DAMAGED = "the password hash is of no known kind, or damaged"
 
 _BCRYPT_BYTES = 72
-_ARGON2: dict[str, type[Argon2id | Argon2i | Argon2d]] = {"id": Argon2id, "i": Argon2i, "d": Argon2d}
+# The groups of the patterns below that tell how dear a hash is.
+_COSTS = {"cost", "name", "rounds", "type", "m", "t", "ln", "n", "r", "p"}
 # With the length of the hash, which tells one that was cut.
 _PBKDF2 = {
     "$pbkdf2": (pbkdf2_sha1, 27),
@@ -70,6 +69,16 @@ def cost_problem(password_hash: str) -> str | None:
         return DAMAGED
     kind, parts = found
     return kind.excess(parts)
+
+
+def kind_of(password_hash: str) -> str | None:
+    """What all hashes have in common that cost as much as this one; None if it has a `cost_problem`."""
+    found = _find(password_hash)
+    if found is None or found[0].excess(found[1]) is not None:
+        return None
+    kind, parts = found
+    costs = (f"{name}={value}" for name, value in parts.groupdict().items() if name in _COSTS)
+    return " ".join((str(_KINDS.index(kind)), *costs))
 
 
 def matches(password: bytes, password_hash: str) -> bool:
@@ -144,14 +153,6 @@ def _bcrypt_matches(password: bytes, parts: Match[str]) -> bool:
     return bool(bcrypt.verify(password[:_BCRYPT_BYTES], parts["bcrypt"]))
 
 
-def _argon2_matches(password: bytes, parts: Match[str]) -> bool:
-    try:
-        _ARGON2[parts["type"]].verify_phc_encoded(password, parts["phc"])
-    except InvalidKey:
-        return False
-    return True
-
-
 def _pbkdf2_matches(password: bytes, parts: Match[str]) -> bool:
     return bool(_PBKDF2[parts["name"]][0].verify(password, parts[0]))
 
@@ -188,11 +189,11 @@ _KINDS = (
     # Argon2 1.3 (RFC 9106), also as Django writes it.
     _Kind(
         _pattern(
-            r"(?:argon2)?(?P<phc>\$argon2(?P<type>id|i|d)\$v=19\$m=(?P<m>[1-9]\d{0,9}),t=(?P<t>[1-9]\d{0,9})"
-            rf",p=(?P<p>[1-9]\d{{0,6}})\$(?=.{{11,}}\$.{{6,}}){_B64}\${_B64})"
+            r"(?:argon2)?\$argon2(?P<type>id|i|d)\$v=19\$m=(?P<m>[1-9]\d{0,9}),t=(?P<t>[1-9]\d{0,9})"
+            rf",p=(?P<p>[1-9]\d{{0,6}})\$(?=.{{11,}}\$.{{6,}})(?P<salt>{_B64})\$(?P<hash>{_B64})"
         ),
         _argon2_excess,
-        _argon2_matches,
+        argon2.matches,
     ),
     # PBKDF2, of passlib and of Django.
     _Kind(

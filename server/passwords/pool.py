@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -46,6 +46,10 @@ class HashPool:
     async def verify(self, password: str, password_hash: str | None) -> bool:
         """Whether it is the password of that hash; None costs as much and is False. Raises Overloaded."""
         return await self._run(lambda: self._hasher.verify(password, password_hash))
+
+    async def learn(self, password_hashes: Sequence[str]) -> None:
+        """Find out what checks of these kinds of hash cost. Raises Overloaded."""
+        await self._run(lambda: self._hasher.learn(password_hashes))
 
     def needs_renewal(self, password_hash: str) -> bool:
         """Whether the hash should be made anew at the current cost."""

