@@ -19,8 +19,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 def client_ip(request: web.Request, trusted: Sequence[Network]) -> str | None:
     """The nearest address that is not a trusted proxy.
 
-    Walks `Forwarded` (RFC 7239), or else `X-Forwarded-For`, from the right: each proxy appends the address that it saw,
-    so what stands left of an untrusted address was written by that address and may be a lie.
+    Walks `Forwarded` (RFC 7239) or `X-Forwarded-For` from the right: each proxy appends the address that it saw, so
+    what stands left of an untrusted address was written by that address and may be a lie. Where there are both, and
+    they lead to different addresses, a proxy has passed on one that a client wrote: then neither is believed.
     """
     peer = request.remote
     if not trusted or peer is None:
@@ -28,7 +29,13 @@ def client_ip(request: web.Request, trusted: Sequence[Network]) -> str | None:
     nearest = _address(peer)
     if nearest is None or not _is_trusted(nearest, trusted):
         return peer
-    for text in reversed(_hops(request)):
+    forwarded, x_forwarded_for = _forwarded(request), _x_forwarded_for(request)
+    found = {_walk(nearest, hops, trusted) for hops in (forwarded, x_forwarded_for) if hops}
+    return str(found.pop() if len(found) == 1 else nearest)
+
+
+def _walk(nearest: Address, hops: Sequence[str], trusted: Sequence[Network]) -> Address:
+    for text in reversed(hops):
         hop = _address(text)
         if hop is None:
             # An obfuscated or unreadable hop (RFC 7239 section 6.3): what stands before it can't be attributed.
@@ -36,14 +43,17 @@ def client_ip(request: web.Request, trusted: Sequence[Network]) -> str | None:
         nearest = hop
         if not _is_trusted(hop, trusted):
             break
-    return str(nearest)
+    return nearest
 
 
-def _hops(request: web.Request) -> list[str]:
-    forwarded = request.headers.getall(hdrs.FORWARDED, [])
-    if forwarded:
-        return [_for_parameter(element) for element in ",".join(forwarded).split(",")]
-    return [part.strip() for part in ",".join(request.headers.getall("X-Forwarded-For", [])).split(",") if part.strip()]
+def _forwarded(request: web.Request) -> list[str]:
+    fields = request.headers.getall(hdrs.FORWARDED, [])
+    return [_for_parameter(element) for element in ",".join(fields).split(",")] if fields else []
+
+
+def _x_forwarded_for(request: web.Request) -> list[str]:
+    fields = request.headers.getall("X-Forwarded-For", [])
+    return [part.strip() for part in ",".join(fields).split(",") if part.strip()]
 
 
 def _for_parameter(element: str) -> str:

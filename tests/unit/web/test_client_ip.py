@@ -43,6 +43,25 @@ def test_the_nearest_untrusted_address(peer: str, headers: list[tuple[str, str]]
     assert ip(peer, *headers) == expected
 
 
+@pytest.mark.parametrize(
+    ("forwarded", "x_forwarded_for", "expected"),
+    [
+        # Each proxy writes both: they agree.
+        ("for=198.51.100.7, for=10.0.0.2", "198.51.100.7, 10.0.0.2", "198.51.100.7"),
+        ("for=6.6.6.6, for=198.51.100.7", "7.7.7.7, 198.51.100.7", "198.51.100.7"),
+        # The proxy writes one, and the client the other.
+        ("for=6.6.6.6", "198.51.100.7", "10.0.0.1"),
+        ("for=198.51.100.7", "6.6.6.6", "10.0.0.1"),
+        ("for=10.0.0.2", "198.51.100.7", "10.0.0.1"),
+        ("nonsense", "198.51.100.7", "10.0.0.1"),
+        ("", "198.51.100.7", "10.0.0.1"),
+    ],
+)
+def test_two_headers_that_disagree_are_not_believed(forwarded: str, x_forwarded_for: str, expected: str) -> None:
+    """Or a client behind a proxy that writes one of them could choose its address by the other."""
+    assert ip("10.0.0.1", ("Forwarded", forwarded), ("X-Forwarded-For", x_forwarded_for)) == expected
+
+
 def test_without_trusted_networks_the_peer_is_the_client() -> None:
     assert ip("10.0.0.1", ("X-Forwarded-For", "1.2.3.4"), trusted=()) == "10.0.0.1"
 
