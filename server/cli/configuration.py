@@ -18,8 +18,12 @@ MASK = "********"
 @app.command()
 def check(context: typer.Context, config: Config = None) -> None:
     """Read the settings as `serve` would; a line for each problem, exit 2 if there is one."""
-    for line in settings_for(context, config).weaknesses():
+    settings = settings_for(context, config)
+    for line in settings.weaknesses():
         typer.echo(f"weak: {line}")
+    one_address = settings.one_address_for_all()
+    if one_address is not None:
+        typer.echo(f"note: {one_address}")
     typer.echo("the settings are fine")
 
 

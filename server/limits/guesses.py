@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 
 from server.clock import Clock
 from server.config.settings import LimitSettings
-from server.errors import TooManyAttempts
+from server.errors import InvalidCredentials, Overloaded, TooManyAttempts
 from server.store.protocol import GuessStore
 from server.store.records import Budget, GuessCounter, Try
 
@@ -57,9 +58,17 @@ class Guesses:
         """Before a reset token is looked at. Raises TooManyAttempts."""
         return await self._take(Try((), self._budgets(address)))
 
-    async def failed(self, taken: Try) -> None:
-        """It was wrong."""
-        await self._store.note_failure(taken, self._clock.now_ms())
+    @asynccontextmanager
+    async def counting(self, taken: Try) -> AsyncIterator[None]:
+        """Around the look at the password: InvalidCredentials is noted as a failure, Overloaded gives back."""
+        try:
+            yield
+        except InvalidCredentials:
+            await self._store.note_failure(taken, self._clock.now_ms())
+            raise
+        except Overloaded:
+            await self.give_back(taken)
+            raise
 
     async def give_back(self, taken: Try) -> None:
         """It was not looked at."""

@@ -99,14 +99,8 @@ class Sessions:
         device = self._devices.device_of(device_mark, user_id)
         account = compared(username)
         taken = await self._guesses.take_login(account, client.ip, device)
-        try:
+        async with self._guesses.counting(taken):
             opened = await self._try_to_open(credentials, password, client)
-        except Overloaded:
-            await self._guesses.give_back(taken)
-            raise
-        except InvalidCredentials:
-            await self._guesses.failed(taken)
-            raise
         await self._guesses.succeeded(account, taken)
         # A device that had used up its tries, and was a stranger here, begins anew under another id.
         known = device if not taken.budgets else None

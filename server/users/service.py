@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from server.access import RoleTable, only
 from server.clock import Clock
 from server.config.settings import PasswordSettings
-from server.errors import InvalidCredentials, InvalidRequest, InvalidResetToken, NotFound, Overloaded
+from server.errors import InvalidCredentials, InvalidRequest, InvalidResetToken, NotFound
 from server.ids import Ids
 from server.limits.guesses import Guesses
 from server.names import compared, username_of
@@ -126,15 +126,10 @@ class Users:
         # First this: who does not know the current password learns nothing, and makes nobody examine another.
         account = compared(credentials.user.username)
         taken = await self._guesses.take_change(account)
-        try:
-            right = await self._hashes.verify(current, credentials.password_hash)
-        except Overloaded:
-            await self._guesses.give_back(taken)
-            raise
-        if not right:
-            await self._guesses.failed(taken)
-            await self._record(AuditEvent.PASSWORD_CHANGE_FAILED, credentials.user)
-            raise InvalidCredentials("The current password is wrong.")
+        async with self._guesses.counting(taken):
+            if not await self._hashes.verify(current, credentials.password_hash):
+                await self._record(AuditEvent.PASSWORD_CHANGE_FAILED, credentials.user)
+                raise InvalidCredentials("The current password is wrong.")
         await self._guesses.succeeded(account, taken)
         self._check_password(new, _names_of(credentials.user), "new_password")
         if not await self._set_password(credentials, new, keep_session_id=session_id):

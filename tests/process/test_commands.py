@@ -63,6 +63,7 @@ def test_config_check_and_show(tmp_path: Path) -> None:
     checked = run(tmp_path, "config", "check", **changes)
     assert (checked.returncode, checked.stdout.splitlines()[-1]) == (0, "the settings are fine")
     assert "weak: passwords.bcrypt_cost = 4" in checked.stdout
+    assert "note: no proxy is trusted" in checked.stdout
     for arguments in (["config", "show"], ["config", "show", "--json"]):
         shown = run(tmp_path, *arguments, **changes)
         assert shown.returncode == 0

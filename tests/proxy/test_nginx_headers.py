@@ -12,6 +12,7 @@ from tests.proxy.application import Call
 from tests.proxy.conftest import Scene
 
 FORGED = "forged"
+MARK = "__Host-watchword-device"
 PATHS = ["/public/x", "/orders", "/admin/reports"]
 NAMES = ["X-Auth-Subject", "X-Auth-Username", "X-Auth-Role"]
 FORWARDED = ["Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP"]
@@ -136,10 +137,17 @@ def test_a_page_of_the_same_host_can_log_in_with_a_cookie_and_one_of_another_can
         (f"a=1;{COOKIE}=wwr_secret;b=2", ["a=1;b=2"]),
         (f"a=1; {COOKIE}=wwr_secret", ["a=1; "]),
         (f"a=1; not{COOKIE}=2", [f"a=1; not{COOKIE}=2"]),
+        (f"{MARK}=wwd_mark", []),
+        (f"a=1; {MARK}=wwd_mark; b=2", ["a=1; b=2"]),
+        (f"{MARK}=wwd_mark; {COOKIE}=wwr_secret", []),
+        (f"a=1; {COOKIE}=wwr_secret; b=2; {MARK}=wwd_mark; c=3", ["a=1; b=2; c=3"]),
+        (f"a=1; not{MARK}=2", [f"a=1; not{MARK}=2"]),
         ("a=1; b=2", ["a=1; b=2"]),
     ],
 )
-def test_the_session_cookie_is_not_for_the_application(scene: Scene, path: str, sent: str, arrives: list[str]) -> None:
+def test_the_cookies_of_watchword_are_not_for_the_application(
+    scene: Scene, path: str, sent: str, arrives: list[str]
+) -> None:
     assert scene.ask("GET", path, [("Cookie", sent)], token=scene.admin).status == 200
     [call] = scene.application.calls
     assert [value.rstrip() for value in call.values("Cookie")] == [value.rstrip() for value in arrives]
