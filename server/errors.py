@@ -7,17 +7,14 @@
     ├── StoreRefused              the store can't be used as it is: locked, newer, foreign, damaged; exit code 1
     ├── FileRefused               a file that a command was given can't be used; exit code 1
     └── ApiError                  becomes a problem (RFC 9457) with `status`, `code`, `title`
-        ├── MalformedRequest      400   InvalidJson 400   InvalidCredentials 400   SessionConflict 400
+        ├── MalformedRequest, InvalidJson, InvalidCredentials, InvalidResetToken, SessionConflict 400
         ├── Unauthorized          401   (carries WWW-Authenticate, RFC 6750 section 3)
         │   ├── TokenMissing, TokenInvalid, TokenExpired, TokenRevoked
         │   └── RefreshInvalid, RefreshExpired, RefreshReused
-        ├── InsufficientRole      403   CsrfRefused 403
-        ├── NotFound 404   MethodNotAllowed 405   RequestTimeout 408
-        ├── UsernameTaken 409     LastAdmin 409
-        ├── PayloadTooLarge 413   UnsupportedMediaType 415   InvalidRequest 422   InvalidResetToken 400
-        ├── InternalError 500     only for defects: no input leads here
-        ├── TooManyAttempts 429   (with Retry-After)
-        └── Overloaded 503        StoreUnavailable 503   KeysUnavailable 503   (all with Retry-After)
+        ├── InsufficientRole 403   CsrfRefused 403   NotFound 404   MethodNotAllowed 405   RequestTimeout 408
+        ├── UsernameTaken 409      LastAdmin 409     PayloadTooLarge 413   UnsupportedMediaType 415
+        ├── InvalidRequest 422     InternalError 500 (only for defects: no input leads here)
+        └── TooManyAttempts 429    Overloaded 503    StoreUnavailable 503   KeysUnavailable 503   (with Retry-After)
 
 `code` and `status` are part of the HTTP contract: clients branch on them. `detail` is public, so it never holds
 a secret.
@@ -307,7 +304,9 @@ class InternalError(ApiError):
 
 
 class _TryLater(ApiError):
-    """With Retry-After, in whole seconds (RFC 9110 section 10.2.3)."""
+    """503 as a rule, always with Retry-After, in whole seconds (RFC 9110 section 10.2.3)."""
+
+    status = 503
 
     def __init__(self, retry_after_seconds: int = 1) -> None:
         super().__init__()
@@ -327,13 +326,7 @@ class TooManyAttempts(_TryLater):
     default_detail = "Too many attempts. Wait a while, or log in where you have logged in before."
 
 
-class _Unavailable(_TryLater):
-    """503: the server can't at the moment."""
-
-    status = 503
-
-
-class Overloaded(_Unavailable):
+class Overloaded(_TryLater):
     """The queue of password hashes is full."""
 
     code = "overloaded"
@@ -341,7 +334,7 @@ class Overloaded(_Unavailable):
     default_detail = "Too many logins are waiting. Try again shortly."
 
 
-class StoreUnavailable(_Unavailable):
+class StoreUnavailable(_TryLater):
     """The store did not answer or did not take the write. Nothing was changed."""
 
     code = "store_unavailable"
@@ -349,7 +342,7 @@ class StoreUnavailable(_Unavailable):
     default_detail = "The store can't be reached. Try again shortly."
 
 
-class KeysUnavailable(_Unavailable):
+class KeysUnavailable(_TryLater):
     """No keys to verify by could be fetched yet. A service that verifies by a JWKS URL answers so, Watchword never."""
 
     code = "keys_unavailable"

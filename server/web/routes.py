@@ -6,15 +6,8 @@ has no row here. OpenAPI, /docs, `GET /routes` and `python -m server routes` are
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-
-from aiohttp import web
-from pydantic import BaseModel
-
-from server.access import ANY_USER, ANYONE, Access, only
+from server.access import ANY_USER, ANYONE, only
 from server.errors import (
-    ApiError,
     CsrfRefused,
     InsufficientRole,
     InvalidCredentials,
@@ -36,41 +29,9 @@ from server.errors import (
 )
 from server.web import audit_schemas, schemas
 from server.web.handlers import account, audit, documents, health, inspect, login, users
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from server.web.route import Route
 
 ADMIN = only("admin")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """A row.
-
-    `answers` maps the statuses of success to their models (None: no body); `content_type` is theirs. `errors` are the
-    failures of this route's own; those that follow from access, body and query are added by openapi.py. `fixed` routes
-    are how a token is got or checked from outside, and take no override.
-    """
-
-    method: str
-    path: str
-    handler: Handler
-    access: Access
-    summary: str
-    answers: dict[int, type[BaseModel] | None]
-    body: type[BaseModel] | None = None
-    body_required: bool = True
-    query: type[BaseModel] | None = None
-    errors: tuple[type[ApiError], ...] = ()
-    headers: dict[str, str] = field(default_factory=dict)
-    content_type: str = "application/json"
-    tag: str = "Users"
-    fixed: bool = False
-
-    @property
-    def name(self) -> str:
-        """As in `[access]`: method and path."""
-        return f"{self.method} {self.path}"
-
 
 _VERIFY_HEADERS = {
     "X-Auth-Subject": "The user's id",

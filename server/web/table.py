@@ -10,7 +10,8 @@ from aiohttp.web_urldispatcher import AbstractRoute
 
 from server.access import Access, Decision, Kind, RoleTable, decide, only
 from server.errors import ConfigurationError
-from server.web.routes import ROUTES, Route
+from server.web.route import Route
+from server.web.routes import ROUTES
 
 
 @dataclass(frozen=True, slots=True)

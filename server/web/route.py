@@ -1,0 +1,44 @@
+"""One row of the route table (routes.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from server.access import Access
+from server.errors import ApiError
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A row.
+
+    `answers` maps the statuses of success to their models (None: no body); `content_type` is theirs. `errors` are the
+    failures of this route's own; those that follow from access, body and query are added by openapi.py. `fixed` routes
+    are how a token is got or checked from outside, and take no override.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    access: Access
+    summary: str
+    answers: dict[int, type[BaseModel] | None]
+    body: type[BaseModel] | None = None
+    body_required: bool = True
+    query: type[BaseModel] | None = None
+    errors: tuple[type[ApiError], ...] = ()
+    headers: dict[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+    tag: str = "Users"
+    fixed: bool = False
+
+    @property
+    def name(self) -> str:
+        """As in `[access]`: method and path."""
+        return f"{self.method} {self.path}"
