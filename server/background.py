@@ -10,7 +10,7 @@ from aiohttp import web
 
 from server.clock import Clock
 from server.context import SERVICES
-from server.errors import Overloaded, StoreUnavailable
+from server.errors import StoreUnavailable
 from server.passwords.pool import HashPool
 from server.store.protocol import RevocationStore, Store
 
@@ -80,8 +80,10 @@ async def learn_costs(store: Store, hashes: HashPool) -> None:
     try:
         users = await store.list_credentials(LEARN_USERS)
         await hashes.learn([user.password_hash for user in users if user.password_hash is not None])
-    except (StoreUnavailable, Overloaded):
+    except StoreUnavailable:
         _log.warning("the costs of password hashes are learned from logins, since they could not be at the start")
+    except Exception:  # noqa: BLE001 - a defect here must not be silent, nor end anything else
+        _log.exception("background task failed", task="costs of password hashes")
 
 
 async def _each_round(what: str, work: Callable[[], Awaitable[None]]) -> None:

@@ -15,6 +15,7 @@ account exists: one that does not has the same counters.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import ipaddress
 from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ from contextlib import asynccontextmanager, suppress
 from server.clock import Clock
 from server.config.settings import LimitSettings
 from server.errors import InvalidCredentials, Overloaded, TooManyAttempts
+from server.passwords.pool import NeverBegun
 from server.store.protocol import GuessStore
 from server.store.records import Budget, GuessCounter, Try
 
@@ -60,7 +62,7 @@ class Guesses:
 
     @asynccontextmanager
     async def counting(self, taken: Try) -> AsyncIterator[None]:
-        """Around the look at the password: InvalidCredentials is noted as a failure, Overloaded gives back."""
+        """Around the look at the password: InvalidCredentials is noted as a failure; no look gives the try back."""
         try:
             yield
         except InvalidCredentials:
@@ -69,6 +71,10 @@ class Guesses:
         except Overloaded:
             await self.give_back(taken)
             raise
+        except NeverBegun:
+            # The client has left, and this task is cancelled.
+            await asyncio.shield(self.give_back(taken))
+            raise
 
     async def give_back(self, taken: Try) -> None:
         """It was not looked at."""
@@ -76,13 +82,14 @@ class Guesses:
 
     async def succeeded(self, account: str, taken: Try) -> None:
         """It was right: whatever was wrong before is forgotten."""
-        await self._store.give_back(Try((), taken.budgets))
-        await self.forget(account, *(counter.key for counter in taken.counters))
+        await self._store.settle(taken.budgets, [*self._counted(account), *taken.counters])
 
-    async def forget(self, account: str, *keys: str) -> None:
-        """After a success, or a password that was set anew."""
-        own = (self._strangers(account), self._devices(account), self._changes(account))
-        await self._store.forget_tries([*{*keys, *(counter.key for counter in own)}])
+    async def forget(self, account: str) -> None:
+        """After a password that was set anew."""
+        await self._store.settle((), self._counted(account))
+
+    def _counted(self, account: str) -> list[GuessCounter]:
+        return [self._strangers(account), self._devices(account), self._changes(account)]
 
     async def _take(self, wanted: Try) -> Try:
         await self._store.take_try(wanted, self._clock.now_ms())
@@ -113,6 +120,7 @@ def network_of(address: str | None) -> str:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return "unknown"
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     if parsed.version == 4:
         return str(parsed)
     return str(ipaddress.ip_network((parsed, 64), strict=False))

@@ -6,9 +6,11 @@ and script count whole. What other systems have made is in foreign.py.
 
 from __future__ import annotations
 
+import threading
 import time
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import structlog
 from passlib.hash import bcrypt_sha256
@@ -19,8 +21,19 @@ from server.passwords.failure_cost import FailureCost
 _OWN_PREFIX = "$bcrypt-sha256$v=2,"
 # What libpass takes at most.
 MAXIMUM_BYTES = 4096
+# Some libraries vary the rounds from hash to hash, so there may be as many kinds as users.
+LEARNED_KINDS = 16
 
 _log = structlog.get_logger("watchword.passwords")
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """`dummy` is what an unknown user's password is compared with; the outcome is not looked at."""
+
+    dummy: str
+    kind: str
+    failure_cost: FailureCost
 
 
 class Hasher:
@@ -29,13 +42,20 @@ class Hasher:
     def __init__(self, cost: int) -> None:
         self._cost = cost
         self._own = bcrypt_sha256.using(rounds=cost)
-        # libpass tries bcrypt out at its first hash, which must not count below.
-        bcrypt_sha256.using(rounds=4).hash("")
-        started = time.thread_time()
-        # What an unknown user's password is compared with. The outcome is not looked at.
-        self._dummy: str = self._own.hash("no user has this password")
-        self._own_kind = foreign.kind_of(self._dummy) or ""
-        self._failure_cost = FailureCost(self._own_kind, time.thread_time() - started)
+        self._preparing = threading.Lock()
+        self._prepared: _Prepared | None = None
+
+    def prepare(self) -> _Prepared:
+        """What `verify` needs, at the cost of a hash. Done by `verify` itself if it was not done before."""
+        with self._preparing:
+            if self._prepared is None:
+                # libpass tries bcrypt out at its first hash, which must not count below.
+                bcrypt_sha256.using(rounds=4).hash("")
+                started = time.thread_time()
+                dummy = self._own.hash("no user has this password")
+                kind = foreign.kind_of(dummy) or ""
+                self._prepared = _Prepared(dummy, kind, FailureCost(kind, time.thread_time() - started))
+            return self._prepared
 
     def hash(self, password: str) -> str:
         """A hash with a new salt. The password is one that the policy has accepted."""
@@ -49,18 +69,24 @@ class Hasher:
         there was to compare (failure_cost.py); only the first check of a kind dearer than all before takes its own
         time.
         """
+        prepared = self.prepare()
         started = time.thread_time()
-        matches = self._matches(password, password_hash)
+        matches = self._matches(prepared, password, password_hash)
         if not matches:
-            self._failure_cost.spend(started)
+            prepared.failure_cost.spend(started)
         return matches
 
-    def learn(self, password_hashes: Iterable[str]) -> None:
-        """Find out what a check of each kind among these costs, unless that is known."""
-        for password_hash in password_hashes:
-            kind = foreign.kind_of(password_hash)
-            if kind is not None and not self._failure_cost.knows(kind):
-                self._matches("", password_hash)
+    def unknown_kinds(self, password_hashes: Iterable[str]) -> list[str]:
+        """One of these for each kind whose cost is not known, and not more than a server can look at when it starts."""
+        failure_cost = self.prepare().failure_cost
+        kinds = {foreign.kind_of(password_hash): password_hash for password_hash in password_hashes}
+        unknown = [one for kind, one in kinds.items() if kind is not None and not failure_cost.knows(kind)]
+        return unknown[:LEARNED_KINDS]
+
+    def learn(self, password_hash: str) -> None:
+        """Find out what a check of this kind costs. Twice, since the first of a kind may take longer."""
+        for _ in range(2):
+            self._matches(self.prepare(), "", password_hash)
 
     def needs_renewal(self, password_hash: str) -> bool:
         """Whether a hash is of a lower cost, or not of the kind that is made here."""
@@ -68,7 +94,7 @@ class Hasher:
             return True
         return int(bcrypt_sha256.from_string(password_hash).rounds) < self._cost
 
-    def _matches(self, password: str, password_hash: str | None) -> bool:
+    def _matches(self, prepared: _Prepared, password: str, password_hash: str | None) -> bool:
         raw = normalised(password)
         kind = foreign.kind_of(password_hash) if password_hash is not None and len(raw) <= MAXIMUM_BYTES else None
         if password_hash is not None and kind is not None:
@@ -84,11 +110,11 @@ class Hasher:
             except Exception as error:  # noqa: BLE001 - a hash in the store must not be able to fail a request
                 _log.warning("a password hash could not be checked", reason=type(error).__name__)
             else:
-                self._failure_cost.learn(kind, time.thread_time() - started)
+                prepared.failure_cost.learn(kind, time.thread_time() - started)
                 return matches
         started = time.thread_time()
-        self._own.verify(raw[:MAXIMUM_BYTES], self._dummy)
-        self._failure_cost.learn(self._own_kind, time.thread_time() - started)
+        self._own.verify(raw[:MAXIMUM_BYTES], prepared.dummy)
+        prepared.failure_cost.learn(prepared.kind, time.thread_time() - started)
         return False
 
 

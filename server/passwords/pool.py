@@ -21,6 +21,10 @@ LOWEST_PRIORITY = 19
 _FIRST_GUESS_SECONDS = 0.25
 
 
+class NeverBegun(asyncio.CancelledError):
+    """The caller was cancelled while its hash still waited: no password was looked at."""
+
+
 class HashPool:
     """Runs a Hasher. bcrypt releases the GIL, so the event loop goes on meanwhile."""
 
@@ -48,15 +52,21 @@ class HashPool:
         return await self._run(lambda: self._hasher.verify(password, password_hash))
 
     async def learn(self, password_hashes: Sequence[str]) -> None:
-        """Find out what checks of these kinds of hash cost. Raises Overloaded."""
-        await self._run(lambda: self._hasher.learn(password_hashes))
+        """Find out what checks of these kinds of hash cost, one by one, on a thread that no login waits for."""
+        thread = ThreadPoolExecutor(1, "learn", initializer=_lower_priority)
+        run = asyncio.get_running_loop().run_in_executor
+        try:
+            for password_hash in await run(thread, self._hasher.unknown_kinds, password_hashes):
+                await run(thread, self._hasher.learn, password_hash)
+        finally:
+            thread.shutdown(wait=False, cancel_futures=True)
 
     def needs_renewal(self, password_hash: str) -> bool:
         """Whether the hash should be made anew at the current cost."""
         return self._hasher.needs_renewal(password_hash)
 
     def close(self) -> None:
-        """Drop what waits; a hash under way ends by itself."""
+        """Drop what waits; a hash under way ends by itself, and the process waits for it."""
         self._closed = True
         self._executor.shutdown(wait=False, cancel_futures=True)
 
@@ -68,8 +78,13 @@ class HashPool:
         future = self._executor.submit(self._timed, work)
         # By the future, not by the caller: a hash under way goes on when its caller has left.
         future.add_done_callback(self._done)
-        # A cancelled caller cancels the future: what no thread has begun never runs.
-        return await asyncio.wrap_future(future)
+        try:
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            # What no thread has begun never runs.
+            if future.cancel():
+                raise NeverBegun from None
+            raise
 
     def _done(self, _: Future[Any]) -> None:
         """On the thread that finished it, or the caller's if it was cancelled."""

@@ -10,7 +10,15 @@ import structlog
 
 from server.clock import Clock
 from server.config.settings import SessionSettings, TokenSettings
-from server.errors import InvalidCredentials, NotFound, Overloaded, RefreshExpired, RefreshInvalid, RefreshReused
+from server.errors import (
+    InvalidCredentials,
+    NotFound,
+    Overloaded,
+    RefreshExpired,
+    RefreshInvalid,
+    RefreshReused,
+    StoreUnavailable,
+)
 from server.ids import Ids
 from server.limits.device import DeviceMarks
 from server.limits.guesses import Guesses
@@ -33,7 +41,7 @@ _log = structlog.get_logger("watchword.sessions")
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Who is at the other end: shown to users beside their sessions, never used for a decision."""
+    """Who is at the other end: shown to users beside their sessions; by its address guesses are counted."""
 
     ip: str | None
     user_agent: str | None
@@ -101,16 +109,21 @@ class Sessions:
         taken = await self._guesses.take_login(account, client.ip, device)
         async with self._guesses.counting(taken):
             opened = await self._try_to_open(credentials, password, client)
-        await self._guesses.succeeded(account, taken)
+        try:
+            await self._guesses.succeeded(account, taken)
+        except StoreUnavailable:
+            # The session is open. What was counted stays until the next success.
+            _log.warning("a login is counted as a failed one", session=opened.session_id)
         # A device that had used up its tries, and was a stranger here, begins anew under another id.
         known = device if not taken.budgets else None
         return LoggedIn(opened, self._devices.issue(user_id, known))
 
     async def _try_to_open(self, credentials: Credentials | None, password: str, client: Client) -> IssuedTokens:
-        password_hash = credentials.password_hash if credentials else None
+        # A disabled account is asked nothing, or the right password would tell by its time that it is right.
+        password_hash = credentials.password_hash if credentials and not credentials.user.disabled else None
         matches = await self._hashes.verify(password, password_hash)
-        if credentials is None or password_hash is None or not matches or credentials.user.disabled:
-            await self._record_failure(credentials, _reason(credentials, matches=matches))
+        if credentials is None or password_hash is None or not matches:
+            await self._record_failure(credentials, _reason(credentials))
             raise InvalidCredentials
         if self._hashes.needs_renewal(password_hash):
             # If the queue is full just now, it is done at the next login.
@@ -248,10 +261,10 @@ class Sessions:
         )
 
 
-def _reason(credentials: Credentials | None, *, matches: bool) -> str:
+def _reason(credentials: Credentials | None) -> str:
     """Why a login failed, for the audit log alone."""
     if credentials is None:
         return "unknown user"
-    if credentials.password_hash is None:
-        return "no password"
-    return "disabled" if matches else "wrong password"
+    if credentials.user.disabled:
+        return "disabled"
+    return "no password" if credentials.password_hash is None else "wrong password"

@@ -73,10 +73,17 @@ class GuessQueries:
 
         await self._driver.write(unit)
 
-    async def forget_tries(self, keys: Sequence[str]) -> None:
-        """Counters begin anew."""
-        sql = f"DELETE FROM guesses WHERE {self._driver.in_list('key')}"
-        await self._driver.write_one(sql, self._driver.list_value(sorted(keys)))
+    async def settle(self, budgets: Sequence[Budget], counters: Sequence[GuessCounter]) -> None:
+        """Budgets get back what was paid, counters begin anew."""
+
+        async def unit(transaction: Transaction) -> None:
+            for one in _in_order(Try(tuple(counters), tuple(budgets))):
+                if isinstance(one, GuessCounter):
+                    await transaction.run("DELETE FROM guesses WHERE key = $1", one.key)
+                else:
+                    await transaction.run(_GIVE_BACK, one.cost_ms, one.key)
+
+        await self._driver.write(unit)
 
     async def purge_tries(self, now: int, limit: int) -> int:
         """Delete at most `limit` rows that nobody has touched for a long time; how many."""

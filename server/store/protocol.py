@@ -1,12 +1,12 @@
-"""What a store can do. The drivers are sqlite.py and postgres.py; the SQL that both run is in queries.py.
+"""What a store can do. The drivers are sqlite.py and postgres.py; the SQL that both run is in queries.py and its parts.
 
 To add a query:
 
 1. Declare a method here; say in its docstring what is atomic about it and what it returns when nothing matches.
-2. Write it in queries.py, once, with `$1` placeholders. Read with `self._read(sql, *parameters)`. Write inside
-   `self._write(unit)`: a unit is one transaction, so whatever must hold together goes into one unit, and what must
-   hold against other nodes goes into the WHERE of one statement. Where the dialects differ, the driver has a name for
-   it.
+2. Write it in queries.py or the part of it that it belongs to (session_queries.py, guess_queries.py …), once, with
+   `$1` placeholders. Read with `self._driver.read(sql, *parameters)`. Write inside `self._driver.write(unit)`: a unit
+   is one transaction, so whatever must hold together goes into one unit, and what must hold against other nodes goes
+   into the WHERE of one statement. Where the dialects differ, the driver has a name for it.
 3. Prove it in tests/store/, which runs every test on both drivers.
 4. If it changes something that an operator may ask about, write the audit record in the same unit: `self._audit()`
    before the unit, `await audit.write(transaction, note)` as the last thing in it.
@@ -23,7 +23,9 @@ from typing import Protocol
 
 from server.store.audit_records import AuditEvent, AuditFilter, AuditHead, AuditNote, AuditRecord
 from server.store.records import (
+    Budget,
     Credentials,
+    GuessCounter,
     KeyRecord,
     NewUser,
     RevocationPage,
@@ -242,8 +244,8 @@ class GuessStore(Protocol):
         """A try that was taken was none: nothing was looked at, or it was right."""
         ...
 
-    async def forget_tries(self, keys: Sequence[str]) -> None:
-        """After a success or a reset: these counters begin anew."""
+    async def settle(self, budgets: Sequence[Budget], counters: Sequence[GuessCounter]) -> None:
+        """After a success or a reset: what was paid comes back, and these counters begin anew, in one step."""
         ...
 
     async def purge_tries(self, now: int, limit: int) -> int:

@@ -24,11 +24,13 @@ def client_ip(request: web.Request, trusted: Sequence[Network]) -> str | None:
     they lead to different addresses, a proxy has passed on one that a client wrote: then neither is believed.
     """
     peer = request.remote
-    if not trusted or peer is None:
-        return peer
+    if peer is None:
+        return None
     nearest = _address(peer)
-    if nearest is None or not _is_trusted(nearest, trusted):
+    if nearest is None:
         return peer
+    if not _is_trusted(nearest, trusted):
+        return str(nearest)
     forwarded, x_forwarded_for = _forwarded(request), _x_forwarded_for(request)
     found = {_walk(nearest, hops, trusted) for hops in (forwarded, x_forwarded_for) if hops}
     return str(found.pop() if len(found) == 1 else nearest)
@@ -65,7 +67,7 @@ def _for_parameter(element: str) -> str:
 
 
 def _address(text: str) -> Address | None:
-    """An address with or without port, with or without brackets."""
+    """An address with or without port, with or without brackets; IPv4 as itself where the socket is for both."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:

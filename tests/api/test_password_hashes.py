@@ -105,6 +105,7 @@ class Gate:
 
     def __init__(self, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
         self.begun = 0
+        self.compared_with: list[str | None] = []
         self.opened = threading.Event()
         self.started = asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -112,6 +113,7 @@ class Gate:
 
         def gated(hasher: Hasher, password: str, password_hash: str | None) -> bool:
             self.begun += 1
+            self.compared_with.append(password_hash)
             loop.call_soon_threadsafe(self.started.set)
             self.opened.wait(30)
             return verify(hasher, password, password_hash)
@@ -147,6 +149,8 @@ async def test_unknown_disabled_and_wrong_cost_one_hash_each(
     problem = await api.problem(response, 400, "invalid_credentials")
     assert problem["detail"] == "Invalid username or password"
     assert gate.begun == 1
+    # Of a disabled account no password is right: for a right one there is nothing more to compute.
+    assert (gate.compared_with == [None]) is (username != "lak")
 
 
 async def test_beyond_the_queue_a_login_is_told_when_to_come_again(
@@ -187,6 +191,32 @@ async def test_the_hash_of_a_client_that_has_left_is_never_begun(
     assert gate.begun == 2
 
 
+async def test_a_login_that_was_given_up_before_its_hash_began_is_no_try(
+    start_api: StartApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a long queue would use up the tries of a device whose owner knows the password."""
+    api = await start_api(passwords=PasswordSettings(bcrypt_cost=4, hash_threads=1, hash_queue=100))
+    gate = Gate(api, monkeypatch)
+    running = gate.log_in("sahan")
+    await gate.started.wait()
+    for _ in range(80):
+        leaving = gate.log_in()
+        await wait_until_waiting(api, 1)
+        leaving.cancel()
+        await wait_until_waiting(api, 0)
+    gate.opened.set()
+    assert await running == 200
+    assert (await api.log_in("lak"))["token"]
+
+
+async def test_a_login_whose_tries_can_not_be_settled_is_a_login(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: object) -> None:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(api.services.store, "settle", fail)
+    assert (await api.log_in("lak"))["token"]
+
+
 async def test_a_server_knows_from_its_start_what_the_hashes_in_its_store_cost(start_api: StartApi) -> None:
     """Or the first failed login for a dear one would tell by its time that the account exists."""
     api = await start_api(passwords=PasswordSettings(bcrypt_cost=6))
@@ -196,11 +226,11 @@ async def test_a_server_knows_from_its_start_what_the_hashes_in_its_store_cost(s
     await api.services.store.close()
     again = await start_api(passwords=PasswordSettings(bcrypt_cost=4))
     async with asyncio.timeout(10):
-        while not again.services.hashes._hasher._failure_cost.knows(kind):  # noqa: ASYNC110 - nothing tells of it
+        while not again.services.hashes._hasher.prepare().failure_cost.knows(kind):  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("failure", [StoreUnavailable(), Overloaded(1)])
+@pytest.mark.parametrize("failure", [StoreUnavailable(), RuntimeError("a defect")])
 async def test_a_server_that_can_not_learn_costs_at_its_start_goes_on(
     api: Api, monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:

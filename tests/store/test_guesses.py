@@ -89,10 +89,10 @@ async def test_what_was_no_guess_is_given_back(store: Store) -> None:
         assert await taken(store, BOTH)
         await store.give_back(BOTH)
     # Also if somebody has begun the counter anew meanwhile.
-    await store.forget_tries([ACCOUNT.key])
+    await store.settle([], [ACCOUNT])
     await store.give_back(Try((ACCOUNT,)))
     assert [await taken(store, Try((ACCOUNT,))) for _ in range(71)] == [True] * 70 + [False]
-    await store.forget_tries([ACCOUNT.key])
+    await store.settle([], [ACCOUNT])
     await store.take_try(Try((ACCOUNT,)), NOW)
     for _ in range(3):
         await store.give_back(Try((ACCOUNT,)))
@@ -104,9 +104,17 @@ async def test_counters_that_are_forgotten_begin_anew_and_others_stay(store: Sto
     assert await taken(store, Try((other,)))
     for _ in range(70):
         await store.take_try(Try((ACCOUNT,)), NOW)
-    await store.forget_tries([ACCOUNT.key, "account:nobody"])
+    await store.settle([], [ACCOUNT, GuessCounter("account:nobody", 1, 1)])
     assert await taken(store, Try((ACCOUNT,)))
     assert not await taken(store, Try((other,)))
+
+
+async def test_a_success_gives_budgets_back_and_begins_counters_anew(store: Store) -> None:
+    # More than the address has in an hour.
+    for _ in range(300):
+        assert await taken(store, BOTH)
+        await store.settle(BOTH.budgets, BOTH.counters)
+    assert [await taken(store, Try((), (ADDRESS,))) for _ in range(10)][:9] == [True] * 9
 
 
 async def test_counts_that_nobody_touched_for_90_days_go(store: Store) -> None:

@@ -35,6 +35,14 @@ def test_one_check_that_was_held_up_counts_for_little() -> None:
     assert cost.seconds() < 0.46 * MARGIN
 
 
+def test_what_was_held_up_when_it_was_met_first_is_soon_corrected() -> None:
+    cost = FailureCost("usual", 0.2)
+    cost.learn("dear", 0.8)
+    for _ in range(5):
+        cost.learn("dear", 0.4)
+    assert cost.seconds() < 0.42 * MARGIN
+
+
 def test_a_very_dear_kind_does_not_make_every_failure_as_dear() -> None:
     cost = FailureCost("usual", 0.2)
     cost.learn("very dear", 4.0)

@@ -10,7 +10,7 @@ import bcrypt
 import pytest
 from passlib.hash import bcrypt_sha256
 
-from server.passwords.hasher import Hasher
+from server.passwords.hasher import LEARNED_KINDS, Hasher
 
 COST = 4
 HASHER = Hasher(COST)
@@ -201,9 +201,11 @@ def test_an_unknown_user_costs_as_much_as_a_known_one(stored: str | None) -> Non
 @pytest.mark.parametrize("learned", [True, False], ids=["at the start", "by a login"])
 def test_with_a_dearer_hash_in_the_store_every_failure_costs_as_much(learned: bool) -> None:
     hasher, dearer = Hasher(4), Hasher(8).hash("correct horse battery")
+    hasher.prepare()
     cheap = _seconds(hasher, None)
     if learned:
-        hasher.learn([plain(b"x"), dearer])
+        for one in hasher.unknown_kinds([plain(b"x"), dearer, dearer]):
+            hasher.learn(one)
     else:
         assert hasher.verify("correct horse battery", dearer)
     # Sixteen times in theory; here it has to be seen in two measurements of one moment.
@@ -215,17 +217,25 @@ def test_with_a_dearer_hash_in_the_store_every_failure_costs_as_much(learned: bo
 def test_the_right_password_costs_what_its_hash_costs() -> None:
     hasher, dearer = Hasher(4), Hasher(9).hash("correct horse battery")
     own = hasher.hash("correct horse battery")
-    hasher.learn([dearer])
+    hasher.learn(dearer)
     started = time.thread_time()
     assert hasher.verify("correct horse battery", own)
     assert time.thread_time() - started < _seconds(hasher, own) / 4
 
 
-def test_what_is_no_hash_teaches_nothing() -> None:
+def test_one_hash_is_looked_at_for_each_kind_that_is_not_known() -> None:
     hasher = Hasher(4)
-    usual = _seconds(hasher, None)
-    hasher.learn(["", "no hash", "$2b$31$" + "." * 53, "$bcrypt-sha256$v=2,t=2b,r=31$$"])
-    assert _seconds(hasher, None) < 5 * usual
+    other, another = Hasher(5).hash("x"), Hasher(6).hash("x")
+    no_hashes = ["", "no hash", "$2b$31$" + "." * 53, "$bcrypt-sha256$v=2,t=2b,r=31$$"]
+    assert hasher.unknown_kinds([*no_hashes, other, another, other, hasher.hash("x")]) == [other, another]
+    hasher.learn(other)
+    assert hasher.unknown_kinds([other, another]) == [another]
+
+
+def test_a_store_in_which_each_hash_is_of_a_kind_of_its_own_is_not_looked_through() -> None:
+    varied = [f"$pbkdf2-sha256${rounds}$rhXi3PufUwrB.J.TEqIUwg$Go3MepiW8hSv/tcvAcpTZwDdXZCM1selXz/KaFisXRE"
+              for rounds in range(1000, 2000)]  # fmt: skip
+    assert len(Hasher(4).unknown_kinds(varied)) == LEARNED_KINDS
 
 
 def _seconds(hasher: Hasher, stored: str | None) -> float:

@@ -66,5 +66,12 @@ def test_without_trusted_networks_the_peer_is_the_client() -> None:
     assert ip("10.0.0.1", ("X-Forwarded-For", "1.2.3.4"), trusted=()) == "10.0.0.1"
 
 
+def test_on_a_socket_for_both_kinds_an_ipv4_client_has_its_own_address() -> None:
+    """Or all of them would be one /64, whose clients share what is counted by address."""
+    assert ip("::ffff:203.0.113.9", trusted=()) == "203.0.113.9"
+    assert ip("::ffff:203.0.113.9") == "203.0.113.9"
+    assert ip("::ffff:10.0.0.1") == "10.0.0.1"
+
+
 def test_a_peer_without_an_address_stays_as_it_is() -> None:
     assert ip("", ("X-Forwarded-For", "1.2.3.4")) == ""
