@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -75,11 +76,11 @@ async def _construct(
 ) -> Services:
     roles = RoleTable(settings.roles)
     key_file = master_key_file(settings, ids)
+    if key_file is not None and not any(record.sealed for record in await store.list_keys()):
+        key_file.make()
     keys = KeyService(
         store=store,
-        master_key=lambda: MasterKey(
-            key_file.read_or_make() if key_file is not None else texts(settings.keys.master_key), ids
-        ),
+        master_key=lambda: MasterKey(key_file.read() if key_file is not None else texts(settings.keys.master_key), ids),
         rules=_rules(settings),
         clock=clock,
         ids=ids,
@@ -91,7 +92,7 @@ async def _construct(
     users = Users(
         store=store,
         hashes=hashes,
-        reset_tokens=ResetTokens(keys.derive("password reset token")),
+        reset_tokens=ResetTokens(partial(keys.derive, "password reset token")),
         revocations=revocations,
         guesses=guesses,
         roles=roles,
@@ -106,8 +107,8 @@ async def _construct(
         signer=Signer(keys),
         revocations=revocations,
         guesses=guesses,
-        devices=DeviceMarks(keys.derive("device mark"), ids),
-        refresh_tokens=RefreshTokens(keys.derive("refresh token")),
+        devices=DeviceMarks(partial(keys.derive, "device mark"), ids),
+        refresh_tokens=RefreshTokens(partial(keys.derive, "refresh token")),
         clock=clock,
         ids=ids,
         tokens=settings.tokens,
@@ -131,7 +132,7 @@ async def _construct(
         revocations=revocations,
         users=users,
         sessions=sessions,
-        audit=Audit(store, AuditChain(keys.derive("audit log"))),
+        audit=Audit(store, AuditChain(keys.audit_key)),
         verifier=verifier,
         authenticator=Authenticator(verifier, revocations),
     )

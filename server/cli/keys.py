@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from server.app import master_key_file
+from server.cli.progress import progress_bar
 from server.cli.state import AsJson, Config, print_json, print_table, run_with_services, settings_for
 from server.clock import rfc3339
 from server.context import Services
 from server.errors import WatchwordError
+from server.store.records import UserFilter
+from server.tokens.keys import SHARED
 from server.tokens.rotation import WHEN_ASKED, RotationUnderWay
 
 app = typer.Typer(help="The keys that sign tokens; the server may be running.", no_args_is_help=True)
+
+# Users whose sessions are ended at the same time.
+PAGE = 200
 
 
 @app.command("list")
@@ -91,6 +99,36 @@ def revoke(
     typer.echo(
         f"{kid} is revoked; its tokens are refused. Services that verify by the JWKS refuse them when they fetch it"
     )
+
+
+@app.command()
+def replace(
+    context: typer.Context,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask, also on a terminal.", show_default=False)] = False,
+    config: Config = None,
+) -> None:
+    """After a break-in: replace every key and end every session; no token made before is good for anything.
+
+    It asks before, if this is a terminal. The audit log keeps its own key, and can still be verified.
+    """
+    settings = settings_for(context, config)
+    if sys.stdin.isatty() and not yes:
+        typer.confirm("Replace all keys? Everybody has to log in again.", abort=True)
+    with progress_bar("users") as progress:
+
+        async def work(services: Services) -> bool:
+            await services.keys.replace()
+            after_id = None
+            while users := await services.users.list(UserFilter(limit=PAGE, after_id=after_id)):
+                await asyncio.gather(*(services.sessions.end_all(user.id) for user in users))
+                after_id = users[-1].id
+                progress.advance(progress.task_ids[0], len(users))
+            return any(record.algorithm == SHARED for record in services.keys.keyring.records)
+
+        shared = run_with_services(settings, work)
+    typer.echo("all keys of the store are replaced, and all sessions are over")
+    if shared:
+        typer.echo("the secrets of HS256 are in the settings: put a new one in place of tokens.secret and restart")
 
 
 @app.command()

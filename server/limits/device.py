@@ -10,7 +10,7 @@ import struct
 import uuid
 
 from server.ids import Ids
-from server.tokens.opaque import OpaqueTokens
+from server.tokens.opaque import Key, OpaqueTokens
 
 _LAYOUT = struct.Struct(">16s16s")
 
@@ -18,7 +18,7 @@ _LAYOUT = struct.Struct(">16s16s")
 class DeviceMarks:
     """Issues and reads device marks."""
 
-    def __init__(self, key: bytes, ids: Ids) -> None:
+    def __init__(self, key: Key, ids: Ids) -> None:
         self._tokens = OpaqueTokens(key, "wwd_")
         self._ids = ids
 

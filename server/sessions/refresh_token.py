@@ -11,7 +11,7 @@ import struct
 import uuid
 from dataclasses import dataclass
 
-from server.tokens.opaque import OpaqueTokens
+from server.tokens.opaque import Key, OpaqueTokens
 
 _LAYOUT = struct.Struct(">16sQ")
 
@@ -27,7 +27,7 @@ class RefreshToken:
 class RefreshTokens:
     """Issues and reads refresh tokens."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: Key) -> None:
         self._tokens = OpaqueTokens(key, "wwr_")
 
     def issue(self, session_id: str, step: int) -> str:

@@ -17,14 +17,13 @@ from server.store.audit_records import AuditEvent, AuditNote, Value
 from server.store.protocol import KeyStore
 from server.store.records import KeyRecord
 from server.tokens import rotation
+from server.tokens.derivation import DERIVATION_BYTES, derivations, new_derivation, of_audit, of_tokens, succeeded
 from server.tokens.jwks_document import JwksDocument
 from server.tokens.keyring import Keyring
 from server.tokens.keys import SHARED, SigningKey, VerificationKey, dump, generate, load, public_jwk
 from server.tokens.rotation import Rules
 from server.tokens.sealing import MasterKey, derive
 
-DERIVATION = "HKDF"
-DERIVATION_BYTES = 32
 # A token with an unknown key makes the keys be read again, at most so often.
 RELOAD_INTERVAL_SECONDS = 1.0
 
@@ -57,7 +56,9 @@ class KeyService:
         self._reloaded_at = clock.monotonic()
         self._records: list[KeyRecord] = []
         self._accepted: frozenset[str] = frozenset()
-        self._derivation_material = b""
+        self._derived: dict[str, bytes] = {}
+        self._derived_from = ""
+        self._audit_key = b""
         self._document: JwksDocument | None = None
         self.keyring: Keyring = rules.keyring([])
 
@@ -67,9 +68,8 @@ class KeyService:
         Raises StoreRefused if the master key is wrong.
         """
         await self._change(self._with_derivation, None)
-        (derivation,) = (record for record in self._records if record.algorithm == DERIVATION)
-        self._derivation_material = self._unseal(derivation)
-        self._store.chain_audit(self.derive("audit log"))
+        self._audit_key = derive(self._unseal(of_audit(self._records)), "audit log")
+        self._store.chain_audit(self._audit_key)
         if serving:
             # A command may run with other settings than the server; it decides nothing about its keys.
             await self._change(lambda seen: rotation.started(seen, self._rules, self._now, self._make))
@@ -122,6 +122,20 @@ class KeyService:
             await self._change(plan, AuditEvent.KEYS_REVOKED, kid)
         except KeyError:
             raise NotFound(f"There is no key {kid!r}.") from None
+
+    async def replace(self) -> None:
+        """After a break-in: no token of any kind that was made before is believed, in any process within a second.
+
+        New keys are made for all that the server signs and derives; the audit log keeps its own, to stay one chain.
+        Secrets of the settings stay too.
+        """
+
+        def plan(seen: Sequence[KeyRecord]) -> list[KeyRecord]:
+            now = self._now
+            kept = rotation.all_replaced(seen, rotation.in_force(seen, self._rules, now), now, self._make)
+            return rotation.sorted_keys(succeeded(kept, self._new_derivation(), now))
+
+        await self._change(plan, AuditEvent.KEYS_REVOKED)
 
     async def rewrap(self) -> int:
         """Seal everything anew under the first master key of today; how many keys. Raises StoreRefused."""
@@ -205,8 +219,25 @@ class KeyService:
         return self._document
 
     def derive(self, purpose: str) -> bytes:
-        """A key for tokens of one purpose. It outlives a change of the master key."""
-        return derive(self._derivation_material, purpose)
+        """The key of today for tokens of one purpose: it outlives a change of the master key, and not `replace`.
+
+        Raises StoreUnavailable if it can't be opened.
+        """
+        record = of_tokens(self._records)
+        if record.kid != self._derived_from:
+            self._derived, self._derived_from = {}, record.kid
+        if purpose not in self._derived:
+            try:
+                self._derived[purpose] = derive(self._unseal(record), purpose)
+            except StoreRefused as error:
+                _log.error("the key that tokens are made with can't be opened", kid=record.kid, reason=str(error))
+                raise StoreUnavailable from None
+        return self._derived[purpose]
+
+    @property
+    def audit_key(self) -> bytes:
+        """What audit records are linked under. It stays as long as the store."""
+        return self._audit_key
 
     @property
     def _now(self) -> int:
@@ -237,16 +268,17 @@ class KeyService:
 
     def _require_master_key(self, records: Sequence[KeyRecord]) -> None:
         """What is made here must not be sealed under a master key that was changed meanwhile."""
-        for record in records:
-            if record.algorithm == DERIVATION:
-                self._unseal(record)
+        for record in derivations(records):
+            self._unseal(record)
 
     def _with_derivation(self, seen: Sequence[KeyRecord]) -> list[KeyRecord]:
-        if any(record.algorithm == DERIVATION for record in seen):
-            return list(seen)
-        now, kid = self._now, self._ids.new_id()
-        sealed = self._master_key.seal(self._ids.random_bytes(DERIVATION_BYTES), kid)
-        return rotation.sorted_keys([*seen, KeyRecord(kid, DERIVATION, "", sealed, now, now)])
+        return list(seen) if derivations(seen) else rotation.sorted_keys([*seen, self._new_derivation()])
+
+    def _new_derivation(self) -> KeyRecord:
+        kid = self._ids.new_id()
+        return new_derivation(
+            kid, self._master_key.seal(self._ids.random_bytes(DERIVATION_BYTES), kid), created_at=self._now
+        )
 
     def _make(self, algorithm: str, activates_at: int) -> KeyRecord:
         now = self._now

@@ -36,18 +36,23 @@ class MasterKeyFile:
         self._path = path
         self._ids = ids
 
-    def read_or_make(self) -> list[str]:
-        """The keys, made at the first start. Two processes that start at once agree on one.
-
-        Raises StoreRefused if the file can be read by others, or is not a key.
-        """
+    def make(self) -> None:
+        """At the first start, when nothing is sealed yet. Two processes that start at once agree on one key."""
         if not self._path.exists():
             self._write([self._new_key()], keep_existing=True)
+
+    def read(self) -> list[str]:
+        """The keys. Raises StoreRefused if the file is missing, can be read by others, or is not a key."""
         path = self._path
         try:
             if stat.S_IMODE(path.stat().st_mode) & 0o077:
                 raise StoreRefused(f"{path} can be read by other users; run: chmod 600 {path}")
             keys = [line.strip() for line in path.read_text("ascii").splitlines() if line.strip()]
+        except FileNotFoundError:
+            raise StoreRefused(
+                f"{path} is missing, the master key that this store's keys are sealed with; "
+                "put the one of the backup there, with mode 0600"
+            ) from None
         except (OSError, UnicodeDecodeError):
             raise StoreRefused(f"{path} can't be read as a master key; restore it from a backup") from None
         if not keys or any(len(key) < _MINIMUM_LENGTH for key in keys):
@@ -63,7 +68,7 @@ class MasterKeyFile:
         """
         with unchanged(self._path):
             new = self._new_key()
-            self._write([new, *self.read_or_make()])
+            self._write([new, *self.read()])
             yield
             self._write([new])
 

@@ -6,8 +6,12 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Callable
 
 MAC_LENGTH = 32
+
+# The key itself, or what tells the one of today.
+Key = bytes | Callable[[], bytes]
 
 
 class OpaqueTokens:
@@ -16,11 +20,18 @@ class OpaqueTokens:
     The prefix tells people and secret scanners what they are looking at.
     """
 
-    def __init__(self, key: bytes, prefix: str) -> None:
+    def __init__(self, key: Key, prefix: str) -> None:
         self._prefix = prefix
-        # Begun here and continued on a copy for each token. hmac.digest() would let go of the interpreter's lock for
-        # each, and wait for other threads to get it back.
-        self._hmac = hmac.new(key, prefix.encode("ascii") + b"\0", hashlib.sha256)
+        self._key_of_today = key if callable(key) else lambda: key
+        self._begin(self._key_of_today())
+
+    def _begin(self, key: bytes) -> None:
+        """Once for each key, to be continued on a copy for each token.
+
+        hmac.digest() would let go of the interpreter's lock for each, and wait for other threads to get it back.
+        """
+        self._key = key
+        self._hmac = hmac.new(key, self._prefix.encode("ascii") + b"\0", hashlib.sha256)
 
     def issue(self, content: bytes) -> str:
         """A token that carries `content`, readable but not alterable."""
@@ -42,6 +53,9 @@ class OpaqueTokens:
         return content if _encoded(raw) == text else None
 
     def _mac(self, content: bytes) -> bytes:
+        key = self._key_of_today()
+        if key != self._key:
+            self._begin(key)
         continued = self._hmac.copy()
         continued.update(content)
         return continued.digest()

@@ -146,6 +146,16 @@ def revoked(records: Sequence[KeyRecord], kid: str, rules: Rules, now: int, make
     return kept_up(kept, rules, now, make)
 
 
+def all_replaced(records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey) -> list[KeyRecord]:
+    """All key pairs may be in wrong hands: they are revoked, and new ones sign and are next."""
+    kept = list(records)
+    # The last one first: what is next goes before its turn would come.
+    for record in reversed(rules.keyring(records).records):
+        if record.algorithm != SHARED and any(other.kid == record.kid for other in kept):
+            kept = revoked(kept, record.kid, rules, now, make)
+    return kept
+
+
 def in_force(records: Sequence[KeyRecord], rules: Rules, now: int) -> Rules:
     """The rules with the algorithm that signs now: a command may run with other settings than the server."""
     active = [record for record in rules.keyring(records).records if record.activates_at <= now]

@@ -10,7 +10,7 @@ import struct
 import uuid
 from dataclasses import dataclass
 
-from server.tokens.opaque import OpaqueTokens
+from server.tokens.opaque import Key, OpaqueTokens
 
 _LAYOUT = struct.Struct(">16sQQ")
 
@@ -27,7 +27,7 @@ class ResetToken:
 class ResetTokens:
     """Issues and reads reset tokens."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: Key) -> None:
         self._tokens = OpaqueTokens(key, "wwp_")
 
     def issue(self, content: ResetToken) -> str:

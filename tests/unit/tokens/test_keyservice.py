@@ -13,6 +13,7 @@ from server.ids import Ids, SystemRandomness
 from server.store.open import open_store
 from server.store.protocol import Store
 from server.store.records import KeyRecord
+from server.tokens.derivation import derivations
 from server.tokens.keys import shared_secret
 from server.tokens.keyservice import KeyService
 from server.tokens.rotation import RotationUnderWay, Rules
@@ -358,3 +359,48 @@ async def test_the_published_document_is_made_once_and_changes_with_the_keys_and
     assert started.service.jwks() is rotated
     clock.advance(1)
     assert started.service.jwks().etag not in {document.etag, rotated.etag}
+
+
+async def test_replaced_keys_are_believed_by_no_server_and_the_audit_log_keeps_its_own(store: Store) -> None:
+    clock = FakeClock()
+    started, command = await node(store, clock), await node(store, clock)
+    for _ in range(2):
+        token, derived, audit = started.sign(), started.service.derive("refresh token"), started.service.audit_key
+        before = set(await kids(store))
+        await command.service.replace()
+        await started.service.refresh()
+        assert not started.knows(token)
+        assert not before & set(started.published())
+        assert started.service.derive("refresh token") == command.service.derive("refresh token") != derived
+        assert started.knows(command.sign())
+        restarted = await node(store, clock)
+        assert restarted.service.derive("refresh token") == command.service.derive("refresh token")
+        assert restarted.service.audit_key == started.service.audit_key == audit
+        # What nothing needs any more is gone: the audit log's, and the one of today.
+        assert len(derivations(await store.list_keys())) == 2
+        # A clock that went back does not change which is which.
+        clock.advance(-1000)
+
+
+async def test_replaced_keys_can_be_sealed_under_a_new_master_key(store: Store) -> None:
+    clock = FakeClock()
+    started = await node(store, clock)
+    await started.service.replace()
+    derived, audit = started.service.derive("refresh token"), started.service.audit_key
+    rewrapping = await node(store, clock, master=["a new master key, as long as that", *started.master])
+    await rewrapping.service.rewrap()
+    restarted = await node(store, clock, master=["a new master key, as long as that"])
+    assert (restarted.service.derive("refresh token"), restarted.service.audit_key) == (derived, audit)
+
+
+async def test_a_key_for_tokens_that_can_not_be_opened_is_a_failure_of_the_moment(store: Store) -> None:
+    clock = FakeClock()
+    started = await node(store, clock)
+    renewing = await node(store, clock, master=["a new master key, as long as that", *started.master])
+    await renewing.service.rewrap()
+    await renewing.service.replace()
+    await started.service.refresh()
+    with pytest.raises(StoreUnavailable):
+        started.service.derive("refresh token")
+    started.master = renewing.master
+    assert started.service.derive("refresh token") == renewing.service.derive("refresh token")

@@ -42,6 +42,18 @@ def test_another_key_or_another_purpose_reads_nothing() -> None:
     assert TOKENS.read(OpaqueTokens(KEY, "wwx_w").issue(b"content")) is None
 
 
+def test_a_key_that_is_replaced_reads_nothing_of_before() -> None:
+    key = KEY
+    tokens = OpaqueTokens(lambda: key, "wwx_")
+    before = tokens.issue(b"content")
+    assert tokens.read(before) == b"content"
+    key = OTHER_KEY
+    assert tokens.read(before) is None
+    assert tokens.issue(b"content") == OpaqueTokens(OTHER_KEY, "wwx_").issue(b"content")
+    key = KEY
+    assert tokens.read(before) == b"content"
+
+
 def test_a_prefix_and_a_content_that_read_alike_together_are_two_things() -> None:
     one, other = OpaqueTokens(KEY, "ww"), OpaqueTokens(KEY, "wwx")
     assert one.issue(b"xcontent")[2:] != other.issue(b"content")[3:]

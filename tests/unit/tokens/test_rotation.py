@@ -277,3 +277,37 @@ def test_whatever_happens_one_key_signs_one_is_next_and_no_token_is_lost(seed: i
         tokens.append((signing.kid, now + TTL_SECONDS * 1000))
         for kid, expires_at in tokens:
             assert ring.verification_key(kid, now) is not None or expires_at <= now
+
+
+def test_when_all_are_replaced_none_of_the_old_keys_signs_or_is_next() -> None:
+    rotated = rotation.rotated(started(), RULES, NOW + DAY, maker(NOW + DAY), at_once=True)
+    # A rotation is under way: two keys wait.
+    before = rotation.rotated(rotated, RULES, NOW + DAY + 1, maker(NOW + DAY + 1))
+    now = NOW + DAY + 2
+    assert states(before, now) == ["retired", "active", "next", "next"]
+    after = rotation.all_replaced(before, RULES, now, maker(now))
+    assert states(after, now) == ["revoked", "revoked", "active", "next"]
+    assert all(one.revoked_at == now and one.sealed == b"" for one in after if one.kid in kids(before))
+    new = [one for one in RULES.keyring(after).records if one.kid not in kids(before)]
+    assert [one.activates_at for one in new] == [now, now + 30 * DAY]
+    assert RULES.keyring(after).jwks(now) == RULES.keyring(new).jwks(now)
+
+
+def test_when_all_are_replaced_a_key_that_was_revoked_or_is_spent_is_no_obstacle() -> None:
+    records = rotation.rotated(started(), RULES, NOW + 1, maker(NOW + 1), at_once=True)
+    records = rotation.revoked(records, RULES.keyring(records).chain()[1].kid, RULES, NOW + 2, maker(NOW + 2))
+    now = NOW + 2 + LIFE
+    after = rotation.all_replaced(records, RULES, now, maker(now))
+    assert set(states(after, now)) == {"revoked", "active", "next"}
+    assert not set(kids(records)) & {one.kid for one in RULES.keyring(after).chain()}
+
+
+def test_when_all_are_replaced_the_secrets_of_the_settings_stay() -> None:
+    records = rotation.started(started(), SHARED, NOW + 1, maker(NOW + 1))
+    after = rotation.all_replaced(records, SHARED, NOW + 2, maker(NOW + 2))
+    assert {one.algorithm for one in after if one.revoked_at is None} == {"HS256"}
+    assert SHARED.keyring(after).verification_key(SECRET.kid, NOW + 2) is not None
+
+
+def test_when_there_is_no_key_none_is_replaced() -> None:
+    assert rotation.all_replaced([], RULES, NOW, maker(NOW)) == []
