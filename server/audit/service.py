@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from server.ids import ID_TEXT
 from server.store.audit_chain import START, AuditChain
 from server.store.audit_records import AuditFilter, AuditHead, AuditRecord
 from server.store.protocol import Store
@@ -13,7 +13,6 @@ from server.store.protocol import Store
 # Records that are read and checked in one go.
 PAGE = 1000
 _ABOVE_ALL = 2**63
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # Told how many records are checked.
 Progress = Callable[[int], None]
@@ -65,7 +64,7 @@ class Audit:
     async def _id_or_name(self, text: str | None) -> tuple[str | None, str | None]:
         if text is None:
             return None, None
-        if _ID.fullmatch(text):
+        if ID_TEXT.fullmatch(text):
             return text, None
         found = await self._store.find_credentials(text)
         return None, found.user.username if found is not None else text
