@@ -16,7 +16,7 @@ from server.users.transfer.lines import Record
 from server.users.transfer.row import Row, RowRefused, read_row
 from server.users.transfer.seen import Seen
 
-# A transaction's worth: a server on the same SQLite file waits some 10 ms for it.
+# A transaction's worth: a server on the same SQLite file waits some 30 to 50 ms for it.
 BATCH = 500
 SHOWN_CHARACTERS = 128
 _NOBODY = "an import changes nobody"
