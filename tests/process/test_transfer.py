@@ -146,7 +146,7 @@ def test_no_value_of_csv_smuggles_an_account_in(tmp_path: Path) -> None:
     done = run(tmp_path, "users", "import", "users.csv")
     assert (done.returncode, done.stdout) == (1, "imported 1, already there 0, refused 2\n")
     assert done.stderr.splitlines() == [
-        "line 2: a value has a line break, up to line 4; JSON lines can hold one",
+        "line 2: a value has a line break, up to line 4; that is not taken",
         "line 6: a quote is never closed; nothing from this line on was read",
     ]
     listed = json.loads(run(tmp_path, "users", "list", "--json").stdout)["users"]

@@ -31,7 +31,7 @@ def whole_records(lines: Iterable[Line]) -> Iterator[Line]:
         elif began is None:
             yield line
         else:
-            yield Line(began, "", f"a value has a line break, up to line {line.number}; JSON lines can hold one")
+            yield Line(began, "", f"a value has a line break, up to line {line.number}; that is not taken")
             began = None
     if began is not None:
         yield Line(began, "", "a quote is never closed; nothing from this line on was read")
