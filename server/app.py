@@ -61,18 +61,25 @@ async def open_services(
     clock = clock or SystemClock()
     ids = ids or Ids(clock, SystemRandomness())
     store = await open_store(settings.store.url, serving=serving)
-    hashes = HashPool(
-        Hasher(settings.passwords.bcrypt_cost), settings.passwords.hash_threads, settings.passwords.hash_queue
-    )
+    hasher, queue = Hasher(settings.passwords.bcrypt_cost), settings.passwords.hash_queue
+    hashes, preferred = HashPool(hasher, settings.passwords.hash_threads, queue), HashPool(hasher, 1, queue)
     try:
-        yield await _construct(settings, clock, ids, store, hashes, serving=serving)
+        yield await _construct(settings, clock, ids, store, hashes=hashes, preferred_hashes=preferred, serving=serving)
     finally:
         hashes.close()
+        preferred.close()
         await store.close()
 
 
 async def _construct(
-    settings: Settings, clock: Clock, ids: Ids, store: Store, hashes: HashPool, *, serving: bool
+    settings: Settings,
+    clock: Clock,
+    ids: Ids,
+    store: Store,
+    *,
+    hashes: HashPool,
+    preferred_hashes: HashPool,
+    serving: bool,
 ) -> Services:
     roles = RoleTable(settings.roles)
     key_file = master_key_file(settings, ids)
@@ -91,7 +98,7 @@ async def _construct(
     guesses = Guesses(store, clock, settings.limits)
     users = Users(
         store=store,
-        hashes=hashes,
+        hashes=preferred_hashes,
         reset_tokens=ResetTokens(partial(keys.derive, "password reset token")),
         revocations=revocations,
         guesses=guesses,
@@ -104,6 +111,7 @@ async def _construct(
     sessions = Sessions(
         store=store,
         hashes=hashes,
+        preferred_hashes=preferred_hashes,
         signer=Signer(keys),
         revocations=revocations,
         guesses=guesses,

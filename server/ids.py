@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import itertools
+import re
 import secrets
 import uuid
 from typing import Protocol
 
 from server.clock import Clock
+
+ID_TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 class Randomness(Protocol):

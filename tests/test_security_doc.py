@@ -14,7 +14,7 @@ from server.limits.guesses import DEVICE_TRIES, FREE_FAILURES
 from server.passwords.hasher import MAXIMUM_BYTES
 from server.store import guess_queries
 from server.tokens import verifier
-from server.web.cookie import DEVICE_SECONDS
+from server.web.cookies import DEVICE_SECONDS
 from server.web.runner import KEEPALIVE_SECONDS
 
 ROOT = Path(__file__).parents[1]

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import hmac
-import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from server.ids import ID_TEXT
 from server.store.audit_chain import START, AuditChain
 from server.store.audit_records import AuditFilter, AuditHead, AuditRecord
 from server.store.protocol import Store
 
 # Records that are read and checked in one go.
 PAGE = 1000
-# Whoever can write to the database can also give a record a number that the log never gives.
-_BELOW_ALL = -(2**63)
 _ABOVE_ALL = 2**63
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 # Told how many records are checked.
 Progress = Callable[[int], None]
@@ -68,7 +64,7 @@ class Audit:
     async def _id_or_name(self, text: str | None) -> tuple[str | None, str | None]:
         if text is None:
             return None, None
-        if _ID.fullmatch(text):
+        if ID_TEXT.fullmatch(text):
             return text, None
         found = await self._store.find_credentials(text)
         return None, found.user.username if found is not None else text
@@ -79,21 +75,23 @@ class Audit:
 
     async def pages(self) -> AsyncIterator[list[AuditRecord]]:
         """All records, the oldest first, a page at a time."""
-        last = _BELOW_ALL
-        while page := await self._store.audit_after(last, PAGE):
+        last: AuditRecord | None = None
+        # Without the table's primary key, a page could be of one number, and so could all that follow.
+        while (page := await self._behind(last)) and (last is None or page[-1].seq > last.seq):
             yield page
-            last = page[-1].seq
+            last = page[-1]
 
     async def verify(self, kept_head: str | None = None, progress: Progress = _silent) -> Verdict:
         """Follow the chain from its start to its end, and past `kept_head`, the hash of an earlier end."""
-        count, previous, last = 0, START, _BELOW_ALL
+        count, previous = 0, START
+        last: AuditRecord | None = None
         passed = not kept_head
         while True:
-            page = await self._store.audit_after(last, PAGE)
+            page = await self._behind(last)
             if not page:
                 # Read behind the records, so it is no older than they are.
                 head = await self._store.audit_head()
-                if head is not None and head.seq > count and await self._store.audit_after(last, 1):
+                if head is not None and head.seq > count and await self._behind(last):
                     # Written meanwhile.
                     continue
                 fault = _fault_of_end(head, AuditHead(count, previous))
@@ -103,9 +101,21 @@ class Audit:
             for record in page:
                 if record.seq != count + 1 or not self._chain.holds(previous, record):
                     return Verdict(count, previous, _fault(record, count, await self._store.audit_head()))
-                count, previous, last = record.seq, record.hash, record.seq
-                passed = passed or hmac.compare_digest(previous, kept_head or "")
+                count, previous, last = record.seq, record.hash, record
+                passed = passed or previous == kept_head
             progress(count)
+
+    async def _behind(self, last: AuditRecord | None) -> list[AuditRecord]:
+        """The next page, from the first record on whatever its number is: who can write to the database can choose it.
+
+        The last record is read again, or another one of its number could hide between two pages.
+        """
+        if last is None:
+            return await self._store.audit_from(None, PAGE)
+        page = await self._store.audit_from(last.seq, PAGE + 1)
+        if last in page:
+            page.remove(last)
+        return page
 
 
 def _fault(record: AuditRecord, count: int, head: AuditHead | None) -> Fault:

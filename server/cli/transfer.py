@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 import typer
 from rich.progress import Progress
@@ -26,7 +26,7 @@ from server.store.audit_records import AuditEvent, AuditNote
 from server.users.transfer.exporter import export_pages
 from server.users.transfer.firebase_export import read_firebase, read_hash_config
 from server.users.transfer.formats import read_csv, read_json_lines
-from server.users.transfer.importer import Importer, Refusal
+from server.users.transfer.importer import ImportCounts, Importer, Refusal
 from server.users.transfer.lines import Record, read_lines
 
 
@@ -66,14 +66,12 @@ def import_users(
     settings = settings_for(context, config)
     chosen = file_format or _format_of(file)
     if role is not None and role not in (roles := RoleTable(settings.roles)):
-        raise typer.BadParameter(f"there is no such role; roles: {', '.join(roles.names())}", param_hint="--role")
-    if (chosen is ImportFormat.FIREBASE) != (hash_config is not None) or (hash_config is not None and role is None):
-        raise typer.BadParameter("go together, with --role", param_hint="--format firebase and --hash-config")
-    parameters = None if hash_config is None else read_hash_config(_text_of(hash_config))
+        raise typer.BadParameter(f"there is no role {role!a}; roles: {', '.join(roles.names())}", param_hint="--role")
+    parameters = _parameters(chosen, hash_config, role)
     with _opened(file) as source, progress_bar("importing", _size_of(source)) as progress:
 
         def refuse(refusal: Refusal) -> None:
-            text = json.dumps(asdict(refusal)) if as_json else _line(refusal)
+            text = json.dumps(_members(refusal)) if as_json else _line(refusal)
             if progress.disable:
                 print(text, file=sys.stderr)
             else:
@@ -94,7 +92,9 @@ def import_users(
             except FileRefused:
                 raise
             except BaseException:
-                print("stopped before the end of the file; run it again to go on", file=sys.stderr)
+                # What was under way may be in as well.
+                so_far = _summary(importer.counts, dry_run=dry_run)
+                print(f"stopped before the end of the file: {so_far}, or more; run it again to go on", file=sys.stderr)
                 raise
             return importer
 
@@ -102,8 +102,7 @@ def import_users(
     if as_json:
         print_json({"dry_run": dry_run, **asdict(counts)})
     else:
-        verb = "would import" if dry_run else "imported"
-        typer.echo(f"{verb} {counts.imported}, already there {counts.already_there}, refused {counts.refused}")
+        typer.echo(_summary(counts, dry_run=dry_run))
     if counts.refused:
         raise typer.Exit(1)
 
@@ -112,7 +111,8 @@ def export_users(
     context: typer.Context,
     file: Annotated[Path | None, typer.Argument(help="A file to make; else standard output.")] = None,
     file_format: Annotated[
-        Format | None, typer.Option("--format", help="Else by the ending, else jsonl.", show_default=False)
+        Format | None,
+        typer.Option("--format", help="Else by the ending of FILE; without FILE jsonl.", show_default=False),
     ] = None,
     config: Config = None,
 ) -> None:
@@ -132,7 +132,10 @@ def export_users(
             return total
 
         total = run_with_services(settings, work)
-    if file is not None:
+    if file is None:
+        # Standard output is the export.
+        print(f"exported {total}", file=sys.stderr)
+    else:
         typer.echo(f"exported {total} to {file}")
 
 
@@ -151,11 +154,22 @@ def _records(source: BinaryIO, chosen: ImportFormat, parameters: FirebaseParamet
     return read_csv(lines) if chosen is ImportFormat.CSV else read_json_lines(lines)
 
 
-def _text_of(file: Path) -> str:
+def _parameters(chosen: ImportFormat, file: Path | None, role: str | None) -> FirebaseParameters | None:
+    """What --hash-config names; None for the formats that need none."""
+    if chosen is not ImportFormat.FIREBASE:
+        if file is not None:
+            raise typer.BadParameter("this is for --format firebase alone", param_hint="--hash-config")
+        return None
+    if file is None or role is None:
+        raise typer.BadParameter("firebase needs --hash-config and --role as well", param_hint="--format")
     try:
-        return file.read_text("utf-8-sig")
-    except (OSError, UnicodeDecodeError):
-        raise typer.BadParameter(f"{file} can't be read as a text", param_hint="--hash-config") from None
+        return read_hash_config(file.read_text("utf-8-sig"))
+    except OSError as error:
+        raise typer.BadParameter(f"{file} can't be read ({error.strerror})", param_hint="--hash-config") from None
+    except UnicodeDecodeError:
+        raise FileRefused(f"{file} is not UTF-8") from None
+    except ValueError as error:
+        raise FileRefused(f"{file}: {error}") from None
 
 
 @contextmanager
@@ -181,10 +195,21 @@ def _advance(progress: Progress, source: BinaryIO) -> None:
         progress.update(progress.task_ids[0], completed=source.tell())
 
 
+def _summary(counts: ImportCounts, *, dry_run: bool) -> str:
+    verb = "would import" if dry_run else "imported"
+    return f"{verb} {counts.imported}, already there {counts.already_there}, refused {counts.refused}"
+
+
+def _members(refusal: Refusal) -> dict[str, Any]:
+    """Without `user` where accounts have no numbers."""
+    return {name: value for name, value in asdict(refusal).items() if name != "user" or value is not None}
+
+
 def _line(refusal: Refusal) -> str:
     """One line, whatever the file holds."""
+    user = "" if refusal.user is None else f", user {refusal.user}"
     name = "" if refusal.username is None else f" {_printable(refusal.username)}:"
-    return f"line {refusal.line}:{name} {_printable(refusal.reason)}"
+    return f"line {refusal.line}{user}:{name} {_printable(refusal.reason)}"
 
 
 def _printable(text: str) -> str:

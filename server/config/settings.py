@@ -132,7 +132,9 @@ class PasswordSettings(_Section):
     context_words: tuple[str, ...] = Field(
         (), description="names of your organisation, products and systems, which no new password may be made of"
     )
-    hash_threads: int = Field(0, ge=0, le=256, description="threads that hash; 0 is one per core")
+    hash_threads: int = Field(
+        0, ge=0, le=256, description="threads that hash; 0 is one per core; known devices have one more"
+    )
     hash_queue: int = Field(64, ge=0, le=100000, description="how many hashes may wait; beyond that logins get 503")
     reset_ttl_seconds: int = Field(86400, ge=60, le=2592000, description="life of a password reset token")
 

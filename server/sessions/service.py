@@ -23,7 +23,7 @@ from server.ids import Ids
 from server.limits.device import DeviceMarks
 from server.limits.guesses import Guesses
 from server.names import compared
-from server.passwords.pool import HashPool
+from server.passwords.pool import HashPool, NeverBegun
 from server.sessions.refresh_token import RefreshToken, RefreshTokens
 from server.store.audit_records import AuditEvent, AuditNote
 from server.store.protocol import Store
@@ -74,6 +74,7 @@ class Sessions:
         *,
         store: Store,
         hashes: HashPool,
+        preferred_hashes: HashPool,
         signer: Signer,
         refresh_tokens: RefreshTokens,
         revocations: Revocations,
@@ -86,6 +87,7 @@ class Sessions:
     ) -> None:
         self._store = store
         self._hashes = hashes
+        self._preferred_hashes = preferred_hashes
         self._signer = signer
         self._refresh_tokens = refresh_tokens
         self._revocations = revocations
@@ -108,7 +110,9 @@ class Sessions:
         account = compared(username)
         taken = await self._guesses.take_login(account, client.ip, device)
         async with self._guesses.counting(taken):
-            opened = await self._try_to_open(credentials, password, client)
+            # Strangers pay with budgets. Who is none does not wait in one queue with them.
+            hashes = self._hashes if taken.budgets else self._preferred_hashes
+            opened = await self._try_to_open(credentials, password, client, hashes)
         try:
             await self._guesses.succeeded(account, taken)
         except StoreUnavailable:
@@ -118,17 +122,26 @@ class Sessions:
         known = device if not taken.budgets else None
         return LoggedIn(opened, self._devices.issue(user_id, known))
 
-    async def _try_to_open(self, credentials: Credentials | None, password: str, client: Client) -> IssuedTokens:
+    async def _try_to_open(
+        self, credentials: Credentials | None, password: str, client: Client, hashes: HashPool
+    ) -> IssuedTokens:
         # A disabled account is asked nothing, or the right password would tell by its time that it is right.
         password_hash = credentials.password_hash if credentials and not credentials.user.disabled else None
-        matches = await self._hashes.verify(password, password_hash)
+        try:
+            matches = await hashes.verify(password, password_hash)
+        except NeverBegun:
+            raise
+        except asyncio.CancelledError:
+            # It was counted, so the log says why the account may be held up.
+            await asyncio.shield(self._record_failure(credentials, "left before the answer"))
+            raise
         if credentials is None or password_hash is None or not matches:
             await self._record_failure(credentials, _reason(credentials))
             raise InvalidCredentials
-        if self._hashes.needs_renewal(password_hash):
+        if hashes.needs_renewal(password_hash):
             # If the queue is full just now, it is done at the next login.
             with suppress(Overloaded):
-                renewed = await self._hashes.hash(password)
+                renewed = await hashes.hash(password)
                 await self._store.renew_password_hash(credentials.user.id, password_hash, renewed)
         return await self._open(credentials, client)
 

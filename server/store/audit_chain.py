@@ -10,9 +10,12 @@ import hashlib
 import hmac
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 
 from server.store.audit_records import AuditRecord
 
+# All but the hash.
+_COLUMNS = [column.name for column in fields(AuditRecord)][:-1]
 # The hash before the first row.
 START = ""
 
@@ -34,18 +37,5 @@ class AuditChain:
 
     def holds(self, previous: str, record: AuditRecord) -> bool:
         """Whether a row is as it was written, right behind the one with that hash."""
-        values = (
-            record.seq,
-            record.at,
-            record.event,
-            record.actor_id,
-            record.actor_name,
-            record.target_id,
-            record.target_name,
-            record.via,
-            record.ip,
-            record.request_id,
-            record.before,
-            record.after,
-        )
+        values = [getattr(record, column) for column in _COLUMNS]
         return hmac.compare_digest(self.link(previous, values), record.hash.encode("ascii", "replace").decode())

@@ -99,10 +99,12 @@ class AuditQueries:
         rows = await self._driver.read("SELECT seq, hash FROM audit_head WHERE id = 1")
         return AuditHead(*rows[0]) if rows else None
 
-    async def audit_after(self, seq: int, limit: int) -> list[AuditRecord]:
+    async def audit_from(self, seq: int | None, limit: int) -> list[AuditRecord]:
         """By number."""
-        sql = f"SELECT {_COLUMNS} FROM audit_events WHERE seq > $1 ORDER BY seq LIMIT $2"
-        return [AuditRecord(*row) for row in await self._driver.read(sql, seq, limit)]
+        values = [limit] if seq is None else [limit, seq]
+        where = "" if seq is None else "WHERE seq >= $2"
+        sql = f"SELECT {_COLUMNS} FROM audit_events {where} ORDER BY seq LIMIT $1"
+        return [AuditRecord(*row) for row in await self._driver.read(sql, *values)]
 
     async def list_audit(self, wanted: AuditFilter) -> list[AuditRecord]:
         """Only the conditions that were asked for, so each can use its index."""

@@ -13,18 +13,22 @@ _FIRST_WAIT_MS = 1000
 # A row that nobody touched for so long goes, whether its account exists or not.
 _FORGET_MS = 90 * 86_400_000
 
+# A time further ahead than any wait was written by a clock that was wrong, and counts as over: or an hour's mistake in
+# a year would shut everybody out for a year. Clocks of several nodes may differ by so much.
+_CLOCK_SLACK_MS = 60_000
+
 _TAKE_COUNTER = (
     "INSERT INTO guesses (key, taken, failures, retry_at, touched_at) VALUES ($1, 1, 0, 0, $2) "
     "ON CONFLICT (key) DO UPDATE SET taken = guesses.taken + 1, touched_at = $2 "
-    "WHERE guesses.taken < $3 AND guesses.retry_at <= $2 RETURNING taken"
+    "WHERE guesses.taken < $3 AND (guesses.retry_at <= $2 OR guesses.retry_at > $4) RETURNING taken"
 )
 # `retry_at` is when the budget will be full again. $3 is that time for one try of a full one, $4 the latest at which
 # one more may be taken, $5 its cost.
 _TAKE_BUDGET = (
     "INSERT INTO guesses (key, taken, failures, retry_at, touched_at) VALUES ($1, 1, 0, $3, $2) "
     "ON CONFLICT (key) DO UPDATE SET taken = guesses.taken + 1, touched_at = $2, "
-    "retry_at = CASE WHEN guesses.retry_at > $2 THEN guesses.retry_at + $5 ELSE $3 END "
-    "WHERE guesses.retry_at <= $4 RETURNING taken"
+    "retry_at = CASE WHEN guesses.retry_at BETWEEN $2 AND $6 THEN guesses.retry_at + $5 ELSE $3 END "
+    "WHERE guesses.retry_at <= $4 OR guesses.retry_at > $6 RETURNING taken"
 )
 # A success meanwhile has begun the counter anew, so it may be lower than this try thinks.
 _GIVE_BACK = (
@@ -103,7 +107,8 @@ def _in_order(wanted: Try) -> list[GuessCounter | Budget]:
 
 
 async def _take_counter(transaction: Transaction, counter: GuessCounter, now: int) -> None:
-    if await transaction.run(_TAKE_COUNTER, counter.key, now, counter.limit):
+    furthest = now + LONGEST_WAIT_MS + _CLOCK_SLACK_MS
+    if await transaction.run(_TAKE_COUNTER, counter.key, now, counter.limit, furthest):
         return
     rows = await transaction.run("SELECT taken, retry_at FROM guesses WHERE key = $1", counter.key)
     taken, retry_at = rows[0]
@@ -112,7 +117,8 @@ async def _take_counter(transaction: Transaction, counter: GuessCounter, now: in
 
 async def _take_budget(transaction: Transaction, budget: Budget, now: int) -> None:
     latest = now + budget.capacity_ms - budget.cost_ms
-    if await transaction.run(_TAKE_BUDGET, budget.key, now, now + budget.cost_ms, latest, budget.cost_ms):
+    furthest = now + budget.capacity_ms + _CLOCK_SLACK_MS
+    if await transaction.run(_TAKE_BUDGET, budget.key, now, now + budget.cost_ms, latest, budget.cost_ms, furthest):
         return
     rows = await transaction.run("SELECT retry_at FROM guesses WHERE key = $1", budget.key)
     raise TooManyAttempts(_seconds(rows[0][0] - latest))

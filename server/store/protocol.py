@@ -220,7 +220,7 @@ class AuditStore(Protocol):
         """At most `limit` records, the newest first."""
         ...
 
-    async def audit_after(self, seq: int, limit: int) -> list[AuditRecord]:
+    async def audit_from(self, seq: int | None, limit: int) -> list[AuditRecord]:
         """At most `limit` records behind that number, the oldest first."""
         ...
 

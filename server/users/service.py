@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from server.access import RoleTable, only
 from server.clock import Clock
 from server.config.settings import PasswordSettings
-from server.errors import InvalidCredentials, InvalidRequest, InvalidResetToken, NotFound
+from server.errors import InvalidCredentials, InvalidRequest, InvalidResetToken, NotFound, StoreUnavailable
 from server.ids import Ids
 from server.limits.guesses import Guesses
 from server.names import compared, username_of
@@ -73,6 +74,9 @@ class Users:
         """Make an account. Raises UsernameTaken, InvalidRequest (role, username, name, password), Overloaded."""
         new = await self._new_user(username, name, role, password)
         user = await self._store.insert_user(new)
+        # What was guessed before it existed was not guessed at it.
+        with suppress(StoreUnavailable):
+            await self._guesses.forget(compared(username))
         if password is not None:
             return CreatedUser(user, None)
         return CreatedUser(user, self._reset_token(Credentials(user, None, new.created_at)))

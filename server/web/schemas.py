@@ -11,11 +11,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from server.clock import rfc3339
+from server.ids import ID_TEXT
 from server.names import USERNAME_LENGTH, USERNAME_RULE, username_of
 from server.store.records import Session, User
 from server.users.model import NAME_LENGTH, is_displayable
-
-UUID_TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def one_line(text: str) -> str:
@@ -338,4 +337,4 @@ def id_of_cursor(cursor: str) -> str | None:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
     except (binascii.Error, ValueError):
         return None
-    return text if UUID_TEXT.fullmatch(text) else None
+    return text if ID_TEXT.fullmatch(text) else None

@@ -10,7 +10,7 @@ import pytest
 from yarl import URL
 
 from server.config.settings import CorsSettings
-from server.web.cookie import COOKIE_NAME, DEVICE_COOKIE_NAME
+from server.web.cookies import DEVICE_COOKIE, SESSION_COOKIE
 from tests.api.test_refresh import is_alive
 from tests.running import PASSWORD, Api, StartApi
 
@@ -25,8 +25,8 @@ async def api(start_api: StartApi) -> Api:
 
 def cookie_in(response: aiohttp.ClientResponse) -> Any:
     cookies = SimpleCookie(response.headers["Set-Cookie"])
-    assert list(cookies) == [COOKIE_NAME]
-    return cookies[COOKIE_NAME]
+    assert list(cookies) == [SESSION_COOKIE]
+    return cookies[SESSION_COOKIE]
 
 
 async def log_in(api: Api, **headers: str) -> tuple[dict[str, Any], str]:
@@ -37,14 +37,14 @@ async def log_in(api: Api, **headers: str) -> tuple[dict[str, Any], str]:
 
 
 def with_cookie(token: str, **headers: str) -> dict[str, str]:
-    return {"Cookie": f"{COOKIE_NAME}={token}", **{name.replace("_", "-"): value for name, value in headers.items()}}
+    return {"Cookie": f"{SESSION_COOKIE}={token}", **{name.replace("_", "-"): value for name, value in headers.items()}}
 
 
 async def test_the_refresh_token_is_in_the_cookie_and_nowhere_else(api: Api) -> None:
     response = await api.request("POST", "/login", json=CREDENTIALS)
     assert set(await response.json()) == {"token", "token_type", "expires_in"}
     cookie = cookie_in(response)
-    assert COOKIE_NAME.startswith("__Host-")
+    assert SESSION_COOKIE.startswith("__Host-")
     assert (cookie["path"], cookie["domain"], cookie["samesite"]) == ("/", "", "Strict")
     assert cookie["secure"] is True
     assert cookie["httponly"] is True
@@ -55,7 +55,7 @@ async def test_the_refresh_token_is_in_the_cookie_and_nowhere_else(api: Api) -> 
 async def test_without_the_wish_for_a_cookie_there_is_none_but_the_mark_of_the_device(api: Api) -> None:
     response = await api.request("POST", "/login", json=CREDENTIALS | {"cookie": False})
     (mark,) = response.headers.getall("Set-Cookie")
-    assert mark.startswith(f"{DEVICE_COOKIE_NAME}=wwd_")
+    assert mark.startswith(f"{DEVICE_COOKIE}=wwd_")
     assert "refresh_token" in await response.json()
 
 

@@ -88,6 +88,16 @@ async def test_a_known_device_has_tries_of_its_own_and_not_for_ever(start_api: S
     assert (await try_password(api, PASSWORD, mark=other)).status == 429
 
 
+async def test_what_was_guessed_before_an_account_existed_does_not_shut_it(start_api: StartApi) -> None:
+    api = await start_api(server=BEHIND_A_PROXY)
+    for _ in range(70):
+        await try_password(api, "wrong", "newhire")
+        api.clock.advance(900_000)
+    assert (await try_password(api, "wrong", "newhire")).status == 429
+    await api.services.users.create("newhire", "New", "customer", PASSWORD)
+    assert (await try_password(api, PASSWORD, "newhire")).status == 200
+
+
 async def test_accounts_that_do_not_exist_are_refused_in_the_same_way(start_api: StartApi) -> None:
     api = await start_api(server=BEHIND_A_PROXY)
     answers: dict[str, list[tuple[int, str | None, dict[str, Any]]]] = {}

@@ -209,6 +209,44 @@ async def test_a_login_that_was_given_up_before_its_hash_began_is_no_try(
     assert (await api.log_in("lak"))["token"]
 
 
+async def test_strangers_in_the_queue_hold_up_neither_a_known_device_nor_a_user_who_is_logged_in(
+    start_api: StartApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = await start_api(passwords=PasswordSettings(bcrypt_cost=4, hash_threads=1, hash_queue=1))
+    body = {"username": "lak", "password": PASSWORD}
+    first = await api.request("POST", "/login", json=body)
+    mark, token = first.cookies["__Host-watchword-device"].value, (await first.json())["token"]
+    gate = Gate(api, monkeypatch)
+    strangers = [gate.log_in("nobody")]
+    await gate.started.wait()
+    strangers.append(gate.log_in("nobody else"))
+    await wait_until_waiting(api, 1)
+    assert (await api.request("POST", "/login", json=body)).status == 503
+    monkeypatch.undo()
+    known = await api.request("POST", "/login", json=body, headers={"Cookie": f"__Host-watchword-device={mark}"})
+    assert known.status == 200
+    change = {"current_password": PASSWORD, "new_password": "seven lamps wander north"}
+    assert (await api.request("POST", "/me/password", token, json=change)).status == 204
+    gate.opened.set()
+    assert [await one for one in strangers] == [400, 400]
+
+
+async def test_a_try_whose_client_has_left_is_in_the_log_if_it_was_looked_at(
+    start_api: StartApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or an account could be shut to strangers, and nothing would say by whom."""
+    api = await start_api(passwords=PasswordSettings(bcrypt_cost=4, hash_threads=1))
+    gate = Gate(api, monkeypatch)
+    leaving = gate.log_in()
+    await gate.started.wait()
+    leaving.cancel()
+    async with asyncio.timeout(10):
+        while not (found := await api.services.audit.page(limit=1, event="login_failed")):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    gate.opened.set()
+    assert (found[0].target_name, found[0].after) == ("lak", '{"reason":"left before the answer"}')
+
+
 async def test_a_login_whose_tries_can_not_be_settled_is_a_login(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_: object) -> None:
         raise StoreUnavailable

@@ -1,8 +1,9 @@
 """`make bench`: whether a failed login tells by its time, or by anything else, what kind of account it was for.
 
 Accounts that do not exist, have another password, are disabled, or were moved in with a cheap or a dear hash are tried
-with a short, a long and an empty password, in random order, by one client. Each kind is compared with accounts that do
-not exist by the test of Mann and Whitney: |z| below 3 is what chance does. Throttled ones are compared with each other.
+with a short, a long and an empty password, and disabled ones with the right one, in random order, by one client. Each
+kind is compared with accounts that do not exist by the test of Mann and Whitney: |z| below 3 is what chance does.
+Throttled ones are compared with each other.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from server.passwords.hasher import Hasher
-from tests.foreign_hashes import CHEAP_DJANGO, DJANGO
+from tests.foreign_hashes import CHEAP_DJANGO, DJANGO, PASSWORD
 from tests.process.server_process import ServerProcess, run, serving
 
 COST = 10
@@ -32,7 +33,15 @@ SETTINGS = {
     "WATCHWORD__LOGS__FORMAT": "json",
 }
 # What Django makes by default is dearer than our own at COST.
-KINDS = ("unknown", "wrong", "disabled", "imported-cheap-pbkdf2", "imported-pbkdf2", "imported-argon2")
+KINDS = (
+    "unknown",
+    "wrong",
+    "disabled",
+    "disabled-right",
+    "imported-cheap-pbkdf2",
+    "imported-pbkdf2",
+    "imported-argon2",
+)
 PASSWORDS = {"short": "x", "long": "long and wrong " * 250, "empty": ""}
 # Tries of one account are below the number of failures from which on it has to wait.
 MOST_TRIES = 15
@@ -51,12 +60,13 @@ def accounts() -> list[dict[str, object]]:
     hashes = {
         "wrong": own,
         "disabled": own,
+        "disabled-right": CHEAP_DJANGO["django pbkdf2_sha1"],
         "imported-cheap-pbkdf2": CHEAP_DJANGO["django pbkdf2_sha256"],
         "imported-pbkdf2": DJANGO["django pbkdf2_sha256"],
         "imported-argon2": DJANGO["django argon2"],
     }
     return [
-        {"username": name, "role": "customer", "password_hash": password_hash, "disabled": kind == "disabled"}
+        {"username": name, "role": "customer", "password_hash": password_hash, "disabled": kind.startswith("disabled")}
         for kind, password_hash in hashes.items()
         for password in (*PASSWORDS, "throttled")
         for name in names(kind, password)
@@ -102,7 +112,7 @@ def measure(
     times: dict[tuple[str, str], list[float]] = {}
     answers = set()
     for kind, password, name in tries:
-        took, answer = client.try_password(name, PASSWORDS[password])
+        took, answer = client.try_password(name, PASSWORD if kind == "disabled-right" else PASSWORDS[password])
         times.setdefault((kind, password), []).append(took)
         answers.add(answer)
     return times, answers

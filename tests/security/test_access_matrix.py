@@ -6,7 +6,7 @@ import itertools
 from dataclasses import dataclass
 
 from server.store.records import UserFilter
-from server.web.cookie import DEVICE_COOKIE_NAME
+from server.web.cookies import DEVICE_COOKIE
 from server.web.routes import ROUTES
 from tests.running import PASSWORD, Api, StartApi
 from tests.security.access_table import CALLERS, METHODS, OBJECTS, SETTINGS, TABLE, USERS, Caller, Listed, Person
@@ -68,7 +68,7 @@ class Scene:
         response = await self._api.request("POST", "/login", json=credentials)
         answer = await response.json()
         (session,) = await self._api.services.sessions.list(user.id)
-        mark = response.cookies[DEVICE_COOKIE_NAME].value
+        mark = response.cookies[DEVICE_COOKIE].value
         assert (await self._api.request("GET", "/me", answer["token"])).status == 200
         return Person(user.id, username, session.id, answer["token"], answer["refresh_token"], mark)
 

@@ -84,6 +84,29 @@ async def test_behind_the_free_failures_each_wait_is_twice_as_long(store: Store)
     ]
 
 
+async def test_a_clock_that_was_far_ahead_shuts_nobody_out_when_it_is_right_again(store: Store) -> None:
+    wanted = Try((GuessCounter("account:e", 10, 1),), (ADDRESS,))
+    month = 30 * 86_400_000
+    assert await taken(store, wanted, NOW + month)
+    await store.note_failure(wanted, NOW + month)
+    assert await taken(store, wanted, NOW)
+    await store.note_failure(wanted, NOW)
+    # What was written since holds, and the limit counts them all.
+    assert not await taken(store, wanted, NOW)
+    later = NOW
+    for _ in range(8):
+        later += 3_600_000
+        assert await taken(store, wanted, later)
+    assert not await taken(store, wanted, later + 3_600_000)
+
+
+async def test_clocks_that_differ_by_seconds_let_nobody_guess_more(store: Store) -> None:
+    ahead = NOW + 30_000
+    while await taken(store, Try((), (ADDRESS,)), ahead):
+        pass
+    assert not await taken(store, Try((), (ADDRESS,)), NOW)
+
+
 async def test_what_was_no_guess_is_given_back(store: Store) -> None:
     for _ in range(100):
         assert await taken(store, BOTH)

@@ -10,6 +10,8 @@ import codecs
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import count
 from typing import Any, BinaryIO
 
 from server.clock import rfc3339
@@ -28,10 +30,10 @@ _LAST_TIME_MS = 253_402_214_400_000
 
 
 def read_hash_config(text: str) -> FirebaseParameters:
-    """The `hash_config { … }` of a project, also with JSON's quotes. Raises FileRefused, which repeats no value."""
+    """The `hash_config { … }` of a project, also with JSON's quotes. Raises ValueError, which repeats no value."""
     found = dict(_PARAMETER.findall(text))
     if found.get("algorithm", "SCRYPT") != "SCRYPT":
-        raise FileRefused("the hash parameters are of another algorithm than SCRYPT")
+        raise ValueError("the hash parameters are of another algorithm than SCRYPT")
     try:
         parameters = FirebaseParameters(
             signer_key=decoded(found["base64_signer_key"]),
@@ -40,20 +42,20 @@ def read_hash_config(text: str) -> FirebaseParameters:
             mem_cost=int(found["mem_cost"]),
         )
     except (KeyError, ValueError):
-        raise FileRefused(
+        raise ValueError(
             "the hash parameters have to name base64_signer_key, base64_salt_separator, rounds and mem_cost"
         ) from None
     return parameters
 
 
 def read_firebase(file: BinaryIO, parameters: FirebaseParameters) -> Iterator[Record]:
-    """A record for each account; its line is the one where it begins. Raises FileRefused for another file."""
+    """A record for each account, with its number and the line where it begins. Raises FileRefused for another file."""
     text = _Text(file)
     text.more()
     if not text.skip(_START):
         raise FileRefused('the file is no export of Firebase in JSON, which begins with {"users": [')
     decoder = json.JSONDecoder()
-    while True:
+    for number in count(1):
         text.skip(_BETWEEN)
         if text.starts_with("]"):
             if not text.at_end(_END):
@@ -66,7 +68,7 @@ def read_firebase(file: BinaryIO, parameters: FirebaseParameters) -> Iterator[Re
             # Where the next account begins can't be known.
             yield Record(line, {}, "the file ends here, or is no JSON from here on; nothing behind this line was read")
             return
-        yield _record(line, user, parameters)
+        yield replace(_record(line, user, parameters), user=number)
 
 
 class _Text:

@@ -1,4 +1,4 @@
-"""JSON lines and CSV: from lines to records. A line is a record, so what is damaged costs no other."""
+"""JSON lines and CSV: from lines to records. What is damaged costs no other, but for damaged quotes of CSV."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 
 from server.errors import FileRefused
 from server.tokens.encoding import no_constant, unique_members
+from server.users.transfer.csv_records import whole_records
 from server.users.transfer.lines import Line, Record
 from server.users.transfer.row import COLUMNS
 
 
 def read_json_lines(lines: Iterable[Line]) -> Iterator[Record]:
-    """An object on each line (RFC 8259); a member that is not there or null is absent."""
+    """An object on each line (RFC 8259); a member that is not there, null or empty is absent."""
     for line in lines:
         problem, fields = line.problem, {}
         if problem is None:
@@ -26,18 +27,18 @@ def read_json_lines(lines: Iterable[Line]) -> Iterator[Record]:
 
 
 def read_csv(lines: Iterable[Line]) -> Iterator[Record]:
-    """RFC 4180 with a header, except that no value may hold a line break; an empty value is absent.
+    """RFC 4180 with a header, except that a record with a line break in a value is refused; an empty value is absent.
 
     Raises FileRefused for a header that can't be used.
     """
     columns: list[str] | None = None
-    for line in lines:
+    for line in whole_records(lines):
         problem, values = line.problem, []
         if problem is None:
             try:
                 values = next(csv.reader([line.text], strict=True))
             except csv.Error as error:
-                problem = f"the line is no CSV ({error}); line breaks in values are not taken"
+                problem = f"the line is no CSV ({error})"
         if columns is None:
             columns = _header(values, problem)
             continue
@@ -68,7 +69,7 @@ def _header(values: list[str], problem: str | None) -> list[str]:
 def _object(text: str) -> dict[str, Any]:
     value = json.loads(text, object_pairs_hook=unique_members, parse_constant=no_constant)
     if isinstance(value, dict):
-        return {name: member for name, member in value.items() if member is not None}
+        return {name: member for name, member in value.items() if member not in (None, "")}
     raise ValueError("it is another value")
 
 

@@ -16,18 +16,23 @@ from server.users.transfer.lines import Record
 from server.users.transfer.row import Row, RowRefused, read_row
 from server.users.transfer.seen import Seen
 
-# A transaction's worth: a server on the same SQLite file waits some 10 ms for it.
+# A transaction's worth: a server on the same SQLite file waits some 30 to 50 ms for it.
 BATCH = 500
 SHOWN_CHARACTERS = 128
+_NOBODY = "an import changes nobody"
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a record was not taken. `username` is what the file has there, if it is a text, and at most its beginning."""
+    """Why a record was not taken. `username` is what the file has there, if it is a text, and at most its beginning.
+
+    `user` is as in Record.
+    """
 
     line: int
     username: str | None
     reason: str
+    user: int | None = None
 
 
 @dataclass(slots=True)
@@ -64,13 +69,13 @@ class Importer:
 
     async def run(self, records: Iterable[Record]) -> None:
         """Take what can be taken; `refuse` hears of the rest, `advance` of each batch. Raises StoreUnavailable."""
-        batch: list[Row] = []
+        batch: list[tuple[Record, Row]] = []
         with closing(Seen()) as seen:
             for record in records:
                 try:
-                    batch.append(self._row(record, seen))
+                    batch.append((record, self._row(record, seen)))
                 except RowRefused as refused:
-                    self._refused(record.line, record.fields.get("username"), str(refused))
+                    self._refused(record, str(refused))
                 if len(batch) == BATCH:
                     await self._write(batch)
                     batch = []
@@ -80,21 +85,22 @@ class Importer:
         if record.problem is not None:
             raise RowRefused(record.problem)
         now = self._clock.now_ms()
-        row = read_row(record.line, record.fields, roles=self._roles, role=self._role, now=now)
+        row = read_row(record.fields, roles=self._roles, role=self._role, now=now)
         keys = [f"name {key_of(row.credentials.user.username)}", f"id {row.credentials.user.id}"]
-        earlier = seen.earlier_line(keys)
+        kind, place = ("line", record.line) if record.user is None else ("user", record.user)
+        earlier = seen.earlier_place(keys)
         if earlier is not None:
-            raise RowRefused(f"line {earlier} has this username or id already")
-        seen.add(keys, record.line)
+            raise RowRefused(f"{kind} {earlier} has this username or id already")
+        seen.add(keys, place)
         return row
 
-    async def _write(self, batch: list[Row]) -> None:
-        credentials = [row.credentials for row in batch]
+    async def _write(self, batch: list[tuple[Record, Row]]) -> None:
+        credentials = [row.credentials for _, row in batch]
         if self._dry_run:
             holders = await self._store.find_holders(credentials)
         else:
             holders = await self._store.insert_users(credentials, self._clock.now_ms())
-        for row, holder in zip(batch, holders, strict=True):
+        for (record, row), holder in zip(batch, holders, strict=True):
             if holder is None:
                 self.counts.imported += 1
                 continue
@@ -102,15 +108,16 @@ class Importer:
             if problem is None:
                 self.counts.already_there += 1
             else:
-                self._refused(row.line, row.credentials.user.username, problem)
+                self._refused(record, problem)
         self._advance()
 
-    def _refused(self, line: int, username: object, reason: str) -> None:
+    def _refused(self, record: Record, reason: str) -> None:
         self.counts.refused += 1
+        username = record.fields.get("username")
         shown = username if isinstance(username, str) else None
         if shown is not None and len(shown) > SHOWN_CHARACTERS:
             shown = shown[:SHOWN_CHARACTERS] + "…"
-        self._refuse(Refusal(line, shown, reason))
+        self._refuse(Refusal(record.line, shown, reason, record.user))
 
 
 def _difference(row: Row, holder: User) -> str | None:
@@ -122,8 +129,6 @@ def _difference(row: Row, holder: User) -> str | None:
     same_name = key_of(user.username) == key_of(holder.username)
     if row.derived and same_name and id_tail(user.id) == id_tail(holder.id):
         return None
-    if user.id != holder.id:
-        return "the username is taken"
     pairs = {
         "username": (user.username, holder.username),
         "name": (user.name, holder.name),
@@ -131,5 +136,10 @@ def _difference(row: Row, holder: User) -> str | None:
         "disabled": (user.disabled, holder.disabled),
         "created_at": (user.created_at if row.dated else holder.created_at, holder.created_at),
     }
-    different = [column for column, (given, there) in pairs.items() if given != there]
-    return f"the id is there already, with another {', '.join(different)}" if different else None
+    different = ", ".join(column for column, (given, there) in pairs.items() if given != there)
+    if user.id == holder.id:
+        return f"the id is there already, with another {different}; {_NOBODY}" if different else None
+    if not row.derived:
+        return f"the username is taken by an account with another id; {_NOBODY}"
+    found = f"with another {different}" if different else "but from other data, such as another password_hash"
+    return f"is there already, {found}; {_NOBODY}"

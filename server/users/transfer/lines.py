@@ -15,20 +15,25 @@ _OTHER_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line without its end, counted from 1; `problem` says why it has no text."""
+    """A line without its end, counted from 1; `problem` says why it has no text, and `quotes` how many it had then."""
 
     number: int
     text: str
     problem: str | None = None
+    quotes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a file says of one account, by column; `problem` says why nothing can be read."""
+    """What a file says of one account, by column; `problem` says why nothing can be read.
+
+    `user` counts the accounts from 1, where several may begin on one line.
+    """
 
     line: int
     fields: dict[str, Any]
     problem: str | None = None
+    user: int | None = None
 
 
 def read_lines(file: BinaryIO) -> Iterator[Line]:
@@ -41,9 +46,11 @@ def read_lines(file: BinaryIO) -> Iterator[Line]:
                 raise FileRefused("the file is UTF-16; save it as UTF-8")
             raw = raw.removeprefix(_BOM)
         if len(raw) > LINE_BYTES and not raw.endswith(b"\n"):
+            quotes = raw.count(b'"')
             while raw and not raw.endswith(b"\n"):
                 raw = file.readline(LINE_BYTES)
-            yield Line(number, "", "the line is longer than 1 MiB")
+                quotes += raw.count(b'"')
+            yield Line(number, "", "the line is longer than 1 MiB", quotes)
             continue
         raw = raw.rstrip(b"\r\n")
         if not raw.strip():
@@ -51,4 +58,4 @@ def read_lines(file: BinaryIO) -> Iterator[Line]:
         try:
             yield Line(number, raw.decode("utf-8"))
         except UnicodeDecodeError as error:
-            yield Line(number, "", f"byte {error.start + 1} of the line is not UTF-8")
+            yield Line(number, "", f"byte {error.start + 1} of the line is not UTF-8", raw.count(b'"'))

@@ -44,13 +44,12 @@ class Row:
     record says when the account was made.
     """
 
-    line: int
     credentials: Credentials
     derived: bool
     dated: bool
 
 
-def read_row(line: int, fields: Mapping[str, Any], *, roles: RoleTable, role: str | None, now: int) -> Row:
+def read_row(fields: Mapping[str, Any], *, roles: RoleTable, role: str | None, now: int) -> Row:
     """Check a record; `role` is for those that name none. Raises RowRefused."""
     _check_columns(fields)
     username = _text(fields, "username")
@@ -65,7 +64,7 @@ def read_row(line: int, fields: Mapping[str, Any], *, roles: RoleTable, role: st
         raise RowRefused(f"the name has more than {NAME_LENGTH} characters, or line breaks or other controls")
     role = _text(fields, "role") or role
     if role is None or role not in roles:
-        wanted = "no role; --role gives one to those without" if role is None else "there is no such role"
+        wanted = "no role; --role gives one to those without" if role is None else f"there is no role {role[:64]!a}"
         raise RowRefused(f"{wanted}; roles: {', '.join(roles.names())}")
     times = {column: _time(fields, column, now) for column in COLUMNS if column.endswith("_at")}
     created_at, updated_at = times["created_at"], times["updated_at"]
@@ -84,7 +83,7 @@ def read_row(line: int, fields: Mapping[str, Any], *, roles: RoleTable, role: st
     if derived:
         user = replace(user, id=_derived_id(user, password_hash, created_at))
     # Now, so a reset token of the system that this comes from is dead here: it is for a password of another time.
-    return Row(line, Credentials(user, password_hash, now), derived, created_at is not None)
+    return Row(Credentials(user, password_hash, now), derived, created_at is not None)
 
 
 def _check_columns(fields: Mapping[str, Any]) -> None:
@@ -119,7 +118,7 @@ def _password_hash(fields: Mapping[str, Any]) -> str | None:
         return None
     problem = cost_problem(value)
     if problem is not None:
-        raise RowRefused(problem)
+        raise RowRefused(f"{problem}; without password_hash the account is taken, and users reset-password lets it in")
     return value
 
 

@@ -7,28 +7,31 @@ from collections.abc import Sequence
 
 
 class Seen:
-    """Each key with the line where it stood first. On disk beyond a few megabytes, so a file may be of any size."""
+    """Each key with the place where it stood first, a number.
+
+    On disk beyond a few megabytes, so a file may be of any size.
+    """
 
     def __init__(self) -> None:
         # An empty path is a database that is nobody else's and gone when it is closed.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute("PRAGMA journal_mode = OFF")
-        self._database.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, line INTEGER NOT NULL) WITHOUT ROWID")
+        self._database.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID")
         # One transaction that never ends, since nothing has to last.
         self._database.execute("BEGIN")
 
-    def earlier_line(self, keys: Sequence[str]) -> int | None:
-        """The line where one of the keys stood before."""
+    def earlier_place(self, keys: Sequence[str]) -> int | None:
+        """The place where one of the keys stood before."""
         for key in keys:
-            row = self._database.execute("SELECT line FROM seen WHERE key = ?", (key,)).fetchone()
+            row = self._database.execute("SELECT place FROM seen WHERE key = ?", (key,)).fetchone()
             if row is not None:
-                line: int = row[0]
-                return line
+                place: int = row[0]
+                return place
         return None
 
-    def add(self, keys: Sequence[str], line: int) -> None:
+    def add(self, keys: Sequence[str], place: int) -> None:
         """Remember keys that are new."""
-        self._database.executemany("INSERT INTO seen VALUES (?, ?)", [(key, line) for key in keys])
+        self._database.executemany("INSERT INTO seen VALUES (?, ?)", [(key, place) for key in keys])
 
     def close(self) -> None:
         """Forget everything."""

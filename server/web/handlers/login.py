@@ -20,13 +20,13 @@ from server.tokens.bearer import bearer_token
 from server.tokens.claims import AccessClaims
 from server.tokens.guard import claims_of
 from server.web.body import read_query
-from server.web.cookie import (
-    clear_cookie,
-    cookie_of,
+from server.web.cookies import (
+    clear_session_cookie,
     device_mark_of,
     refuse_cross_site,
-    set_cookie,
+    session_cookie_of,
     set_device_cookie,
+    set_session_cookie,
 )
 from server.web.handlers.parse import body_of, client_of, optional_body_of
 from server.web.problem import empty_response, json_response, problem_response
@@ -77,20 +77,20 @@ async def log_out(request: web.Request) -> web.Response:
                 raise RefreshInvalid
             # It is good for nothing, and no script could delete it.
             response = problem_response(RefreshInvalid(), request[REQUEST_ID])
-            clear_cookie(response)
+            clear_session_cookie(response)
             return response
         session_id = found
     await sessions.log_out(session_id)
     response = empty_response()
     if cookie is not None:
-        clear_cookie(response)
+        clear_session_cookie(response)
     return response
 
 
 async def _refresh_tokens(request: web.Request) -> tuple[str | None, str | None]:
     """The refresh tokens of body and cookie. Raises SessionConflict if they are of different sessions."""
     services = services_of(request)
-    cookie = cookie_of(request, services.settings.cors.origins)
+    cookie = session_cookie_of(request, services.settings.cors.origins)
     sent = (await optional_body_of(request, RefreshBody)).refresh_token
     session_of = services.sessions.session_of
     if cookie is not None and sent is not None and session_of(cookie) != session_of(sent):
@@ -126,7 +126,7 @@ def _tokens_response(tokens: IssuedTokens, *, in_cookie: bool) -> web.Response:
         answer["refresh_expires_in"] = tokens.refresh_expires_in
     response = json_response(answer)
     if in_cookie:
-        set_cookie(response, tokens.refresh_token, tokens.refresh_expires_in)
+        set_session_cookie(response, tokens.refresh_token, tokens.refresh_expires_in)
     return response
 
 

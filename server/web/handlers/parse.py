@@ -9,10 +9,10 @@ from pydantic import BaseModel
 
 from server.context import services_of
 from server.errors import NotFound
+from server.ids import ID_TEXT
 from server.sessions.service import Client
 from server.web.body import read_json
 from server.web.client_ip import client_ip
-from server.web.schemas import UUID_TEXT
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -31,7 +31,7 @@ async def optional_body_of(request: web.Request, model: type[Model]) -> Model:
 def id_of(request: web.Request, name: str) -> str:
     """An id in the path. What can't be an id is not found, without asking the store."""
     text = request.match_info[name]
-    if not UUID_TEXT.fullmatch(text):
+    if not ID_TEXT.fullmatch(text):
         raise NotFound
     return text
 

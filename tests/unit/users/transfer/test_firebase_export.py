@@ -54,6 +54,7 @@ def test_a_user_of_an_export_is_a_record_with_a_hash_that_fits() -> None:
             "created_at": "2024-05-06T07:08:09.000Z",
             "last_login_at": "2024-05-06T07:08:09.123Z",
         },
+        user=1,
     )
     assert foreign.cost_problem(made) is None
     assert foreign.matches(foreign_hashes.FIREBASE_PASSWORD.encode(), made)
@@ -70,6 +71,7 @@ def test_an_export_of_any_length_is_read_and_lines_are_counted(indent: int | Non
     content = export_of(*users, indent=indent)
     found = records_of(content)
     assert [record.fields["username"] for record in found] == [user["email"] for user in users]
+    assert [record.user for record in found] == list(range(1, 501))
     lines = content.splitlines()
     assert all(lines[record.line - 1].startswith("{") for record in found)
 
@@ -167,6 +169,6 @@ def test_hash_parameters_are_read_as_the_console_shows_them_or_as_json(text: str
     ],
 )
 def test_hash_parameters_that_are_none_are_refused_without_a_secret_in_the_words(text: str) -> None:
-    with pytest.raises(FileRefused) as refused:
+    with pytest.raises(ValueError, match="the hash parameters") as refused:
         read_hash_config(text)
     assert foreign_hashes.FIREBASE_SIGNER_KEY not in str(refused.value)

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import csv
 import io
+import itertools
 import json
+import time
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -28,7 +32,9 @@ def problem_of(record: Record) -> str:
 
 
 def test_each_json_line_is_a_record() -> None:
-    found = from_json('{"username": "lak", "disabled": true}\n\n {"username": "k\\u00e9", "name": null}\r\n')
+    found = from_json(
+        '{"username": "lak", "disabled": true}\n\n {"username": "k\\u00e9", "name": null, "password_hash": ""}\r\n'
+    )
     assert found == [Record(1, {"username": "lak", "disabled": True}), Record(3, {"username": "ké"})]
 
 
@@ -95,11 +101,11 @@ def test_a_header_that_cannot_be_used_refuses_the_file(header: str | bytes, prob
     [
         ("lak", "the line has 1 values, the header 2"),
         ("lak,customer,more", "the line has 3 values, the header 2"),
-        ('lak,"customer', "unexpected end of data"),
-        ('"l"ak,customer', "the line is no CSV"),
         ("lak,cust\romer", "the line is no CSV"),
         ("lak," + "x" * 200_000, "field larger than field limit"),
         (b"l\xe4k,customer", "byte 2 of the line is not UTF-8"),
+        (b'"l\xe4k","customer"', "byte 3 of the line is not UTF-8"),
+        ('"lak","' + "x" * 3 * LINE_BYTES + '"', "longer than 1 MiB"),
     ],
 )
 def test_a_damaged_line_of_csv_costs_no_other(line: str | bytes, problem: str) -> None:
@@ -107,6 +113,106 @@ def test_a_damaged_line_of_csv_costs_no_other(line: str | bytes, problem: str) -
     before, damaged, after = from_csv(b"username,role\na,customer\n" + raw + b"\nb,customer\n")
     assert (before.fields["username"], after.fields["username"], after.line) == ("a", "b", 4)
     assert problem in problem_of(damaged)
+
+
+EVIL = "evil,admin"
+# As long as no read of the file takes a whole line.
+LONG = "x" * (LINE_BYTES - 4) + '""' * LINE_BYTES
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        f'lak,"x\n{EVIL}\n"',
+        f'lak,"x\r\n\r\n{EVIL}\r\ny"',
+        f'"\n{EVIL}\n",customer',
+        f'"x""\n{EVIL}\n""","y\n{EVIL}\n"',
+        f'"x","\n{EVIL}\n"""',
+        f'lak,"",x,"\n{EVIL}\n"',
+        f'lak,"x\n{EVIL}\n""\n{EVIL}\n"',
+        f'lak,"x\n"",""\n{EVIL}\n"',
+        f'lak,"{LONG}\n{EVIL}\n"',
+        f'lak,"x\n{LONG}\n{EVIL}\n"',
+        f'lak,"x\n{LONG}"\n'.replace("\n", f"\n{EVIL}\n", 1).rstrip(),
+        f'lak,"\udcff\n{EVIL}\n"',
+        f'lak,"x\n\udcff""\n{EVIL}\n"',
+        f'lak,"x\n{EVIL}\n\udcff"',
+    ],
+)
+def test_a_line_within_a_value_of_csv_is_no_record(record: str) -> None:
+    raw = f"username,role\na,customer\n{record}\nb,customer\n".encode(errors="surrogateescape")
+    before, damaged, after = from_csv(raw)
+    assert (before.fields["username"], after.fields["username"], after.line) == ("a", "b", raw.count(b"\n"))
+    assert damaged.line == 3
+    assert f"line break, up to line {after.line - 1}" in problem_of(damaged)
+
+
+@pytest.mark.parametrize(
+    ("rest", "problem"),
+    [
+        (f'lak,"x\n{EVIL}\n', "never closed"),
+        (f'lak,"x\n{EVIL}\n{LONG}\n{EVIL}', "never closed"),
+        (f'"\n{EVIL}\n""\n{EVIL}', "never closed"),
+        (f'lak, "x\n{EVIL}\n"', "neither around a whole value nor doubled"),
+        (f'lak,5" pipe\n{EVIL}\n', "neither around a whole value nor doubled"),
+        (f'"l"ak,x\n{EVIL}\n', "neither around a whole value nor doubled"),
+        (f'lak,"x\n{EVIL}\n"y\n{EVIL}\n', "neither around a whole value nor doubled"),
+    ],
+)
+def test_where_the_end_of_a_record_of_csv_is_unknown_nothing_more_is_read(rest: str, problem: str) -> None:
+    before, damaged = from_csv("username,role\na,customer\n" + rest)
+    assert (before.fields["username"], damaged.line) == ("a", 3)
+    assert problem in problem_of(damaged)
+    assert "nothing from this line on was read" in problem_of(damaged)
+
+
+def test_every_record_that_a_writer_of_csv_makes_is_read_or_refused_as_one() -> None:
+    values = ["", "x", ",", '"', "\n", '",', ',"', '"\n', '\n"', '"\n"', '\n,"x",\n', ' "']
+    rows = [pair for pair in itertools.product(values, values) if pair != ("", "")]
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("username", "name"), *rows])
+    found = from_csv(text.getvalue())
+    assert len(found) == len(rows)
+    line = 2
+    for record, (username, name) in zip(found, rows, strict=True):
+        lines = (username + name).count("\n") + 1
+        assert record.line == line
+        assert (record.problem is None) == (lines == 1)
+        assert record.problem or record.fields == {
+            key: value for key, value in (("username", username), ("name", name)) if value
+        }
+        line += lines
+
+
+def test_a_quote_that_is_never_closed_is_not_kept() -> None:
+    class Endless(io.RawIOBase):
+        """A header, and 64 MiB in a value."""
+
+        def __init__(self) -> None:
+            self.parts = itertools.chain([b'username\n"'], itertools.repeat(b"x" * 65_535 + b"\n", 1024))
+
+        def readable(self) -> bool:
+            return True
+
+        def readinto(self, buffer: Any) -> int:
+            part = next(self.parts, b"")
+            buffer[: len(part)] = part
+            return len(part)
+
+    tracemalloc.start()
+    try:
+        (record,) = read_csv(read_lines(io.BufferedReader(Endless(), 1 << 16)))
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+    assert "never closed" in problem_of(record)
+
+
+@pytest.mark.parametrize("damage", ['"' * 999_999, '"",' * 300_000 + '"x"x', ("x," * 400_000) + '"x', '"x""' * 200_001])
+def test_a_line_of_quotes_and_commas_takes_no_longer_than_its_length(damage: str) -> None:
+    began = time.process_time()
+    assert [record.line for record in from_csv("username\n" + damage)] == [2]
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("value", [1, ["x"], {"x": 1}, True])

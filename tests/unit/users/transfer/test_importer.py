@@ -69,7 +69,7 @@ async def test_what_can_be_taken_is_and_the_rest_has_a_reason(store: Store) -> N
     run, counts = await imported(store, given)
     assert counts == ImportCounts(imported=2, already_there=0, refused=2)
     assert run.refusals == [
-        Refusal(2, "b", "there is no such role; roles: customer, admin"),
+        Refusal(2, "b", "there is no role 'king'; roles: customer, admin"),
         Refusal(9, None, "damaged"),
     ]
     assert {user.username for user in await all_users(store)} == {"a", "c"}
@@ -90,7 +90,7 @@ async def test_a_dry_run_reports_the_same_and_changes_nothing(store: Store, dry_
     run, counts = await imported(store, given, at=60, dry_run=dry_run)
     assert counts == ImportCounts(imported=2, already_there=1, refused=3)
     assert sorted(run.refusals, key=lambda refusal: refusal.line) == [
-        Refusal(2, "TAKEN", "the username is taken"),
+        Refusal(2, "TAKEN", "is there already, with another username, name; an import changes nobody"),
         Refusal(4, "New", "line 3 has this username or id already"),
         Refusal(6, "second", "line 5 has this username or id already"),
     ]
@@ -132,7 +132,7 @@ async def test_an_account_that_was_changed_here_is_the_same_if_its_id_came_from_
         ({"name": "x", "role": "admin"}, "the id is there already, with another name, role"),
         ({"disabled": True}, "the id is there already, with another disabled"),
         ({"created_at": CREATED}, "the id is there already, with another created_at"),
-        ({"id": id_of(2)}, "the username is taken"),
+        ({"id": id_of(2)}, "the username is taken by an account with another id"),
     ],
 )
 async def test_an_id_with_other_data_is_refused(store: Store, change: dict[str, Any], reason: str) -> None:
@@ -140,7 +140,35 @@ async def test_an_id_with_other_data_is_refused(store: Store, change: dict[str, 
     await imported(store, records(row))
     run, counts = await imported(store, records(row | change))
     assert counts == ImportCounts(refused=1)
-    assert [refusal.reason for refusal in run.refusals] == [reason]
+    assert [refusal.reason for refusal in run.refusals] == [f"{reason}; an import changes nobody"]
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"name": "x"}, "with another name"),
+        ({"role": "admin", "disabled": True}, "with another role, disabled"),
+        ({"created_at": CREATED}, "with another created_at"),
+        ({"password_hash": ARGON2["argon2d"]}, "but from other data, such as another password_hash"),
+    ],
+)
+async def test_a_record_that_was_corrected_is_told_from_one_of_somebody_else(
+    store: Store, change: dict[str, Any], found: str
+) -> None:
+    row = {"username": "lak", "password_hash": ARGON2["argon2id"]}
+    await imported(store, records(row))
+    before = await store.find_credentials("lak")
+    run, counts = await imported(store, records(row | change))
+    assert counts == ImportCounts(refused=1)
+    assert [refusal.reason for refusal in run.refusals] == [f"is there already, {found}; an import changes nobody"]
+    assert await store.find_credentials("lak") == before
+
+
+async def test_accounts_that_are_counted_are_told_by_their_number(store: Store) -> None:
+    rows = [{"username": "lak", "role": "customer"}, {"username": "LAK", "role": "customer"}, {"username": "x"}]
+    run, _ = await imported(store, [Record(1, row, user=number) for number, row in enumerate(rows, 1)])
+    assert [(refusal.line, refusal.user) for refusal in run.refusals] == [(1, 2), (1, 3)]
+    assert run.refusals[0].reason == "user 1 has this username or id already"
 
 
 async def test_an_interrupted_run_is_taken_up_without_doubling_anybody(store: Store) -> None:

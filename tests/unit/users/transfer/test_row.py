@@ -21,7 +21,7 @@ DAY_MS = 86_400_000
 def row_of(now: int = NOW, default_role: str | None = None, **fields: Any) -> Row:
     given = {"username": "lak", "role": "customer"} | fields
     present = {name: value for name, value in given.items() if value is not None}
-    return read_row(7, present, roles=ROLES, role=default_role, now=now)
+    return read_row(present, roles=ROLES, role=default_role, now=now)
 
 
 def reason_for(**fields: Any) -> str:
@@ -44,13 +44,13 @@ def test_a_whole_record_is_taken_as_it_is() -> None:
         disabled_at="1970-01-01T00:00:00Z",
     )
     user = User(ID, "lak", "Lak P.", "admin", 0, 1714979289123, 1714979289123, 1714979289000)
-    assert row == Row(7, Credentials(user, ARGON2["argon2id"], NOW), derived=False, dated=True)
+    assert row == Row(Credentials(user, ARGON2["argon2id"], NOW), derived=False, dated=True)
 
 
 def test_most_of_a_record_may_be_absent() -> None:
     row = row_of()
     user = row.credentials.user
-    assert (row.derived, row.dated, row.line) == (True, False, 7)
+    assert (row.derived, row.dated) == (True, False)
     assert user == User(user.id, "lak", "lak", "customer", None, NOW, NOW, None)
     assert row.credentials.password_hash is None
     assert made_at(user.id) == NOW
@@ -120,12 +120,15 @@ def test_a_username_that_no_account_could_have_is_refused(username: str | None) 
         ({"name": "\ud800"}, "the name has"),
         ({"name": "x" * 201}, "more than 200"),
         ({"name": {}}, "name is no text"),
-        ({"role": "king"}, "there is no such role; roles: customer, admin"),
+        ({"role": "king"}, "there is no role 'king'; roles: customer, admin"),
+        ({"role": " admin"}, "there is no role ' admin'"),
+        ({"role": "\u0430dmin\n"}, "there is no role '\\u0430dmin\\n'"),
         ({"role": None}, "no role; --role gives one"),
         ({"role": True}, "role is no text"),
         ({"password": "hush"}, "only their hashes"),
         ({"password_hash": "hush"}, "no known kind"),
         ({"password_hash": ""}, "no known kind"),
+        ({"password_hash": "hush"}, "without password_hash the account is taken, and users reset-password"),
         ({"password_hash": "$2b$31$" + "." * 53}, "bcrypt cost 31 is above 16"),
         ({"password_hash": 12}, "password_hash is no text"),
         ({"colour": "red"}, "no column 'colour'"),

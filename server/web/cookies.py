@@ -1,4 +1,7 @@
-"""Browser mode: the refresh token in a cookie that no script can read, and the guard against other sites' requests."""
+"""What is kept in cookies that no script can read, and the guard against other sites' requests.
+
+In browser mode the refresh token; of every login, the mark of the device.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +13,23 @@ from server.errors import CsrfRefused
 
 # `__Host-`: the browser takes it only with Secure, Path=/ and without Domain, so no other host can plant one
 # (draft-ietf-httpbis-rfc6265bis, section 4.1.3.2).
-COOKIE_NAME = "__Host-watchword"
-
-
-def set_cookie(response: web.Response, refresh_token: str, max_age_seconds: int) -> None:
-    """Keep the refresh token in the browser until it expires."""
-    response.set_cookie(
-        COOKIE_NAME, refresh_token, max_age=max_age_seconds, path="/", secure=True, httponly=True, samesite="Strict"
-    )
-
-
-DEVICE_COOKIE_NAME = "__Host-watchword-device"
+SESSION_COOKIE = "__Host-watchword"
+DEVICE_COOKIE = "__Host-watchword-device"
 # As long as browsers keep a cookie at most (draft-ietf-httpbis-rfc6265bis, section 5.5); each login renews it.
 DEVICE_SECONDS = 400 * 86_400
+
+
+def set_session_cookie(response: web.Response, refresh_token: str, max_age_seconds: int) -> None:
+    """Keep the refresh token in the browser until it expires."""
+    response.set_cookie(
+        SESSION_COOKIE, refresh_token, max_age=max_age_seconds, path="/", secure=True, httponly=True, samesite="Strict"
+    )
 
 
 def set_device_cookie(response: web.Response, device_mark: str) -> None:
     """Mark this device as one that has logged in. The mark opens nothing; programs may ignore it."""
     response.set_cookie(
-        DEVICE_COOKIE_NAME,
+        DEVICE_COOKIE,
         device_mark,
         max_age=DEVICE_SECONDS,
         path="/",
@@ -40,17 +41,17 @@ def set_device_cookie(response: web.Response, device_mark: str) -> None:
 
 def device_mark_of(request: web.Request) -> str | None:
     """The mark that an earlier login left; None if there is none."""
-    return request.cookies.get(DEVICE_COOKIE_NAME)
+    return request.cookies.get(DEVICE_COOKIE)
 
 
-def clear_cookie(response: web.Response) -> None:
+def clear_session_cookie(response: web.Response) -> None:
     """Make the browser forget it."""
-    response.del_cookie(COOKIE_NAME, path="/", secure=True, httponly=True, samesite="Strict")
+    response.del_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="Strict")
 
 
-def cookie_of(request: web.Request, allowed_origins: Collection[str]) -> str | None:
+def session_cookie_of(request: web.Request, allowed_origins: Collection[str]) -> str | None:
     """The refresh token of the cookie; None if there is none. Raises CsrfRefused if another site sent the request."""
-    token = request.cookies.get(COOKIE_NAME)
+    token = request.cookies.get(SESSION_COOKIE)
     if not token:
         return None
     refuse_cross_site(request, allowed_origins)
