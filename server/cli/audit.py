@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,7 +16,7 @@ from server.audit.service import Verdict
 from server.cli.new_file import new_file
 from server.cli.progress import progress_bar
 from server.cli.state import AsJson, Config, print_table, run_with_services, settings_for
-from server.cli.tokens import ascii_text
+from server.cli.text import visible
 from server.context import Services
 from server.errors import WatchwordError
 from server.store.audit_records import AuditEvent, AuditRecord
@@ -24,6 +25,8 @@ from server.web.audit_schemas import audit_json
 app = typer.Typer(help="Who did what to whom; the server may be running.", no_args_is_help=True)
 
 PAGE = 1000
+# A hash, as `audit verify` prints it.
+_HEAD = re.compile(r"[0-9a-f]{64}")
 
 
 @app.command("list")
@@ -68,11 +71,11 @@ def _cells(record: AuditRecord) -> list[str]:
     actor = record.actor_name or record.actor_id or ""
     target = record.target_name or record.target_id or ""
     texts = [shown["at"], record.event, actor, target, record.via, record.ip or ""]
-    return [str(record.seq), *map(ascii_text, texts), _short(shown["before"]), _short(shown["after"])]
+    return [str(record.seq), *map(visible, texts), _short(shown["before"]), _short(shown["after"])]
 
 
 def _short(members: dict[str, object] | None) -> str:
-    return " ".join(f"{ascii_text(name)}={json.dumps(value)}" for name, value in (members or {}).items())
+    return " ".join(f"{visible(name)}={json.dumps(value)}" for name, value in (members or {}).items())
 
 
 @app.command()
@@ -89,15 +92,16 @@ def verify(
 
     Keep the printed head elsewhere: only with it can be noticed that the whole store was put back to an earlier state.
     """
+    settings, kept_head = settings_for(context, config), None if head is None else _hash_in(head)
     with progress_bar("records") as progress:
 
         async def work(services: Services) -> Verdict:
             end = await services.audit.head()
             task = progress.task_ids[0]
             progress.update(task, total=None if end is None else end.seq)
-            return await services.audit.verify(head, lambda count: progress.update(task, completed=count))
+            return await services.audit.verify(kept_head, lambda count: progress.update(task, completed=count))
 
-        verdict = run_with_services(settings_for(context, config), work)
+        verdict = run_with_services(settings, work)
     fault = verdict.fault
     if as_json:
         found = None if fault is None else {"seq": fault.seq, "reason": fault.reason}
@@ -106,6 +110,14 @@ def verify(
         typer.echo(f"{verdict.count} records, none altered, missing or inserted\nhead {verdict.head or 'none yet'}")
     if fault is not None:
         raise WatchwordError(f"the audit log is not whole: record {fault.seq} is {fault.reason}")
+
+
+def _hash_in(head: str) -> str:
+    """An empty or a shortened head would prove nothing, or be taken for tampering."""
+    text = head.strip().lower()
+    if not _HEAD.fullmatch(text):
+        raise typer.BadParameter("a head is 64 hexadecimal digits, as `audit verify` prints them", param_hint="--head")
+    return text
 
 
 @app.command()

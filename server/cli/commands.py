@@ -16,6 +16,7 @@ app = typer.Typer(
     help="Watchword: logins, short-lived tokens, sessions and roles for your API. Without a command it serves.",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     add_completion=False,
     no_args_is_help=False,
 )

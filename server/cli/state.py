@@ -84,5 +84,5 @@ def print_table(table: Table) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """One JSON document on standard output, in ASCII: whatever a name holds, any terminal and pipe can take it."""
+    typer.echo(json.dumps(value, indent=2))

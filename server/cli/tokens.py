@@ -12,6 +12,7 @@ import typer
 
 from server.access import ANYONE, RoleTable
 from server.cli.state import AsJson, Config, run_with_services, settings_for
+from server.cli.text import visible
 from server.clock import SystemClock
 from server.config import Settings
 from server.errors import ConfigurationError, KeyRefused
@@ -100,7 +101,7 @@ def _lines(report: dict[str, Any]) -> list[str]:
     lines = [report["verdict"], *(f"  {reason}" for reason in report["reasons"])]
     signature = report["signature"]
     if signature["valid"] is not None:
-        key = f"{signature['algorithm']} by key {ascii_text(signature['kid'])}"
+        key = f"{signature['algorithm']} by key {visible(signature['kid'])}"
         state = f", which is {signature['key_state']}" if signature["key_state"] else ""
         lines.append(f"signature {'holds' if signature['valid'] else 'does not hold'}: {key}{state}")
     if report["header"] is not None:
@@ -117,10 +118,4 @@ def _lines(report: dict[str, Any]) -> list[str]:
 
 
 def _members(members: dict[str, Any], words: dict[str, str]) -> list[str]:
-    return [f"  {ascii_text(name):<9} {ascii_text(value)}{words.get(name, '')}" for name, value in members.items()]
-
-
-def ascii_text(value: object) -> str:
-    """A value of a token for a terminal, which what is in a token must not control."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    return text if text.isascii() and text.isprintable() else ascii(text)
+    return [f"  {visible(name):<9} {visible(value)}{words.get(name, '')}" for name, value in members.items()]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from server.cli.state import AsJson, Config, print_json, print_table, run_with_services, settings_for
+from server.cli.state import AsJson, Config, print_json, run_with_services, settings_for
+from server.cli.text import Rows
 from server.context import Services
 from server.names import USERNAME_RULE, username_of
-from server.store.records import User, UserFilter
+from server.store.records import Credentials, User
 from server.users.service import CreatedUser
 from server.web.schemas import user_json
 
@@ -68,25 +70,42 @@ def read_password() -> str:
 
 @app.command("list")
 def list_users(context: typer.Context, as_json: AsJson = False, config: Config = None) -> None:
-    """Print all users."""
-    users = run_with_services(settings_for(context, config), _all_users)
-    if as_json:
-        print_json({"users": [user_json(user) for user in users]})
-        return
-    table = Table("username", "name", "role", "disabled", "id", box=None, pad_edge=False)
-    for user in users:
-        table.add_row(user.username, user.name, user.role, "yes" if user.disabled else "", user.id)
-    print_table(table)
+    """Print all users, the oldest first. Who has no password needs a reset token: users reset-password."""
+    run_with_services(settings_for(context, config), _print_json if as_json else _print_rows)
 
 
-async def _all_users(services: Services) -> list[User]:
-    users: list[User] = []
-    while True:
-        after_id = users[-1].id if users else None
-        page = await services.users.list(UserFilter(limit=PAGE, after_id=after_id))
-        users += page
-        if len(page) < PAGE:
-            return users
+async def _print_rows(services: Services) -> None:
+    rows = Rows("username", "name", "role", "disabled", "password", "id")
+    async for page in _pages(services):
+        rows.add(
+            (
+                each.user.username,
+                each.user.name,
+                each.user.role,
+                "yes" if each.user.disabled else "",
+                "" if each.password_hash else "none",
+                each.user.id,
+            )
+            for each in page
+        )
+
+
+async def _print_json(services: Services) -> None:
+    """As print_json would, a page at a time."""
+    before = '{\n  "users": ['
+    async for page in _pages(services):
+        for each in page:
+            user = {**user_json(each.user), "has_password": each.password_hash is not None}
+            typer.echo(before + "\n    " + json.dumps(user, indent=2).replace("\n", "\n    "), nl=False)
+            before = ","
+    typer.echo(f"{before}]\n}}" if before != "," else "\n  ]\n}")
+
+
+async def _pages(services: Services) -> AsyncIterator[list[Credentials]]:
+    after_id = ""
+    while page := await services.store.list_credentials(PAGE, after_id):
+        yield page
+        after_id = page[-1].user.id
 
 
 Username = Annotated[str, typer.Argument(help="The user's name.", show_default=False)]

@@ -17,6 +17,7 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from server.config.allowed import what_it_takes
 from server.config.settings import Settings, default_roles
 from server.errors import ConfigurationError
 
@@ -151,7 +152,8 @@ def _lines(kind: str, location: tuple[int | str, ...], message: str) -> list[str
         return [f"{name}: there is no such setting; " + (f"did you mean {near[0]}?" if near else "remove it")]
     message = message.removeprefix("Value error, ")
     if kind != "value_error":
-        return [f"{name}: {message[0].lower()}{message[1:]}; docs/settings.md tells what it takes"]
+        told = what_it_takes(location)
+        return [f"{name}: {told or f'{message[0].lower()}{message[1:]}; docs/settings.md tells what it takes'}"]
     if not location:
         # The checks across sections name their settings themselves.
         return message.splitlines()

@@ -17,8 +17,11 @@ from server.web.schemas import Answer, Input, Timestamp, number, one_line
 
 
 def _event(value: object) -> object:
-    """A query is text; what is no event is left for the model to refuse."""
-    return AuditEvent(value) if isinstance(value, str) and value in set(AuditEvent) else value
+    """A query is text."""
+    try:
+        return AuditEvent(str(value))
+    except ValueError:
+        raise ValueError(f"There is no such event. Events: {', '.join(AuditEvent)}") from None
 
 
 IdOrName = Annotated[str, StringConstraints(min_length=1, max_length=320), AfterValidator(one_line)]

@@ -1,0 +1,33 @@
+"""What commands print of values that others chose, and rows of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+import typer
+from rich.cells import cell_len
+
+from server.observe.logs import escaped
+
+
+def visible(value: object) -> str:
+    r"""A value for a terminal, in one line: what would control it or turn the text's direction is written `\u202e`."""
+    return escaped(value if isinstance(value, str) else json.dumps(value))
+
+
+class Rows:
+    """A table that is printed as it comes: a column is as wide as what was in it so far. Nothing is cut."""
+
+    def __init__(self, *names: str) -> None:
+        self._widths = [0] * len(names)
+        self.add([names])
+
+    def add(self, rows: Iterable[Sequence[str]]) -> None:
+        """Print more of them."""
+        lines = [[visible(cell) for cell in row] for row in rows]
+        for line in lines:
+            self._widths = [max(width, cell_len(cell)) for width, cell in zip(self._widths, line, strict=True)]
+        for line in lines:
+            padded = [cell + " " * (width - cell_len(cell)) for width, cell in zip(self._widths, line, strict=True)]
+            typer.echo("  ".join(padded).rstrip())

@@ -1,0 +1,46 @@
+"""What a setting takes, in words, for the message about a value that it does not take."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args, get_origin
+
+from annotated_types import Ge, Le, MaxLen, MinLen
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from server.config.settings import Settings
+
+
+def what_it_takes(location: tuple[int | str, ...]) -> str | None:
+    """What to write at that place of the settings: "write a whole number from 0 to 65535"; None if that is a story."""
+    model: Any = Settings
+    field = None
+    for step in location:
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            # An element of a list, or of [roles] and [access].
+            break
+        field = model.model_fields.get(str(step))
+        model = None if field is None else field.annotation
+    if field is None or (isinstance(model, type) and issubclass(model, BaseModel)):
+        return "write a section, with settings in it"
+    return _of_field(field)
+
+
+def _of_field(field: FieldInfo) -> str | None:
+    kind = field.annotation
+    limits = {type(limit): limit for limit in field.metadata}
+    if get_origin(kind) is Literal:
+        *first, last = get_args(kind)
+        return f"write {', '.join(first)} or {last}"
+    if kind is bool:
+        return "write true or false"
+    if kind is int:
+        return f"write a whole number from {limits[Ge].ge} to {limits[Le].le}"
+    if kind is str and MinLen in limits:
+        at_most = f" and at most {limits[MaxLen].max_length}" if MaxLen in limits else ""
+        return f"write a text of at least {limits[MinLen].min_length}{at_most} characters"
+    if get_origin(kind) is tuple:
+        return (
+            "write a text, or a list of them" if "SecretStr" in str(kind) else 'write a list of texts, like ["a", "b"]'
+        )
+    return None
