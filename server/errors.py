@@ -323,7 +323,9 @@ class TooManyAttempts(_TryLater):
     status = 429
     code = "too_many_attempts"
     title = "Too many attempts"
-    default_detail = "Too many attempts. Wait a while, or log in where you have logged in before."
+    default_detail = (
+        "Too many attempts. Wait a while, log in where you have logged in before, or have the password reset."
+    )
 
 
 class Overloaded(_TryLater):

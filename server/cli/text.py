@@ -21,11 +21,12 @@ class Rows:
 
     def __init__(self, *names: str) -> None:
         self._widths = [0] * len(names)
-        self.add([names])
+        self._above: list[Sequence[str]] = [names]
 
     def add(self, rows: Iterable[Sequence[str]]) -> None:
-        """Print more of them."""
-        lines = [[visible(cell) for cell in row] for row in rows]
+        """Print more of them, the first time below the names."""
+        lines = [[visible(cell) for cell in row] for row in (*self._above, *rows)]
+        self._above = []
         for line in lines:
             self._widths = [max(width, cell_len(cell)) for width, cell in zip(self._widths, line, strict=True)]
         for line in lines:

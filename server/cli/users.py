@@ -88,6 +88,8 @@ async def _print_rows(services: Services) -> None:
             )
             for each in page
         )
+    # The names, if there is nobody.
+    rows.add(())
 
 
 async def _print_json(services: Services) -> None:

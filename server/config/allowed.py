@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args, get_origin
 
-from annotated_types import Ge, Le, MaxLen, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from server.config.settings import Settings
+
+_LIMITS = ("ge", "le", "min_length", "max_length")
 
 
 def what_it_takes(location: tuple[int | str, ...]) -> str | None:
@@ -28,17 +29,17 @@ def what_it_takes(location: tuple[int | str, ...]) -> str | None:
 
 def _of_field(field: FieldInfo) -> str | None:
     kind = field.annotation
-    limits = {type(limit): limit for limit in field.metadata}
+    limits = {name: getattr(limit, name) for limit in field.metadata for name in _LIMITS if hasattr(limit, name)}
     if get_origin(kind) is Literal:
         *first, last = get_args(kind)
         return f"write {', '.join(first)} or {last}"
     if kind is bool:
         return "write true or false"
     if kind is int:
-        return f"write a whole number from {limits[Ge].ge} to {limits[Le].le}"
-    if kind is str and MinLen in limits:
-        at_most = f" and at most {limits[MaxLen].max_length}" if MaxLen in limits else ""
-        return f"write a text of at least {limits[MinLen].min_length}{at_most} characters"
+        return f"write a whole number from {limits['ge']} to {limits['le']}"
+    if kind is str and "min_length" in limits:
+        at_most = f" and at most {limits['max_length']}" if "max_length" in limits else ""
+        return f"write a text of at least {limits['min_length']}{at_most} characters"
     if get_origin(kind) is tuple:
         return (
             "write a text, or a list of them" if "SecretStr" in str(kind) else 'write a list of texts, like ["a", "b"]'

@@ -229,6 +229,13 @@ async def test_a_wrong_query_is_refused(api: Api, query: str) -> None:
     await api.problem(response, 422, "invalid_request")
 
 
+async def test_a_wrong_event_is_told_the_right_ones(api: Api) -> None:
+    response = await api.request("GET", "/audit?event=nothing", await api.token("sahan"))
+    (error,) = (await api.problem(response, 422, "invalid_request"))["errors"]
+    assert error["field"] == "event"
+    assert error["message"] == f"There is no such event. Events: {', '.join(AuditEvent)}."
+
+
 async def test_only_admins_read_it(api: Api) -> None:
     await api.problem(await api.request("GET", "/audit", await api.token("lak")), 403, "insufficient_role")
     await api.problem(await api.request("GET", "/audit"), 401, "token_missing")

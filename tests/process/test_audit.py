@@ -72,10 +72,18 @@ def test_a_whole_log_is_verified_and_its_head_printed(tmp_path: Path, *, empty: 
     if empty:
         assert head == "head none yet"
     else:
-        assert run(tmp_path, "audit", "verify", "--head", head.removeprefix("head ")).returncode == 0
+        kept = head.removeprefix("head ")
+        for spelling in (kept, kept.upper(), f" {kept}\n"):
+            assert run(tmp_path, "audit", "verify", "--head", spelling).returncode == 0
         assert run(tmp_path, "audit", "verify", "--head", "0" * 64).returncode == 1
-    # The head of an empty log is passed by every log.
-    assert run(tmp_path, "audit", "verify", "--head", "").returncode == 0
+
+
+@pytest.mark.parametrize("head", ["", " ", "é", "\udce9", "0" * 63, "0" * 65, "g" * 64, "none yet", "\u0660" * 64])
+def test_what_is_no_head_is_not_taken_for_tampering_and_does_not_pass(tmp_path: Path, head: str) -> None:
+    refused = run(tmp_path, "audit", "verify", "--head", head)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "a head is 64 hexadecimal digits" in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 async def test_a_log_that_was_tampered_with_is_told_with_its_first_bad_record(tmp_path: Path) -> None:

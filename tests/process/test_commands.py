@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import typer
 
 from server.cli.commands import app
-from tests.process.server_process import ROOT, environment, run, serving
+from tests.process.server_process import DEADLINE_SECONDS, ROOT, environment, run, serving
 
 
 def command_names() -> list[str]:
@@ -34,6 +35,13 @@ def test_help_lists_the_commands(tmp_path: Path) -> None:
     for name in ("serve", "migrate", "config", "routes", "explain", "openapi", "users"):
         assert name in shown.stdout
     assert run(tmp_path, "--version").stdout.startswith("watchword ")
+    assert run(tmp_path, "-h").stdout == shown.stdout
+
+
+def test_help_shows_no_value_behind_a_flag(tmp_path: Path) -> None:
+    shown = run(tmp_path, "users", "list", "--help").stdout
+    assert [line.split()[:2] for line in shown.splitlines() if "--json" in line] == [["--json", "Print"]]
+    assert "bool" not in shown
 
 
 def test_wrong_usage_is_exit_code_2(tmp_path: Path) -> None:
@@ -206,3 +214,114 @@ def test_a_reader_that_leaves_ends_the_command_quietly(tmp_path: Path) -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert b"Traceback" not in process.stderr.read()
+
+
+def run_into_a_full_disk(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        return subprocess.run(
+            [sys.executable, "-m", "server", *arguments],
+            cwd=folder,
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=DEADLINE_SECONDS,
+            check=False,
+        )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["users", "list"],
+        ["users", "list", "--json"],
+        ["users", "reset-password", "lak"],
+        ["audit", "list"],
+        ["audit", "list", "--json"],
+        ["audit", "export"],
+        ["audit", "verify"],
+        ["routes"],
+        ["--help"],
+    ],
+)
+def test_output_that_can_not_be_written_is_one_line_and_a_failure(tmp_path: Path, arguments: list[str]) -> None:
+    assert run(tmp_path, "users", "create", "--username", "lak", "--role", "customer").returncode == 0
+    done = run_into_a_full_disk(tmp_path, *arguments)
+    assert (done.returncode, done.stderr) == (1, "output: it can't be written (No space left on device)\n")
+
+
+def test_what_is_wrong_is_told_also_if_the_output_can_not_be_written(tmp_path: Path) -> None:
+    done = run_into_a_full_disk(tmp_path, "users", "delete", "nobody")
+    assert (done.returncode, done.stderr) == (1, "not_found: There is no user 'nobody'.\n")
+
+
+@pytest.mark.parametrize("arguments", [["users", "list"], ["audit", "export"]])
+def test_a_closed_output_is_taken_for_one_that_nobody_reads(tmp_path: Path, arguments: list[str]) -> None:
+    assert run(tmp_path, "users", "create", "--username", "lak", "--role", "customer").returncode == 0
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "server", *arguments],
+        cwd=tmp_path,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert run(tmp_path, "audit", "verify").returncode == 0
+
+
+def test_ctrl_c_while_the_program_is_read_in_is_quiet(tmp_path: Path) -> None:
+    (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = run(tmp_path, "users", "list", PYTHONPATH=path)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+NAME = "山田 \u202eé\u2066\U0001f600"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "printed"),
+    [
+        ("utf-8", "山田 \\u202eé\\u2066\U0001f600"),
+        ("latin-1", "\\u5c71\\u7530 \\u202eé\\u2066\\U0001f600"),
+    ],
+)
+def test_no_name_controls_a_terminal_or_makes_the_list_fail(tmp_path: Path, encoding: str, printed: str) -> None:
+    assert run(tmp_path, "users", "create", "--username", "lak", "--role", "customer", "--name", NAME).returncode == 0
+    for arguments in (["users", "list"], ["users", "list", "--json"]):
+        listed = subprocess.run(
+            [sys.executable, "-m", "server", *arguments],
+            cwd=tmp_path,
+            env=environment(PYTHONIOENCODING=encoding),
+            capture_output=True,
+            timeout=DEADLINE_SECONDS,
+            check=False,
+        )
+        assert (listed.returncode, listed.stderr) == (0, b"")
+        text = listed.stdout.decode(encoding)
+        if "--json" in arguments:
+            assert json.loads(text)["users"][0]["name"] == NAME
+        else:
+            assert printed in text
+
+
+def test_the_list_tells_who_has_no_password_and_ends_with_the_last_user(tmp_path: Path) -> None:
+    assert json.loads(run(tmp_path, "users", "list", "--json").stdout) == {"users": []}
+    assert run(tmp_path, "users", "list").stdout.split() == ["username", "name", "role", "disabled", "password", "id"]
+    rows = "".join(f'{{"username": "user{number}", "role": "customer"}}\n' for number in range(450))
+    assert run(tmp_path, "users", "import", "-", "--format", "jsonl", stdin=rows).returncode == 0
+    made = run(tmp_path, "users", "create", "--username", "lak", "--role", "admin", "--password-stdin",
+               stdin="brown otters juggle turnips\n")  # fmt: skip
+    assert made.returncode == 0
+    listed = json.loads(run(tmp_path, "users", "list", "--json").stdout)["users"]
+    assert len({user["id"] for user in listed}) == 451
+    assert {user["username"] for user in listed if user["has_password"]} == {"lak"}
+    header, *lines = run(tmp_path, "users", "list").stdout.splitlines()
+    assert len(lines) == 451
+    assert {line.split()[3] for line in lines if not line.startswith("lak ")} == {"none"}
+    (lak,) = [line for line in lines if line.startswith("lak ")]
+    assert lak.split()[:3] == ["lak", "lak", "admin"]
+    assert "none" not in lak
+    assert header.index("id") == lines[0].index(listed[0]["id"])

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from server.cli.configuration import plain
 from server.config import Settings, load_settings
+from server.config.allowed import what_it_takes
 from server.config.load import setting_names
 from server.config.secrets import texts
 from server.errors import ConfigurationError
@@ -165,6 +166,31 @@ def test_every_problem_is_reported_at_once() -> None:
 def test_an_unusable_value_names_its_setting(text: str, setting: str) -> None:
     problems = problems_of(text)
     assert [problem.partition(":")[0] for problem in problems] == [setting]
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("[server]\nport = 65536", "server.port: write a whole number from 0 to 65535"),
+        ("[tokens]\naccess_ttl_seconds = 0", "tokens.access_ttl_seconds: write a whole number from 1 to 86400"),
+        ('[tokens]\nissuer = ""', "tokens.issuer: write a text of at least 1 and at most 200 characters"),
+        ('[tokens]\nalgorithm = "none"', "tokens.algorithm: write ES256, EdDSA, RS256 or HS256"),
+        ("[tokens]\nsecret = 1", "tokens.secret: write a text, or a list of them"),
+        ("[logs]\nrequests = 1", "logs.requests: write true or false"),
+        ("[cors]\norigins = 1", 'cors.origins: write a list of texts, like ["a", "b"]'),
+        ("[cors]\norigins = [1]", 'cors.origins: write a list of texts, like ["a", "b"]'),
+        ("server = 5", "server: write a section, with settings in it"),
+    ],
+)  # fmt: skip
+def test_an_unusable_value_is_told_what_the_setting_takes(text: str, remedy: str) -> None:
+    assert problems_of(text) == [remedy]
+
+
+@pytest.mark.parametrize("name", [name for name in setting_names() if "." in name])
+def test_no_setting_leaves_open_what_it_takes(name: str) -> None:
+    section, _, key = name.partition(".")
+    if name != "store.url":
+        assert what_it_takes((section, key))
 
 
 @pytest.mark.parametrize(
