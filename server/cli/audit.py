@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -21,6 +22,7 @@ from server.errors import WatchwordError
 from server.store.audit_records import AuditEvent, AuditRecord
 from server.web.audit_schemas import audit_json
 
+HEAD = re.compile(r"[0-9a-f]{64}")
 app = typer.Typer(help="Who did what to whom; the server may be running.", no_args_is_help=True)
 
 PAGE = 1000
@@ -75,12 +77,22 @@ def _short(members: dict[str, object] | None) -> str:
     return " ".join(f"{ascii_text(name)}={json.dumps(value)}" for name, value in (members or {}).items())
 
 
+def _head(text: str) -> str:
+    """As it was printed, in any case. Nothing less: an unset variable of a shell would check nothing."""
+    head = text.strip().lower()
+    if not HEAD.fullmatch(head):
+        raise typer.BadParameter("not a head: it has 64 hexadecimal digits, as audit verify prints them")
+    return head
+
+
 @app.command()
 def verify(
     context: typer.Context,
     head: Annotated[
         str | None,
-        typer.Option(help="The head that an earlier run has printed: the chain must pass it.", show_default=False),
+        typer.Option(
+            help="The head that an earlier run has printed: the chain must pass it.", parser=_head, show_default=False
+        ),
     ] = None,
     as_json: AsJson = False,
     config: Config = None,

@@ -74,8 +74,11 @@ def test_a_whole_log_is_verified_and_its_head_printed(tmp_path: Path, *, empty: 
     else:
         assert run(tmp_path, "audit", "verify", "--head", head.removeprefix("head ")).returncode == 0
         assert run(tmp_path, "audit", "verify", "--head", "0" * 64).returncode == 1
-    # The head of an empty log is passed by every log.
-    assert run(tmp_path, "audit", "verify", "--head", "").returncode == 0
+        assert run(tmp_path, "audit", "verify", "--head", f" {head.removeprefix('head ').upper()}\n").returncode == 0
+    for no_head in ("", "é", "none yet", "0" * 63):
+        refused = run(tmp_path, "audit", "verify", "--head", no_head)
+        assert refused.returncode == 2
+        assert "64 hexadecimal digits" in " ".join(refused.stderr.replace("│", " ").split())
 
 
 async def test_a_log_that_was_tampered_with_is_told_with_its_first_bad_record(tmp_path: Path) -> None:
