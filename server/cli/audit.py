@@ -22,11 +22,10 @@ from server.errors import WatchwordError
 from server.store.audit_records import AuditEvent, AuditRecord
 from server.web.audit_schemas import audit_json
 
+HEAD = re.compile(r"[0-9a-f]{64}")
 app = typer.Typer(help="Who did what to whom; the server may be running.", no_args_is_help=True)
 
 PAGE = 1000
-# A hash, as `audit verify` prints it.
-_HEAD = re.compile(r"[0-9a-f]{64}")
 
 
 @app.command("list")
@@ -78,12 +77,22 @@ def _short(members: dict[str, object] | None) -> str:
     return " ".join(f"{visible(name)}={json.dumps(value)}" for name, value in (members or {}).items())
 
 
+def _head(text: str) -> str:
+    """As it was printed, in any case. Nothing less: an unset variable of a shell would check nothing."""
+    head = text.strip().lower()
+    if not HEAD.fullmatch(head):
+        raise typer.BadParameter("not a head: it has 64 hexadecimal digits, as audit verify prints them")
+    return head
+
+
 @app.command()
 def verify(
     context: typer.Context,
     head: Annotated[
         str | None,
-        typer.Option(help="The head that an earlier run has printed: the chain must pass it.", show_default=False),
+        typer.Option(
+            help="The head that an earlier run has printed: the chain must pass it.", parser=_head, show_default=False
+        ),
     ] = None,
     as_json: AsJson = False,
     config: Config = None,
@@ -92,16 +101,15 @@ def verify(
 
     Keep the printed head elsewhere: only with it can be noticed that the whole store was put back to an earlier state.
     """
-    settings, kept_head = settings_for(context, config), None if head is None else _hash_in(head)
     with progress_bar("records") as progress:
 
         async def work(services: Services) -> Verdict:
             end = await services.audit.head()
             task = progress.task_ids[0]
             progress.update(task, total=None if end is None else end.seq)
-            return await services.audit.verify(kept_head, lambda count: progress.update(task, completed=count))
+            return await services.audit.verify(head, lambda count: progress.update(task, completed=count))
 
-        verdict = run_with_services(settings, work)
+        verdict = run_with_services(settings_for(context, config), work)
     fault = verdict.fault
     if as_json:
         found = None if fault is None else {"seq": fault.seq, "reason": fault.reason}
@@ -110,14 +118,6 @@ def verify(
         typer.echo(f"{verdict.count} records, none altered, missing or inserted\nhead {verdict.head or 'none yet'}")
     if fault is not None:
         raise WatchwordError(f"the audit log is not whole: record {fault.seq} is {fault.reason}")
-
-
-def _hash_in(head: str) -> str:
-    """An empty or a shortened head would prove nothing, or be taken for tampering."""
-    text = head.strip().lower()
-    if not _HEAD.fullmatch(text):
-        raise typer.BadParameter("a head is 64 hexadecimal digits, as `audit verify` prints them", param_hint="--head")
-    return text
 
 
 @app.command()
