@@ -24,8 +24,9 @@ def client_ip(request: web.Request, trusted: Sequence[Network]) -> str | None:
     they lead to different addresses, a proxy has passed on one that a client wrote: then neither is believed.
     """
     peer = request.remote
-    if peer is None:
-        return None
+    if peer is None or (not trusted and ":" not in peer):
+        # Of every request: an IPv4 address that nobody looks at further is not parsed.
+        return peer
     nearest = _address(peer)
     if nearest is None:
         return peer
