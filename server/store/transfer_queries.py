@@ -71,6 +71,8 @@ class TransferQueries(AuditQueries):
 async def _insert(transaction: Transaction, users: Sequence[Credentials]) -> set[str]:
     """The ids of those whose id and name were free."""
     made: set[str] = set()
+    # Always in one order, so no two imports wait for each other's rows.
+    users = sorted(users, key=lambda new: new.user.id)
     for start in range(0, len(users), _ROWS_IN_A_STATEMENT):
         part = users[start : start + _ROWS_IN_A_STATEMENT]
         rows = ", ".join(
