@@ -83,7 +83,7 @@ async def _construct(
 ) -> Services:
     roles = RoleTable(settings.roles)
     key_file = master_key_file(settings, ids)
-    if key_file is not None and not any(record.sealed for record in await store.list_keys()):
+    if key_file is not None and key_file.is_missing and not any(record.sealed for record in await store.list_keys()):
         key_file.make()
     keys = KeyService(
         store=store,

@@ -21,6 +21,7 @@ import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from server.addresses import address_of
 from server.clock import Clock
 from server.config.settings import LimitSettings
 from server.errors import InvalidCredentials, Overloaded, TooManyAttempts
@@ -114,13 +115,9 @@ class Guesses:
 
 def network_of(address: str | None) -> str:
     """What one client has: an IPv4 address, or the /64 that an IPv6 host chooses its addresses from."""
-    if address is None:
+    parsed = None if address is None else address_of(address)
+    if parsed is None:
         return "unknown"
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return "unknown"
-    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
     if parsed.version == 4:
         return str(parsed)
     return str(ipaddress.ip_network((parsed, 64), strict=False))

@@ -9,12 +9,13 @@ This is argon2-cffi's binding to the C function, which checks what it is given a
 
 from __future__ import annotations
 
-import base64
 import hmac
 from re import Match
 
 from argon2 import low_level
 from argon2.low_level import Type, core, error_to_str, ffi
+
+from server.passwords.encoding import decoded
 
 # Documented for `core`, but missing in the module's __all__.
 _lib = low_level.lib  # type: ignore[attr-defined]
@@ -27,10 +28,10 @@ def matches(password: bytes, parts: Match[str]) -> bool:
 
     Raises ValueError for what is no Argon2 hash, MemoryError.
     """
-    expected = _decoded(parts["hash"])
+    expected = decoded(parts["hash"])
     made = derive(
         password,
-        _decoded(parts["salt"]),
+        decoded(parts["salt"]),
         kind=_TYPES[parts["type"]],
         memory_kib=int(parts["m"]),
         passes=int(parts["t"]),
@@ -69,7 +70,3 @@ def derive(password: bytes, salt: bytes, *, kind: Type, memory_kib: int, passes:
     if code != _lib.ARGON2_OK:
         raise ValueError(error_to_str(code))
     return bytes(ffi.buffer(tag))
-
-
-def _decoded(text: str) -> bytes:
-    return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)

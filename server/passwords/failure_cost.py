@@ -36,7 +36,7 @@ class FailureCost:
 
     def seconds(self) -> float:
         """What a failure costs now."""
-        dearest = max(1.0, *self._multiples.values()) if self._multiples else 1.0
+        dearest = max([1.0, *self._multiples.values()])
         return max(self._usual_seconds, min(self._usual_seconds * dearest, MOST_SECONDS)) * MARGIN
 
     def knows(self, kind: str) -> bool:

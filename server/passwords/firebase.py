@@ -15,7 +15,6 @@ the hashes and knows one password, his own for example, has the signer key too. 
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
 import re
@@ -25,12 +24,13 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
-_BASE64 = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2,3})?"
+from server.passwords.encoding import BASE64, decoded, encoded
+
 PATTERN = re.compile(
     r"\$firebase-scrypt\$m=(?P<m>[1-9]\d?),r=(?P<r>[1-9]\d{0,5})"
     # A hash is as long as the signer key; were both empty, every password would fit.
-    rf",ss=(?P<separator>{_BASE64}),sk=(?=[^$]{{43,}})(?P<signer_key>{_BASE64})"
-    rf"\$(?P<salt>{_BASE64})\$(?=.{{43,}})(?P<hash>{_BASE64})",
+    rf",ss=(?P<separator>{BASE64}),sk=(?=[^$]{{43,}})(?P<signer_key>{BASE64})"
+    rf"\$(?P<salt>{BASE64})\$(?=.{{43,}})(?P<hash>{BASE64})",
     re.ASCII,
 )
 
@@ -47,7 +47,7 @@ class FirebaseParameters:
     def text_form(self, salt: str, password_hash: str) -> str:
         """The hash of one user, both parts in either base64 alphabet. Raises ValueError if they are not base64."""
         parts = [self.salt_separator, self.signer_key, decoded(salt), decoded(password_hash)]
-        separator, signer_key, salt, password_hash = (_encoded(part) for part in parts)
+        separator, signer_key, salt, password_hash = (encoded(part) for part in parts)
         return (
             f"$firebase-scrypt$m={self.mem_cost},r={self.rounds},ss={separator},sk={signer_key}${salt}${password_hash}"
         )
@@ -66,16 +66,3 @@ def matches(password: bytes, found: re.Match[str]) -> bool:
 def scrypt(password: bytes, salt: bytes, *, n: int, r: int, p: int, size: int) -> bytes:
     """RFC 7914. OpenSSL wants to be told how much memory it may take; that is bounded before (foreign.py)."""
     return hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=128 * r * (n + p + 8), dklen=size)
-
-
-def decoded(text: str) -> bytes:
-    """Base64 in either alphabet, with or without padding (RFC 4648). Raises ValueError."""
-    standard = text.rstrip("=").replace("-", "+").replace("_", "/")
-    try:
-        return base64.b64decode(standard + "=" * (-len(standard) % 4), validate=True)
-    except ValueError:
-        raise ValueError("not base64") from None
-
-
-def _encoded(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii").rstrip("=")

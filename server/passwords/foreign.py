@@ -27,6 +27,7 @@ from passlib.hash import (
 )
 
 from server.passwords import argon2, firebase
+from server.passwords.encoding import BASE64, decoded
 
 # What one login may take: each of these is a few seconds on one core.
 MAXIMUM_BCRYPT_COST = 16
@@ -158,7 +159,7 @@ def _pbkdf2_matches(password: bytes, parts: Match[str]) -> bool:
 
 
 def _django_scrypt_matches(password: bytes, parts: Match[str]) -> bool:
-    expected = firebase.decoded(parts["hash"])
+    expected = decoded(parts["hash"])
     made = firebase.scrypt(
         password, parts["salt"].encode(), n=int(parts["n"]), r=int(parts["r"]), p=int(parts["p"]), size=len(expected)
     )
@@ -173,8 +174,7 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text, re.ASCII)
 
 
-# Numbers have a bounded length, since each is turned into one. B64 is base64 without padding (PHC string format).
-_B64 = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2,3})?"
+# Numbers have a bounded length, since each is turned into one.
 _BCRYPT = r"\$2[aby]\$(?P<cost>0[4-9]|[1-9]\d)\$[./A-Za-z0-9]{53}"
 _BCRYPT_SHA256 = r"(?P<cost>[4-9]|[1-9]\d)\$[./A-Za-z0-9]{22}\$[./A-Za-z0-9]{31}"
 _R_AND_P = r"r=(?P<r>[1-9]\d{0,9}),p=(?P<p>[1-9]\d{0,9})"
@@ -190,7 +190,7 @@ _KINDS = (
     _Kind(
         _pattern(
             r"(?:argon2)?\$argon2(?P<type>id|i|d)\$v=19\$m=(?P<m>[1-9]\d{0,9}),t=(?P<t>[1-9]\d{0,9})"
-            rf",p=(?P<p>[1-9]\d{{0,6}})\$(?=.{{11,}}\$.{{6,}})(?P<salt>{_B64})\$(?P<hash>{_B64})"
+            rf",p=(?P<p>[1-9]\d{{0,6}})\$(?=.{{11,}}\$.{{6,}})(?P<salt>{BASE64})\$(?P<hash>{BASE64})"
         ),
         _argon2_excess,
         argon2.matches,
@@ -210,7 +210,7 @@ _KINDS = (
     ),
     # scrypt, of passlib, of Django and of Firebase.
     _Kind(
-        _pattern(rf"\$scrypt\$ln=(?P<ln>[1-9]|[12]\d|3[01]),{_R_AND_P}\${_B64}\$[A-Za-z0-9+/]{{43}}"),
+        _pattern(rf"\$scrypt\$ln=(?P<ln>[1-9]|[12]\d|3[01]),{_R_AND_P}\${BASE64}\$[A-Za-z0-9+/]{{43}}"),
         _passlib_scrypt_excess,
         _by(scrypt),
     ),

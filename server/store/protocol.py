@@ -221,7 +221,7 @@ class AuditStore(Protocol):
         ...
 
     async def audit_from(self, seq: int | None, limit: int) -> list[AuditRecord]:
-        """At most `limit` records behind that number, the oldest first."""
+        """At most `limit` records from that number on, or from the very first, the oldest first."""
         ...
 
     async def audit_head(self) -> AuditHead | None:

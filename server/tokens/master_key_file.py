@@ -36,9 +36,14 @@ class MasterKeyFile:
         self._path = path
         self._ids = ids
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is no file, which is so at the first start, and when it was lost."""
+        return not self._path.exists()
+
     def make(self) -> None:
         """At the first start, when nothing is sealed yet. Two processes that start at once agree on one key."""
-        if not self._path.exists():
+        if self.is_missing:
             self._write([self._new_key()], keep_existing=True)
 
     def read(self) -> list[str]:

@@ -6,14 +6,12 @@ answers a surprising header with an error of its own instead of not believing it
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 
 from aiohttp import hdrs, web
 
+from server.addresses import Address, address_of
 from server.config.settings import Network
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def client_ip(request: web.Request, trusted: Sequence[Network]) -> str | None:
@@ -68,16 +66,12 @@ def _for_parameter(element: str) -> str:
 
 
 def _address(text: str) -> Address | None:
-    """An address with or without port, with or without brackets; IPv4 as itself where the socket is for both."""
+    """An address with or without port, with or without brackets."""
     if text.startswith("["):
         text = text[1:].partition("]")[0]
     elif text.count(":") == 1:
         text = text.partition(":")[0]
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return getattr(address, "ipv4_mapped", None) or address
+    return address_of(text)
 
 
 def _is_trusted(address: Address, trusted: Sequence[Network]) -> bool:

@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 
 from server.clock import rfc3339
 from server.errors import FileRefused
-from server.passwords.firebase import FirebaseParameters, decoded
+from server.passwords.encoding import decoded
+from server.passwords.firebase import FirebaseParameters
 from server.users.transfer.lines import LINE_BYTES, Record
 from server.users.transfer.row import RowRefused
 

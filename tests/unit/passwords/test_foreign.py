@@ -7,7 +7,8 @@ import pytest
 from passlib.hash import bcrypt, bcrypt_sha256, pbkdf2_sha1, pbkdf2_sha256, pbkdf2_sha512, scrypt
 
 from server.passwords import foreign
-from server.passwords.firebase import FirebaseParameters, decoded
+from server.passwords.encoding import decoded
+from server.passwords.firebase import FirebaseParameters
 from server.passwords.hasher import Hasher
 from tests import foreign_hashes
 from tests.foreign_hashes import ARGON2, CHEAP, DJANGO, OTHER_FORM, PASSWORD
