@@ -17,6 +17,7 @@ SESSION_COOKIE = "__Host-watchword"
 DEVICE_COOKIE = "__Host-watchword-device"
 # As long as browsers keep a cookie at most (draft-ietf-httpbis-rfc6265bis, section 5.5); each login renews it.
 DEVICE_SECONDS = 400 * 86_400
+_WHITE_SPACE = " \t"
 
 
 def set_session_cookie(response: web.Response, refresh_token: str, max_age_seconds: int) -> None:
@@ -41,7 +42,7 @@ def set_device_cookie(response: web.Response, device_mark: str) -> None:
 
 def device_mark_of(request: web.Request) -> str | None:
     """The mark that an earlier login left; None if there is none."""
-    return request.cookies.get(DEVICE_COOKIE)
+    return _value_of(request, DEVICE_COOKIE)
 
 
 def clear_session_cookie(response: web.Response) -> None:
@@ -51,11 +52,28 @@ def clear_session_cookie(response: web.Response) -> None:
 
 def session_cookie_of(request: web.Request, allowed_origins: Collection[str]) -> str | None:
     """The refresh token of the cookie; None if there is none. Raises CsrfRefused if another site sent the request."""
-    token = request.cookies.get(SESSION_COOKIE)
+    token = _value_of(request, SESSION_COOKIE)
     if not token:
         return None
     refuse_cross_site(request, allowed_origins)
     return token
+
+
+def _value_of(request: web.Request, name: str) -> str | None:
+    """The value of the one cookie of exactly that name; None if there is none, or more than one.
+
+    As browsers write them (RFC 6265 section 5.4): a cookie ends at a semicolon and nowhere else, its name at the first
+    equals sign, quotes belong to the value, and only SP and HTAB may stand around. Not `request.cookies`: that also
+    splits inside a value, takes off other white space and undoes quotes. So another host of the same site could plant a
+    cookie with a harmless name that is read as one of ours.
+    """
+    values = []
+    for field in request.headers.getall(hdrs.COOKIE, ()):
+        for pair in field.split(";"):
+            given, equals, value = pair.partition("=")
+            if equals and given.strip(_WHITE_SPACE) == name:
+                values.append(value.strip(_WHITE_SPACE))
+    return values[0] if len(values) == 1 else None
 
 
 def refuse_cross_site(request: web.Request, allowed_origins: Collection[str]) -> None:

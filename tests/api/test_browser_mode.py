@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import re
+from functools import partial
 from http.cookies import SimpleCookie
 from typing import Any
 
 import aiohttp
+import jwt
 import pytest
 from yarl import URL
 
 from server.config.settings import CorsSettings
+from server.limits.device import DeviceMarks
 from server.web.cookies import DEVICE_COOKIE, SESSION_COOKIE
 from tests.api.test_refresh import is_alive
 from tests.running import PASSWORD, Api, StartApi
@@ -34,6 +40,11 @@ async def log_in(api: Api, **headers: str) -> tuple[dict[str, Any], str]:
     response = await api.request("POST", "/login", json=CREDENTIALS, headers=headers)
     assert response.status == 200, await response.text()
     return await response.json(), cookie_in(response).value
+
+
+def session_in(access_token: str) -> str:
+    session_id: str = jwt.decode(access_token, options={"verify_signature": False})["sid"]
+    return session_id
 
 
 def with_cookie(token: str, **headers: str) -> dict[str, str]:
@@ -221,3 +232,74 @@ async def test_an_empty_cookie_is_none(api: Api) -> None:
     response = await api.request("POST", "/logout", token, headers=with_cookie(""))
     assert response.status == 204
     assert not await is_alive(api, token)
+
+
+# What another host of the site may plant: {} is the name of one of our cookies and a value of the attacker's.
+PLANTED = [
+    b"theme=dark {}",
+    b"theme=dark, {}",
+    b'theme="\\" {}',
+    "\u00a0{}".encode(),
+    b"\xa0{}",
+    b"theme=\x85{}",
+    b"a\t{}",
+    b"={}",
+]
+
+
+async def posted(api: Api, path: str, cookie: bytes, body: bytes = b"", fields: bytes = b"") -> bytes:
+    """The answer to a POST whose Cookie field has just these bytes."""
+    reader, writer = await asyncio.open_connection(api.client.host, api.client.port)
+    head = f"POST {path} HTTP/1.1\r\nHost: auth\r\nConnection: close\r\nContent-Length: {len(body)}\r\n".encode()
+    writer.write(head + fields + b"Cookie: " + cookie + b"\r\n\r\n" + body)
+    answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+async def test_what_another_host_of_the_site_plants_is_not_read_as_ours(api: Api) -> None:
+    """Or its page would put the victim into the attacker's account (RFC 6265 section 8.6)."""
+    attackers, theirs = await log_in(api)
+    for planted in PLANTED:
+        cookie = planted.replace(b"{}", f"{SESSION_COOKIE}={theirs}".encode())
+        for path, code in (("/refresh", b"refresh_invalid"), ("/logout", b"token_missing")):
+            answer = await posted(api, path, cookie)
+            assert answer.startswith(b"HTTP/1.1 401"), answer
+            assert code in answer
+            assert b"Set-Cookie" not in answer
+        victims, own = await log_in(api)
+        for whole in (cookie + f"; {SESSION_COOKIE}={own}".encode(), f"{SESSION_COOKIE}={own}; ".encode() + cookie):
+            answer = await posted(api, "/refresh", whole)
+            token = json.loads(answer.partition(b"\r\n\r\n")[2])["token"]
+            assert session_in(token) == session_in(victims["token"])
+        assert (await posted(api, "/logout", whole)).startswith(b"HTTP/1.1 204")
+        assert not await is_alive(api, victims["token"])
+    assert await is_alive(api, attackers["token"])
+
+
+async def test_a_planted_mark_takes_the_place_of_no_devices_own(api: Api) -> None:
+    response = await api.request("POST", "/login", json=CREDENTIALS | {"cookie": False})
+    mark = SimpleCookie(response.headers["Set-Cookie"])[DEVICE_COOKIE].value
+    other = SimpleCookie((await api.request("POST", "/login", json=CREDENTIALS)).headers.getall("Set-Cookie")[1])
+    body = json.dumps(CREDENTIALS).encode()
+    devices = DeviceMarks(partial(api.services.keys.derive, "device mark"), api.services.ids)
+    user = await api.services.store.find_credentials("lak")
+    assert user is not None
+    for planted in PLANTED:
+        cookie = planted.replace(b"{}", f"{DEVICE_COOKIE}={other[DEVICE_COOKIE].value}".encode())
+        for whole in (cookie + f"; {DEVICE_COOKIE}={mark}".encode(), f"{DEVICE_COOKIE}={mark}; ".encode() + cookie):
+            answer = await posted(api, "/login", whole, body, b"Content-Type: application/json\r\n")
+            (renewed,) = re.findall(rf"Set-Cookie: {DEVICE_COOKIE}=(\w[^;]*)".encode(), answer)
+            assert devices.device_of(renewed.decode(), user.user.id) == devices.device_of(mark, user.user.id)
+
+
+@pytest.mark.parametrize("path", ["/refresh", "/logout"])
+async def test_of_two_cookies_of_the_name_none_is_believed(api: Api, path: str) -> None:
+    answer, token = await log_in(api)
+    _, other = await log_in(api)
+    cookie = f"{SESSION_COOKIE}={token}; {SESSION_COOKIE}={other}".encode()
+    assert (await posted(api, path, cookie)).startswith(b"HTTP/1.1 401")
+    split = cookie.replace(b"; ", b"\r\nCookie: ")
+    assert (await posted(api, path, split)).startswith(b"HTTP/1.1 401")
+    assert await is_alive(api, answer["token"])

@@ -48,10 +48,10 @@ class Exchange:
 class Browser:
     """One Chromium with a profile of its own."""
 
-    def __init__(self, binary: str, driver: str, profile: Path) -> None:
+    def __init__(self, binary: str, driver: str, profile: Path, *flags: str) -> None:
         options = Options()
         options.binary_location = binary
-        for flag in (*FLAGS, f"--user-data-dir={profile}"):
+        for flag in (*FLAGS, *flags, f"--user-data-dir={profile}"):
             options.add_argument(flag)
         options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
         # With both paths given, selenium has no reason to download anything.

@@ -140,6 +140,10 @@ def test_a_page_of_the_same_host_can_log_in_with_a_cookie_and_one_of_another_can
         (f"{MARK}=wwd_mark", []),
         (f"a=1; {MARK}=wwd_mark; b=2", ["a=1; b=2"]),
         (f"{MARK}=wwd_mark; {COOKIE}=wwr_secret", []),
+        # Read by nobody, so the application gets nothing rather than one of the two.
+        (f"a=1; {COOKIE}=wwr_secret; {COOKIE}=planted", []),
+        (f"a=1; {MARK}=wwd_mark; b=2; {MARK}=planted", []),
+        (f"a=1;  {COOKIE} =wwr_secret", []),
         (f"a=1; {COOKIE}=wwr_secret; b=2; {MARK}=wwd_mark; c=3", ["a=1; b=2; c=3"]),
         (f"a=1; not{MARK}=2", [f"a=1; not{MARK}=2"]),
         ("a=1; b=2", ["a=1; b=2"]),
