@@ -303,3 +303,69 @@ async def test_of_two_cookies_of_the_name_none_is_believed(api: Api, path: str) 
     split = cookie.replace(b"; ", b"\r\nCookie: ")
     assert (await posted(api, path, split)).startswith(b"HTTP/1.1 401")
     assert await is_alive(api, answer["token"])
+
+
+# A body that is none, as proxies and clients send it.
+NO_BODY = [
+    b"",
+    b"Content-Length: 0",
+    b"Content-Type: application/json\r\nContent-Length: 0",
+    b"Content-Type: text/plain\r\nContent-Length: 0",
+    b"Content-Length: 4\r\n\r\n \t\r\n",
+    b"Content-Type: application/json\r\nContent-Length: 1\r\n\r\n\n",
+    b"Content-Type: text/plain\r\nContent-Length: 1\r\n\r\n ",
+    b"Transfer-Encoding: chunked\r\n\r\n0",
+    b"Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n0",
+    b"Content-Type: application/x-www-form-urlencoded\r\nTransfer-Encoding: chunked\r\n\r\n0",
+    b"Content-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0",
+    b"Transfer-Encoding: chunked\r\n\r\n2\r\n \n\r\n0",
+]
+
+
+async def test_no_body_is_none_in_whatever_way_it_is_sent(api: Api) -> None:
+    """Some proxies send one in chunks (RFC 9112 section 7.1) of which only the last is there, and it is empty."""
+    reader, writer = await asyncio.open_connection(api.client.host, api.client.port)
+
+    async def ask(path: str, credential: str, fields: bytes) -> bytes:
+        """The head of the answer, on a connection that goes on with the next one."""
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: auth\r\n{credential}\r\n".encode() + fields)
+        writer.write(b"\r\n\r\n" if b"\r\n\r\n" not in fields or fields.endswith(b"0") else b"")
+        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        length = re.search(rb"Content-Length: (\d+)", head)
+        await reader.readexactly(int(length[1]) if length else 0)
+        return head
+
+    for fields in NO_BODY:
+        _, token = await log_in(api)
+        head = await ask("/refresh", f"Cookie: {SESSION_COOKIE}={token}", fields)
+        assert head.startswith(b"HTTP/1.1 200"), (fields, head)
+        token = SimpleCookie(re.findall(rb"Set-Cookie: (.*)\r", head)[0].decode())[SESSION_COOKIE].value
+        assert (await ask("/logout", f"Cookie: {SESSION_COOKIE}={token}", fields)).startswith(b"HTTP/1.1 204"), fields
+        bearer = f"Authorization: Bearer {await api.token('lak')}"
+        assert (await ask("/logout", bearer, fields)).startswith(b"HTTP/1.1 204"), fields
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize("path", ["/refresh", "/logout"])
+async def test_a_body_that_is_there_is_judged(api: Api, path: str) -> None:
+    _, token = await log_in(api)
+
+    async def chunks() -> Any:
+        yield b" "
+        yield b"{"
+
+    for body, content_type, status, code in (
+        (b"x", "text/plain", 415, "unsupported_media_type"),
+        (b" {}", "text/plain", 415, "unsupported_media_type"),
+        (b"\x00", "application/json", 400, "invalid_json"),
+        ("\u00a0".encode(), "application/json", 400, "invalid_json"),
+        (chunks(), "application/json", 400, "invalid_json"),
+        (b" " * 65537, "text/plain", 413, "payload_too_large"),
+        (b'{"token": 1}', "application/json", 422, "invalid_request"),
+    ):
+        headers = with_cookie(token, Content_Type=content_type)
+        await api.problem(await api.request("POST", path, data=body, headers=headers), status, code)
+    assert (
+        await api.request("POST", path, data=b" {} ", headers=with_cookie(token, Content_Type="application/json"))
+    ).ok

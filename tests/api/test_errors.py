@@ -60,7 +60,9 @@ async def test_what_is_not_a_json_object(api: Api, body: bytes) -> None:
     "content_type",
     ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16", "application/jsonp", "",
     "x",
-     "application/json; charset=utf-8; charset=utf-7"],
+     "application/json; charset=utf-8; charset=utf-7", 'application/json; charset="utf-8', "application/json; charset=",
+     "application/json; charset=utf--8", "application/json; charset=utf8x", "application/json, application/json",
+     "application/json charset=utf-8", "application/json; charset=latin1; charset=utf8"],
 )  # fmt: skip
 async def test_another_media_type(api: Api, content_type: str) -> None:
     response = await api.request("POST", "/login", data=b"{}", headers={"Content-Type": content_type})
@@ -73,10 +75,17 @@ async def test_an_encoded_body_is_not_unpacked(api: Api) -> None:
     await api.problem(response, 415, "unsupported_media_type")
 
 
-@pytest.mark.parametrize("content_type", ["application/json", 'Application/JSON; charset="UTF-8"', "application/json;"])
-async def test_accepted_media_types(api: Api, content_type: str) -> None:
-    response = await api.request("POST", "/login", data=b"{}", headers={"Content-Type": content_type})
-    await api.problem(response, 422, "invalid_request")
+async def test_accepted_media_types(api: Api) -> None:
+    charsets = ("utf-8", "UTF-8", "utf8", "UTF8", "Utf8", '"utf-8"', '"UTF-8"', '"utf8"')
+    spellings = ("application/json", "application/json;", 'Application/JSON; charset="UTF-8"', "application/json; ")
+    for content_type in (
+        *spellings,
+        *(f"application/json; charset={charset}" for charset in charsets),
+        *(f"application/json;Charset={charset};" for charset in charsets),
+        "application/json ; charset = utf-8",
+    ):
+        response = await api.request("POST", "/login", data=b"{}", headers={"Content-Type": content_type})
+        await api.problem(response, 422, "invalid_request")
 
 
 async def test_a_body_over_the_limit(api: Api) -> None:

@@ -28,7 +28,7 @@ from server.web.cookies import (
     set_device_cookie,
     set_session_cookie,
 )
-from server.web.handlers.parse import body_of, client_of, optional_body_of
+from server.web.handlers.parse import body_of, client_of
 from server.web.problem import empty_response, json_response, problem_response
 from server.web.schemas import LoginBody, RefreshBody, VerifyQuery
 
@@ -91,7 +91,7 @@ async def _refresh_tokens(request: web.Request) -> tuple[str | None, str | None]
     """The refresh tokens of body and cookie. Raises SessionConflict if they are of different sessions."""
     services = services_of(request)
     cookie = session_cookie_of(request, services.settings.cors.origins)
-    sent = (await optional_body_of(request, RefreshBody)).refresh_token
+    sent = (await body_of(request, RefreshBody, optional=True)).refresh_token
     session_of = services.sessions.session_of
     if cookie is not None and sent is not None and session_of(cookie) != session_of(sent):
         raise SessionConflict

@@ -17,15 +17,11 @@ from server.web.client_ip import client_ip
 Model = TypeVar("Model", bound=BaseModel)
 
 
-async def body_of(request: web.Request, model: type[Model]) -> Model:
-    """The body as `model`, within the configured size and time."""
+async def body_of(request: web.Request, model: type[Model], *, optional: bool = False) -> Model:
+    """The body as `model`, within the configured size and time; with `optional`, none is an empty object."""
     server = services_of(request).settings.server
-    return await read_json(request, model, limit=server.max_body_bytes, timeout_seconds=server.body_timeout_seconds)
-
-
-async def optional_body_of(request: web.Request, model: type[Model]) -> Model:
-    """The body as `model`; without a body, the model's defaults."""
-    return await body_of(request, model) if request.body_exists else model()
+    limit, timeout_seconds = server.max_body_bytes, server.body_timeout_seconds
+    return await read_json(request, model, limit=limit, timeout_seconds=timeout_seconds, optional=optional)
 
 
 def id_of(request: web.Request, name: str) -> str:
