@@ -14,7 +14,9 @@ def address_of(text: str) -> Address | None:
     section 2.5.5.2).
     """
     try:
-        address = ipaddress.ip_address(text.partition("%")[0])
+        address = ipaddress.ip_address(text)
     except ValueError:
         return None
+    if "%" in text:
+        address = ipaddress.IPv6Address(int(address))
     return getattr(address, "ipv4_mapped", None) or address

@@ -6,12 +6,23 @@ answers a surprising header with an error of its own instead of not believing it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from aiohttp import hdrs, web
 
 from server.addresses import Address, address_of
 from server.config.settings import Network
+
+# An element of Forwarded up to the next separator, or nothing (RFC 7239 section 4, RFC 9110 section 5.6). White space
+# beside a semicolon is not in the grammar, but what some proxies write.
+_TCHAR = r"[!#$%&'*+.^_`|~0-9A-Za-z-]"
+_PAIR = re.compile(rf"""[ \t]*(?:({_TCHAR}+)=(?:({_TCHAR}+)|"((?:[^"\\]|\\.)*)"))?[ \t]*([;,]|\Z)""")
+# A node with its port (RFC 7239 section 6); X-Forwarded-For has no grammar, and the same in use.
+_NODE = re.compile(r"(?:([0-9.]+)|\[([0-9A-Fa-f:.]+(?:%[^\]]+)?)\])(?::(?:[0-9]{1,5}|_[0-9A-Za-z._-]+))?")
+
+# An address, or None for a hop that is obfuscated, unknown (RFC 7239 section 6.3) or can't be read.
+Hop = Address | None
 
 
 def client_ip(request: web.Request, trusted: Sequence[Network]) -> str | None:
@@ -25,7 +36,7 @@ def client_ip(request: web.Request, trusted: Sequence[Network]) -> str | None:
     if peer is None or (not trusted and ":" not in peer):
         # Of every request: an IPv4 address that nobody looks at further is not parsed.
         return peer
-    nearest = _address(peer)
+    nearest = address_of(peer)
     if nearest is None:
         return peer
     if not _is_trusted(nearest, trusted):
@@ -35,11 +46,10 @@ def client_ip(request: web.Request, trusted: Sequence[Network]) -> str | None:
     return str(found.pop() if len(found) == 1 else nearest)
 
 
-def _walk(nearest: Address, hops: Sequence[str], trusted: Sequence[Network]) -> Address:
-    for text in reversed(hops):
-        hop = _address(text)
+def _walk(nearest: Address, hops: Sequence[Hop], trusted: Sequence[Network]) -> Address:
+    for hop in reversed(hops):
         if hop is None:
-            # An obfuscated or unreadable hop (RFC 7239 section 6.3): what stands before it can't be attributed.
+            # What stands before it can't be attributed.
             break
         nearest = hop
         if not _is_trusted(hop, trusted):
@@ -47,31 +57,53 @@ def _walk(nearest: Address, hops: Sequence[str], trusted: Sequence[Network]) -> 
     return nearest
 
 
-def _forwarded(request: web.Request) -> list[str]:
-    fields = request.headers.getall(hdrs.FORWARDED, [])
-    return [_for_parameter(element) for element in ",".join(fields).split(",")] if fields else []
+def _forwarded(request: web.Request) -> list[Hop]:
+    return [hop for line in request.headers.getall(hdrs.FORWARDED, ()) for hop in _hops(line)]
 
 
-def _x_forwarded_for(request: web.Request) -> list[str]:
-    fields = request.headers.getall("X-Forwarded-For", [])
-    return [part.strip() for part in ",".join(fields).split(",") if part.strip()]
+def _hops(line: str) -> list[Hop]:
+    """Those of one field line; one that can't be read, if the line does not follow the grammar to its end."""
+    elements: list[list[tuple[str, str]]] = [[]]
+    position, separator = 0, ","
+    while separator:
+        pair = _PAIR.match(line, position)
+        if pair is None:
+            return [None]
+        name, token, quoted, separator = pair.groups()
+        if quoted is not None and quoted.endswith("="):
+            # Perhaps a client has left a quote open, and this one begins a value that a proxy has added behind it.
+            return [None]
+        if name is not None:
+            elements[-1].append((name.lower(), token if quoted is None else re.sub(r"\\(.)", r"\1", quoted)))
+        if separator == ",":
+            elements.append([])
+        position = pair.end()
+    # A list may have empty elements (RFC 9110 section 5.6.1.2), but not only such.
+    return [_for_parameter(element) for element in elements if element] or [None]
 
 
-def _for_parameter(element: str) -> str:
-    for pair in element.split(";"):
-        name, _, value = pair.strip().partition("=")
-        if name.lower() == "for":
-            return value.strip('"')
-    return ""
+def _for_parameter(element: list[tuple[str, str]]) -> Hop:
+    parameters = dict(element)
+    if len(parameters) < len(element):
+        # Each occurs once (RFC 7239 section 4), or nobody knows which one counts.
+        return None
+    return _address_of_node(parameters.get("for", ""))
 
 
-def _address(text: str) -> Address | None:
-    """An address with or without port, with or without brackets."""
-    if text.startswith("["):
-        text = text[1:].partition("]")[0]
-    elif text.count(":") == 1:
-        text = text.partition(":")[0]
-    return address_of(text)
+def _x_forwarded_for(request: web.Request) -> list[Hop]:
+    fields = request.headers.getall("X-Forwarded-For", ())
+    parts = [part.strip(" \t") for part in ",".join(fields).split(",")]
+    return [
+        address_of(part) if part.count(":") > 1 and part[0] != "[" else _address_of_node(part) for part in parts if part
+    ]
+
+
+def _address_of_node(text: str) -> Hop:
+    node = _NODE.fullmatch(text)
+    if node is None:
+        return None
+    four, six = node.groups()
+    return address_of(four) if six is None else address_of(six) if ":" in six else None
 
 
 def _is_trusted(address: Address, trusted: Sequence[Network]) -> bool:
