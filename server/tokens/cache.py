@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from server.tokens.claims import AccessClaims
+from server.tokens.verifier import FUTURE_SECONDS
 
 
 class VerifiedTokens:
@@ -14,29 +15,32 @@ class VerifiedTokens:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._claims: dict[str, AccessClaims] = {}
+        # Beside the claims, from when until when they hold, in epoch milliseconds.
+        self._entries: dict[str, tuple[AccessClaims, int, int]] = {}
 
     def __len__(self) -> int:
-        return len(self._claims)
+        return len(self._entries)
 
     def get(self, token: str, now_ms: int) -> AccessClaims | None:
-        """The claims, if the token was verified before and has not expired since."""
-        claims = self._claims.get(token)
-        if claims is None:
+        """The claims, if the token was verified before and is valid at that time: clocks may be set back, too."""
+        entry = self._entries.get(token)
+        if entry is None:
             return None
-        if claims.expires_at * 1000 <= now_ms:
-            del self._claims[token]
-            return None
-        return claims
+        claims, from_ms, until_ms = entry
+        if from_ms <= now_ms < until_ms:
+            return claims
+        self._entries.pop(token, None)
+        return None
 
     def add(self, token: str, claims: AccessClaims) -> None:
         """Remember a verified token."""
         if self._size <= 0:
             return
-        if len(self._claims) >= self._size:
-            del self._claims[next(iter(self._claims))]
-        self._claims[token] = claims
+        if len(self._entries) >= self._size:
+            del self._entries[next(iter(self._entries))]
+        from_ms = (max(claims.issued_at, claims.not_before or claims.issued_at) - FUTURE_SECONDS) * 1000
+        self._entries[token] = (claims, from_ms, claims.expires_at * 1000)
 
     def clear(self) -> None:
         """Forget all: a key is believed no more, and perhaps one of these was signed with it."""
-        self._claims.clear()
+        self._entries.clear()

@@ -20,10 +20,11 @@ class AccessClaims:
     session_id: str
     role: str
     username: str
+    not_before: int | None = None
 
     def to_jwt(self) -> dict[str, Any]:
         """The claims under their names in the token."""
-        return {
+        members = {
             "iss": self.issuer,
             "sub": self.subject,
             "aud": self.audience,
@@ -34,6 +35,7 @@ class AccessClaims:
             "role": self.role,
             "username": self.username,
         }
+        return members if self.not_before is None else members | {"nbf": self.not_before}
 
     @classmethod
     def from_jwt(cls, claims: Mapping[str, Any]) -> AccessClaims:
@@ -48,4 +50,5 @@ class AccessClaims:
             session_id=claims["sid"],
             role=claims["role"],
             username=claims["username"],
+            not_before=claims.get("nbf"),
         )

@@ -30,6 +30,8 @@ _TEXT_CLAIMS = ("sub", "jti", "sid", "role", "username")
 # What no name or id has, and what neither a header field nor a store takes.
 _NO_TEXT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _TIME_CLAIMS = ("iat", "exp")
+# Not in our tokens, but whoever else signs with the same key may set it (RFC 7519 section 4.1.5).
+_NOT_BEFORE = "nbf"
 # Of PyJWT the half that knows signatures alone: what is in the payload is judged here.
 _JWS = jwt.PyJWS(options={"enforce_minimum_key_length": True})
 
@@ -94,26 +96,12 @@ class Verifier:
 
     def claim_flaws(self, claims: dict[str, Any], now: int) -> Iterator[str]:
         """What is wrong with the claims at that second, but for expiry, which is not a flaw."""
-        for name in _TEXT_CLAIMS:
-            value = claims.get(name)
-            if not isinstance(value, str) or not value:
-                yield f"`{name}` is not there, or not a text"
-            elif _NO_TEXT.search(value):
-                yield f"`{name}` has control characters, or half a character"
-        times_are_whole = True
-        for name in _TIME_CLAIMS:
-            # Not isinstance: a bool is an int.
-            if type(claims.get(name)) is not int:
-                times_are_whole = False
-                yield f"`{name}` is not there, or not a whole number of seconds"
+        yield from _text_flaws(claims)
         if claims.get("iss") != self._issuer:
             yield f"`iss` is not `{self._issuer}`, the issuer here"
         if claims.get("aud") != self._audience:
             yield f"`aud` is not `{self._audience}`, the audience here"
-        if times_are_whole and claims["exp"] <= claims["iat"]:
-            yield "`exp` is not later than `iat`"
-        if times_are_whole and claims["iat"] > now + FUTURE_SECONDS:
-            yield "`iat` is in the future"
+        yield from _time_flaws(claims, now)
 
 
 def split(token: str) -> Segments:
@@ -169,3 +157,27 @@ def check_signature(token: str, key: VerificationKey) -> None:
 def _refuse_first(flaws: Iterator[str]) -> None:
     for flaw in flaws:
         raise TokenInvalid(reason=flaw)
+
+
+def _text_flaws(claims: dict[str, Any]) -> Iterator[str]:
+    for name in _TEXT_CLAIMS:
+        value = claims.get(name)
+        if not isinstance(value, str) or not value:
+            yield f"`{name}` is not there, or not a text"
+        elif _NO_TEXT.search(value):
+            yield f"`{name}` has control characters, or half a character"
+
+
+def _time_flaws(claims: dict[str, Any], now: int) -> Iterator[str]:
+    # Not isinstance: a bool is an int.
+    times = {name: claims[name] for name in (*_TIME_CLAIMS, _NOT_BEFORE) if type(claims.get(name)) is int}
+    for name in _TIME_CLAIMS:
+        if name not in times:
+            yield f"`{name}` is not there, or not a whole number of seconds"
+    if _NOT_BEFORE in claims and _NOT_BEFORE not in times:
+        yield f"`{_NOT_BEFORE}` is not a whole number of seconds"
+    for name in sorted(times.keys() - {"exp"}):
+        if "exp" in times and times["exp"] <= times[name]:
+            yield f"`exp` is not later than `{name}`"
+        if times[name] > now + FUTURE_SECONDS:
+            yield f"`{name}` is in the future"

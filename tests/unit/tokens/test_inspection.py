@@ -87,6 +87,9 @@ def test_each_claim_that_is_wrong_is_named() -> None:
     assert flaws_of(aud=[AUDIENCE]) == [f"`aud` is not `{AUDIENCE}`, the audience here"]
     assert flaws_of(exp=NOW + 900.5) == ["`exp` is not there, or not a whole number of seconds"]
     assert flaws_of(iat=NOW + 61) == ["`iat` is in the future"]
+    assert flaws_of(nbf=NOW + 61) == ["`nbf` is in the future"]
+    assert flaws_of(nbf="0") == ["`nbf` is not a whole number of seconds"]
+    assert flaws_of(nbf=NOW + 900) == ["`exp` is not later than `nbf`", "`nbf` is in the future"]
     assert flaws_of(exp=NOW - 5, iat=NOW - 5) == ["`exp` is not later than `iat`"]
 
 

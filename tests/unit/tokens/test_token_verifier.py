@@ -120,6 +120,24 @@ async def test_a_token_is_remembered_until_it_expires_and_no_millisecond_longer(
         await here.verifier.verify(TOKEN)
 
 
+@pytest.mark.parametrize("claim", ["nbf", "iat"])
+async def test_a_token_that_is_not_valid_yet_is_remembered_neither_as_good_nor_as_bad(claim: str) -> None:
+    """RFC 7519 section 4.1.5. The clock may also be set back behind a moment at which the token was good."""
+    here = scene(KEY)
+    token = token_of(KEY, **{claim: NOW + 600})
+    for _ in range(2):
+        with pytest.raises(TokenInvalid):
+            await here.verifier.verify(token)
+        assert here.verifier.remembered(token) is None
+    here.clock.advance(540)
+    assert (await here.verifier.verify(token)).username == "lak"
+    assert here.verifier.remembered(token) is not None
+    here.clock.advance(-1)
+    assert here.verifier.remembered(token) is None
+    with pytest.raises(TokenInvalid):
+        await here.verifier.verify(token)
+
+
 async def test_what_is_refused_is_not_remembered() -> None:
     here = scene(KEY)
     forged = TOKEN[:-4] + ("AAAA" if TOKEN[-4:] != "AAAA" else "AAAQ")

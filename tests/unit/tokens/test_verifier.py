@@ -141,6 +141,32 @@ def test_iat_may_be_a_minute_ahead_for_clocks_that_differ() -> None:
     assert VERIFIER.verify(token_with(iat=NOW + 61), START_MS + 1000).issued_at == NOW + 61
 
 
+def test_a_token_is_refused_before_its_nbf_but_for_clocks_that_differ_by_a_minute() -> None:
+    """RFC 7519 section 4.1.5."""
+    for not_before in (0, -1, NOW, NOW + 60):
+        assert VERIFIER.verify(token_with(nbf=not_before), START_MS).not_before == not_before
+    token = token_with(nbf=NOW + 600)
+    assert refused(token) is TokenInvalid
+    assert refused(token, now_ms=START_MS + 539_999) is TokenInvalid
+    assert VERIFIER.verify(token, START_MS + 540_000).not_before == NOW + 600
+    assert refused(token_with(nbf=10**30)) is TokenInvalid
+    assert refused(token_with(nbf=10**30, exp=10**40)) is TokenInvalid
+
+
+@pytest.mark.parametrize(
+    "value", ["NaN", "Infinity", "1e400", "null", "true", "false", '"0"', "0.0", "[0]", "{}", "1e9"]
+)
+def test_an_nbf_that_is_no_whole_number_is_refused(value: str) -> None:
+    # Even where it would be in the past as a number: what can't be read is not taken for absent.
+    claims = f'{json.dumps(claims_with())[:-1]}, "nbf": {value}}}'.encode()
+    assert refused(forge(KEY, header_of(KEY), claims)) is TokenInvalid
+
+
+@pytest.mark.parametrize("not_before", [NOW + 30, NOW + 31, NOW + 60])
+def test_a_token_expires_after_it_becomes_valid(not_before: int) -> None:
+    assert refused(token_with(nbf=not_before, exp=NOW + 30)) is TokenInvalid
+
+
 @pytest.mark.parametrize("expires_at", [NOW + 30, NOW + 29, 0, -1])
 def test_a_token_expires_after_it_was_issued(expires_at: int) -> None:
     assert refused(token_with(iat=NOW + 30, exp=expires_at)) is TokenInvalid
