@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,10 @@ from server.errors import ConfigurationError
 from server.tokens.guard import auth_middleware, protect
 from tests.publisher import Publisher
 from tests.unit.tokens.guarded import ACCESS, ADMIN, CUSTOMER, KEY, a_verifier, application, bearer, who
+
+
+async def hidden(_: web.Request) -> web.Response:
+    return web.Response(text="a secret")
 
 
 async def start_fails(app: web.Application) -> list[str]:
@@ -37,6 +42,148 @@ async def test_protect_does_not_start_with_a_rule_without_a_route() -> None:
         "access 'GET /report': there is no such route",
         "access 'PUT /orders': there is no such route",
     ]
+
+
+def on_two_domains(app: web.Application, tmp_path: Path) -> None:
+    app.router.add_get("/reports", who)
+    other = web.Application()
+    other.router.add_get("/reports", hidden)
+    app.add_domain("admin.example.com", other)
+
+
+def on_masked_domains(app: web.Application, tmp_path: Path) -> None:
+    for domain in ("*.example.com", "admin.*"):
+        inner = web.Application()
+        inner.router.add_get("/reports", who)
+        app.add_domain(domain, inner)
+
+
+def by_two_patterns(app: web.Application, tmp_path: Path) -> None:
+    app.router.add_get(r"/reports/{id:\d+}", who)
+    app.router.add_get("/reports/{id:[a-z]+}", hidden)
+
+
+def twice(app: web.Application, tmp_path: Path) -> None:
+    # The router goes on with its last resource alone; so these are two.
+    app.router.add_get("/reports", who)
+    app.router.add_get("/", who)
+    app.router.add_get("/reports", hidden)
+
+
+def head_beside_get(app: web.Application, tmp_path: Path) -> None:
+    app.router.add_get(r"/reports/{id:\d+}", who, allow_head=False)
+    app.router.add_head("/reports/{id:[a-z]+}", hidden)
+
+
+def within_and_outside(app: web.Application, tmp_path: Path) -> None:
+    inner = web.Application()
+    inner.router.add_get("/{id}", who)
+    app.add_subapp("/reports", inner)
+    app.router.add_get("/reports/{id}", hidden)
+
+
+def in_two_applications(app: web.Application, tmp_path: Path) -> None:
+    for handler in (who, hidden):
+        inner = web.Application()
+        inner.router.add_get("/all", handler)
+        app.add_subapp("/reports", inner)
+
+
+def static_and_dynamic(app: web.Application, tmp_path: Path) -> None:
+    app.router.add_static("/reports", tmp_path)
+    app.router.add_get("/reports", hidden)
+
+
+def two_folders(app: web.Application, tmp_path: Path) -> None:
+    for name in ("open", "closed"):
+        (tmp_path / name).mkdir()
+        app.router.add_static("/reports", tmp_path / name)
+
+
+def root_and_nothing(app: web.Application, tmp_path: Path) -> None:
+    app.router.add_static("/", tmp_path)
+    app.router.add_get("/", hidden)
+
+
+def all_methods_and_one(app: web.Application, tmp_path: Path) -> None:
+    app.router.add_route("*", r"/reports/{id:\d+}", who)
+    app.router.add_delete("/reports/{id:.+}", hidden)
+
+
+@pytest.mark.parametrize("way", ["protect", "auth_middleware"])
+@pytest.mark.parametrize(
+    ("add", "told"),
+    [
+        (on_two_domains, ["GET /reports on admin.example.com is ", "GET /reports is ", "hidden"]),
+        (on_masked_domains, [r"on [^:]*\.example\.com", r"on admin\.[^:]*"]),
+        (by_two_patterns, [r"/reports/(?P<id>\d+) is ", "/reports/(?P<id>[a-z]+) is "]),
+        (twice, [".who", ".hidden"]),
+        (head_beside_get, [r"GET /reports/(?P<id>\d+)", "HEAD /reports/(?P<id>[a-z]+)"]),
+        (within_and_outside, ["/reports/(?P<id>[^{}/]+) is tests.", ".hidden"]),
+        (in_two_applications, [".who", ".hidden"]),
+        (static_and_dynamic, ["StaticResource._handle", ".hidden"]),
+        (two_folders, ["/open is ", "/closed is "]),
+        (root_and_nothing, ["StaticResource._handle", ".hidden"]),
+        (all_methods_and_one, [r"* /reports/(?P<id>\d+)", "DELETE /reports/(?P<id>.+)"]),
+    ],
+)
+async def test_two_routes_never_share_a_rule(
+    aiohttp_client: AiohttpClient,
+    tmp_path: Path,
+    add: Callable[[web.Application, Path], None],
+    told: list[str],
+    way: str,
+) -> None:
+    """A template says neither host nor pattern: a rule that was meant for one of them would open the other."""
+    app, verifier = web.Application(), a_verifier()
+    add(app, tmp_path)
+    methods = {route: "GET" if route.method == "HEAD" else route.method for route in app.router.routes()}
+    access = {
+        f"{method} {(route.resource.canonical if route.resource else '') or '/'}": ANYONE
+        for route, method in methods.items()
+    }
+    if way == "protect":
+        protect(app, verifier, access)
+        problems = await start_fails(app)
+        assert all("is not the only one of that name" in problem for problem in problems)
+        assert all(part in "\n".join(problems) for part in told)
+        return
+    app.middlewares.append(auth_middleware(verifier, access))
+    client = await aiohttp_client(app)
+    host = {"Host": "admin.example.com"}
+    for path in ("/reports", "/reports/7", "/reports/a", "/reports/all", "/"):
+        for method in ("GET", "HEAD", "DELETE"):
+            status = (await client.request(method, path, headers=host | bearer(ADMIN))).status
+            # A route that is alone with its name may be open.
+            assert status in {403, 404, 405} or (add is twice and path == "/" and status == 200), (path, method)
+
+
+async def test_resources_of_one_path_may_be_for_different_methods(aiohttp_client: AiohttpClient) -> None:
+    app = web.Application()
+    app.router.add_get(r"/reports/{id:\d+}", who)
+    app.router.add_get("/", who)
+    app.router.add_post("/reports/{id}", who)
+    protect(app, a_verifier(), {"GET /reports/{id}": ANYONE, "GET /": ANYONE, "POST /reports/{id}": only("admin")})
+    client = await aiohttp_client(app)
+    assert (await client.get("/reports/7")).status == 200
+    assert (await client.post("/reports/7")).status == 401
+    assert (await client.post("/reports/7", headers=bearer(ADMIN))).status == 200
+
+
+async def test_a_route_that_is_added_after_the_start_has_no_rule_of_another(aiohttp_client: AiohttpClient) -> None:
+    app = web.Application()
+    first = app.router.add_resource(r"/reports/{id:\d+}")
+    first.add_route("GET", who)
+    second = app.router.add_resource("/reports/{id:[a-z]+}")
+    second.add_route("POST", who)
+    protect(app, a_verifier(), {"GET /reports/{id}": ANYONE, "POST /reports/{id}": ANY_USER})
+    client = await aiohttp_client(app)
+    assert (await client.get("/reports/7")).status == 200
+    second.add_route("GET", hidden)
+    second.add_route("DELETE", hidden)
+    for call in (client.get, client.delete):
+        assert (await call("/reports/a", headers=bearer(ADMIN))).status == 403
+    assert (await client.get("/reports/7")).status == 200
 
 
 async def test_routes_may_be_added_after_protect(aiohttp_client: AiohttpClient) -> None:
