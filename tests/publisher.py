@@ -107,5 +107,5 @@ async def publisher() -> AsyncIterator[Publisher]:
 
 async def settled(keys: RemoteKeySet) -> None:
     """When the fetch under way is over."""
-    if keys._fetching is not None:
-        await asyncio.wait([keys._fetching])
+    if keys._fetching:
+        await asyncio.wait(keys._fetching.values())

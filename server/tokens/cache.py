@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Lock
+
 from server.tokens.claims import AccessClaims
 from server.tokens.verifier import FUTURE_SECONDS
 
@@ -10,11 +12,14 @@ class VerifiedTokens:
     """A bounded map from a token to its claims.
 
     When it is full, the oldest entry goes: tokens are short-lived, so the oldest is also the one that expires first,
-    and a hit then needs no bookkeeping. Invalid tokens are not remembered: they could push valid ones out.
+    and a hit then needs no bookkeeping. Invalid tokens are not remembered: they could push valid ones out. Threads may
+    share one.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
+        # For what takes more than one step of the dict.
+        self._lock = Lock()
         # Beside the claims, from when until when they hold, in epoch milliseconds.
         self._entries: dict[str, tuple[AccessClaims, int, int]] = {}
 
@@ -29,18 +34,16 @@ class VerifiedTokens:
         claims, from_ms, until_ms = entry
         if from_ms <= now_ms < until_ms:
             return claims
-        self._entries.pop(token, None)
+        with self._lock:
+            self._entries.pop(token, None)
         return None
 
     def add(self, token: str, claims: AccessClaims) -> None:
         """Remember a verified token."""
         if self._size <= 0:
             return
-        if len(self._entries) >= self._size:
-            del self._entries[next(iter(self._entries))]
         from_ms = (max(claims.issued_at, claims.not_before or claims.issued_at) - FUTURE_SECONDS) * 1000
-        self._entries[token] = (claims, from_ms, claims.expires_at * 1000)
-
-    def clear(self) -> None:
-        """Forget all: a key is believed no more, and perhaps one of these was signed with it."""
-        self._entries.clear()
+        with self._lock:
+            if len(self._entries) >= self._size:
+                del self._entries[next(iter(self._entries))]
+            self._entries[token] = (claims, from_ms, claims.expires_at * 1000)

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -40,7 +40,8 @@ class VerificationKey:
 
     kid: str
     algorithm: str
-    material: Any
+    # Not in its text: tracebacks may show what is in a variable.
+    material: Any = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class SigningKey:
 
     kid: str
     algorithm: str
-    material: Any
+    material: Any = field(repr=False)
 
 
 def generate(algorithm: str) -> PrivateKey:

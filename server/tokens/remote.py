@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+import traceback
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from itertools import count
+from threading import Lock
+from weakref import ref
 
 import aiohttp
 import structlog
@@ -25,6 +31,9 @@ LONGEST_AGE_SECONDS = 3600
 DEFAULT_AGE_SECONDS = 300
 # No fetch for so long after one that failed, or was made for a token with an unknown key.
 COOL_DOWN_SECONDS = 5.0
+# For so long an old set serves while it is renewed, or after a failure to do so. If nobody has asked for longer, the
+# first one waits.
+GRACE_SECONDS = 60.0
 
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=([0-9]{1,9})(?:$|[,\s])")
 _NOT_TO_KEEP = re.compile(r"(?:^|[,\s])no-(?:store|cache)(?:$|[,\s])")
@@ -38,7 +47,9 @@ _log = structlog.get_logger("watchword.jwks")
 class RemoteKeySet:
     """A JWK Set that is fetched, remembered, and fetched again when it is old or a token names an unknown key.
 
-    One fetch is under way at a time. A fetch that fails, or brings keys that are not fit, leaves what is there in use.
+    A fetch that fails, or brings keys that are not fit, leaves what is there in use. Event loops may share one, one
+    after the other or in several threads: what is fetched is for all, one fetch is under way in each, and nothing stays
+    open between two.
     """
 
     def __init__(
@@ -50,19 +61,26 @@ class RemoteKeySet:
         cool_down_seconds: float = COOL_DOWN_SECONDS,
         clock: Clock | None = None,
     ) -> None:
-        """Raises ConfigurationError for a URL that is not http:// or https://. A `session` of the caller stays open."""
+        """Raises ConfigurationError for a URL that is not http:// or https://.
+
+        A `session` of the caller stays open. It is of use in its own event loop alone: in others, and when it is
+        closed, an old set is believed no more.
+        """
         self._url = _checked(url)
         self._session = session
-        self._owns_session = session is None
+        self._session_loop: ref[asyncio.AbstractEventLoop] | None = None
         self._timeout_seconds = timeout_seconds
         self._cool_down_seconds = cool_down_seconds
         self._clock = clock or SystemClock()
         self._keys: KeySet | None = None
-        self._fetching: asyncio.Task[bool] | None = None
-        self._is_search = False
+        self._fetching: dict[asyncio.AbstractEventLoop, asyncio.Task[bool]] = {}
+        self._asked = count(1)
+        self._taken = 0
+        self._taking = Lock()
+        self._serves_in: ref[asyncio.AbstractEventLoop] | None = None
+        self._serves_until = -math.inf
         self._paused_until = -math.inf
         self._current_until = -math.inf
-        self._closed = False
         self._forget: list[Callable[[], None]] = []
 
     def verification_key(self, kid: str, now_ms: int) -> VerificationKey | None:
@@ -78,14 +96,14 @@ class RemoteKeySet:
         return self._keys is not None and self._clock.monotonic() < self._current_until
 
     async def keep_current(self) -> None:
-        """Fetch what is not there; renew what is old, while it goes on serving. Raises KeysUnavailable."""
-        if self._keys is None:
-            self._start()
+        """Fetch what is not there; renew what is old, while it goes on serving for a while. Raises KeysUnavailable."""
+        if self.is_current():
+            return
+        self._start()
+        if not self._serves_meanwhile():
             await self._wait()
-            if self._keys is None:
-                raise KeysUnavailable(max(1, math.ceil(self._cool_down_seconds)))
-        elif not self.is_current():
-            self._start()
+        if self._keys is None or (self._session_is_lost() and not self.is_current()):
+            raise KeysUnavailable(max(1, math.ceil(self._cool_down_seconds)))
 
     async def reload(self) -> bool:
         """Fetch now, or wait for the fetch under way; False if there is a pause, since this was done a moment ago."""
@@ -93,58 +111,104 @@ class RemoteKeySet:
         return await self._wait()
 
     async def close(self) -> None:
-        """End a fetch under way, and the session if it is ours. No other fetch begins after that."""
-        self._closed = True
-        if self._fetching is not None:
-            self._fetching.cancel()
-            await asyncio.wait([self._fetching])
-        if self._session is not None and self._owns_session:
-            await self._session.close()
+        """End a fetch under way in this event loop. What comes later fetches again."""
+        task = self._fetching.get(asyncio.get_running_loop())
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    def _serves_meanwhile(self) -> bool:
+        """Whether an old set is believed until it is renewed.
+
+        Not in another loop than the last fetch had: loops that live for one call would never renew it.
+        """
+        here = self._serves_in is not None and self._serves_in() is asyncio.get_running_loop()
+        return here and self._keys is not None and self._clock.monotonic() < self._serves_until
+
+    def _serve_old(self, since: float) -> None:
+        self._serves_in = ref(asyncio.get_running_loop())
+        self._serves_until = since + GRACE_SECONDS
+
+    def _session_is_lost(self) -> bool:
+        if self._session is None:
+            return False
+        loop = self._session_loop
+        return self._session.closed or (loop is not None and loop() is not asyncio.get_running_loop())
 
     def _start(self, *, is_search: bool = False) -> None:
-        if self._fetching is None and not self._closed and self._clock.monotonic() >= self._paused_until:
-            self._is_search = is_search
-            self._fetching = asyncio.create_task(self._fetch())
-            self._fetching.add_done_callback(self._end)
+        here = asyncio.get_running_loop()
+        if here in self._fetching or self._clock.monotonic() < self._paused_until:
+            return
+        for loop in list(self._fetching):
+            if loop.is_closed():
+                # It was closed in the middle of a fetch, which will never end.
+                self._fetching.pop(loop, None)
+        task = self._fetching[here] = here.create_task(self._fetch())
+        task.add_done_callback(partial(self._end, here, is_search))
 
-    def _end(self, fetch: asyncio.Task[bool]) -> None:
-        self._fetching = None
-        if self._is_search or fetch.cancelled() or not fetch.result():
-            self._paused_until = self._clock.monotonic() + self._cool_down_seconds
+    def _end(self, loop: asyncio.AbstractEventLoop, is_search: bool, fetch: asyncio.Task[bool]) -> None:
+        self._fetching.pop(loop, None)
+        if fetch.cancelled():
+            # Perhaps with its loop; others are not to wait for that.
+            return
+        now = self._clock.monotonic()
+        failed = not fetch.result()
+        if failed:
+            self._serve_old(now)
+        if is_search or failed:
+            self._paused_until = now + self._cool_down_seconds
 
     async def _wait(self) -> bool:
         """Until the fetch under way is over; False if there is none."""
-        if self._fetching is None:
+        task = self._fetching.get(asyncio.get_running_loop())
+        if task is None:
             return False
         # Waited for and not awaited: whoever leaves early does not take the fetch from the others.
-        await asyncio.wait([self._fetching])
+        await asyncio.wait([task])
         return True
 
     async def _fetch(self) -> bool:
         """Whether there is a set now that is current. Never raises: what goes wrong is a line in the log."""
+        number = next(self._asked)
         try:
             body, age_seconds = await self._get()
-            self._take(KeySet.parse(body), age_seconds)
+            self._take(KeySet.parse(body), age_seconds, number)
         except (aiohttp.ClientError, OSError, KeyRefused) as error:
             _log.warning("the JWK Set was not renewed", url=_shown(self._url), reason=_reason(error))
-        except Exception:  # noqa: BLE001 - a defect, or a session that the caller has closed, must not end all renewal
-            _log.exception("the JWK Set was not renewed", url=_shown(self._url))
+        except Exception as error:  # noqa: BLE001 - a defect, or a closed session, must not end all renewal
+            # Without a traceback: an application's log may show local variables in it, and so the whole URL.
+            _log.error("the JWK Set was not renewed", url=_shown(self._url), reason=_reason(error), at=_place(error))
         else:
             return True
         return False
 
-    def _take(self, keys: KeySet, age_seconds: int) -> None:
-        replaced, self._keys = self._keys, keys
-        self._current_until = self._clock.monotonic() + age_seconds
-        if replaced is not None and not keys.keeps(replaced):
-            for forget in self._forget:
-                forget()
+    def _take(self, keys: KeySet, age_seconds: int, number: int) -> None:
+        with self._taking:
+            if number < self._taken:
+                # One that was asked for later has come already, in another thread.
+                return
+            self._taken = number
+            replaced, self._keys = self._keys, keys
+            self._current_until = self._clock.monotonic() + age_seconds
+            self._serve_old(self._current_until)
+            if replaced is not None and not keys.keeps(replaced):
+                for forget in self._forget:
+                    forget()
 
     async def _get(self) -> tuple[bytes, int]:
         """The body and for how long it is current. Raises ClientError, OSError, KeyRefused."""
-        if self._session is None:
-            self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
-        async with self._session.get(
+        async with AsyncExitStack() as stack:
+            session = self._session
+            if session is None:
+                session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
+            elif self._session_loop is None:
+                self._session_loop = ref(asyncio.get_running_loop())
+            elif self._session_is_lost() and not session.closed:
+                raise KeyRefused("the session that was handed over belongs to another event loop")
+            return await self._body(session)
+
+    async def _body(self, session: aiohttp.ClientSession) -> tuple[bytes, int]:
+        async with session.get(
             self._url,
             # A redirect could lead anywhere; and what is compressed can't be measured before it is unpacked.
             allow_redirects=False,
@@ -190,10 +254,15 @@ def _age_seconds(headers: Mapping[str, str]) -> int:
 
 def _shown(url: URL) -> str:
     """For the log: without what may be secret in it."""
-    return str(url.with_user(None).with_query(None))
+    return str(url.with_user(None).with_query(None).with_fragment(None))
 
 
 def _reason(error: Exception) -> str:
-    """For the log. What ClientError says of an answer may quote it at length, or quote the URL."""
+    """For the log. What ClientError says of an answer may quote it at length, and any error may quote the URL."""
     told = str(error) if isinstance(error, KeyRefused | OSError) else ""
-    return told or type(error).__name__
+    return told if told and "://" not in told else type(error).__name__
+
+
+def _place(error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{frame.filename}:{frame.lineno}"

@@ -59,9 +59,10 @@ class TokenVerifier:
             raise ConfigurationError(["a verifier takes an issuer and an audience; tokens for others must not pass"])
         self._keys = keys
         self._clock = clock or SystemClock()
+        self._cache_size = cache_size
         self._verified = VerifiedTokens(cache_size)
         self.verifier = Verifier(keys, issuer=issuer, audience=audience)
-        keys.on_removal(self._verified.clear)
+        keys.on_removal(self._forget)
 
     def remembered(self, token: str) -> AccessClaims | None:
         """The claims of a token that was verified before; None if `verify` is to be asked. Costs a look-up."""
@@ -78,14 +79,22 @@ class TokenVerifier:
         if claims is not None:
             return claims
         try:
-            claims = self.verifier.verify(token, now)
+            return self._verify(token, now)
         except UnknownKey:
             # Perhaps somebody has just begun to sign with a new key.
             if not await self._keys.reload():
                 raise
-            claims = self.verifier.verify(token, self._clock.now_ms())
-        self._verified.add(token, claims)
+        return self._verify(token, self._clock.now_ms())
+
+    def _verify(self, token: str, now_ms: int) -> AccessClaims:
+        # If another thread takes the key away meanwhile, this is remembered where nobody looks any more.
+        verified = self._verified
+        claims = self.verifier.verify(token, now_ms)
+        verified.add(token, claims)
         return claims
+
+    def _forget(self) -> None:
+        self._verified = VerifiedTokens(self._cache_size)
 
     async def close(self) -> None:
         """Let go of what the keys hold open."""

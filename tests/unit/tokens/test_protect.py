@@ -307,6 +307,9 @@ async def test_the_verifier_is_closed_with_the_application(publisher: Publisher)
     protect(app, publisher.verifier(keys), ACCESS)
     async with TestClient(TestServer(app)) as client:
         assert (await client.get("/orders", headers=bearer(CUSTOMER))).status == 200
-        assert keys._session is not None
-        assert not keys._session.closed
-    assert keys._session.closed
+        publisher.gate.clear()
+        publisher.clock.advance(300)
+        assert (await client.get("/orders", headers=bearer(CUSTOMER))).status == 200
+        [fetch] = keys._fetching.values()
+    assert fetch.cancelled()
+    assert not keys._fetching

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import random
+import traceback
+from typing import Any
 
 import aiohttp
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from server.errors import ConfigurationError, KeysUnavailable, TokenInvalid
@@ -12,7 +16,7 @@ from server.tokens.keys import SigningKey
 from server.tokens.remote import RemoteKeySet
 from tests.clock import START_MS
 from tests.publisher import Publisher, settled
-from tests.unit.tokens import CLAIMS, base64url, claims_with, forge, header_of, signing_key
+from tests.unit.tokens import CLAIMS, base64url, claims_with, forge, header_of, signing_key, verification_key
 
 OLD = signing_key("ES256")
 NEW = signing_key("EdDSA")
@@ -126,12 +130,12 @@ async def test_an_old_set_is_renewed_in_the_background_and_serves_meanwhile(publ
 async def test_one_fetch_is_under_way_at_a_time(publisher: Publisher) -> None:
     keys = publisher.remote()
     await keys.keep_current()
-    publisher.clock.advance(1000)
+    publisher.clock.advance(300)
     publisher.gate.clear()
     for _ in range(50):
         await keys.keep_current()
     waiting = [asyncio.create_task(keys.reload()) for _ in range(50)]
-    publisher.clock.advance(1000)
+    publisher.clock.advance(59)
     for _ in range(50):
         await keys.keep_current()
     publisher.gate.set()
@@ -309,17 +313,37 @@ async def test_closing_ends_a_fetch_and_those_who_wait_are_told(publisher: Publi
     assert {type(result) for result in results} == {KeysUnavailable}
 
 
-async def test_after_closing_nothing_is_fetched_and_what_is_known_stays(publisher: Publisher) -> None:
+async def test_after_closing_nothing_is_open_and_a_later_use_fetches_again(publisher: Publisher) -> None:
     keys = publisher.remote()
     verifier = publisher.verifier(keys)
     await verifier.verify(token_of(OLD))
     await verifier.close()
     await verifier.close()
-    publisher.clock.advance(1000)
-    assert not await keys.reload()
-    other = forge(OLD, header_of(OLD), claims_with(jti="another", exp=CLAIMS.expires_at + 1000))
-    assert (await verifier.verify(other)).jti == "another"
+    assert await verifier.verify(token_of(OLD)) == CLAIMS
     assert publisher.fetches == 1
+    publisher.publish(NEW)
+    publisher.clock.advance(360)
+    with pytest.raises(TokenInvalid):
+        await verifier.verify(token_of(OLD))
+
+
+async def test_a_set_that_is_old_for_long_is_renewed_before_it_is_believed(publisher: Publisher) -> None:
+    """Whoever was idle all night does not begin with a key that was revoked in the evening."""
+    keys = publisher.remote()
+    verifier = publisher.verifier(keys)
+    await verifier.verify(token_of(OLD))
+    publisher.publish(NEW)
+    publisher.clock.advance(360)
+    with pytest.raises(TokenInvalid):
+        await verifier.verify(token_of(OLD))
+    # Where it can't be renewed it serves, and not everybody waits for each try.
+    publisher.status = 503
+    publisher.clock.advance(360)
+    assert await verifier.verify(token_of(NEW)) == CLAIMS
+    publisher.gate.clear()
+    publisher.clock.advance(59)
+    assert await verifier.verify(token_of(NEW)) == CLAIMS
+    assert keys._fetching
 
 
 async def test_a_session_of_the_caller_stays_open(publisher: Publisher) -> None:
@@ -344,14 +368,57 @@ async def test_a_session_that_the_caller_closed_ends_in_a_line_in_the_log(publis
 
 async def test_the_log_tells_where_a_fetch_failed_and_no_secret_of_the_address(publisher: Publisher) -> None:
     publisher.status = 418
-    url = publisher.url.replace("http://", "http://user:hush@") + "?key=hush"
-    keys = RemoteKeySet(url, clock=publisher.clock)
+    keys = RemoteKeySet(with_secrets(publisher.url), clock=publisher.clock)
     with capture_logs() as lines, pytest.raises(KeysUnavailable):
         await keys.keep_current()
     await keys.close()
     (line,) = lines
     assert (line["url"], line["reason"]) == (publisher.url, "the answer was 418")
     assert "hush" not in str(lines)
+
+
+def with_secrets(url: str) -> str:
+    return url.replace("http://", "http://hush-user:hush@") + "?key=hush#hush"
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError, ValueError, OSError, TimeoutError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL]
+)
+async def test_no_secret_of_the_address_is_in_the_log_whatever_an_application_logs_of_errors(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """Structlog as it is when nobody configures it shows the local variables of each traceback."""
+
+    def failing(_: aiohttp.ClientSession, url: Any, **__: Any) -> Any:
+        # It quotes the URL, as some errors of aiohttp do.
+        raise error(f"Connection timeout to host {url}") from ValueError(f"no such {url}")
+
+    monkeypatch.setattr(aiohttp.ClientSession, "get", failing)
+    written = io.StringIO()
+    with_locals = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer())
+    ways: list[list[Any]] = [
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.RichTracebackFormatter(show_locals=True))],
+        [with_locals, structlog.processors.JSONRenderer()],
+    ]
+    for processors in ways:
+        structlog.configure(processors, logger_factory=structlog.PrintLoggerFactory(written))
+        try:
+            keys = RemoteKeySet(with_secrets(publisher.url), clock=publisher.clock)
+            with pytest.raises(KeysUnavailable) as caught:
+                await keys.keep_current()
+        finally:
+            structlog.reset_defaults()
+        told = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(keys)
+        assert "hush" not in written.getvalue() + told
+        assert caught.value.__context__ is None
+    assert written.getvalue().count("was not renewed") == 2
+    assert written.getvalue().count(error.__name__) == 2
+
+
+def test_the_text_of_a_key_does_not_tell_a_secret() -> None:
+    secret = signing_key("HS256")
+    assert "shared secret" not in repr(secret)
+    assert "shared secret" not in repr(verification_key(secret))
 
 
 @pytest.mark.parametrize(
