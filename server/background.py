@@ -49,13 +49,17 @@ async def follow(store: RevocationStore, read: Sequence[Callable[[], Awaitable[N
 
     While the store can't be reached, nothing can be revoked either; what is known stays in force.
     """
+    told = False
     while True:
         try:
             await store.wait_for_change(WAIT_SECONDS)
             for one in read:
                 await one()
+            told = False
         except StoreUnavailable:
-            _log.warning("revocations could not be read; trying again")
+            if not told:
+                _log.warning("revocations could not be read; trying again")
+            told = True
             await asyncio.sleep(RETRY_SECONDS)
         except Exception:  # noqa: BLE001 - a defect here must not leave tokens unrevoked in silence
             _log.exception("revocations could not be read; trying again")

@@ -9,9 +9,11 @@ from server.errors import StoreUnavailable
 _log = structlog.get_logger("watchword.store")
 
 
-def unavailable(error: BaseException) -> StoreUnavailable:
+def unavailable(error: BaseException, reason: str | None = None) -> StoreUnavailable:
     """What callers get; the reason is for the log. Messages of databases hold no password, but may hold a value."""
-    reason = getattr(error, "sqlite_errorname", None) or getattr(error, "strerror", None) or type(error).__name__
+    reason = (
+        reason or getattr(error, "sqlite_errorname", None) or getattr(error, "strerror", None) or type(error).__name__
+    )
     _log.warning("the store did not answer", reason=reason)
     failure = StoreUnavailable()
     failure.__cause__ = error

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from server.errors import StoreRefused, StoreUnavailable
 
-WAIT_SECONDS = 5.0
+WAIT_SECONDS = 4.0
 SHORTEST_PAUSE_SECONDS = 0.0005
 LONGEST_PAUSE_SECONDS = 0.01
 
@@ -60,9 +60,9 @@ class FairLock:
         self._turn = FileLock(path.with_name(f"{path.name}.turn"))
 
     @asynccontextmanager
-    async def held(self) -> AsyncIterator[None]:
-        """Hold the lock. Raises StoreUnavailable if it was not free for WAIT_SECONDS."""
-        deadline = asyncio.get_running_loop().time() + WAIT_SECONDS
+    async def held(self, wait_seconds: float | None = None) -> AsyncIterator[None]:
+        """Hold the lock. Raises StoreUnavailable if it was not free for so long (WAIT_SECONDS)."""
+        deadline = asyncio.get_running_loop().time() + (WAIT_SECONDS if wait_seconds is None else wait_seconds)
         await _acquire(self._turn, deadline)
         try:
             await _acquire(self._lock, deadline)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from contextlib import suppress
@@ -18,9 +19,16 @@ from server.errors import StoreUnavailable
 from server.store.driver import Result, Row, Transaction, Unit
 from server.store.failure import unavailable
 from server.store.file_lock import FairLock
+from server.store.file_watch import FileWatch
 
 # Bounds how long the first of a group waits for the last.
 GROUP_LIMIT = 64
+# More than a burst of requests leaves waiting while the disk is well.
+QUEUE_LIMIT = 2048
+# A unit that has not begun so long after it came, since another process holds a lock, never will.
+BEGIN_SECONDS = 2.0
+# Who waits for a unit is answered by then, even if the disk hangs and nobody knows what becomes of it.
+ANSWER_SECONDS = 4.0
 
 
 def bound(parameters: Sequence[Any]) -> dict[str, Any]:
@@ -30,25 +38,29 @@ def bound(parameters: Sequence[Any]) -> dict[str, Any]:
 
 def is_unavailable(error: BaseException) -> bool:
     """Whether the file or the disk is at fault; the other errors of sqlite3 are defects of a statement."""
-    return isinstance(error, sqlite3.DatabaseError) and not isinstance(
-        error, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.DataError | sqlite3.NotSupportedError
-    )
+    defects = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.NotSupportedError)
+    return isinstance(error, sqlite3.DatabaseError | OSError) and not isinstance(error, defects)
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another connection holds a lock. The lower byte is the kind of error."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
 
 
 class ThreadTransaction:
     """The transaction of a group, on the connection's own thread: nothing here waits for the event loop."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+        self.connection = connection
 
     @property
     def open(self) -> bool:
         """Whether it has begun and neither ended nor been rolled back by SQLite, as for a full disk."""
-        return self._connection.in_transaction
+        return self.connection.in_transaction
 
     def execute(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a statement."""
-        rows: Sequence[Row] = self._connection.execute(sql, bound(parameters)).fetchall()
+        rows: Sequence[Row] = self.connection.execute(sql, bound(parameters)).fetchall()
         return rows
 
     async def run(self, sql: str, *parameters: Any) -> Sequence[Row]:
@@ -65,14 +77,26 @@ class ThreadTransaction:
 class _Waiting:
     """A unit whose caller waits for `future`. `alone`: it is one statement, which needs no savepoint."""
 
-    __slots__ = ("alone", "error", "future", "result", "unit")
+    __slots__ = ("_claim", "alone", "error", "future", "result", "timer", "unit")
 
-    def __init__(self, unit: Unit[Any], future: asyncio.Future[Any], *, alone: bool) -> None:
+    def __init__(self, unit: Unit[Any], loop: asyncio.AbstractEventLoop, *, alone: bool) -> None:
         self.unit = unit
         self.alone = alone
-        self.future = future
+        self.future: asyncio.Future[Any] = loop.create_future()
         self.result: Any = None
         self.error: BaseException | None = None
+        self._claim = threading.Lock()
+        self.timer = loop.call_later(BEGIN_SECONDS, self._late, loop)
+
+    def claim(self) -> bool:
+        """True for the first who asks: the thread, which then runs it, or the timer, after which it never runs."""
+        return self._claim.acquire(blocking=False)
+
+    def _late(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self.claim():
+            self.fail()
+        else:
+            self.timer = loop.call_later(ANSWER_SECONDS - BEGIN_SECONDS, self.fail)
 
     def deliver(self) -> None:
         if self.future.done():
@@ -80,24 +104,27 @@ class _Waiting:
         if self.error is None:
             self.future.set_result(self.result)
         elif is_unavailable(self.error):
-            self.fail(unavailable(self.error))
+            self.future.set_exception(unavailable(self.error))
         else:
             self.future.set_exception(self.error)
 
-    def fail(self, failure: StoreUnavailable) -> None:
+    def fail(self, cause: BaseException | None = None) -> None:
         if not self.future.done():
+            failure = StoreUnavailable()
+            failure.__cause__ = cause
             self.future.set_exception(failure)
 
 
 class GroupWriter:
     """Owns the writing connection. Each group is one transaction under the lock between processes."""
 
-    def __init__(self, connection: aiosqlite.Connection, lock: FairLock) -> None:
+    def __init__(self, connection: aiosqlite.Connection, lock: FairLock, watch: FileWatch) -> None:
         self._connection = connection
         # aiosqlite makes a hop to its thread and back for each statement, which costs more than most statements do. A
         # group takes one hop, for which there is no public way; the connection itself is known by no public name.
         self._transaction = ThreadTransaction(connection._conn)  # noqa: SLF001
         self._lock = lock
+        self._watch = watch
         self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._closing = False
@@ -108,7 +135,8 @@ class GroupWriter:
     async def write(self, unit: Unit[Result]) -> Result:
         """Run a unit; return when it is on disk. Raises StoreUnavailable, or what the unit raised.
 
-        A caller that is cancelled takes its unit along, unless that has begun: then it is finished.
+        A caller that is cancelled takes its unit along, unless that has begun: then it is finished. What was given up
+        before it began is never written. Only of a unit that the disk holds up is it unknown (ANSWER_SECONDS).
         """
         return await self._wait_for(unit, alone=False)
 
@@ -121,15 +149,19 @@ class GroupWriter:
         return await self._wait_for(unit, alone=True)
 
     async def _wait_for(self, unit: Unit[Result], *, alone: bool) -> Result:
-        if self._closing:
+        if self._closing or self._watch.taken or len(self._waiting) >= QUEUE_LIMIT:
             raise StoreUnavailable
-        future: asyncio.Future[Result] = self._loop.create_future()
-        self._waiting.append(_Waiting(unit, future, alone=alone))
+        waiting = _Waiting(unit, self._loop, alone=alone)
+        self._waiting.append(waiting)
         self._wake.set()
-        return await future
+        try:
+            result: Result = await waiting.future
+        finally:
+            waiting.timer.cancel()
+        return result
 
     async def close(self) -> None:
-        """Write what waits, then end."""
+        """Write what waits, then end: as long as the disk is well, within BEGIN_SECONDS."""
         self._closing = True
         self._wake.set()
         await asyncio.wait([self._task])
@@ -137,9 +169,8 @@ class GroupWriter:
     async def _run(self) -> None:
         try:
             while True:
-                while self._waiting:
-                    size = min(len(self._waiting), GROUP_LIMIT)
-                    await self._write_group([self._waiting.popleft() for _ in range(size)])
+                while self._somebody_waits():
+                    await self._write_group()
                 if self._closing:
                     return
                 self._wake.clear()
@@ -148,15 +179,26 @@ class GroupWriter:
             # Cancelled with the event loop: nobody shall wait for ever.
             self._closing = True
             for waiting in self._waiting:
-                waiting.fail(StoreUnavailable())
+                waiting.fail()
 
-    async def _write_group(self, group: list[_Waiting]) -> None:
+    def _somebody_waits(self) -> bool:
+        while self._waiting and self._waiting[0].future.done():
+            self._waiting.popleft()
+        return bool(self._waiting)
+
+    async def _write_group(self) -> None:
+        group: list[_Waiting] = []
         try:
-            async with self._lock.held():
+            async with self._lock.held(BEGIN_SECONDS):
+                # Only now: who has given up meanwhile is not in it.
+                size = min(len(self._waiting), GROUP_LIMIT)
+                group.extend(self._waiting.popleft() for _ in range(size))
                 await self._hop(group)
         except BaseException as error:
+            if not self._watch.taken:
+                unavailable(error, None if group else "another process holds the write lock")
             for waiting in group:
-                waiting.fail(unavailable(error))
+                waiting.fail(error)
             if not isinstance(error, Exception):
                 raise
         else:
@@ -165,7 +207,7 @@ class GroupWriter:
 
     async def _hop(self, group: list[_Waiting]) -> None:
         execute: Any = self._connection._execute  # noqa: SLF001
-        hop = asyncio.ensure_future(execute(_commit_together, self._transaction, group))
+        hop = asyncio.ensure_future(execute(_commit_together, self._transaction, self._watch, group))
         try:
             await asyncio.shield(hop)
         except asyncio.CancelledError:
@@ -174,11 +216,12 @@ class GroupWriter:
             raise
 
 
-def _commit_together(transaction: ThreadTransaction, group: list[_Waiting]) -> None:
+def _commit_together(transaction: ThreadTransaction, watch: FileWatch, group: list[_Waiting]) -> None:
+    watch.before_write(transaction.connection)
     try:
-        transaction.execute("BEGIN IMMEDIATE")
+        _begin(transaction, group)
         for waiting in group:
-            if not waiting.future.cancelled():
+            if not waiting.future.cancelled() and waiting.claim():
                 _run_unit(transaction, waiting)
         transaction.execute("COMMIT")
     except BaseException:
@@ -186,6 +229,19 @@ def _commit_together(transaction: ThreadTransaction, group: list[_Waiting]) -> N
             with suppress(sqlite3.Error):
                 transaction.execute("ROLLBACK")
         raise
+    watch.after_write()
+
+
+def _begin(transaction: ThreadTransaction, group: list[_Waiting]) -> None:
+    """Wait for whoever holds SQLite's own lock, such as a person at its command line, while anybody waits for us."""
+    while True:
+        try:
+            transaction.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or all(waiting.future.done() for waiting in group):
+                raise
+        else:
+            return
 
 
 def _run_unit(transaction: ThreadTransaction, waiting: _Waiting) -> None:

@@ -9,26 +9,36 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import aiosqlite
 import orjson
 
 from server.errors import StoreRefused, StoreUnavailable
 from server.store import sqlite_file
-from server.store.driver import Result, Row, Unit
+from server.store.driver import Result, Row, Transaction, Unit
 from server.store.failure import unavailable
 from server.store.file_lock import FairLock, FileLock
+from server.store.file_watch import FileWatch
 from server.store.group_writer import GroupWriter, bound, is_unavailable
 from server.store.sqlite_file import beside
 
 # Enough that a long listing does not hold up the short reads; more would only compete for the interpreter.
 SERVING_READERS = 3
-BUSY_MILLISECONDS = 5000
+BUSY_MILLISECONDS = 1000
+# The writer tries again, as long as anybody waits for it.
+WRITER_BUSY_MILLISECONDS = 100
 POLL_SECONDS = 0.2
+# A read that takes longer is answered, but goes on in its thread.
+READ_SECONDS = 4.0
+# In all, and of it to wait for the lock.
+CLOSE_SECONDS = 3.0
+CLOSE_LOCK_SECONDS = 0.5
+
+Answer = TypeVar("Answer")
 
 _REVOCATIONS_SINCE = (
     "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'revocations'), 0), "
@@ -50,9 +60,16 @@ class _Reader:
 class SqliteDriver:
     """The driver of driver.py on a file."""
 
-    def __init__(self, writer: GroupWriter, readers: Sequence[aiosqlite.Connection], resources: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        writer: GroupWriter,
+        readers: Sequence[aiosqlite.Connection],
+        watch: FileWatch,
+        resources: AsyncExitStack,
+    ) -> None:
         self._writer = writer
         self._readers = [_Reader(connection) for connection in readers]
+        self._watch = watch
         self._resources = resources
         self._closed = False
         self._data_version: int | None = None
@@ -76,37 +93,43 @@ class SqliteDriver:
                     )
                 await _migrate(path, serve_lock, serving=serving)
                 connection = await _connect_writer(path)
-            opening.push_async_callback(_close_under_lock, connection, lock)
-            readers = []
-            for _ in range(SERVING_READERS if serving else 1):
-                reader = await _connect(path, "PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF")
-                opening.push_async_callback(reader.close)
-                readers.append(reader)
-            writer = GroupWriter(connection, lock)
+                readers: list[aiosqlite.Connection] = []
+                opening.push_async_callback(_close_connections, path, connection, readers, lock)
+                await asyncio.to_thread(sqlite_file.mark, path)
+                watch = await asyncio.to_thread(FileWatch, path)
+            while len(readers) < (SERVING_READERS if serving else 1):
+                readers.append(await _connect(path, "ro", "PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF"))
+            writer = GroupWriter(connection, lock, watch)
             opening.push_async_callback(writer.close)
-            return cls(writer, readers, opening.pop_all())
+            return cls(writer, readers, watch, opening.pop_all())
 
     async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a SELECT, in one hop to a reading connection."""
-        if self._closed:
+        if self._closed or self._watch.taken:
             raise StoreUnavailable
-        return await self._ask(min(self._readers, key=_waiting), sql, parameters)
+        return await self._ask(
+            min(self._readers, key=_waiting),
+            lambda connection: connection.execute(sql, bound(parameters)).fetchall(),
+        )
 
     async def read_soon(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """As any other: a reader that is free is found."""
         return await self.read(sql, *parameters)
 
-    async def _ask(self, reader: _Reader, sql: str, parameters: Sequence[Any]) -> Sequence[Row]:
+    async def _ask(self, reader: _Reader, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        # As in group_writer.py: there is no public way to its thread, nor to the connection.
+        connection: Any = reader.connection
         reader.waiting += 1
         try:
-            rows: Iterable[Row] = await reader.connection.execute_fetchall(sql, bound(parameters))
-        except sqlite3.Error as error:
+            async with asyncio.timeout(READ_SECONDS):
+                answer: Answer = await connection._execute(question, connection._conn)  # noqa: SLF001
+        except (sqlite3.Error, OSError) as error:
             if is_unavailable(error):
                 raise unavailable(error) from error
             raise
         finally:
             reader.waiting -= 1
-        return rows  # type: ignore[return-value] # declared too widely: it is what fetchall returned
+        return answer
 
     async def write(self, unit: Unit[Result]) -> Result:
         """Run a unit in the next group."""
@@ -128,10 +151,16 @@ class SqliteDriver:
             # First the pause: under a steady stream of writes there is always something new.
             await asyncio.sleep(POLL_SECONDS)
             # Always the same connection: the number means nothing on another one.
-            rows = await self._ask(self._readers[0], "PRAGMA data_version", ())
-            if rows[0][0] != self._data_version:
-                self._data_version = rows[0][0]
+            data_version, amiss = await self._ask(self._readers[0], self._look)
+            if amiss:
+                # The writer looks closer, since nobody may write meanwhile.
+                await self._writer.write(_nothing)
+            if data_version != self._data_version:
+                self._data_version = data_version
                 return
+
+    def _look(self, connection: sqlite3.Connection) -> tuple[int, bool]:
+        return connection.execute("PRAGMA data_version").fetchone()[0], self._watch.amiss
 
     def in_list(self, column: str) -> str:
         """One parameter however many values, so one text, which SQLite prepares once."""
@@ -150,14 +179,24 @@ class SqliteDriver:
         return " ".join(gram.encode().hex() for gram in grams)
 
     async def close(self) -> None:
-        """Write what waits, then close the readers and, under the lock, the writer."""
-        if not self._closed:
-            self._closed = True
-            await self._resources.aclose()
+        """Write what waits, then close everything; in CLOSE_SECONDS, or the rest ends with the process."""
+        if self._closed:
+            return
+        self._closed = True
+        for reader in self._readers:
+            await reader.connection.interrupt()
+        closing = asyncio.create_task(self._resources.aclose(), name="sqlite closing")
+        await asyncio.wait([closing], timeout=CLOSE_SECONDS)
+        if closing.done():
+            closing.result()
 
 
 def _waiting(reader: _Reader) -> int:
     return reader.waiting
+
+
+async def _nothing(_: Transaction) -> None:
+    """A unit."""
 
 
 async def pending_names(path: Path) -> list[str]:
@@ -198,8 +237,8 @@ async def _migrate(path: Path, serve_lock: FileLock, *, serving: bool) -> list[s
     return [migration.name for migration in wanted]
 
 
-async def _connect(path: Path, *settings: str) -> aiosqlite.Connection:
-    connection = await aiosqlite.connect(sqlite_file.uri(path, "mode=rw"), uri=True, isolation_level=None)
+async def _connect(path: Path, mode: str, *settings: str) -> aiosqlite.Connection:
+    connection = await aiosqlite.connect(sqlite_file.uri(path, f"mode={mode}"), uri=True, isolation_level=None)
     try:
         for setting in (f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}", *settings):
             await connection.execute_fetchall(setting)
@@ -213,19 +252,29 @@ async def _connect_writer(path: Path) -> aiosqlite.Connection:
     # The log is recovered with the first read, so here, under the lock.
     # The triggers of user_grams write into a virtual table, which SQLite lets a trusted schema alone do.
     trusted = "PRAGMA trusted_schema = ON"
-    connection = await _connect(path, "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON", trusted)
+    connection = await _connect(path, "rw", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON", trusted)
     mode = [tuple(row) for row in await connection.execute_fetchall("PRAGMA journal_mode = WAL")]
     await connection.execute_fetchall("SELECT 1 FROM schema_migrations")
+    await connection.execute_fetchall(f"PRAGMA busy_timeout = {WRITER_BUSY_MILLISECONDS}")
     if mode != [("wal",)]:
         await connection.close()
         raise StoreRefused(f"{path} can't have a write-ahead log there; move it to a local disk")
     return connection
 
 
-async def _close_under_lock(connection: aiosqlite.Connection, lock: FairLock) -> None:
+async def _close_connections(
+    path: Path, writer: aiosqlite.Connection, readers: Sequence[aiosqlite.Connection], lock: FairLock
+) -> None:
+    """The last connection to close writes the log back. That needs the lock, and one that only reads can't do it.
+
+    Who has written nothing leaves a log as it is: it may be another database's, for which the start was refused.
+    """
     try:
-        async with lock.held():
-            await connection.close()
+        async with lock.held(CLOSE_LOCK_SECONDS):
+            unchanged = writer.total_changes == 0 and await asyncio.to_thread(sqlite_file.has_log, path)
+            for connection in (writer, *readers) if unchanged else (*readers, writer):
+                await connection.close()
+            await asyncio.to_thread(sqlite_file.mark_closed, path)
     except StoreUnavailable:
-        # Whoever holds the lock has the file open, so this is not the last connection and checkpoints nothing.
-        await connection.close()
+        for connection in (writer, *readers):
+            await connection.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from server.clock import SystemClock
@@ -54,10 +54,13 @@ def inspect(path: Path, *, thorough: bool) -> list[Migration]:
             return known
         if path.stat().st_size == 0 and not _was_complete(path):
             return known
+        _refuse_foreign_log(path)
         with closing(_connect_to_look(path)) as connection:
             found = _pending_of(connection, path, known)
             if thorough or found:
-                problem = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+                # A log that is left of a server that was killed is looked at more closely: does it fit the file?
+                check = "integrity_check" if has_log(path) else "quick_check"
+                problem = connection.execute(f"PRAGMA {check}(1)").fetchone()[0]
                 if problem != "ok":
                     raise _damaged(path, str(problem).partition("\n")[0])
             return found
@@ -68,7 +71,6 @@ def apply(path: Path, wanted: Sequence[Migration]) -> None:
     with _refusals(path):
         if path.exists() and path.stat().st_size > 0:
             _apply(path, wanted)
-            _mark_complete(path)
             return
         # The file gets its name when it is complete, so nobody ever meets half of it.
         unfinished = beside(path, ".new")
@@ -78,7 +80,7 @@ def apply(path: Path, wanted: Sequence[Migration]) -> None:
         _apply(unfinished, wanted)
         unfinished.replace(path)
         sync(path.parent)
-        _mark_complete(path)
+        mark(path)
 
 
 def uri(path: Path, options: str) -> str:
@@ -88,8 +90,7 @@ def uri(path: Path, options: str) -> str:
 
 def _connect_to_look(path: Path) -> sqlite3.Connection:
     # A connection to a file in WAL mode makes files beside it. Without a log, nobody has it open and it stands still.
-    log = beside(path, "-wal")
-    mode = "mode=ro" if log.exists() and log.stat().st_size > 0 else "mode=ro&immutable=1"
+    mode = "mode=ro" if has_log(path) else "mode=ro&immutable=1"
     return sqlite3.connect(uri(path, mode), uri=True, isolation_level=None, timeout=5)
 
 
@@ -144,9 +145,52 @@ def _run(connection: sqlite3.Connection, migration: Migration) -> None:
     connection.execute("COMMIT")
 
 
-def _mark_complete(path: Path) -> None:
-    """Remember in the lock file that there was a store: if the database is found empty later, it lost its content."""
-    beside(path, ".write-lock").write_text("A store was made here.\n")
+def mark(path: Path) -> None:
+    """Remember in the lock file that there is a store, and which database and which log it is, by their inodes.
+
+    So a database that is missing or empty later was lost, and one that is beside another log, or the other way round,
+    was replaced. Raises StoreRefused.
+    """
+    with _refusals(path):
+        content = f"A store was made here: {' '.join(map(str, _inodes(path)))}\n".encode()
+        # Never empty on the way, or it would be no mark.
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        with os.fdopen(os.open(beside(path, ".write-lock"), flags, 0o600), "r+b") as lock:
+            if lock.read() != content:
+                lock.seek(0)
+                lock.write(content)
+                lock.truncate()
+
+
+def mark_closed(path: Path) -> None:
+    """Remember that the log is gone, if it is: the last connection to close has written it back."""
+    with suppress(OSError, StoreRefused):
+        inodes = _inodes(path)
+        if len(inodes) == 1 and inodes == _marked_inodes(path)[:1]:
+            mark(path)
+
+
+def _inodes(path: Path) -> list[int]:
+    """Those of the database and of its log, as far as they are there."""
+    return [file.stat().st_ino for file in (path, beside(path, "-wal")) if file.exists()]
+
+
+def _marked_inodes(path: Path) -> list[int]:
+    lock = beside(path, ".write-lock")
+    return [int(word) for word in lock.read_text("ascii", "replace").split() if word.isdigit()] if lock.exists() else []
+
+
+def _refuse_foreign_log(path: Path) -> None:
+    """SQLite takes whatever log is there for the database's own, and mixes the two."""
+    marked = _marked_inodes(path)
+    if marked and has_log(path):
+        database, log = _inodes(path)
+        # If both are new, they were moved here together.
+        if (marked[0] == database) != (marked[1:] == [log]):
+            raise StoreRefused(
+                f"{path} and {beside(path, '-wal').name} were not left together; if you have restored the one, move "
+                "the other away; if another program has them open, close it there"
+            )
 
 
 def _was_complete(path: Path) -> bool:
@@ -155,9 +199,19 @@ def _was_complete(path: Path) -> bool:
 
 
 def _refuse_lost_file(path: Path) -> None:
+    if _was_complete(path) or has_log(path):
+        files = (beside(path, ending) for ending in (".key", "-wal", "-shm", ".write-lock"))
+        left = ", ".join(file.name for file in files if file.exists())
+        raise StoreRefused(
+            f"{path} is gone, but what belongs to it is here ({left}); bring the file back or restore a backup, "
+            "or for a new and empty store move these away first"
+        )
+
+
+def has_log(path: Path) -> bool:
+    """Whether there is a log with something in it."""
     log = beside(path, "-wal")
-    if log.exists() and log.stat().st_size > 0:
-        raise StoreRefused(f"{path} is gone, but {log.name} is here with its last writes; bring the file back")
+    return log.exists() and log.stat().st_size > 0
 
 
 def sync(path: Path) -> None:

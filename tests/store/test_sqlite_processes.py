@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from server.errors import StoreRefused, StoreUnavailable
-from server.store import file_lock
+from server.store import file_lock, group_writer
 from server.store.file_lock import FileLock
 from server.store.open import open_store
 from tests.store.examples import new_user, usernames
@@ -89,6 +89,7 @@ async def test_a_write_gives_up_on_a_lock_that_is_never_free(url: str, monkeypat
     assert lock.try_acquire()
     with monkeypatch.context() as patched:
         patched.setattr(file_lock, "WAIT_SECONDS", 0.0)
+        patched.setattr(group_writer, "BEGIN_SECONDS", 0.05)
         with pytest.raises(StoreUnavailable):
             await store.insert_user(new_user(1))
         with pytest.raises(StoreUnavailable):

@@ -194,7 +194,7 @@ async def test_the_connections_are_as_safe_as_they_should_be(writing: _Writing) 
         return next(iter(await writing.connection.execute_fetchall(f"PRAGMA {name}")))[0]
 
     names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout", "trusted_schema")
-    assert [await setting(name) for name in names] == ["wal", 2, 1, 5000, 1]
+    assert [await setting(name) for name in names] == ["wal", 2, 1, 100, 1]
     for reader in writing.driver._readers:
         assert next(iter(await reader.connection.execute_fetchall("PRAGMA trusted_schema")))[0] == 0
         with pytest.raises(sqlite3.OperationalError, match="readonly"):

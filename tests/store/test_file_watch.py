@@ -1,0 +1,281 @@
+"""Files that are deleted, replaced or cut while a store is open."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from server.background import WAIT_SECONDS
+from server.errors import StoreRefused, StoreUnavailable
+from server.store import file_watch
+from server.store.open import open_store, pending_migrations
+from server.store.protocol import Store
+from server.store.sqlite_file import beside
+from tests.store.examples import new_user, usernames
+from tests.store.other_process import ROOT, command
+
+ENOUGH = 40
+
+
+@pytest.fixture
+async def opened(url: str) -> AsyncIterator[Store]:
+    store = await open_store(url, serving=True)
+    await asyncio.gather(*(store.insert_user(new_user(number)) for number in range(ENOUGH)))
+    yield store
+    await store.close()
+
+
+def _delete(path: Path) -> None:
+    path.unlink()
+
+
+def _replace(path: Path) -> None:
+    shutil.copy(path, beside(path, ".copy"))
+    beside(path, ".copy").replace(path)
+
+
+def _delete_log(path: Path) -> None:
+    beside(path, "-wal").unlink()
+
+
+def _replace_log(path: Path) -> None:
+    _replace(beside(path, "-wal"))
+
+
+def _delete_index(path: Path) -> None:
+    beside(path, "-shm").unlink()
+
+
+def _rename_folder(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("elsewhere"))
+
+
+def _delete_lock(path: Path) -> None:
+    beside(path, ".serve-lock").unlink()
+
+
+def _cut(path: Path) -> None:
+    os.truncate(path, 3 * 4096)
+
+
+def _empty(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def _empty_log(path: Path) -> None:
+    os.truncate(beside(path, "-wal"), 0)
+
+
+def _cut_log(path: Path) -> None:
+    os.truncate(beside(path, "-wal"), 20_000)
+
+
+def _bytes(path: Path) -> tuple[bytes, bytes]:
+    return path.read_bytes(), _bytes_of_log(path)
+
+
+def _bytes_of_log(path: Path) -> bytes:
+    log = beside(path, "-wal")
+    return log.read_bytes() if log.exists() else b""
+
+
+TAKEN = [
+    _delete,
+    _replace,
+    _delete_log,
+    _replace_log,
+    _delete_index,
+    _rename_folder,
+    _delete_lock,
+    _cut,
+    _empty,
+    _empty_log,
+    _cut_log,
+]
+
+
+@pytest.mark.parametrize("take", TAKEN)
+async def test_nothing_is_acknowledged_once_a_file_was_taken(
+    opened: Store, path: Path, take: Callable[[Path], None]
+) -> None:
+    take(path)
+    with capture_logs() as lines:
+        for number in (100, 101):
+            with pytest.raises(StoreUnavailable):
+                await opened.insert_user(new_user(number))
+        with pytest.raises(StoreUnavailable):
+            await usernames(opened)
+    told = [line for line in lines if line["log_level"] == "error"]
+    assert len(told) == 1
+    assert "restart the server" in told[0]["remedy"]
+
+
+@pytest.mark.parametrize("take", [_rename_folder, _delete_log, _cut, _cut_log])
+async def test_it_is_noticed_without_a_write(opened: Store, path: Path, take: Callable[[Path], None]) -> None:
+    await opened.wait_for_change(WAIT_SECONDS)
+    take(path)
+    with pytest.raises(StoreUnavailable):
+        await opened.wait_for_change(WAIT_SECONDS)
+    with pytest.raises(StoreUnavailable):
+        await opened.list_keys()
+
+
+async def test_what_was_acknowledged_before_its_log_was_deleted_is_there_after_a_kill(
+    opened: Store, url: str, path: Path
+) -> None:
+    _delete_log(path)
+    with pytest.raises(StoreUnavailable):
+        await opened.insert_user(new_user(100))
+    # As it would be found after kill -9: closing the store writes nothing more.
+    left, _ = _bytes(path)
+    await opened.close()
+    await asyncio.to_thread(path.write_bytes, left)
+    again = await open_store(url, serving=True)
+    assert len(await usernames(again)) == ENOUGH
+    await again.close()
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["DELETE FROM users WHERE id > 'x'", "PRAGMA wal_checkpoint(TRUNCATE)"],
+        ["DELETE FROM users", "VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"],
+        ["PRAGMA wal_checkpoint(TRUNCATE)", "UPDATE users SET name = 'x'"],
+    ],
+)
+async def test_another_program_may_empty_the_log_and_shrink_the_file(
+    opened: Store, path: Path, statements: list[str]
+) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        # The triggers write into a virtual table.
+        connection.execute("PRAGMA trusted_schema = ON")
+        for statement in statements:
+            connection.execute(statement)
+    await opened.wait_for_change(WAIT_SECONDS)
+    await opened.insert_user(new_user(100))
+    assert "user100" in await usernames(opened)
+
+
+async def test_a_folder_that_can_not_be_looked_into_is_no_loss(
+    opened: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(_: Path) -> os.stat_result:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "stat", denied)
+        with pytest.raises(StoreUnavailable):
+            await opened.insert_user(new_user(100))
+        with pytest.raises(StoreUnavailable):
+            await opened.wait_for_change(WAIT_SECONDS)
+    await opened.insert_user(new_user(101))
+
+
+def _leave_log(url: str, users: int) -> None:
+    """A store as it is after kill -9: with a log."""
+    with subprocess.Popen(
+        command("serve", url, users), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(2)] == [b"open\n", b"written\n"]
+        process.kill()
+
+
+async def _copy_of_log(path: Path, users: int) -> bytes:
+    store = await open_store(f"sqlite:///{path}", serving=True)
+    for number in range(users):
+        await store.insert_user(new_user(number))
+    log = beside(path, "-wal").read_bytes()
+    await store.close()
+    return log
+
+
+async def test_a_log_of_another_store_is_refused_and_both_files_stay_as_they_were(
+    url: str, path: Path, tmp_path: Path
+) -> None:
+    store = await open_store(url, serving=True)
+    await store.insert_user(new_user(1))
+    await store.close()
+    log = await _copy_of_log(tmp_path / "other" / "watchword.db", 30)
+    before, _ = _bytes(path)
+    beside(path, "-wal").write_bytes(log)
+    for refused in (open_store(url, serving=True), open_store(url, serving=False), pending_migrations(url)):
+        with pytest.raises(StoreRefused, match="were not left together"):
+            await refused
+    assert _bytes(path) == (before, log)
+    beside(path, "-wal").unlink()
+    store = await open_store(url, serving=True)
+    assert await usernames(store) == {"user1"}
+    await store.close()
+
+
+async def test_a_log_that_was_left_is_used_once_it_is_sure_whose_it_is(url: str, path: Path, tmp_path: Path) -> None:
+    _leave_log(url, 5)
+    moved = tmp_path / "moved"
+    shutil.copytree(path.parent, moved)
+    before, log = _bytes(path)
+
+    # A backup over the database, and the log of what was there before.
+    _replace(path)
+    with pytest.raises(StoreRefused, match="if you have restored the one, move the other away"):
+        await open_store(url, serving=True)
+    assert _bytes(path) == (before, log)
+
+    # Everything together in another place. Who only reads writes nothing back.
+    elsewhere = f"sqlite:///{moved}/watchword.db"
+    for _ in range(2):
+        store = await open_store(elsewhere, serving=False)
+        assert len(await usernames(store)) == 5
+        await store.close()
+        assert _bytes(moved / "watchword.db")[0] == before
+    store = await open_store(elsewhere, serving=True)
+    await store.insert_user(new_user(1))
+    await store.close()
+    written, log = _bytes(moved / "watchword.db")
+    assert (written != before, log) == (True, b"")
+
+
+@pytest.mark.parametrize("left", [".write-lock", "-wal"])
+async def test_a_missing_file_is_not_made_anew_while_its_marks_are_there(url: str, path: Path, left: str) -> None:
+    await (await open_store(url, serving=True)).close()
+    for file in path.parent.iterdir():
+        if file != beside(path, ".write-lock"):
+            file.unlink()
+    beside(path, ".key").touch()
+    if left == "-wal":
+        beside(path, ".write-lock").unlink()
+        beside(path, "-wal").write_bytes(b"the last writes")
+    for refused in (open_store(url, serving=True), open_store(url, serving=False), pending_migrations(url)):
+        with pytest.raises(StoreRefused, match=rf"is gone.*\.key, .*{left}.*for a new and empty store move these away"):
+            await refused
+    assert not beside(path, "").exists()
+    beside(path, left).unlink()
+    beside(path, ".key").unlink()
+    await (await open_store(url, serving=True)).close()
+
+
+async def test_a_log_that_a_reader_made_long_is_short_again_after_the_reader(
+    opened: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_watch, "LONGEST_LOG", 1_000_000)
+    # Each try waits a tenth of a second for the reader.
+    monkeypatch.setattr(file_watch, "RETRY_SECONDS", 0.0)
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM users").fetchone()
+        for number in range(200, 205):
+            await opened.insert_user(new_user(number, name=500_000 * "x"))
+        assert beside(path, "-wal").stat().st_size > 2_000_000
+        reader.execute("COMMIT")
+    await opened.insert_user(new_user(300))
+    assert beside(path, "-wal").stat().st_size < 1_000_000
+    assert len(await usernames(opened)) == ENOUGH + 6
