@@ -12,7 +12,7 @@ from typing import Protocol
 
 from server.clock import Clock
 
-ID_TEXT = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 class Randomness(Protocol):
@@ -29,6 +29,14 @@ class SystemRandomness:
     def token_bytes(self, size: int) -> bytes:
         """`size` bytes fit for keys and secrets."""
         return secrets.token_bytes(size)
+
+
+def id_in(text: str) -> str | None:
+    """The id that a text from outside is, in small letters as ours are; None for any other text.
+
+    Case does not count in what is read (RFC 9562 section 4).
+    """
+    return text.lower() if _ID.fullmatch(text) else None
 
 
 def made_at(uuid7: str) -> int | None:

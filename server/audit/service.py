@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from server.ids import ID_TEXT
+from server.ids import id_in
 from server.store.audit_chain import START, AuditChain
 from server.store.audit_records import AuditFilter, AuditHead, AuditRecord
 from server.store.protocol import Store
@@ -64,8 +64,9 @@ class Audit:
     async def _id_or_name(self, text: str | None) -> tuple[str | None, str | None]:
         if text is None:
             return None, None
-        if ID_TEXT.fullmatch(text):
-            return text, None
+        as_id = id_in(text)
+        if as_id is not None:
+            return as_id, None
         found = await self._store.find_credentials(text)
         return None, found.user.username if found is not None else text
 

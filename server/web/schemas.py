@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from server.clock import rfc3339
-from server.ids import ID_TEXT
+from server.ids import id_in
 from server.names import USERNAME_LENGTH, USERNAME_RULE, username_of
 from server.store.records import Session, User
 from server.users.model import NAME_LENGTH, is_displayable
@@ -337,4 +337,4 @@ def id_of_cursor(cursor: str) -> str | None:
         text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
     except (binascii.Error, ValueError):
         return None
-    return text if ID_TEXT.fullmatch(text) else None
+    return id_in(text)

@@ -213,6 +213,8 @@ async def test_filters_take_ids_and_names(api: Api) -> None:
 
     of_lak = ["login_succeeded", "user_changed", "user_created"]
     assert await events("target=LAK") == await events(f"target={lak}") == of_lak
+    assert await events(f"target={lak.upper()}") == await events(f"target={lak.title()}") == of_lak
+    assert await events(f"actor={lak.upper()}") == ["login_succeeded"]
     assert await events("actor=sahan&target=lak") == ["user_changed"]
     assert await events(f"actor={lak}") == await events("actor=lak") == ["login_succeeded"]
     assert await events("event=user_changed") == ["user_changed"]

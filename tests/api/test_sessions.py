@@ -272,6 +272,28 @@ async def test_what_is_not_there_is_404(api: Api) -> None:
         await api.problem(await api.request(method, path, token, **body), 404, "not_found")
 
 
+async def test_ids_in_paths_are_found_in_any_case(api: Api) -> None:
+    """RFC 9562 section 4."""
+    token = await api.token("sahan")
+    user = f"/users/{(await user_id(api, 'lak')).upper()}"
+    session = await api.log_in("lak")
+    body = await (await api.request("GET", f"{user}/sessions", token)).json()
+    own = f"/me/sessions/{body['sessions'][0]['id'].upper()}"
+    for method, path, bearer, status in (
+        ("GET", user, token, 200),
+        ("PATCH", user, token, 200),
+        ("POST", f"{user}/password-reset", token, 200),
+        ("DELETE", own, session["token"], 204),
+        ("DELETE", f"{user}/sessions", token, 204),
+        ("DELETE", user, token, 204),
+    ):
+        sent = {"json": {"name": "L"}} if method == "PATCH" else {}
+        response = await api.request(method, path, bearer, **sent)
+        assert response.status == status, (method, path)
+    await api.problem(await api.request("GET", "/me", session["token"]), 401, "token_revoked")
+    await api.problem(await api.request("GET", user, token), 404, "not_found")
+
+
 async def test_a_role_that_comes_back_does_not_bring_its_old_tokens_back(api: Api) -> None:
     """Nothing revoked ever comes back; and the next refresh always helps, though the clock stands still."""
     answer = await api.log_in("lak")

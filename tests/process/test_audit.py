@@ -37,6 +37,8 @@ def test_commands_are_recorded_and_listed_with_who_ran_them(tmp_path: Path) -> N
         assert len(table) == 2
         assert table[1].split()[:5] == ["4", events[1]["at"], "user_changed", ME, "lak"]
         assert "disabled=true" in table[1]
+        in_capitals = ("--target", events[1]["target_id"].upper())
+        assert json.loads(run(tmp_path, "audit", "list", "--json", *in_capitals).stdout)["events"] == events[1:3]
         by_event = run(tmp_path, "audit", "list", "--event", "user_created").stdout
         assert '"[red]\\u202eL"' in by_event
         assert run(tmp_path, "audit", "list", "--event", "nothing").returncode == 2

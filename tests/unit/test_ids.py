@@ -6,7 +6,7 @@ import uuid
 import pytest
 
 from server.clock import read_rfc3339, rfc3339
-from server.ids import Ids, SystemRandomness, derived_id, id_tail, made_at
+from server.ids import Ids, SystemRandomness, derived_id, id_in, id_tail, made_at
 from tests.clock import START_MS, FakeClock
 
 
@@ -27,6 +27,24 @@ def test_the_time_of_an_id_can_be_read_back_and_given() -> None:
     assert made_at(ids.new_id(START_MS + 5)) == START_MS + 5
     assert made_at(str(uuid.uuid4())) is None
     assert made_at("j") is None
+
+
+ID = "019ab25f-6a0e-7c1d-9b63-3f0f6f7f8f10"
+
+
+@pytest.mark.parametrize("text", [ID, ID.upper(), ID.title(), "019AB25F-6a0e-7c1d-9b63-3f0f6f7f8f10"])
+def test_case_does_not_count_in_an_id_from_outside(text: str) -> None:
+    """RFC 9562 section 4."""
+    assert id_in(text) == ID
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", ID[1:], ID + "\n", " " + ID, "{" + ID + "}", "urn:uuid:" + ID, ID.replace("-", ""),
+     ID.replace("0", "\u0660", 1), ID.replace("a", "\uff21", 1), ID.replace("f", "g", 1)],
+)  # fmt: skip
+def test_what_is_no_id_is_none(text: str) -> None:
+    assert id_in(text) is None
 
 
 def test_every_random_bit_is_used() -> None:

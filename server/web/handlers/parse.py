@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from server.context import services_of
 from server.errors import NotFound
-from server.ids import ID_TEXT
+from server.ids import id_in
 from server.sessions.service import Client
 from server.web.body import read_json
 from server.web.client_ip import client_ip
@@ -26,10 +26,10 @@ async def body_of(request: web.Request, model: type[Model], *, optional: bool = 
 
 def id_of(request: web.Request, name: str) -> str:
     """An id in the path. What can't be an id is not found, without asking the store."""
-    text = request.match_info[name]
-    if not ID_TEXT.fullmatch(text):
+    found = id_in(request.match_info[name])
+    if found is None:
         raise NotFound
-    return text
+    return found
 
 
 def client_of(request: web.Request) -> Client:
