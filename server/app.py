@@ -183,7 +183,7 @@ def create_runner(services: Services, request_log: RequestLog | None = None) -> 
     edge = Edge(
         clock=services.clock,
         ids=services.ids,
-        cors=Cors(settings.cors.origins),
+        cors=Cors(settings.cors.origins, settings.cors.headers),
         log=request_log,
         trusted=settings.server.trusted_networks,
     )

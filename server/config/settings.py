@@ -12,10 +12,10 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from server.config.origins import field_name, origin
 from server.config.secrets import Secrets
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -29,15 +29,6 @@ def _network(text: str) -> str:
         ipaddress.ip_network(text)
     except ValueError:
         raise ValueError(f"{text!r} is not a network; write an address or a range like 10.0.0.0/8") from None
-    return text
-
-
-def _origin(text: str) -> str:
-    if text == "*":
-        raise ValueError("a wildcard would let any site use your users' cookies; list exact origins instead")
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or text != f"{parts.scheme}://{parts.netloc}".lower():
-        raise ValueError(f"{text!r} is not an origin; write scheme://host[:port] in lower case, nothing behind it")
     return text
 
 
@@ -172,8 +163,11 @@ class LimitSettings(_Section):
 class CorsSettings(_Section):
     """Which web pages may call."""
 
-    origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = Field(
-        (), description='exact origins of browser clients, like "https://app.example.com"'
+    origins: tuple[Annotated[str, AfterValidator(origin)], ...] = Field(
+        (), description='exact origins of browser clients, like "https://app.example.com" or "capacitor://localhost"'
+    )
+    headers: tuple[Annotated[str, AfterValidator(field_name)], ...] = Field(
+        (), description='request headers that they may send besides Authorization and Content-Type, like "traceparent"'
     )
 
 

@@ -10,14 +10,14 @@ from server.web.problem import REQUEST_ID_HEADER, empty_response
 
 _PREFLIGHT_SECONDS = "600"
 _EXPOSED = "X-Request-Id, Location, Retry-After, WWW-Authenticate"
-_ALLOWED_HEADERS = "Authorization, Content-Type"
 
 
 class Cors:
     """Decides which pages may read our answers. Without origins it does nothing at all."""
 
-    def __init__(self, origins: Sequence[str]) -> None:
+    def __init__(self, origins: Sequence[str], headers: Sequence[str]) -> None:
         self._origins = frozenset(origins)
+        self._headers = ", ".join([hdrs.AUTHORIZATION, hdrs.CONTENT_TYPE, *headers])
         self.active = bool(origins)
 
     def decorate(self, request: web.Request, response: web.StreamResponse) -> None:
@@ -45,7 +45,7 @@ class Cors:
         response = empty_response(
             {
                 hdrs.ACCESS_CONTROL_ALLOW_METHODS: ", ".join(sorted(error.allowed_methods)),
-                hdrs.ACCESS_CONTROL_ALLOW_HEADERS: _ALLOWED_HEADERS,
+                hdrs.ACCESS_CONTROL_ALLOW_HEADERS: self._headers,
                 hdrs.ACCESS_CONTROL_MAX_AGE: _PREFLIGHT_SECONDS,
             }
         )

@@ -1,0 +1,97 @@
+"""Origins and header names of `[cors]`: only what browsers really send, since texts are compared.
+
+A browser has one way to write an origin (RFC 6454 section 6.2 and the URL standard): scheme and host in small letters,
+names in ASCII, IPv4 as four decimal numbers, IPv6 in its shortest form, no port where it is the scheme's own, nothing
+behind. Any other spelling would let nobody in, without a word. So it is refused, and the message has the right one.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+# Somebody has mixed them up: a page opens a socket, and its origin is still that of the page.
+_PAGES_OF = {"ws": "http", "wss": "https"}
+# To a server, pages of these have the origin null.
+_OPAQUE = {"about", "blob", "data", "file", "filesystem", "ftp", "javascript"}
+
+# Scheme, host, port; what stands before the host and behind the port is no part of an origin.
+_ADDRESS = re.compile(
+    r"([a-z][a-z0-9+.-]*)://(?:[^/?#\\]*@)?(\[[^/?#\\@\[\]]*\]|[^/?#\\@\[\]:]*)(?::([0-9]*))?(?:[/?#\\].*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+_NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+_ENDS_IN_A_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
+# Of an app or an extension; Electron's examples have "." alone.
+_APP_HOST = re.compile(r"[a-z0-9._-]+")
+_FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def origin(text: str) -> str:
+    """The text. Raises ValueError, which says what to write instead, for what no browser sends as Origin."""
+    if "*" in text:
+        raise ValueError("a wildcard would let any site use your users' cookies; list exact origins instead")
+    address = _ADDRESS.fullmatch(text.strip())
+    if text.strip().lower() == "null" or (address and address[1].lower() in _OPAQUE):
+        raise ValueError(
+            "null, the origin of local files and sandboxed frames, is nobody's own; serve the page by https"
+        )
+    sent = _as_sent(address) if address else None
+    if sent == text:
+        return text
+    # What stands before an @ may be a password.
+    named = "user info" if "@" in text else repr(text[:100])
+    if sent is None:
+        raise ValueError(
+            f"{named} is no origin; write scheme://host or scheme://host:port, like https://app.example.com"
+        )
+    raise ValueError(f"{named} is not what a browser sends as an origin; write {sent}")
+
+
+def _as_sent(address: re.Match[str]) -> str | None:
+    """The origin that a browser sends for a page of that address; None if there is no such page."""
+    scheme, host, port = address[1].lower(), address[2].lower(), (address[3] or "").lstrip("0")
+    scheme = _PAGES_OF.get(scheme, scheme)
+    written = _host(host.removesuffix(".")) if scheme in _DEFAULT_PORTS else host if _APP_HOST.fullmatch(host) else None
+    if written is None or len(port) > 5 or int(port or 0) > 65535:
+        return None
+    return f"{scheme}://{written}" + (f":{port}" if port and port != _DEFAULT_PORTS.get(scheme) else "")
+
+
+def _host(host: str) -> str | None:
+    """As the URL standard writes a host (section 3.5)."""
+    try:
+        if not host.isascii():
+            from yarl import URL  # noqa: PLC0415 - needed for one message alone
+
+            host = URL(f"https://{host}").raw_host or ""
+        if host.startswith("["):
+            return f"[{_ipv6(host[1:-1])}]"
+        if _ENDS_IN_A_NUMBER.fullmatch(host):
+            # An IPv4 address or nothing. Its parts may be fewer than four, and octal or hexadecimal.
+            return str(ipaddress.IPv4Address(socket.inet_aton(host)))
+    except (OSError, ValueError):
+        return None
+    return host if _NAME.fullmatch(host) else None
+
+
+def _ipv6(text: str) -> str:
+    address = ipaddress.IPv6Address(text)
+    if address.scope_id is not None:
+        raise ValueError("a zone is no part of an origin")
+    if address.ipv4_mapped is None:
+        return str(address)
+    # Python writes these in one way before 3.13, and in another from then on.
+    last = int(address.ipv4_mapped)
+    return f"::ffff:{last >> 16:x}:{last & 0xFFFF:x}"
+
+
+def field_name(text: str) -> str:
+    """The text. Raises ValueError for what is no name of a header field (RFC 9110 section 5.1)."""
+    if text == "*":
+        raise ValueError("beside cookies, a browser takes * for a name; list the names of the headers instead")
+    if not _FIELD_NAME.fullmatch(text):
+        raise ValueError(f'{text!r} is no name of a header; list names alone, like ["traceparent", "tracestate"]')
+    return text
