@@ -329,7 +329,7 @@ class TooManyAttempts(_TryLater):
 
 
 class Overloaded(_TryLater):
-    """The queue of password hashes is full."""
+    """The queue of password hashes is full, or so many tries run that no more may before some of them have ended."""
 
     code = "overloaded"
     title = "Overloaded"

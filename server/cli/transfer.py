@@ -21,6 +21,7 @@ from server.cli.progress import progress_bar
 from server.cli.state import AsJson, Config, print_json, run_with_services, settings_for
 from server.context import Services
 from server.errors import FileRefused
+from server.limits.guesses import Guesses
 from server.passwords.firebase import FirebaseParameters
 from server.store.audit_records import AuditEvent, AuditNote
 from server.users.transfer.exporter import export_pages
@@ -80,6 +81,7 @@ def import_users(
         async def work(services: Services) -> Importer:
             importer = Importer(
                 store=services.store,
+                guesses=Guesses(services.store, services.clock, services.settings.limits),
                 roles=services.roles,
                 clock=services.clock,
                 role=role,

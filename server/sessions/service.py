@@ -17,11 +17,10 @@ from server.errors import (
     RefreshExpired,
     RefreshInvalid,
     RefreshReused,
-    StoreUnavailable,
 )
 from server.ids import Ids
 from server.limits.device import DeviceMarks
-from server.limits.guesses import Guesses
+from server.limits.guesses import Attempt, Guesses
 from server.names import compared
 from server.passwords.pool import HashPool, NeverBegun
 from server.sessions.refresh_token import RefreshToken, RefreshTokens
@@ -102,29 +101,24 @@ class Sessions:
         """Check the password and open a session.
 
         Raises InvalidCredentials, in the same words and after one hash, for an unknown user, a disabled one and a wrong
-        password; TooManyAttempts, for each of them alike; Overloaded if too many hashes wait.
+        password; TooManyAttempts, for each of them alike; Overloaded if too many hashes wait, or tries of it run.
         """
         credentials = await self._store.find_credentials(username)
         user_id = credentials.user.id if credentials else NOBODY
         device = self._devices.device_of(device_mark, user_id)
         account = compared(username)
-        taken = await self._guesses.take_login(account, client.ip, device)
-        async with self._guesses.counting(taken):
-            # Strangers pay with budgets. Who is none does not wait in one queue with them.
-            hashes = self._hashes if taken.budgets else self._preferred_hashes
-            opened = await self._try_to_open(credentials, password, client, hashes)
-        try:
-            await self._guesses.succeeded(account, taken)
-        except StoreUnavailable:
-            # The session is open. What was counted stays until the next success.
-            _log.warning("a login is counted as a failed one", session=opened.session_id)
+        async with self._guesses.login(account, client.ip, device) as attempt:
+            opened = await self._try_to_open(attempt, credentials, password, client)
+            await attempt.succeeded()
         # A device that had used up its tries, and was a stranger here, begins anew under another id.
-        known = device if not taken.budgets else None
+        known = device if not attempt.is_strangers else None
         return LoggedIn(opened, self._devices.issue(user_id, known))
 
     async def _try_to_open(
-        self, credentials: Credentials | None, password: str, client: Client, hashes: HashPool
+        self, attempt: Attempt, credentials: Credentials | None, password: str, client: Client
     ) -> IssuedTokens:
+        # Who is no stranger does not wait in one queue with them.
+        hashes = self._hashes if attempt.is_strangers else self._preferred_hashes
         # A disabled account is asked nothing, or the right password would tell by its time that it is right.
         password_hash = credentials.password_hash if credentials and not credentials.user.disabled else None
         try:
@@ -133,34 +127,38 @@ class Sessions:
             raise
         except asyncio.CancelledError:
             # It was counted, so the log says why the account may be held up.
-            await asyncio.shield(self._record_failure(credentials, "left before the answer"))
+            await attempt.failed(self._failure(credentials, "left before the answer"))
             raise
         if credentials is None or password_hash is None or not matches:
-            await self._record_failure(credentials, _reason(credentials))
+            await attempt.failed(self._failure(credentials, _reason(credentials)))
             raise InvalidCredentials
         if hashes.needs_renewal(password_hash):
             # If the queue is full just now, it is done at the next login.
             with suppress(Overloaded):
                 renewed = await hashes.hash(password)
                 await self._store.renew_password_hash(credentials.user.id, password_hash, renewed)
-        return await self._open(credentials, client)
+        opened = await self._open(credentials, client)
+        if opened is None:
+            await attempt.failed(self._failure(credentials, "changed meanwhile"))
+            raise InvalidCredentials
+        return opened
 
-    async def _record_failure(self, credentials: Credentials | None, reason: str) -> None:
+    def _failure(self, credentials: Credentials | None, reason: str) -> AuditNote:
         """The same write whoever the user is or is not. A name that nobody has is not kept: it may be a password.
 
         If it fails, so does the login, as it does with the right password.
         """
         user = credentials.user if credentials is not None else None
-        note = AuditNote(
+        return AuditNote(
             AuditEvent.LOGIN_FAILED,
             self._clock.now_ms(),
             user.id if user is not None else None,
             user.username if user is not None else None,
             after={"reason": reason},
         )
-        await self._store.record(note)
 
-    async def _open(self, credentials: Credentials, client: Client) -> IssuedTokens:
+    async def _open(self, credentials: Credentials, client: Client) -> IssuedTokens | None:
+        """None if the user was disabled, or the password changed, while the hash was computed."""
         now = self._clock.now_ms()
         expires_at = now + self._settings.max_ttl_seconds * 1000
         session = Session(
@@ -174,12 +172,8 @@ class Sessions:
             ip=client.ip,
             user_agent=client.user_agent[:USER_AGENT_LENGTH] if client.user_agent else None,
         )
-        # The user may have been disabled, or the password changed, while the hash was computed: the store looks again.
         opened = await self._store.open_session(session, credentials.password_changed_at)
-        if opened is None:
-            await self._record_failure(credentials, "changed meanwhile")
-            raise InvalidCredentials
-        return self._issue(opened, now)
+        return None if opened is None else self._issue(opened, now)
 
     async def refresh(self, refresh_token: str) -> IssuedTokens:
         """Move the session's chain one step and issue its tokens.

@@ -60,6 +60,10 @@ class Driver(Protocol):
         """The parameter that goes with `in_list`."""
         ...
 
+    def locking(self, select: str) -> str:
+        """The same SELECT, inside a unit: it locks each row as it comes to it, until the unit ends."""
+        ...
+
     def users_with_grams(self, place: str) -> str:
         """What stands behind FROM, up to a condition: the users whose `search_text` has all the grams at that place."""
         ...

@@ -126,6 +126,10 @@ class PostgresDriver:
         """As it is."""
         return values
 
+    def locking(self, select: str) -> str:
+        """Rows are sorted first, then locked."""
+        return f"{select} FOR UPDATE"
+
     def users_with_grams(self, place: str) -> str:
         """By the index of arrays."""
         return f"users WHERE grams(search_text) @> {place}::text[]"

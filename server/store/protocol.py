@@ -23,7 +23,6 @@ from typing import Protocol
 
 from server.store.audit_records import AuditEvent, AuditFilter, AuditHead, AuditNote, AuditRecord
 from server.store.records import (
-    Budget,
     Credentials,
     GuessCounter,
     KeyRecord,
@@ -232,20 +231,23 @@ class AuditStore(Protocol):
 class GuessStore(Protocol):
     """How often passwords were tried. It holds over restarts, and for all nodes together."""
 
-    async def take_try(self, wanted: Try, now: int) -> None:
-        """Count a try everywhere, or nowhere, in one step. Raises TooManyAttempts, with the wait in it."""
+    async def take_try(self, wanted: Try, now: int) -> Try:
+        """Let a try run, counted everywhere or nowhere, in one step; it goes to one of the three below.
+
+        Raises TooManyAttempts with the wait in it, or Overloaded if it may be taken as soon as others have ended.
+        """
         ...
 
-    async def note_failure(self, taken: Try, now: int) -> None:
-        """A try that was taken was wrong."""
+    async def note_failure(self, taken: Try, now: int, note: AuditNote | None = None) -> None:
+        """It was wrong; recorded in the same step."""
         ...
 
     async def give_back(self, taken: Try) -> None:
-        """A try that was taken was none: nothing was looked at, or it was right."""
+        """It was none: nothing was looked at, or nothing wrong."""
         ...
 
-    async def settle(self, budgets: Sequence[Budget], counters: Sequence[GuessCounter]) -> None:
-        """After a success or a reset: what was paid comes back, and these counters begin anew, in one step."""
+    async def settle(self, taken: Try | None, counters: Sequence[GuessCounter]) -> None:
+        """It was right, or a password was set: these counters begin anew. Tries that run go on being counted."""
         ...
 
     async def purge_tries(self, now: int, limit: int) -> int:

@@ -153,7 +153,10 @@ class KeyRecord:
 
 @dataclass(frozen=True, slots=True)
 class GuessCounter:
-    """Counts the tries since a success. At most `limit` are taken; behind `free` wrong ones each wait is longer."""
+    """Counts the wrong tries since a success, at most `limit`.
+
+    Behind `free` of them one runs at a time, and each wait is longer; before, no more run than could all be wrong.
+    """
 
     key: str
     limit: int
@@ -171,7 +174,8 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """One password to be looked at, with all that counts it."""
+    """One password to be looked at, with all that counts it. `period` is when it was taken (guess_queries.py)."""
 
     counters: tuple[GuessCounter, ...] = ()
     budgets: tuple[Budget, ...] = ()
+    period: int = 0

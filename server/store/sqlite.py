@@ -170,6 +170,10 @@ class SqliteDriver:
         """As JSON."""
         return orjson.dumps(values).decode()
 
+    def locking(self, select: str) -> str:
+        """As it is: one unit writes at a time."""
+        return select
+
     def users_with_grams(self, place: str) -> str:
         """By the full-text index. CROSS JOIN: it is read first, and no further than needed."""
         return f"user_grams CROSS JOIN users ON number = user_grams.rowid WHERE user_grams MATCH {place}"

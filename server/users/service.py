@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 
 from server.access import RoleTable, only
 from server.clock import Clock
 from server.config.settings import PasswordSettings
-from server.errors import InvalidCredentials, InvalidRequest, InvalidResetToken, NotFound, StoreUnavailable
+from server.errors import InvalidCredentials, InvalidRequest, InvalidResetToken, NotFound
 from server.ids import Ids
 from server.limits.guesses import Guesses
 from server.names import compared, username_of
@@ -74,9 +73,7 @@ class Users:
         """Make an account. Raises UsernameTaken, InvalidRequest (role, username, name, password), Overloaded."""
         new = await self._new_user(username, name, role, password)
         user = await self._store.insert_user(new)
-        # What was guessed before it existed was not guessed at it.
-        with suppress(StoreUnavailable):
-            await self._guesses.forget(compared(username))
+        await self._guesses.forget(compared(username))
         if password is not None:
             return CreatedUser(user, None)
         return CreatedUser(user, self._reset_token(Credentials(user, None, new.created_at)))
@@ -129,12 +126,11 @@ class Users:
             raise NotFound("There is no such user.")
         # First this: who does not know the current password learns nothing, and makes nobody examine another.
         account = compared(credentials.user.username)
-        taken = await self._guesses.take_change(account)
-        async with self._guesses.counting(taken):
+        async with self._guesses.change(account) as attempt:
             if not await self._hashes.verify(current, credentials.password_hash):
-                await self._record(AuditEvent.PASSWORD_CHANGE_FAILED, credentials.user)
+                await attempt.failed(self._note(AuditEvent.PASSWORD_CHANGE_FAILED, credentials.user))
                 raise InvalidCredentials("The current password is wrong.")
-        await self._guesses.succeeded(account, taken)
+            await attempt.succeeded()
         self._check_password(new, _names_of(credentials.user), "new_password")
         if not await self._set_password(credentials, new, keep_session_id=session_id):
             raise InvalidCredentials("The password was changed meanwhile.")
@@ -158,7 +154,7 @@ class Users:
         credentials = await self._store.get_credentials(user_id)
         if credentials is None:
             raise NotFound("There is no such user.")
-        await self._record(AuditEvent.PASSWORD_RESET_REQUESTED, credentials.user)
+        await self._store.record(self._note(AuditEvent.PASSWORD_RESET_REQUESTED, credentials.user))
         return self._reset_token(credentials)
 
     async def reset_password(self, reset_token: str, new_password: str, address: str | None) -> None:
@@ -166,9 +162,8 @@ class Users:
 
         Raises InvalidResetToken, TooManyAttempts, InvalidRequest, Overloaded.
         """
-        taken = await self._guesses.take_reset(address)
-        credentials = await self._credentials_for(reset_token)
-        await self._guesses.give_back(taken)
+        async with self._guesses.reset(address):
+            credentials = await self._credentials_for(reset_token)
         self._check_password(new_password, _names_of(credentials.user), "new_password")
         if not await self._set_password(
             credentials, new_password, keep_session_id=None, event=AuditEvent.PASSWORD_RESET
@@ -184,8 +179,8 @@ class Users:
             raise InvalidResetToken
         return credentials
 
-    async def _record(self, event: AuditEvent, user: User) -> None:
-        await self._store.record(AuditNote(event, self._clock.now_ms(), user.id, user.username))
+    def _note(self, event: AuditEvent, user: User) -> AuditNote:
+        return AuditNote(event, self._clock.now_ms(), user.id, user.username)
 
     async def _set_password(
         self,
@@ -209,7 +204,6 @@ class Users:
         )
         await self._revocations.soon()
         if done:
-            # The new password was not guessed at yet.
             await self._guesses.forget(compared(credentials.user.username))
         return done
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import threading
+from collections.abc import Awaitable, Callable
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -11,6 +13,7 @@ import aiohttp
 import pytest
 
 from server.config.settings import LimitSettings, PasswordSettings, ServerSettings
+from server.passwords.hasher import Hasher
 from tests.running import PASSWORD, Api, StartApi
 
 MARK = "__Host-watchword-device"
@@ -66,14 +69,123 @@ async def test_of_1000_wrong_guesses_at_most_100_are_looked_at_and_the_owner_log
     again = await start_api(server=BEHIND_A_PROXY, passwords=passwords)
     again.clock.advance(3600)
     after = await guess(again, addresses, at_once=False, count=GUESSES // 2)
-    assert set(before) | set(after) <= {400, 429}
-    assert 0 < [*before, *after].count(400) <= 100
+    assert set(before) | set(after) <= {400, 429, 503}
+    assert (before.count(400), [*before, *after].count(400)) == (20, 70)
     # A stranger is held up, who knows the password or not; the owner's device is not.
     assert (await try_password(again, PASSWORD)).status == 429
     new_mark = await mark_of(await try_password(again, PASSWORD, mark=mark))
     # And with that success the others may try again.
     assert (await try_password(again, PASSWORD)).status == 200
     assert new_mark.startswith("wwd_")
+
+
+@pytest.mark.parametrize("username", ["lak", "nobody"])
+async def test_wrong_passwords_at_the_same_moment_skip_no_wait(start_api: StartApi, username: str) -> None:
+    """One by one, 20 are looked at without a wait, then one after 1 s, one after 2 s more, and so on."""
+    api = await start_api(server=BEHIND_A_PROXY, passwords=PasswordSettings(bcrypt_cost=4, hash_queue=200))
+    looked_at = []
+    for wait in (0, 0, 1, 1, 1, 4):
+        api.clock.advance(wait)
+        statuses = await guess(api, 40, at_once=True, count=40, username=username)
+        assert set(statuses) <= {400, 429, 503}
+        looked_at.append(statuses.count(400))
+    assert looked_at == [20, 0, 1, 0, 1, 1]
+
+
+async def test_wrong_passwords_at_the_same_moment_get_no_more_by_a_known_device_or_a_change(
+    start_api: StartApi,
+) -> None:
+    api = await start_api(server=BEHIND_A_PROXY, passwords=PasswordSettings(bcrypt_cost=4, hash_queue=200))
+    marks = [await mark_of(await try_password(api, PASSWORD)) for _ in range(3)]
+    token = await api.token("lak")
+    change = {"current_password": "wrong", "new_password": "a new password, long enough"}
+
+    async def changed() -> int:
+        return (await api.request("POST", "/me/password", token, json=change)).status
+
+    assert (await asyncio.gather(*(changed() for _ in range(40)))).count(400) == 10
+    assert await changed() == 429
+    looked_at = []
+    for mark in marks * 2:
+        statuses = await guess(api, 1, at_once=True, count=40, mark=mark)
+        looked_at.append(statuses.count(400))
+        assert set(statuses) <= {400, 429, 503}
+    # 20 of all devices together, and then 20 as strangers.
+    assert looked_at[0] in range(10, 31)
+    assert sum(looked_at) == 40
+
+
+async def test_right_passwords_at_the_same_moment_never_wait_long(start_api: StartApi) -> None:
+    """Nobody sent a wrong one: all get in, or are told to come again at once. Nor does a full queue of hashes count."""
+    api = await start_api(
+        server=BEHIND_A_PROXY,
+        passwords=PasswordSettings(bcrypt_cost=4, hash_queue=3),
+        limits=LimitSettings(address_guesses_per_hour=25, all_guesses_per_hour=25),
+    )
+    change = {"current_password": PASSWORD, "new_password": "short"}
+    mark = await mark_of(await try_password(api, PASSWORD))
+    token = await api.token("lak")
+
+    async def change_password() -> aiohttp.ClientResponse:
+        return await api.request("POST", "/me/password", token, json=change)
+
+    ways: list[tuple[int, Callable[[], Awaitable[aiohttp.ClientResponse]]]] = [
+        (200, lambda: try_password(api, PASSWORD)),
+        (200, lambda: try_password(api, PASSWORD, mark=mark)),
+        # It was looked at, and the current one is right.
+        (422, change_password),
+    ]
+    for right, way in ways:
+        answers = await asyncio.gather(*(way() for _ in range(100)))
+        assert {answer.status for answer in answers} == {right, 503}
+        assert {answer.headers["Retry-After"] for answer in answers if answer.status == 503} == {"1"}
+    # Nothing is left of them: all that may be wrong at once still may.
+    statuses = [(await try_password(api, "wrong", address=f"192.0.2.{number}")).status for number in range(30)]
+    assert statuses == [400] * 20 + [429] * 10
+
+
+async def test_reset_tokens_at_the_same_moment_are_budgeted_as_one_by_one(start_api: StartApi) -> None:
+    api = await start_api(limits=LimitSettings(address_guesses_per_hour=5))
+    admin = await api.token("sahan")
+    lak = (await (await api.request("GET", "/users?q=lak", admin)).json())["users"][0]["id"]
+    made = await (await api.request("POST", f"/users/{lak}/password-reset", admin)).json()
+
+    async def reset_at_once(token: str) -> list[int]:
+        body = {"reset_token": token, "new_password": "short"}
+        answers = (api.request("POST", "/password/reset", json=body) for _ in range(40))
+        return sorted({answer.status for answer in await asyncio.gather(*answers)})
+
+    assert await reset_at_once(made["reset_token"]) in ([422], [422, 503])
+    wrong = [await reset_at_once("wwp_wrong") for _ in range(2)]
+    assert (wrong[0][0], wrong[1]) == (400, [429])
+
+
+async def test_who_leaves_while_a_password_is_looked_at_has_tried_it(
+    start_api: StartApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = await start_api(passwords=PasswordSettings(bcrypt_cost=4, hash_threads=1))
+    begun, go_on = asyncio.Event(), threading.Semaphore(0)
+    loop, verify = asyncio.get_running_loop(), Hasher.verify
+
+    def verify_when_told(hasher: Hasher, password: str, password_hash: str | None) -> bool:
+        loop.call_soon_threadsafe(begun.set)
+        go_on.acquire(timeout=30)
+        return verify(hasher, password, password_hash)
+
+    monkeypatch.setattr(Hasher, "verify", verify_when_told)
+    async with asyncio.timeout(20):
+        for number in range(20):
+            begun.clear()
+            leaving = asyncio.create_task(try_password(api, PASSWORD))
+            await begun.wait()
+            leaving.cancel()
+            while len(await api.services.audit.page(limit=100, event="login_failed")) <= number:  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            go_on.release()
+    assert (await try_password(api, PASSWORD)).status == 429
+    api.clock.advance(1)
+    go_on.release()
+    assert (await try_password(api, PASSWORD)).status == 200
 
 
 async def test_a_known_device_has_tries_of_its_own_and_not_for_ever(start_api: StartApi) -> None:

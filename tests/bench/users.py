@@ -15,7 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,6 @@ from rich.table import Table
 
 from server.clock import SystemClock
 from server.config.settings import LimitSettings
-from server.errors import InvalidCredentials
 from server.limits.guesses import Guesses
 from server.names import compared
 from server.store.audit_records import AuditEvent, AuditNote
@@ -109,22 +108,17 @@ async def log_in(store: Store, count: int, turn: int) -> object:
     credentials = await store.find_credentials(user.username)
     assert credentials is not None
     account = compared(user.username)
-    guesses = guesses_in(store)
-    taken = await guesses.take_login(account, "192.0.2.1", None)
-    opened = await store.open_session(session(turn, number), credentials.password_changed_at)
-    await guesses.succeeded(account, taken)
-    return opened
+    async with guesses_in(store).login(account, "192.0.2.1", None) as attempt:
+        opened = await store.open_session(session(turn, number), credentials.password_changed_at)
+        await attempt.succeeded()
+        return opened
 
 
 async def fail_to_log_in(store: Store, _: int, turn: int) -> object:
     account = f"nobody{turn}@example.com"
-    guesses = guesses_in(store)
-    taken = await guesses.take_login(account, "192.0.2.1", None)
-    with suppress(InvalidCredentials):
-        async with guesses.counting(taken):
-            await store.find_credentials(account)
-            await store.record(AuditNote(AuditEvent.LOGIN_FAILED, NOW + turn))
-            raise InvalidCredentials
+    async with guesses_in(store).login(account, "192.0.2.1", None) as attempt:
+        await store.find_credentials(account)
+        await attempt.failed(AuditNote(AuditEvent.LOGIN_FAILED, NOW + turn))
     return None
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from server.access import RoleTable
 from server.clock import Clock
 from server.ids import id_tail
+from server.limits.guesses import Guesses
+from server.names import compared
 from server.store.protocol import TransferStore
 from server.store.records import User
 from server.store.user_rows import key_of
@@ -51,6 +53,7 @@ class Importer:
         self,
         *,
         store: TransferStore,
+        guesses: Guesses,
         roles: RoleTable,
         clock: Clock,
         role: str | None,
@@ -59,6 +62,7 @@ class Importer:
         advance: Callable[[], None],
     ) -> None:
         self._store = store
+        self._guesses = guesses
         self._roles = roles
         self._clock = clock
         self._role = role
@@ -100,6 +104,9 @@ class Importer:
             holders = await self._store.find_holders(credentials)
         else:
             holders = await self._store.insert_users(credentials, self._clock.now_ms())
+            made = [new.user.username for new, holder in zip(credentials, holders, strict=True) if holder is None]
+            if made:
+                await self._guesses.forget(*map(compared, made))
         for (record, row), holder in zip(batch, holders, strict=True):
             if holder is None:
                 self.counts.imported += 1

@@ -1,8 +1,17 @@
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
+from pathlib import Path
+
 import pytest
 
-from server.limits.guesses import network_of
+from server.config.settings import LimitSettings
+from server.errors import InvalidCredentials, InvalidResetToken, Overloaded, StoreUnavailable, TooManyAttempts
+from server.limits.guesses import FREE_FAILURES, Guesses, network_of
+from server.passwords.pool import NeverBegun
+from server.store.open import open_store
+from tests.clock import FakeClock
 
 
 @pytest.mark.parametrize(
@@ -21,3 +30,53 @@ from server.limits.guesses import network_of
 )
 def test_a_client_is_an_address_or_the_network_it_chooses_from(address: str | None, network: str) -> None:
     assert network_of(address) == network
+
+
+async def may_be_wrong_at_once(guesses: Guesses) -> int:
+    """How many tries of the account may run now. Those end here."""
+    attempts = [guesses.login("lak", "192.0.2.1", None) for _ in range(FREE_FAILURES + 1)]
+    running = 0
+    with suppress(Overloaded, TooManyAttempts):
+        for attempt in attempts:
+            await attempt.__aenter__()
+            running += 1
+    for attempt in attempts[:running]:
+        await attempt.__aexit__(None, None, None)
+    return running
+
+
+async def test_whatever_ends_a_look_the_try_does_not_run_any_more(tmp_path: Path) -> None:
+    """Nothing looked at, or nothing told: given back. Everything else is a failure, a defect too."""
+    store = await open_store(f"sqlite:///{tmp_path}/watchword.db", serving=False)
+    guesses = Guesses(store, FakeClock(), LimitSettings())
+    no_guess = [NeverBegun(), Overloaded(), StoreUnavailable()]
+    wrong = [InvalidCredentials(), InvalidResetToken(), asyncio.CancelledError(), RuntimeError(), KeyError("x")]
+    for error in (*no_guess, *wrong):
+        with pytest.raises(type(error)):
+            async with guesses.login("lak", "192.0.2.1", None):
+                raise error
+    assert await may_be_wrong_at_once(guesses) == FREE_FAILURES - len(wrong)
+    async with guesses.login("lak", "192.0.2.1", None) as attempt:
+        await attempt.succeeded()
+    assert await may_be_wrong_at_once(guesses) == FREE_FAILURES
+    await store.close()
+
+
+async def test_a_client_that_leaves_while_its_try_is_taken_leaves_nothing_running(tmp_path: Path) -> None:
+    """At whatever step: the store may have taken it when the caller is gone already."""
+    store = await open_store(f"sqlite:///{tmp_path}/watchword.db", serving=False)
+    guesses = Guesses(store, FakeClock(), LimitSettings())
+
+    async def look() -> None:
+        async with guesses.login("lak", "192.0.2.1", None):
+            raise NeverBegun
+
+    for steps in range(3 * FREE_FAILURES):
+        client = asyncio.create_task(look())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        client.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await client
+    assert await may_be_wrong_at_once(guesses) == FREE_FAILURES
+    await store.close()

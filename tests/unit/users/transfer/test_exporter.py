@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from server.access import RoleTable
-from server.config.settings import default_roles
+from server.config.settings import LimitSettings, default_roles
+from server.limits.guesses import Guesses
 from server.store.open import open_store
 from server.store.protocol import Store
 from server.store.records import Credentials, User
@@ -47,6 +48,7 @@ async def test_what_was_exported_comes_back_as_it_was(store: Store, tmp_path: ob
     refusals: list[Refusal] = []
     importer = Importer(
         store=other,
+        guesses=Guesses(other, FakeClock(), LimitSettings()),
         roles=RoleTable(default_roles()),
         clock=FakeClock(START_MS),
         role=None,

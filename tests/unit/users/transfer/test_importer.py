@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 
 from server.access import RoleTable
-from server.config.settings import default_roles
+from server.config.settings import LimitSettings, default_roles
+from server.errors import TooManyAttempts
+from server.limits.guesses import Guesses
+from server.names import compared
 from server.store.open import open_store
 from server.store.protocol import Store
 from server.store.records import UserChange
@@ -38,6 +41,7 @@ class Run:
         self.batches = 0
         self._importer = Importer(
             store=store,
+            guesses=Guesses(store, clock, LimitSettings()),
             roles=RoleTable(default_roles()),
             clock=clock,
             role=None,
@@ -73,6 +77,24 @@ async def test_what_can_be_taken_is_and_the_rest_has_a_reason(store: Store) -> N
         Refusal(9, None, "damaged"),
     ]
     assert {user.username for user in await all_users(store)} == {"a", "c"}
+
+
+async def test_what_was_guessed_at_a_name_before_its_import_does_not_count_against_it(store: Store) -> None:
+    """As with an account that is made alone; but at one that is there already the guesses stay."""
+    clock = FakeClock()
+    guesses = Guesses(store, clock, LimitSettings(account_guesses=10))
+    await imported(store, records({"username": "there"}))
+    for username in ("new", "néw", "there"):
+        for _ in range(7):
+            async with guesses.login(compared(username), "192.0.2.1", None) as attempt:
+                await attempt.failed()
+            clock.advance(900)
+    await imported(store, records({"username": "there"}, {"username": "New"}, {"username": "NÉW"}, {"username": "x"}))
+    for username in ("new", "néw"):
+        async with guesses.login(compared(username), "192.0.2.1", None):
+            pass
+    with pytest.raises(TooManyAttempts):
+        await guesses.login("there", "192.0.2.1", None).__aenter__()
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
