@@ -44,8 +44,15 @@ async def back_up(url: str, target: Path, progress: Progress) -> None:
 
 
 def sqlite_path(url: str) -> Path:
-    """The file: sqlite:///relative/path.db or sqlite:////absolute/path.db."""
-    return Path(url.removeprefix(_SQLITE))
+    """The file: sqlite:///relative/path.db or sqlite:////absolute/path.db. Raises StoreRefused.
+
+    Links are followed, so that what lies beside the file (log, locks, key) is the same whatever name it is called by.
+    """
+    path = Path(url.removeprefix(_SQLITE))
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise StoreRefused(f"{path} leads to no file ({error}); choose another store.url") from error
 
 
 def _is_sqlite(url: str) -> bool:

@@ -5,6 +5,7 @@ Whoever calls this holds the lock between processes, except for a mere look at a
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,8 @@ from server.store.migrations import Migration, migrations
 
 # "WWrd" in the header of the file: it tells our files from others'.
 APPLICATION_ID = 0x57577264
+# Length and begin of what SQLite locks in a file that it has open (its file format has it).
+_SHARED_RANGE = (510, 0x40000002)
 # json_each is built in from here on.
 OLDEST_SQLITE = (3, 38)
 
@@ -52,6 +55,7 @@ def inspect(path: Path, *, thorough: bool) -> list[Migration]:
         if not path.exists():
             _refuse_lost_file(path)
             return known
+        _refuse_other_names(path)
         if path.stat().st_size == 0 and not _was_complete(path):
             return known
         _refuse_foreign_log(path)
@@ -191,6 +195,45 @@ def _refuse_foreign_log(path: Path) -> None:
                 f"{path} and {beside(path, '-wal').name} were not left together; if you have restored the one, move "
                 "the other away; if another program has them open, close it there"
             )
+
+
+def _refuse_other_names(path: Path) -> None:
+    """SQLite finds the log by the name of the file, so with two names there would be two logs, each with its writes."""
+    if not path.is_file():
+        return
+    if not _was_complete(path) and (path.stat().st_nlink > 1 or _is_mounted_alone(path)):
+        raise StoreRefused(
+            f"{path} has another name too: it is a hard link, or mounted by itself; use the name it was made under, "
+            "or remove that one; mount the whole folder"
+        )
+    if not beside(path, "-shm").exists() and _is_open(path):
+        raise StoreRefused(f"{path} is open under another name, perhaps that which it had before; stop that server")
+
+
+def _is_mounted_alone(path: Path) -> bool:
+    """Whether the file is a mount point, as containers make them. Linux tells; other systems have no such mounts."""
+    with suppress(OSError):
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
+        return str(path).replace(" ", "\\040") in (line.split(" ")[4] for line in mounts.splitlines())
+    return False
+
+
+def _is_open(path: Path) -> bool:
+    """Whether another process has the file open, by the lock that SQLite has in it for each connection.
+
+    A connection of this process would lose that lock here. There is none yet: it would have made a -shm.
+    """
+    try:
+        file = path.open("r+b")
+    except PermissionError:
+        # What may only be read is told elsewhere.
+        return False
+    with file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, *_SHARED_RANGE)
+        except (BlockingIOError, PermissionError):
+            return True
+    return False
 
 
 def _was_complete(path: Path) -> bool:

@@ -127,7 +127,7 @@ def test_the_command_says_where_the_master_key_is(tmp_path: Path) -> None:
     without = run(tmp_path, "store", "backup", "two.db", "--without-key")
     assert (
         without.stdout.splitlines()[1]
-        == "the master key is not in it; keep data/watchword.db.key too, in another place"
+        == f"the master key is not in it; keep {tmp_path}/data/watchword.db.key too, in another place"
     )
     assert not (tmp_path / "two.db.key").exists()
     given = run(tmp_path, "store", "backup", "three.db", WATCHWORD__KEYS__MASTER_KEY=MASTER_KEY)
@@ -158,7 +158,7 @@ def test_a_place_that_cannot_be_used_is_one_clear_line(tmp_path: Path, path: str
 
 def test_without_a_store_there_is_no_backup_and_nothing_is_made(tmp_path: Path) -> None:
     refused = run(tmp_path, "store", "backup", "copy.db")
-    assert (refused.returncode, refused.stderr) == (1, "store: there is no store at data/watchword.db\n")
+    assert (refused.returncode, refused.stderr) == (1, f"store: there is no store at {tmp_path}/data/watchword.db\n")
     assert list(tmp_path.iterdir()) == []
 
 

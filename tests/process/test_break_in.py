@@ -127,7 +127,7 @@ def test_a_store_whose_master_key_is_missing_says_so_and_gets_no_other(tmp_path:
     shutil.copy2(tmp_path / "copy.db", folder / "data" / "watchword.db")
     done = run(folder, *arguments)
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
-    assert done.stderr.startswith("store: data/watchword.db.key is missing")
+    assert done.stderr.startswith(f"store: {folder}/data/watchword.db.key is missing")
     assert not list(folder.glob("data/*.key"))
     shutil.copy2(tmp_path / "data" / "watchword.db.key", folder / "data" / "watchword.db.key")
     assert run(folder, "users", "list").returncode == 0

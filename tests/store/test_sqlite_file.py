@@ -65,7 +65,7 @@ async def _assert_refused(url: str, message: str) -> None:
 
 
 def test_the_path_in_a_url(tmp_path: Path) -> None:
-    assert sqlite_path("sqlite:///data/watchword.db") == Path("data/watchword.db")
+    assert sqlite_path("sqlite:///data/watchword.db") == Path("data/watchword.db").absolute()
     assert sqlite_path(f"sqlite:///{tmp_path}/x y?.db") == tmp_path / "x y?.db"
 
 

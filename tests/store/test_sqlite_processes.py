@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +15,8 @@ import pytest
 from server.errors import StoreRefused, StoreUnavailable
 from server.store import file_lock, group_writer
 from server.store.file_lock import FileLock
-from server.store.open import open_store
+from server.store.open import open_store, pending_migrations
+from server.store.sqlite_file import beside
 from tests.store.examples import new_user, usernames
 from tests.store.other_process import ROOT, command
 
@@ -122,3 +124,77 @@ async def test_files_are_for_their_owner_alone(url: str, path: Path) -> None:
     await store.close()
     # The last one to close leaves everything in the one file.
     assert {file.name.removeprefix(path.name) for file in path.parent.iterdir()} == {"", *locks}
+
+
+def _other_names(path: Path) -> dict[str, Path]:
+    """Names that lead to the same place, whichever way."""
+    path.with_name("link.db").symlink_to(path)
+    (path.parent.parent / "folder").symlink_to(path.parent)
+    (path.parent.parent / "links").mkdir()
+    (path.parent.parent / "links" / "link.db").symlink_to("../folder/link.db")
+    return {
+        "link": path.with_name("link.db"),
+        "link to a link": path.parent.parent / "links" / "link.db",
+        "folder": path.parent.parent / "folder" / path.name,
+        "dots": path.parent / ".." / path.parent.name / "." / path.name,
+        "relative": Path(os.path.relpath(path)),
+    }
+
+
+async def test_one_file_has_one_server_whatever_it_is_called(url: str, path: Path) -> None:
+    with _other("serve", url, 3) as serving:
+        _says(serving, "open")
+        _says(serving, "written")
+        descriptor = os.open(path, os.O_RDONLY)
+        names = {**_other_names(path), "descriptor": Path(f"/proc/self/fd/{descriptor}")}
+        for name in names.values():
+            with pytest.raises(StoreRefused, match="already served by another process"):
+                await open_store(f"sqlite:///{name}", serving=True)
+        for number, name in enumerate(names.values()):
+            command_beside = await open_store(f"sqlite:///{name}", serving=False)
+            await command_beside.insert_user(new_user(number))
+            assert len(await usernames(command_beside)) == 4 + number
+            await command_beside.close()
+        os.close(descriptor)
+        assert {file.name.removeprefix(path.name) for file in path.parent.iterdir() if not file.is_symlink()} == {
+            *("", "-wal", "-shm", ".write-lock", ".write-lock.turn", ".serve-lock")
+        }
+
+
+@pytest.mark.parametrize("way", ["hard link", "rename"])
+async def test_a_file_has_one_log_so_it_is_refused_under_another_name(url: str, path: Path, way: str) -> None:
+    other = path.with_name("other.db")
+    with _other("serve", url, 3) as serving:
+        _says(serving, "open")
+        _says(serving, "written")
+        (os.link if way == "hard link" else os.rename)(path, other)
+        message = "a hard link" if way == "hard link" else "is open under another name"
+        for serve in (True, False):
+            with pytest.raises(StoreRefused, match=message):
+                await open_store(f"sqlite:///{other}", serving=serve)
+        with pytest.raises(StoreRefused, match=message):
+            await pending_migrations(f"sqlite:///{other}")
+        if way == "hard link":
+            command_beside = await open_store(url, serving=False)
+            assert len(await usernames(command_beside)) == 3
+            await command_beside.close()
+
+
+async def test_a_link_to_no_file_yet_leads_to_where_the_store_is_made(url: str, path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    store = await open_store(f"sqlite:///{link}", serving=True)
+    await store.insert_user(new_user(1))
+    await store.close()
+    assert link.is_symlink()
+    assert not beside(link, ".serve-lock").exists()
+    store = await open_store(url, serving=True)
+    assert await usernames(store) == {"user1"}
+    await store.close()
+
+
+async def test_a_link_in_a_circle_is_refused(path: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(link)
+    with pytest.raises(StoreRefused, match="leads to no file"):
+        await open_store(f"sqlite:///{link}", serving=True)
