@@ -167,11 +167,15 @@ class TokenExpired(Unauthorized):
 
 
 class TokenRevoked(Unauthorized):
-    """A genuine token whose session is over or whose role is out of date."""
+    """A genuine token whose session is over or whose role is out of date. `subject` is whose it is, for the log."""
 
     code = "token_revoked"
     title = "Token revoked"
     default_detail = "This access token is not valid any more. Refresh it, or log in again."
+
+    def __init__(self, subject: str | None = None) -> None:
+        super().__init__()
+        self.subject = subject
 
 
 class RefreshInvalid(Unauthorized):

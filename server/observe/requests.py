@@ -7,6 +7,7 @@ third of that. What it writes looks like the rest of the log; on a terminal stru
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import Callable
 from typing import TextIO
@@ -17,19 +18,22 @@ from aiohttp import web
 from server.clock import Clock, rfc3339
 from server.context import REQUEST_ID
 from server.observe.stream import SteadyStream
-from server.tokens.guard import CLAIMS, ROUTE
+from server.tokens.guard import CLAIMS, REVOKED_SUBJECT, ROUTE
 
 Renderer = Callable[[dict[str, object]], str]
 
 # Lines wait this long for company: one write for many.
 DELAY_SECONDS = 0.05
+# Of a path that no route has: enough to see who asks for what, too little to hold a token whole.
+_SEGMENTS, _SEGMENT_LENGTH = 2, 32
+_NOT_VISIBLE = re.compile(rb"[^!-~]")
 
 
 class RequestLog:
     """Collects lines and writes them together.
 
-    A line names the route's template and never the path, query or headers, which may hold secrets. Without `render` it
-    is JSON.
+    A line names the route's template and never the path, query or headers, which may hold secrets; where there is no
+    such route, the beginning of the path. Without `render` it is JSON.
     """
 
     def __init__(self, clock: Clock, render: Renderer | None = None, stream: TextIO | None = None) -> None:
@@ -43,18 +47,21 @@ class RequestLog:
         if not self._lines:
             asyncio.get_running_loop().call_later(DELAY_SECONDS, self.flush)
         claims = request.get(CLAIMS)
-        line = {
+        route = request.get(ROUTE)
+        line: dict[str, object] = {
             "timestamp": None,
             "level": "info" if status < 500 else "error",
             "event": "request",
             "method": request.method,
-            "route": request.get(ROUTE),
+            "route": route,
             "status": status,
             "duration_ms": round((self._clock.monotonic() - started) * 1000, 2),
             "request_id": request[REQUEST_ID],
             "client": client,
-            "subject": None if claims is None else claims.subject,
+            "subject": request.get(REVOKED_SUBJECT) if claims is None else claims.subject,
         }
+        if route is None:
+            line["path"] = _beginning(request.rel_url.raw_path)
         self._lines.append((self._clock.now_ms(), line))
 
     def flush(self) -> None:
@@ -71,3 +78,14 @@ class RequestLog:
         if written:
             self._stream.write("\n".join(written) + "\n")
             self._stream.flush()
+
+
+def _beginning(path: str) -> str:
+    """The first segments, in visible ASCII, and dots for whatever is left out."""
+    visible = _NOT_VISIBLE.sub(lambda found: b"%%%02X" % found[0][0], path.encode("utf-8", "surrogateescape"))
+    first, *segments = visible.decode("ascii").split("/")
+    kept = [
+        segment if len(segment) <= _SEGMENT_LENGTH else f"{segment[:_SEGMENT_LENGTH]}..."
+        for segment in segments[:_SEGMENTS]
+    ]
+    return "/".join([first[:_SEGMENT_LENGTH], *kept, *(["..."] if len(segments) > _SEGMENTS else [])])

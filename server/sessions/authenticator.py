@@ -27,12 +27,12 @@ class Authenticator:
             # Or what is known here is out of date, and the token newer than that.
             await self._revocations.soon()
             if self._revocations.has_other_role(claims):
-                raise TokenRevoked
+                raise TokenRevoked(claims.subject)
         return claims
 
     async def claims_of_session(self, token: str) -> AccessClaims:
         """The claims of a living session, though their role may be out of date. Raises as `verify` does."""
         claims = await self._verifier.verify(token)
         if self._revocations.has_ended(claims):
-            raise TokenRevoked
+            raise TokenRevoked(claims.subject)
         return claims

@@ -10,13 +10,15 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from server.access import Access, Kind
-from server.errors import ApiError, InsufficientRole
+from server.errors import ApiError, InsufficientRole, TokenRevoked
 from server.tokens.bearer import bearer_token
 from server.tokens.claims import AccessClaims
 from server.tokens.declared import DEFAULT_ROLES, DeclaredRules
 from server.tokens.token_verifier import TokenVerifier
 
 CLAIMS: web.RequestKey[AccessClaims] = web.RequestKey("claims", AccessClaims)
+# Whose token was refused since it is revoked: for the log. Nobody has the claims then.
+REVOKED_SUBJECT: web.RequestKey[str] = web.RequestKey("revoked_subject", str)
 # The template of the route, as in a role table without the method; absent where no route matches.
 ROUTE: web.RequestKey[str] = web.RequestKey("route", str)
 
@@ -73,10 +75,16 @@ def guard(rules: Rules, authenticator: Authenticating) -> Middleware:
         if rule.access.kind is Kind.ANYONE:
             return await handler(request)
         token = bearer_token(request)
-        claims = authenticator.remembered(token) or await authenticator.verify(token)
+        try:
+            claims = authenticator.remembered(token) or await authenticator.verify(token)
+        except TokenRevoked as error:
+            if error.subject is not None:
+                request[REVOKED_SUBJECT] = error.subject
+            raise
+        # Before the decision, so the log knows who was refused.
+        request[CLAIMS] = claims
         if rule.sufficient is not None and claims.role not in rule.sufficient:
             raise InsufficientRole(required=list(rule.access.roles), role=claims.role)
-        request[CLAIMS] = claims
         return await handler(request)
 
     return decide

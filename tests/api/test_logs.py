@@ -50,8 +50,88 @@ async def test_a_line_has_the_template_and_the_id_that_goes_out(start_api: Start
     assert line["subject"] is not None
     assert isinstance(line["duration_ms"], float)
     assert line["timestamp"].endswith("Z")
+    assert "path" not in line
     await api.request("GET", "/nowhere")
     assert (log.lines()[-1]["route"], log.lines()[-1]["subject"]) == (None, None)
+
+
+# What is asked for, and what the log has of it: no query, and of the path too little to hold a token whole.
+UNKNOWN = {
+    "/nowhere": "/nowhere",
+    "/nowhere/": "/nowhere/",
+    "/": "/",
+    "/a/b?token=hush": "/a/b",
+    "/a?b/hush": "/a",
+    "/a/b/hush/d": "/a/b/...",
+    "//a/hush": "//a/...",
+    "/wp-login.php;hush=1": "/wp-login.php;hush=1",
+    "/" + "a" * 32 + "/" + "b" * 33: "/" + "a" * 32 + "/" + "b" * 32 + "...",
+    "/" + "a" * 5000 + "/hush" * 500: "/" + "a" * 32 + ".../hush/...",
+    "/a%0Ab%1B%5B31m%00": "/a%0Ab%1B%5B31m%00",
+    "/%E2%80%AEx%C2%85%FF": "/%E2%80%AEx%C2%85%FF",
+    "/.env%20": "/.env%20",
+    "http://user:hush@elsewhere.example/a/b?hush": "/a/b",
+    "*": "*",
+}
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+async def test_of_an_unknown_path_the_beginning_is_logged(
+    start_api: StartApi, form: Literal["json", "console"]
+) -> None:
+    """In visible ASCII, at the level of every request."""
+    stream = io.StringIO()
+    log = RequestLog(FakeClock(), configure_logs(LogSettings(format=form), stream), stream)
+    api = await start_api(request_log=log)
+    for target, path in UNKNOWN.items():
+        method = "OPTIONS" if target == "*" else "GET"
+        reader, writer = await asyncio.open_connection(api.client.host, api.client.port)
+        writer.write(f"{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        assert (await reader.read()).startswith(b"HTTP/1.1 404"), target
+        writer.close()
+        await writer.wait_closed()
+        log.flush()
+        text = stream.getvalue().splitlines()[-1]
+        assert text.isascii()
+        assert text.isprintable()
+        if form == "json":
+            line = json.loads(text)
+            assert (line["route"], line["path"], line["level"]) == (None, path, "info")
+        else:
+            assert f"path={path} " in text.replace("'", "")
+    assert "hush=" not in stream.getvalue().replace(";hush=1", "")
+    assert stream.getvalue().count("\n") == len(UNKNOWN)
+
+
+async def test_a_wrong_method_is_logged_with_the_path(start_api: StartApi) -> None:
+    log = Log()
+    api = await start_logged(start_api, log)
+    await api.request("DELETE", "/users")
+    assert (log.lines()[-1]["status"], log.lines()[-1]["route"], log.lines()[-1]["path"]) == (405, None, "/users")
+
+
+async def test_who_is_refused_is_in_the_log(start_api: StartApi) -> None:
+    """Whose token it was, if it was one: of a role that does not suffice, or revoked."""
+    log = Log()
+    api = await start_logged(start_api, log)
+    token = await api.token("lak")
+    subject = (await (await api.request("GET", "/me", token)).json())["user"]["id"]
+    for path in ("/users", f"/users/{subject}", "/verify?role=admin"):
+        assert (await api.request("GET", path, token)).status == 403
+        assert (log.lines()[-1]["status"], log.lines()[-1]["subject"]) == (403, subject)
+    assert (await api.request("DELETE", f"/users/{subject}", token)).status == 403
+    assert log.lines()[-1]["subject"] == subject
+    # A token that does not hold says nothing.
+    await api.request("GET", "/users", token + "x")
+    assert (log.lines()[-1]["status"], log.lines()[-1]["subject"]) == (401, None)
+    other = await api.token("lak")
+    assert (await api.request("POST", "/logout", token)).status == 204
+    admin = await api.token("sahan")
+    await api.request("PATCH", f"/users/{subject}", admin, json={"role": "admin"})
+    for revoked in (token, other):
+        for path in ("/users", "/me"):
+            await api.problem(await api.request("GET", path, revoked), 401, "token_revoked")
+            assert (log.lines()[-1]["status"], log.lines()[-1]["subject"]) == (401, subject)
 
 
 async def test_no_token_password_or_hash_is_logged(start_api: StartApi, monkeypatch: pytest.MonkeyPatch) -> None:
