@@ -42,26 +42,28 @@ def main() -> NoReturn:
 
 def _run() -> int:
     """A command; its exit code."""
-    from server.cli.commands import app  # noqa: PLC0415 - typer and rich are slow to import; errors below need neither
+    # typer and rich are slow to import; errors below need neither.
+    from server.cli.commands import app  # noqa: PLC0415
+    from server.cli.text import program, visible  # noqa: PLC0415
 
     try:
-        app(prog_name="python -m server")
+        app(prog_name=program())
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 0
     except ConfigurationError as error:
         for problem in error.problems:
-            print(f"config: {problem}", file=sys.stderr)
+            print(f"config: {visible(problem)}", file=sys.stderr)
         return 2
     except StoreRefused as error:
-        print(f"store: {error}", file=sys.stderr)
+        print(f"store: {visible(str(error))}", file=sys.stderr)
     except FileRefused as error:
-        print(f"file: {error}", file=sys.stderr)
+        print(f"file: {visible(str(error))}", file=sys.stderr)
     except ApiError as error:
-        print(f"{error.code}: {error.detail}", file=sys.stderr)
+        print(f"{error.code}: {visible(error.detail)}", file=sys.stderr)
         for part in error.members.get("errors", []):
             print(f"  {part['field']}: {part['message']}", file=sys.stderr)
     except WatchwordError as error:
-        print(error, file=sys.stderr)
+        print(visible(str(error)), file=sys.stderr)
     return 1
 
 

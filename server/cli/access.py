@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from server.access import RoleTable
-from server.cli.state import AsJson, Config, print_json, print_table, run_with_services, settings_for
+from server.cli.state import AsJson, Config, print_json, run_with_services, settings_for
+from server.cli.text import Rows, program
 from server.config import Settings
 from server.context import Services
 from server.errors import ConfigurationError, Unauthorized
@@ -26,12 +26,17 @@ def routes(context: typer.Context, as_json: AsJson = False, config: Config = Non
     if as_json:
         print_json({"routes": listing})
         return
-    table = Table("method", "path", "open to", "roles that may", "", box=None, pad_edge=False)
-    for row in listing:
-        roles = row["roles"]
-        names = ", ".join(roles) if isinstance(roles, list) else ""
-        table.add_row(row["method"], row["path"], row["access"], names, "overridden" if row["overridden"] else "")  # type: ignore[arg-type]
-    print_table(table)
+    rows = Rows("method", "path", "open to", "roles that may", "")
+    rows.add(
+        (
+            str(row["method"]),
+            str(row["path"]),
+            str(row["access"]),
+            ", ".join(row["roles"]) if isinstance(row["roles"], list) else "",
+            "overridden" if row["overridden"] else "",
+        )
+        for row in listing
+    )
 
 
 def explain(
@@ -54,7 +59,7 @@ def explain(
         raise ConfigurationError([f"explain: there is no role {role!r}; roles: {', '.join(settings.roles)}"])
     found = _table_of(settings).explain(method.upper(), path, None)
     if found is None:
-        typer.echo(f"{method.upper()} {path}: there is no such route; `python -m server routes` lists them", err=True)
+        typer.echo(f"{method.upper()} {path}: there is no such route; `{program()} routes` lists them", err=True)
         raise typer.Exit(1)
     if token is not None:
         try:

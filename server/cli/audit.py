@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from server.audit.service import Verdict
 from server.cli.new_file import new_file
 from server.cli.progress import progress_bar
-from server.cli.state import AsJson, Config, print_table, run_with_services, settings_for
-from server.cli.text import visible
+from server.cli.state import AsJson, Config, run_with_services, settings_for
+from server.cli.text import Rows, visible
 from server.context import Services
 from server.errors import WatchwordError
 from server.store.audit_records import AuditEvent, AuditRecord
@@ -59,10 +58,8 @@ def list_events(
     if as_json:
         typer.echo(json.dumps({"events": [audit_json(record) for record in records]}, indent=2))
         return
-    table = Table("seq", "at", "event", "actor", "target", "via", "ip", "before", "after", box=None, pad_edge=False)
-    for record in records:
-        table.add_row(*_cells(record))
-    print_table(table)
+    rows = Rows("seq", "at", "event", "actor", "target", "via", "ip", "before", "after")
+    rows.add(map(_cells, records))
 
 
 def _cells(record: AuditRecord) -> list[str]:
@@ -70,7 +67,7 @@ def _cells(record: AuditRecord) -> list[str]:
     actor = record.actor_name or record.actor_id or ""
     target = record.target_name or record.target_id or ""
     texts = [shown["at"], record.event, actor, target, record.via, record.ip or ""]
-    return [str(record.seq), *map(visible, texts), _short(shown["before"]), _short(shown["after"])]
+    return [str(record.seq), *texts, _short(shown["before"]), _short(shown["after"])]
 
 
 def _short(members: dict[str, object] | None) -> str:

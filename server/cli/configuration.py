@@ -7,18 +7,22 @@ from typing import Any
 
 import typer
 from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
 
-from server.cli.state import AsJson, Config, print_json, settings_for
+from server.cli.state import AsJson, Config, loaded_for, print_json, settings_for, sources
+from server.cli.text import visible
+from server.config.masking import MASK, masked_url
 
 app = typer.Typer(help="Look at the settings.", no_args_is_help=True)
-
-MASK = "********"
 
 
 @app.command()
 def check(context: typer.Context, config: Config = None) -> None:
     """Read the settings as `serve` would; a line for each problem, exit 2 if there is one."""
-    settings = settings_for(context, config)
+    loaded = loaded_for(context, config)
+    settings = loaded.settings
+    for line in sources(loaded):
+        typer.echo(line)
     for line in settings.weaknesses():
         typer.echo(f"weak: {line}")
     one_address = settings.one_address_for_all()
@@ -49,15 +53,19 @@ def show(context: typer.Context, as_json: AsJson = False, config: Config = None)
 
 
 def plain(value: Any) -> Any:
-    """Settings as dicts, lists and scalars; a secret that is set becomes a mask."""
+    """Settings as dicts, lists and scalars; a secret that is set becomes a mask, also in a URL."""
     if isinstance(value, BaseModel):
-        return {
-            name: _masked(getattr(value, name)) if "SecretStr" in str(field.annotation) else plain(getattr(value, name))
-            for name, field in type(value).model_fields.items()
-        }
+        fields = type(value).model_fields.items()
+        return {name: _plain_setting(name, field, getattr(value, name)) for name, field in fields}
     if isinstance(value, Mapping):
         return {name: plain(part) for name, part in value.items()}
-    return [plain(part) for part in value] if isinstance(value, tuple) else _without_password(value)
+    return [plain(part) for part in value] if isinstance(value, tuple) else value
+
+
+def _plain_setting(name: str, field: FieldInfo, value: Any) -> Any:
+    if "SecretStr" in str(field.annotation):
+        return _masked(value)
+    return masked_url(value) if name == "url" or name.endswith("_url") else plain(value)
 
 
 def _masked(secrets: tuple[SecretStr, ...]) -> str | list[str]:
@@ -65,22 +73,12 @@ def _masked(secrets: tuple[SecretStr, ...]) -> str | list[str]:
     return masks if len(masks) > 1 else "".join(masks)
 
 
-def _without_password(value: Any) -> Any:
-    """A store URL may carry a password between : and @ (RFC 3986 section 3.2.1)."""
-    if isinstance(value, str) and "://" in value and "@" in value:
-        scheme, _, rest = value.partition("://")
-        authority, _, host = rest.rpartition("@")
-        user, colon, password = authority.partition(":")
-        return f"{scheme}://{user}{colon}{MASK if password else ''}@{host}"
-    return value
-
-
 def toml_value(value: object) -> str:
     """A value as TOML writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return '"' + visible(value.replace("\\", "\\\\").replace('"', '\\"')) + '"'
     if isinstance(value, list):
         return "[" + ", ".join(toml_value(part) for part in value) + "]"
     return str(value)

@@ -7,11 +7,11 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from server.app import master_key_file
 from server.cli.progress import progress_bar
-from server.cli.state import AsJson, Config, print_json, print_table, run_with_services, settings_for
+from server.cli.state import AsJson, Config, print_json, run_with_services, settings_for
+from server.cli.text import Rows
 from server.clock import rfc3339
 from server.context import Services
 from server.errors import WatchwordError
@@ -32,13 +32,18 @@ def list_keys(context: typer.Context, as_json: AsJson = False, config: Config = 
     if as_json:
         print_json({"keys": keys})
         return
-    table = Table("kid", "algorithm", "state", "made", "signs from", "accepted until", box=None, pad_edge=False)
-    for key in keys:
-        signs_from = key["activates_at"] or "when asked: keys rotate"
-        table.add_row(
-            key["kid"], key["algorithm"], key["state"], key["created_at"], signs_from, key["accepted_until"] or ""
+    rows = Rows("kid", "algorithm", "state", "made", "signs from", "accepted until")
+    rows.add(
+        (
+            str(key["kid"]),
+            str(key["algorithm"]),
+            str(key["state"]),
+            str(key["created_at"]),
+            key["activates_at"] or "when asked: keys rotate",
+            key["accepted_until"] or "",
         )
-    print_table(table)
+        for key in keys
+    )
 
 
 async def _described(services: Services) -> list[dict[str, str | None]]:

@@ -17,12 +17,13 @@ import typer
 from aiohttp import web
 
 from server.app import create_runner, open_services
-from server.cli.state import Config, settings_for
+from server.cli.listening import listen_on
+from server.cli.state import Config, loaded_for, sources
+from server.cli.text import program
 from server.cli.workers import become_workers
 from server.config import Settings
 from server.config.settings import KeySettings, StoreSettings
 from server.context import Services
-from server.errors import ConfigurationError
 from server.observe.logs import configure_logs
 from server.observe.requests import RequestLog
 from server.users.service import Users
@@ -57,11 +58,13 @@ def serve(
     config: Config = None,
 ) -> None:
     """Start the server. Ctrl-C or SIGTERM ends it when what is in flight is done."""
-    settings = settings_for(context, config)
+    loaded = loaded_for(context, config)
+    settings = loaded.settings
     if demo:
         with tempfile.TemporaryDirectory(prefix="watchword-demo-") as folder:
             _run(_demo_settings(settings, Path(folder)), demo=True)
     else:
+        print("\n".join(sources(loaded)), flush=True)
         _run(settings, demo=False)
 
 
@@ -73,7 +76,7 @@ def _demo_settings(settings: Settings, folder: Path) -> Settings:
 
 def _run(settings: Settings, *, demo: bool) -> None:
     configure_logs(settings.logs)
-    with _bind(settings) as listening:
+    with listen_on(settings.server.host, settings.server.port) as listening:
         if settings.server.workers > 1:
             greeting = _in_a_loop(_prepare(settings, listening, demo=demo))
             listening.listen(BACKLOG)
@@ -145,26 +148,6 @@ def _calm_garbage_collector() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
-def _bind(settings: Settings) -> socket.socket:
-    """Take the address before anything is made in the store, so a port in use is one clear line."""
-    host, port = settings.server.host, settings.server.port
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind(address)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        problem = (
-            f"can't listen on {host} port {port} ({reason}); does Watchword run already? "
-            "Else choose another port, or 0 for a free one"
-        )
-        raise ConfigurationError([f"server.host, server.port: {problem}"]) from None
-    return listening
-
-
 def _address_of(listening: socket.socket) -> str:
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -190,7 +173,7 @@ async def _make_first_admin(services: Services, address: str) -> str:
     password = services.ids.new_password()
     if not await services.users.create_first("admin", "Administrator", "admin", password):
         if not await services.users.has_admin():
-            _log.warning("nobody is an admin", remedy="python -m server users create --username NAME --role admin")
+            _log.warning("nobody is an admin", remedy=f"{program()} users create --username NAME --role admin")
         return ""
     return (
         f"This store was empty, so an account was made. Its password is not shown again:\n\n"

@@ -6,28 +6,26 @@ import asyncio
 import json
 import os
 import pwd
-import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from server.access import RoleTable
 from server.app import open_services
-from server.config import Settings, load_settings
+from server.cli.text import visible
+from server.config import LoadedSettings, Settings, load_settings
+from server.config.load import DEFAULT_FILE
+from server.config.masking import masked_url
 from server.context import Services
 from server.observe.logs import configure_logs
 from server.origin import Origin, reset_origin, set_origin
+from server.store.open import require_store, sqlite_path
 from server.web.table import AccessTable
 
 Result = TypeVar("Result")
-
-# Characters in a line.
-UNBOUNDED = 10_000
 
 Config = Annotated[
     Path | None, typer.Option("--config", help="Settings to read in place of config.toml.", show_default=False)
@@ -44,18 +42,41 @@ class CommandLine:
 
 def settings_for(context: typer.Context, config: Path | None) -> Settings:
     """Load the settings; --config may stand before the command or behind it. Raises ConfigurationError."""
+    return loaded_for(context, config).settings
+
+
+def loaded_for(context: typer.Context, config: Path | None) -> LoadedSettings:
+    """The same, with where they come from."""
     common: CommandLine = context.find_object(CommandLine) or CommandLine(None)
-    settings = load_settings(config or common.config)
+    loaded = load_settings(config or common.config)
     # What `[access]` names has to be there, and to be known before anything is made.
-    AccessTable(RoleTable(settings.roles), settings.access)
-    return settings
+    AccessTable(RoleTable(loaded.settings.roles), loaded.settings.access)
+    return loaded
 
 
-def run_with_services(settings: Settings, work: Callable[[Services], Awaitable[Result]]) -> Result:
-    """Open the services beside a server that may be running, and do `work`; the audit log names who runs it."""
+def sources(loaded: LoadedSettings) -> list[str]:
+    """Lines that name the settings file and the store: in another folder both may be others."""
+    url = loaded.settings.store.url
+    file = loaded.file or f"none; there is no {DEFAULT_FILE} in {Path.cwd()}"
+    return [
+        f"settings  {visible(str(file))}",
+        f"store     {visible(str(sqlite_path(url)) if loaded.settings.store.is_sqlite else masked_url(url))}",
+        *(f"ignored   {name}, which the container host has made" for name in map(visible, loaded.ignored)),
+    ]
+
+
+def run_with_services(
+    settings: Settings, work: Callable[[Services], Awaitable[Result]], *, makes_store: bool = False
+) -> Result:
+    """Open the services beside a server that may be running, and do `work`; the audit log names who runs it.
+
+    Only a command that brings the first data in `makes_store`; the others refuse one that is not there.
+    """
     configure_logs(settings.logs)
 
     async def run() -> Result:
+        if not makes_store:
+            await require_store(settings.store.url)
         async with open_services(settings, serving=False) as services:
             return await work(services)
 
@@ -74,13 +95,6 @@ def _system_user() -> str:
         return pwd.getpwuid(number).pw_name
     except KeyError:
         return f"user {number}"
-
-
-def print_table(table: Table) -> None:
-    """On standard output, nothing cut: a narrow terminal breaks words, and what is no terminal gets long lines."""
-    for column in table.columns:
-        column.overflow = "fold"
-    Console(width=None if sys.stdout.isatty() else UNBOUNDED, emoji=False).print(table, markup=False)
 
 
 def print_json(value: Any) -> None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import typer
 from rich.cells import cell_len
 
 from server.observe.logs import escaped
+
+
+def program() -> str:
+    """How this program was called, for a line that says what to run."""
+    return "watchword" if Path(sys.argv[0]).stem == "watchword" else "python -m server"
 
 
 def visible(value: object) -> str:
@@ -17,16 +24,24 @@ def visible(value: object) -> str:
 
 
 class Rows:
-    """A table that is printed as it comes: a column is as wide as what was in it so far. Nothing is cut."""
+    """A table that is printed as it comes. Nothing is cut or broken, so what was printed can be copied.
 
-    def __init__(self, *names: str) -> None:
+    On a terminal a column is as wide as what was in it so far. Elsewhere a program reads: cells stand between tabs.
+    """
+
+    def __init__(self, *names: str, aligned: bool | None = None) -> None:
         self._widths = [0] * len(names)
         self._above: list[Sequence[str]] = [names]
+        self._aligned = sys.stdout.isatty() if aligned is None else aligned
 
     def add(self, rows: Iterable[Sequence[str]]) -> None:
         """Print more of them, the first time below the names."""
         lines = [[visible(cell) for cell in row] for row in (*self._above, *rows)]
         self._above = []
+        if not self._aligned:
+            for line in lines:
+                typer.echo("\t".join(line))
+            return
         for line in lines:
             self._widths = [max(width, cell_len(cell)) for width, cell in zip(self._widths, line, strict=True)]
         for line in lines:

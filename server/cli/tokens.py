@@ -16,6 +16,7 @@ from server.cli.text import visible
 from server.clock import SystemClock
 from server.config import Settings
 from server.errors import ConfigurationError, KeyRefused
+from server.text_file import decode_text
 from server.tokens.jwk import KeySet
 from server.tokens.verifier import Verifier
 from server.web.inspection import ACCEPTED, inspect_elsewhere, inspect_here
@@ -70,7 +71,7 @@ def _report(settings: Settings, given: str | None, jwks: Path | None) -> dict[st
 
 
 def _read_token() -> str:
-    return sys.stdin.buffer.read(_INPUT_CHARACTERS).decode("ascii", "replace")
+    return decode_text(sys.stdin.buffer.read(_INPUT_CHARACTERS), "replace")
 
 
 def _token_in(text: str) -> str:
@@ -85,9 +86,11 @@ def _token_in(text: str) -> str:
 
 def _keys_of(path: Path) -> KeySet:
     try:
-        return KeySet.parse(path.read_bytes())
+        return KeySet.parse(decode_text(path.read_bytes()))
     except OSError as error:
         raise ConfigurationError([f"--jwks {path}: can't be read ({error.strerror})"]) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError([f"--jwks {path}: it is not UTF-8; save it as UTF-8"]) from None
     except KeyRefused as error:
         raise ConfigurationError([f"--jwks {path}: {error}"]) from None
 

@@ -100,7 +100,7 @@ def import_users(
                 raise
             return importer
 
-        counts = run_with_services(settings, work).counts
+        counts = run_with_services(settings, work, makes_store=not dry_run).counts
     if as_json:
         print_json({"dry_run": dry_run, **asdict(counts)})
     else:

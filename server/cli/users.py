@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +15,7 @@ from server.cli.text import Rows
 from server.context import Services
 from server.names import USERNAME_RULE, username_of
 from server.store.records import Credentials, User
+from server.text_file import decode_text, without_line_end
 from server.users.service import CreatedUser
 from server.web.schemas import user_json
 
@@ -27,8 +28,8 @@ RESET_HINT = "reset token, to set a password with POST /password/reset"
 @app.command()
 def create(
     context: typer.Context,
-    username: Annotated[str, typer.Option(help="The name to log in with.")],
-    role: Annotated[str, typer.Option(help="The role.")],
+    username: Annotated[str | None, typer.Option(help="The name to log in with.", show_default=False)] = None,
+    role: Annotated[str | None, typer.Option(help="The role.", show_default=False)] = None,
     name: Annotated[str | None, typer.Option(help="The name to show; else the username.", show_default=False)] = None,
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input; else print a reset token.")
@@ -36,18 +37,23 @@ def create(
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Make a user."""
+    """Make a user. On a terminal it asks for what is not given."""
     settings = settings_for(context, config)
+    asking = sys.stdin.isatty() and not password_stdin
+    chosen = _given("--username", username, asking=asking)
     try:
-        username_of(username)
+        username_of(chosen)
     except ValueError as error:
         raise typer.BadParameter(f"{error}; {USERNAME_RULE}", param_hint="--username") from None
+    chosen_role = _given("--role", role, asking=asking, choices=list(settings.roles))
     password = read_password() if password_stdin else None
+    if asking:
+        password = _ask_for_password("Password (nothing: print a reset token instead)", default="") or None
 
     async def work(services: Services) -> CreatedUser:
-        return await services.users.create(username, name or username, role, password)
+        return await services.users.create(chosen, name or chosen, chosen_role, password)
 
-    created = run_with_services(settings, work)
+    created = run_with_services(settings, work, makes_store=True)
     if as_json:
         answer: dict[str, object] = {"user": user_json(created.user)}
         print_json(answer | ({"reset_token": created.reset_token} if created.reset_token else {}))
@@ -57,10 +63,30 @@ def create(
         typer.echo(f"{RESET_HINT}: {created.reset_token}")
 
 
+def _given(option: str, value: str | None, *, asking: bool, choices: Sequence[str] = ()) -> str:
+    """What the option says, or else the user at the terminal."""
+    if value is not None:
+        return value
+    if not asking:
+        raise typer.BadParameter("is needed; on a terminal it would be asked for", param_hint=option)
+    choice = f" ({', '.join(choices)})" if choices else ""
+    answer: str = typer.prompt(option.removeprefix("--").capitalize() + choice)
+    return answer.strip()
+
+
+def _ask_for_password(question: str, default: str | None = None) -> str:
+    """Asked for twice, and not shown. The default, if there is one, needs no second time."""
+    while True:
+        answer: str = typer.prompt(question, hide_input=True, default=default, show_default=False)
+        if answer == default or answer == typer.prompt("The same again", hide_input=True):
+            return answer
+        typer.echo("These are two different passwords.", err=True)
+
+
 def read_password() -> str:
-    """The first line of standard input, without its line end."""
+    """The first line of standard input, without its line end, and without the byte order mark of PowerShell's pipes."""
     try:
-        password = sys.stdin.buffer.readline().decode("utf-8").rstrip("\r\n")
+        password = without_line_end(decode_text(sys.stdin.buffer.readline()))
     except UnicodeDecodeError:
         raise typer.BadParameter("the password is not UTF-8", param_hint="standard input") from None
     if not password:
@@ -156,10 +182,8 @@ def set_password(
 ) -> None:
     """Give a user a new password, asked for on a terminal or read from standard input; every session ends."""
     settings = settings_for(context, config)
-    if sys.stdin.isatty() and not password_stdin:
-        password: str = typer.prompt("New password", hide_input=True, confirmation_prompt=True)
-    else:
-        password = read_password()
+    asking = sys.stdin.isatty() and not password_stdin
+    password = _ask_for_password("New password") if asking else read_password()
     run_with_services(settings, lambda services: services.users.replace_password(username, password))
     typer.echo(f"{username} has a new password; all sessions are over")
 

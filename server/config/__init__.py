@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.config.load import load_settings
+from server.config.load import LoadedSettings, load_settings
 from server.config.settings import Settings
 
-__all__ = ["Settings", "load_settings"]
+__all__ = ["LoadedSettings", "Settings", "load_settings"]

@@ -14,17 +14,28 @@ _LIMITS = ("ge", "le", "min_length", "max_length")
 
 def what_it_takes(location: tuple[int | str, ...]) -> str | None:
     """What to write at that place of the settings: "write a whole number from 0 to 65535"; None if that is a story."""
+    if location and location[0] in {"roles", "access"}:
+        return _of_map(location)
     model: Any = Settings
     field = None
     for step in location:
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            # An element of a list, or of [roles] and [access].
+            # An element of a list.
             break
         field = model.model_fields.get(str(step))
         model = None if field is None else field.annotation
     if field is None or (isinstance(model, type) and issubclass(model, BaseModel)):
         return "write a section, with settings in it"
     return _of_field(field)
+
+
+def _of_map(location: tuple[int | str, ...]) -> str:
+    """[roles] and [access] have names of the user's choice, so their sections are no models."""
+    if len(location) == 1:
+        return "write a section, with settings in it"
+    if location[0] == "roles" and len(location) == 2:
+        return "write a section, like [roles.support], with `includes` in it"
+    return 'write a list of roles, like ["admin"]'
 
 
 def _of_field(field: FieldInfo) -> str | None:

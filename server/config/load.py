@@ -7,138 +7,77 @@ an error wherever it stands, and the tree is validated once, strictly, with ever
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
-import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_origin
 
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import ValidationError
 
 from server.config.allowed import what_it_takes
+from server.config.environment import Tree, apply_environment
+from server.config.meant import problems_of_texts
+from server.config.near import what_is_near
 from server.config.settings import Settings, default_roles
+from server.config.toml_file import read_toml
 from server.errors import ConfigurationError
 
-ENVIRONMENT_PREFIX = "WATCHWORD__"
 DEFAULT_FILE = "config.toml"
 
-Tree = dict[str, Any]
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """The settings, and where they come from.
+
+    `file` is the settings file, by its absolute path; None if there is none. `ignored` are the variables that look like
+    settings and were made by a container host.
+    """
+
+    settings: Settings
+    file: Path | None
+    ignored: tuple[str, ...]
 
 
-def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
+def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> LoadedSettings:
     """Read the settings.
 
     `path` None means config.toml in the working directory, if there is one. Raises ConfigurationError with every
     problem there is.
     """
     problems: list[str] = []
-    tree = _from_file(path, problems)
-    for name in sorted(environment):
-        if name.upper().startswith(ENVIRONMENT_PREFIX):
-            _apply_variable(tree, name, environment[name], problems)
+    chosen = (path if path is not None else Path(DEFAULT_FILE)).absolute()
+    found = _from_file(chosen, problems, needed=path is not None)
+    tree = found or {}
+    ignored = apply_environment(tree, environment, problems)
+    problems += problems_of_texts(tree)
     if isinstance(tree.get("roles"), dict):
         tree["roles"] = {name: role.model_dump() for name, role in default_roles().items()} | tree["roles"]
     settings = _validate(tree, problems)
     if settings is None or problems:
         raise ConfigurationError(problems)
-    return settings
+    return LoadedSettings(settings, None if found is None else chosen, ignored)
 
 
-def _from_file(path: Path | None, problems: list[str]) -> Tree:
-    chosen = path if path is not None else Path(DEFAULT_FILE)
+def _from_file(path: Path, problems: list[str], *, needed: bool) -> Tree | None:
+    """The tree of the file; None if there is no file."""
     try:
-        text = chosen.read_bytes()
+        return read_toml(path)
     except FileNotFoundError:
-        if path is not None:
+        if needed:
             problems.append(f"{path}: there is no such file; give --config another path")
-        return {}
     except OSError as error:
-        problems.append(f"{chosen}: can't be read ({error.strerror}); check the path and its permissions")
-        return {}
-    try:
-        return tomllib.loads(text.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        # The message of the TOML parser gives line and column; it does not quote values.
-        where = str(error) if isinstance(error, tomllib.TOMLDecodeError) else "not UTF-8"
-        problems.append(f"{chosen}: is not TOML: {where}; mend that line")
-        return {}
-
-
-def _apply_variable(tree: Tree, name: str, text: str, problems: list[str]) -> None:
-    """Put `WATCHWORD__SECTION__KEY` (or `..._FILE`, whose value is a path) into the tree."""
-    keys = name[len(ENVIRONMENT_PREFIX) :].lower().split("__")
-    if keys[-1].endswith("_file"):
-        keys[-1] = keys[-1].removesuffix("_file")
-        try:
-            text = Path(text).read_text("utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError, ValueError):
-            problems.append(
-                f"{'.'.join(keys)}: the file that {name} names can't be read; check its path and permissions"
-            )
-            return
-    branch = tree
-    for key in keys[:-1]:
-        child = branch.setdefault(key, {})
-        if not isinstance(child, dict):
-            problems.append(f"{name}: {key} is not a section; see docs/settings.md for the names")
-            return
-        branch = child
-    branch[keys[-1]] = _typed(keys, text)
-
-
-def _typed(keys: list[str], text: str) -> Any:
-    """A variable is text. A string setting takes it as it is; others read it as JSON, lists also as a,b.
-
-    A secret is one text, commas and all; several are a JSON list, or a line each.
-    """
-    kind = _kind_of(keys)
-    if kind is str:
-        return text
-    if kind is SecretStr:
-        return _secrets(text)
-    try:
-        return json.loads(text)
-    except ValueError:
-        pass
-    if kind is tuple:
-        return [part.strip() for part in text.split(",") if part.strip()]
-    return text
-
-
-def _kind_of(keys: list[str]) -> type | None:
-    """`str`, `tuple`, or None for whatever JSON says."""
-    model: Any = Settings
-    for key in keys[:-1]:
-        field = model.model_fields.get(key)
-        if field is None:
-            return None
-        model = field.annotation
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            # [roles.NAME] includes and [access] are maps to lists.
-            return tuple
-    field = model.model_fields.get(keys[-1])
-    if field is None:
-        return None
-    if get_origin(field.annotation) is tuple:
-        return SecretStr if "SecretStr" in str(field.annotation) else tuple
-    return str if field.annotation is str or "Literal" in str(field.annotation) else None
-
-
-def _secrets(text: str) -> Any:
-    if text.lstrip().startswith("["):
-        try:
-            return json.loads(text)
-        except ValueError:
-            pass
-    return [line for line in text.splitlines() if line]
+        problems.append(f"{path}: can't be read ({error.strerror}); check the path and its permissions")
+    except ValueError as error:
+        problems.append(f"{path}: {error}")
+    return None
 
 
 def _validate(tree: Tree, problems: list[str]) -> Settings | None:
     try:
         # JSON is the strict reading in which a list may become a tuple but "8080" never a number.
-        return Settings.model_validate_json(json.dumps(tree, default=str), strict=True)
+        text = json.dumps(tree, default=str, ensure_ascii=False).encode("utf-8", "replace")
+        return Settings.model_validate_json(text, strict=True)
     except ValidationError as error:
         for part in error.errors(include_input=False, include_url=False):
             problems.extend(_lines(part["type"], part["loc"], part["msg"]))
@@ -148,8 +87,8 @@ def _validate(tree: Tree, problems: list[str]) -> Settings | None:
 def _lines(kind: str, location: tuple[int | str, ...], message: str) -> list[str]:
     name = ".".join(f'"{step}"' if " " in str(step) else str(step) for step in location if isinstance(step, str))
     if kind == "extra_forbidden":
-        near = difflib.get_close_matches(name, setting_names(), n=1, cutoff=0.6)
-        return [f"{name}: there is no such setting; " + (f"did you mean {near[0]}?" if near else "remove it")]
+        remedy = "a role has includes, and nothing else" if name.startswith("roles.") else what_is_near(name)
+        return [f"{name}: there is no such setting; {remedy}"]
     message = message.removeprefix("Value error, ")
     if kind != "value_error":
         told = what_it_takes(location)
@@ -158,15 +97,3 @@ def _lines(kind: str, location: tuple[int | str, ...], message: str) -> list[str
         # The checks across sections name their settings themselves.
         return message.splitlines()
     return [f"{name}: {message}"]
-
-
-def setting_names() -> list[str]:
-    """Every setting as section.key; [roles] and [access] by their section alone."""
-    names = []
-    for section, field in Settings.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            names += [f"{section}.{key}" for key in kind.model_fields]
-        else:
-            names.append(section)
-    return names

@@ -255,6 +255,18 @@ class Settings(_Section):
         )
 
 
+def setting_names() -> list[str]:
+    """Every setting as section.key; [roles] and [access] by their section alone."""
+    names = []
+    for section, field in Settings.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            names += [f"{section}.{key}" for key in kind.model_fields]
+        else:
+            names.append(section)
+    return names
+
+
 def _role_problems(roles: Mapping[str, RoleSettings]) -> list[str]:
     problems = [
         f"roles.{name}: a role is named in lower case letters, digits, - and _, at most 64"

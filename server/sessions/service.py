@@ -26,7 +26,7 @@ from server.passwords.pool import HashPool, NeverBegun
 from server.sessions.refresh_token import RefreshToken, RefreshTokens
 from server.store.audit_records import AuditEvent, AuditNote
 from server.store.protocol import Store
-from server.store.records import Credentials, Session, UserSession
+from server.store.records import LAST_ID, PAGE, Credentials, Session, UserSession
 from server.tokens.claims import AccessClaims
 from server.tokens.revocation import Revocations
 from server.tokens.signer import Signer
@@ -175,8 +175,8 @@ class Sessions:
         opened = await self._store.open_session(session, credentials.password_changed_at)
         return None if opened is None else self._issue(opened, now)
 
-    async def refresh(self, refresh_token: str) -> IssuedTokens:
-        """Move the session's chain one step and issue its tokens.
+    async def refresh(self, refresh_token: str, ip: str | None = None) -> IssuedTokens:
+        """Move the session's chain one step and issue its tokens; `ip` is the address that asks.
 
         Of any number of simultaneous uses one moves the chain; the others, and retries inside the window, get the same
         successor. Raises RefreshInvalid, RefreshExpired; or RefreshReused, and then the session has ended
@@ -187,7 +187,7 @@ class Sessions:
             raise RefreshInvalid
         now = self._clock.now_ms()
         idle_expires_at = now + self._settings.idle_ttl_seconds * 1000
-        found = await self._store.step_session(token.session_id, token.step, now, idle_expires_at)
+        found = await self._store.step_session(token.session_id, token.step, now, idle_expires_at, ip)
         if found is None:
             found = await self._store.get_session(token.session_id)
             if found is None:
@@ -216,9 +216,9 @@ class Sessions:
         token = self._refresh_tokens.read(refresh_token)
         return None if token is None else token.session_id
 
-    async def list(self, user_id: str) -> list[Session]:
-        """The living sessions of a user, the newest first."""
-        return await self._store.list_sessions(user_id, self._clock.now_ms())
+    async def list(self, user_id: str, limit: int = PAGE, before_id: str | None = None) -> list[Session]:
+        """The living sessions of a user, the newest first; behind `before_id` in that order."""
+        return await self._store.list_sessions(user_id, self._clock.now_ms(), limit, before_id or LAST_ID)
 
     async def end(self, session_id: str, user_id: str) -> None:
         """End one session of that user. Raises NotFound."""

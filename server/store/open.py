@@ -11,6 +11,8 @@ from server.store.queries import SqlStore
 from server.store.sqlite_backup import Progress
 
 _SQLITE = "sqlite:///"
+# Pending means that there is nothing.
+FIRST_MIGRATION = "0001_first"
 
 
 async def open_store(url: str, *, serving: bool) -> Store:
@@ -21,6 +23,17 @@ async def open_store(url: str, *, serving: bool) -> Store:
     if _is_sqlite(url):
         return SqlStore(await sqlite.SqliteDriver.open(sqlite_path(url), serving=serving))
     return SqlStore(await postgres.PostgresDriver.open(url, serving=serving))
+
+
+async def require_store(url: str) -> None:
+    """Raise StoreRefused if there is no store yet. Makes nothing."""
+    pending = await pending_migrations(url)
+    if FIRST_MIGRATION in pending:
+        where = str(sqlite_path(url)) if _is_sqlite(url) else "the PostgreSQL database of store.url"
+        raise StoreRefused(
+            f"there is no store in {where}; run this where the server runs, or give --config or store.url; "
+            "`serve` and `migrate` make one"
+        )
 
 
 async def pending_migrations(url: str) -> list[str]:

@@ -23,6 +23,8 @@ from typing import Protocol
 
 from server.store.audit_records import AuditEvent, AuditFilter, AuditHead, AuditNote, AuditRecord
 from server.store.records import (
+    LAST_ID,
+    PAGE,
     Credentials,
     GuessCounter,
     KeyRecord,
@@ -132,12 +134,16 @@ class SessionStore(Protocol):
         """The session of that id, living or ended."""
         ...
 
-    async def list_sessions(self, user_id: str, now: int) -> list[Session]:
-        """The living sessions of a user, the newest first, at most 1,000."""
+    async def list_sessions(self, user_id: str, now: int, limit: int = PAGE, before_id: str = LAST_ID) -> list[Session]:
+        """The living sessions of a user, the newest first; behind `before_id` in that order."""
         ...
 
-    async def step_session(self, session_id: str, step: int, now: int, idle_expires_at: int) -> UserSession | None:
+    async def step_session(
+        self, session_id: str, step: int, now: int, idle_expires_at: int, ip: str | None = None
+    ) -> UserSession | None:
         """Move the chain from `step` to the next one, and the idle expiry with it, not beyond `expires_at`.
+
+        `ip` is the address that asks for it; it stays what it was if that is not known.
 
         One atomic statement: of any number of simultaneous calls, on any node, one gets the session as it is then.
         None: the session is gone, ended, expired or at another step.

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# Behind every id in the order of ids, which are hexadecimal.
+LAST_ID = "g"
+# Entries of a list that are read at once, if nobody says how many.
+PAGE = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -82,7 +87,8 @@ class Session:
     """One login: one chain of refresh tokens (docs/sessions.md).
 
     `step` is the number of refreshes so far, and so the step of the one refresh token that is unused; `stepped_at` is
-    when it was last raised. `idle_expires_at` moves with each refresh, `expires_at` never.
+    when it was last raised. `idle_expires_at` moves with each refresh, `expires_at` never. `ip` is the address of the
+    last refresh, or else of the login; `user_agent` is that of the login.
     """
 
     id: str

@@ -9,10 +9,8 @@ from typing import Any
 from server.store.audit_queries import AuditQueries
 from server.store.audit_records import AuditEvent, AuditNote
 from server.store.driver import Row, Transaction
-from server.store.records import Revocation, RevocationPage, Session, UserSession
+from server.store.records import LAST_ID, PAGE, Revocation, RevocationPage, Session, UserSession
 
-# More than anybody looks through, and a bound for the answer.
-LISTED_SESSIONS = 1000
 _SESSION = "id, user_id, step, created_at, stepped_at, idle_expires_at, expires_at, ip, user_agent, ended_at"
 
 # Subqueries, since what an UPDATE returns can't be joined in SQLite.
@@ -41,7 +39,8 @@ class SessionQueries(AuditQueries):
             if not rows:
                 return None
             await transaction.run(
-                f"INSERT INTO sessions ({_SESSION}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", *astuple(session)
+                f"INSERT INTO sessions ({_SESSION}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                *astuple(session),
             )
             await audit.write(transaction, _login_note(session, rows[0][0]))
             return UserSession(session, *rows[0])
@@ -55,27 +54,30 @@ class SessionQueries(AuditQueries):
         sql = f"SELECT {_SESSION}, {_OF_USER} FROM sessions WHERE id = $1"
         return _user_session(await self._driver.read(sql, session_id))
 
-    async def list_sessions(self, user_id: str, now: int) -> list[Session]:
+    async def list_sessions(self, user_id: str, now: int, limit: int = PAGE, before_id: str = LAST_ID) -> list[Session]:
         """By user, the newest first."""
         rows = await self._driver.read(
             f"SELECT {_SESSION} FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND idle_expires_at > $2 "
-            "ORDER BY id DESC LIMIT $3",
+            "AND id < $4 ORDER BY id DESC LIMIT $3",
             user_id,
             now,
-            LISTED_SESSIONS,
+            limit,
+            before_id,
         )
         return [Session(*row) for row in rows]
 
-    async def step_session(self, session_id: str, step: int, now: int, idle_expires_at: int) -> UserSession | None:
+    async def step_session(
+        self, session_id: str, step: int, now: int, idle_expires_at: int, ip: str | None = None
+    ) -> UserSession | None:
         """One statement: of any number of calls for the same step one finds its row."""
         # CASE, since SQLite and PostgreSQL have different names for the lesser of two values.
         sql = (
-            "UPDATE sessions SET step = step + 1, stepped_at = $1, "
+            "UPDATE sessions SET step = step + 1, stepped_at = $1, ip = COALESCE($5, ip), "
             "idle_expires_at = CASE WHEN expires_at < $2 THEN expires_at ELSE $2 END "
             "WHERE id = $3 AND step = $4 AND ended_at IS NULL AND idle_expires_at > $1 "
             f"RETURNING {_SESSION}, {_OF_USER}"
         )
-        return _user_session(await self._driver.write_one(sql, now, idle_expires_at, session_id, step))
+        return _user_session(await self._driver.write_one(sql, now, idle_expires_at, session_id, step, ip))
 
     async def end_session(
         self,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -98,17 +95,3 @@ def _members(text: str | None) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return {"unreadable": text}
     return value if isinstance(value, dict) else {"unreadable": text}
-
-
-def cursor_before(seq: int) -> str:
-    """The cursor that goes on with older records than `seq`. Clients need not look into it."""
-    return base64.urlsafe_b64encode(str(seq).encode()).decode().rstrip("=")
-
-
-def seq_of_cursor(cursor: str) -> int | None:
-    """The number inside a cursor; None if it is not one of ours."""
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-    except (binascii.Error, ValueError):
-        return None
-    return int(text) if re.fullmatch(r"[1-9][0-9]{0,17}", text) else None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -11,7 +9,6 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from server.clock import rfc3339
-from server.ids import id_in
 from server.names import USERNAME_LENGTH, USERNAME_RULE, username_of
 from server.store.records import Session, User
 from server.users.model import NAME_LENGTH, is_displayable
@@ -103,6 +100,13 @@ class PasswordResetBody(Input):
     new_password: Password
 
 
+class PageQuery(Input):
+    """Which page of a list. `limit` is how many entries it has at most."""
+
+    limit: Annotated[int, BeforeValidator(number), Field(ge=1, le=1000)] = 1000
+    cursor: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+
+
 class InspectionBody(Input):
     """A token to look into."""
 
@@ -147,7 +151,10 @@ class TokenAnswer(Answer):
 
 
 class SessionAnswer(Answer):
-    """A login. `expires_at` moves with each refresh; `current`: the session of the token that asks."""
+    """A login. `ip` and `last_used_at` are of the last refresh, `user_agent` is of the login.
+
+    `expires_at` moves with each refresh; `current`: the session of the token that asks.
+    """
 
     id: str
     created_at: Timestamp
@@ -159,9 +166,10 @@ class SessionAnswer(Answer):
 
 
 class SessionsAnswer(Answer):
-    """The living sessions of a user, the newest first."""
+    """A page of the living sessions of a user, the newest first. `next_cursor` null: this was the last page."""
 
     sessions: list[SessionAnswer]
+    next_cursor: str | None
 
 
 class ResetTokenAnswer(Answer):
@@ -324,17 +332,3 @@ def session_json(session: Session, current_session_id: str) -> Mapping[str, Any]
         "user_agent": session.user_agent,
         "current": session.id == current_session_id,
     }
-
-
-def cursor_after(last_id: str) -> str:
-    """The cursor that goes on behind `last_id`. Clients need not look into it."""
-    return base64.urlsafe_b64encode(last_id.encode()).decode().rstrip("=")
-
-
-def id_of_cursor(cursor: str) -> str | None:
-    """The id inside a cursor; None if it is not one of ours."""
-    try:
-        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
-    except (binascii.Error, ValueError):
-        return None
-    return id_in(text)

@@ -111,7 +111,7 @@ def _check_overrides(overrides: Mapping[str, tuple[str, ...]], routes: Mapping[s
     for name in overrides:
         route = routes.get(name)
         if route is None:
-            problems.append(f'access."{name}": there is no such route; `python -m server routes` lists them')
+            problems.append(f'access."{name}": there is no such route; the command `routes` lists them')
         elif route.fixed:
             problems.append(f'access."{name}": this route must stay open to anyone; remove the line')
     if problems:

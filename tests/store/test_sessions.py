@@ -4,7 +4,6 @@ import asyncio
 
 from server.store.protocol import Store
 from server.store.records import UserSession
-from server.store.session_queries import LISTED_SESSIONS
 from tests.store.examples import NOW, id_of, new_user, session, set_password
 
 
@@ -41,15 +40,18 @@ async def test_no_session_for_a_password_that_was_changed(store: Store) -> None:
 
 
 async def test_many_sessions_of_one_user(store: Store) -> None:
-    """The list is bounded, and what ends all of them is not."""
-    count = LISTED_SESSIONS + 5
+    """A page of the list is bounded and tells where the next one begins; what ends all of them is not bounded."""
+    count = 205
     await store.insert_user(new_user(1))
     # Logins of one user wait for each other, and a caller waits for a connection only so long.
     for start in range(1, count + 1, 100):
         numbers = range(start, min(start + 100, count + 1))
         await asyncio.gather(*(store.open_session(session(number, 1), NOW) for number in numbers))
-    listed = await store.list_sessions(id_of(1), NOW)
-    assert [found.id for found in listed] == [id_of(number) for number in range(count, 5, -1)]
+    listed: list[str] = []
+    while page := await store.list_sessions(id_of(1), NOW, 100, *listed[-1:]):
+        assert len(page) <= 100
+        listed += [found.id for found in page]
+    assert listed == [id_of(number) for number in range(count, 0, -1)]
     assert await store.end_sessions_of(id_of(1), id_of(7), NOW + 1, NOW + 2) == count - 1
     assert [found.id for found in await store.list_sessions(id_of(1), NOW)] == [id_of(7)]
     revoked = (await store.revocations_since("0")).revocations

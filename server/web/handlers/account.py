@@ -7,8 +7,9 @@ from aiohttp import web
 from server.context import services_of
 from server.tokens.guard import claims_of
 from server.web.handlers.parse import body_of, client_of, id_of
+from server.web.handlers.sessions import page_of_sessions
 from server.web.problem import empty_response, json_response
-from server.web.schemas import PasswordBody, PasswordResetBody, ProfileBody, session_json, user_json
+from server.web.schemas import PasswordBody, PasswordResetBody, ProfileBody, user_json
 
 
 async def get_me(request: web.Request) -> web.Response:
@@ -36,9 +37,7 @@ async def change_password(request: web.Request) -> web.Response:
 
 async def list_my_sessions(request: web.Request) -> web.Response:
     """GET /me/sessions."""
-    claims = claims_of(request)
-    found = await services_of(request).sessions.list(claims.subject)
-    return json_response({"sessions": [session_json(session, claims.session_id) for session in found]})
+    return await page_of_sessions(request, claims_of(request).subject)
 
 
 async def end_my_session(request: web.Request) -> web.Response:

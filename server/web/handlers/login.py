@@ -59,7 +59,8 @@ async def refresh(request: web.Request) -> web.Response:
         raise RefreshInvalid("Send a refresh token.")
     await _refuse_other_bearer(request, token)
     # A failure leaves the cookie: by the time that the browser hears of it, another tab may have logged in anew.
-    return _tokens_response(await services_of(request).sessions.refresh(token), in_cookie=cookie is not None)
+    tokens = await services_of(request).sessions.refresh(token, client_of(request).ip)
+    return _tokens_response(tokens, in_cookie=cookie is not None)
 
 
 async def log_out(request: web.Request) -> web.Response:

@@ -5,19 +5,17 @@ from __future__ import annotations
 from aiohttp import web
 
 from server.context import services_of
-from server.errors import InvalidRequest
+from server.ids import id_in
 from server.store.records import UserFilter
-from server.tokens.guard import claims_of
 from server.web.body import read_query
+from server.web.cursor import cursor_of, position_of
 from server.web.handlers.parse import body_of, id_of
+from server.web.handlers.sessions import page_of_sessions
 from server.web.problem import empty_response, json_response
 from server.web.schemas import (
     NewUserBody,
     UserChangeBody,
     UsersQuery,
-    cursor_after,
-    id_of_cursor,
-    session_json,
     user_json,
 )
 
@@ -25,15 +23,11 @@ from server.web.schemas import (
 async def list_users(request: web.Request) -> web.Response:
     """GET /users. One user more than asked for is read, to know whether there is a next page."""
     query = read_query(request, UsersQuery)
-    after_id = None
-    if query.cursor is not None:
-        after_id = id_of_cursor(query.cursor)
-        if after_id is None:
-            raise InvalidRequest([("cursor", "This is not a cursor of this list.")])
+    after_id = position_of(query.cursor, id_in)
     wanted = UserFilter(query.limit + 1, after_id, query.q, query.role, query.disabled)
     found = await services_of(request).users.list(wanted)
     page = found[: query.limit]
-    next_cursor = cursor_after(page[-1].id) if len(found) > query.limit else None
+    next_cursor = cursor_of(page[-1].id) if len(found) > query.limit else None
     return json_response({"users": [user_json(user) for user in page], "next_cursor": next_cursor})
 
 
@@ -71,9 +65,7 @@ async def list_user_sessions(request: web.Request) -> web.Response:
     """GET /users/{user_id}/sessions."""
     services = services_of(request)
     user = await services.users.get(id_of(request, "user_id"))
-    found = await services.sessions.list(user.id)
-    current = claims_of(request).session_id
-    return json_response({"sessions": [session_json(session, current) for session in found]})
+    return await page_of_sessions(request, user.id)
 
 
 async def end_user_sessions(request: web.Request) -> web.Response:

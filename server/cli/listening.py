@@ -1,0 +1,42 @@
+"""The socket that the server listens on."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from server.errors import ConfigurationError
+
+# What to do about each way in which an address can't be had.
+_REMEDIES = {
+    errno.EADDRINUSE: "does Watchword run already? Else choose another port, or 0 for a free one",
+    errno.EADDRNOTAVAIL: "this machine has no such address; 127.0.0.1 is for its own programs, 0.0.0.0 is all it has",
+    errno.EACCES: "ports below 1024 take a right (CAP_NET_BIND_SERVICE); choose a higher one, or give that right",
+    errno.EAFNOSUPPORT: "this machine does not speak that kind of address; choose another host",
+}
+
+
+def listen_on(host: str, port: int) -> socket.socket:
+    """A socket with that address, not listening yet.
+
+    Taken before anything is made in the store, so a port in use is one clear line. Raises ConfigurationError.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "no host name"
+        raise _problem(host, port, f"{reason}; write an address, or a name that this machine knows") from None
+    listening = socket.socket(family, kind, protocol)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+    except OSError as error:
+        listening.close()
+        remedy = _REMEDIES.get(error.errno or 0, "choose another host or port")
+        raise _problem(host, port, f"{error.strerror or error}; {remedy}") from None
+    return listening
+
+
+def _problem(host: str, port: int, reason: str) -> ConfigurationError:
+    return ConfigurationError([f"server.host, server.port: can't listen on {host} port {port}: {reason}"])

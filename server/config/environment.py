@@ -1,0 +1,168 @@
+"""What the environment says of the settings: `WATCHWORD__SECTION__KEY`, or `..._FILE` with the path of a file.
+
+An empty value never takes the place of a secret of the settings file, and a setting that two variables give is a
+problem: nothing says which of them is meant.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_origin
+
+from pydantic import BaseModel, SecretStr
+
+from server.config.meant import not_meant
+from server.config.near import near_setting
+from server.config.settings import Settings
+from server.text_file import decode_text, without_line_end
+
+PREFIX = "WATCHWORD__"
+# Whatever begins like this is meant for us, or was put there by a container host.
+_OURS = "WATCHWORD_"
+# Docker's links and Kubernetes' variables of a service whose name begins with "watchword".
+_SERVICE_LINK = re.compile(
+    r"WATCHWORD_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?"
+    r"|ENV_\w+)",
+    re.ASCII,
+)
+_SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
+
+Tree = dict[str, Any]
+
+
+def apply_environment(tree: Tree, environment: Mapping[str, str], problems: list[str]) -> tuple[str, ...]:
+    """Put every variable of ours into the tree of the file, and what is wrong into `problems`.
+
+    The names of the variables that a container host has made, which are ignored.
+    """
+    ignored = []
+    given: dict[tuple[str, ...], str] = {}
+    for name in sorted(environment):
+        text = environment[name]
+        if name.upper().startswith(PREFIX):
+            keys = tuple(name[len(PREFIX) :].lower().removesuffix("_file").split("__"))
+            if keys in given:
+                problems.append(f"{'.'.join(keys)}: both {given[keys]} and {name} set it; unset one of them")
+                continue
+            given[keys] = name
+            _apply(tree, name, keys, text, problems)
+        elif name.upper().startswith(_OURS):
+            if _is_service_link(name.upper(), text):
+                ignored.append(name)
+            else:
+                problems.append(_unknown(name))
+    return tuple(ignored)
+
+
+def _is_service_link(name: str, text: str) -> bool:
+    if _SERVICE_LINK.fullmatch(name):
+        return True
+    # These names could be a mistake as well, so the value has to be an address or a path as such hosts write it.
+    return bool(
+        (name.endswith("_PORT") and _SERVICE_ADDRESS.match(text)) or (name.endswith("_NAME") and text.startswith("/"))
+    )
+
+
+def _unknown(name: str) -> str:
+    """With one underscore where two belong, a setting looks almost right."""
+    words = name[len(_OURS) :].lower().removesuffix("_file").strip("_")
+    section, _, key = words.partition("_")
+    near = near_setting(f"{section}.{key}") or near_setting(words)
+    remedy = "settings begin with WATCHWORD__; unset it"
+    if near is not None:
+        remedy = f"did you mean {PREFIX}{near.replace('.', '__').upper()}?"
+    return f"{name}: there is no such setting; {remedy}"
+
+
+def _apply(tree: Tree, name: str, keys: tuple[str, ...], text: str, problems: list[str]) -> None:
+    found = _value(name, ".".join(keys), text, problems)
+    if found is None:
+        return
+    branch = tree
+    for key in keys[:-1]:
+        child = branch.setdefault(key, {})
+        if not isinstance(child, dict):
+            problems.append(f"{name}: {key} is not a section; see docs/settings.md for the names")
+            return
+        branch = child
+    value = _typed(keys, found)
+    if value == [] and _kind_of(keys) is SecretStr and branch.get(keys[-1]):
+        problems.append(f"{name}: it is empty, and the settings file has a secret there; unset it, or give a secret")
+        return
+    branch[keys[-1]] = value
+
+
+def _value(name: str, setting: str, text: str, problems: list[str]) -> str | None:
+    """The text of a variable, or of the file that it names; None, and a problem, if there is none."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        problems.append(f"{name}: its value is not UTF-8; write it in UTF-8")
+        return None
+    text = without_line_end(text)
+    if not name.lower().endswith("_file"):
+        return text
+    reason = not_meant(text)
+    if reason is not None:
+        problems.append(f"{name}: the path {reason}")
+        return None
+    try:
+        content = without_line_end(decode_text(Path(text).read_bytes()))
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        problems.append(
+            f"{setting}: the file that {name} names can't be read ({why}); check its path, permissions and encoding"
+        )
+        return None
+    if not content:
+        problems.append(f"{setting}: the file that {name} names is empty; write the value into it, or unset {name}")
+        return None
+    return content
+
+
+def _typed(keys: tuple[str, ...], text: str) -> Any:
+    """A variable is text. A string setting takes it as it is; others read it as JSON, lists also as a,b.
+
+    A secret is one text, commas and all; several are a JSON list, or a line each.
+    """
+    kind = _kind_of(keys)
+    if kind is str:
+        return text
+    if kind is SecretStr:
+        return _secrets(text)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    if kind is tuple:
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text
+
+
+def _kind_of(keys: tuple[str, ...]) -> type | None:
+    """`str`, `SecretStr`, `tuple`, or None for whatever JSON says."""
+    model: Any = Settings
+    for key in keys[:-1]:
+        field = model.model_fields.get(key)
+        if field is None:
+            return None
+        model = field.annotation
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            # [roles.NAME] includes and [access] are maps to lists.
+            return tuple
+    field = model.model_fields.get(keys[-1])
+    if field is None:
+        return None
+    if get_origin(field.annotation) is tuple:
+        return SecretStr if "SecretStr" in str(field.annotation) else tuple
+    return str if field.annotation is str or "Literal" in str(field.annotation) else None
+
+
+def _secrets(text: str) -> Any:
+    if text.lstrip().startswith("["):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            pass
+    return [line for line in text.splitlines() if line]

@@ -1,0 +1,52 @@
+"""Secrets in a URL, which are not shown."""
+
+from __future__ import annotations
+
+import re
+
+MASK = "********"
+# Parameters of a PostgreSQL URL that say nothing secret; any other might.
+_PLAIN = frozenset(
+    {
+        "application_name",
+        "connect_timeout",
+        "dbname",
+        "database",
+        "host",
+        "hostaddr",
+        "port",
+        "sslmode",
+        "ssl_min_protocol_version",
+        "ssl_max_protocol_version",
+        "target_session_attrs",
+        "user",
+    }
+)
+# Where one part of a query or fragment ends.
+_PARTS = re.compile(r"([?&;#])")
+
+
+def masked_url(url: str) -> str:
+    """A URL (RFC 3986) without its password, and without the values of parameters that may be secret.
+
+    What can't be taken apart, as with a password that has a / in it, is masked whole.
+    """
+    scheme, slashes, rest = url.partition("://")
+    if scheme == "sqlite":
+        return url
+    end = next((at for at, character in enumerate(rest) if character in "/?#"), len(rest))
+    credentials, at_sign, host = rest[:end].rpartition("@")
+    if not at_sign and "@" in rest:
+        return f"{scheme}{slashes}{MASK}"
+    user, colon, password = credentials.partition(":")
+    first, *others = _PARTS.split(rest[end:])
+    parts = map(_masked_part, others[::2], others[1::2])
+    return f"{scheme}{slashes}{user}{colon}{MASK if password else ''}{at_sign}{host}{first}{''.join(parts)}"
+
+
+def _masked_part(mark: str, text: str) -> str:
+    """A parameter of the query, or a fragment, behind the mark that it begins with."""
+    name, equals, value = text.partition("=")
+    if mark != "#" and (name.lower() in _PLAIN or (equals and not value) or not text):
+        return mark + text
+    return f"{mark}{name}={MASK}" if equals else mark + MASK

@@ -1,0 +1,43 @@
+"""Texts that can't be meant as they stand, whatever they are for.
+
+They are refused by the name of their setting: else what nobody sees would be part of a secret or a file's name.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+# Controls, invisible formatting, half characters, and separators of lines and paragraphs (categories of Unicode).
+_NOT_SEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Scripts such as Persian, and emoji, need these.
+_JOINERS = frozenset("\u200c\u200d")
+_QUOTATION_MARKS = frozenset({'""', "''", "``", "\u201c\u201d", "\u201e\u201c", "\u2018\u2019", "\u00ab\u00bb"})
+
+
+def not_meant(text: str) -> str | None:
+    """Why a text is not what somebody meant to write, and what to do, to follow its name; None if it may be."""
+    if text != text.strip():
+        return "begins or ends with white space; take it off"
+    for character in text:
+        if unicodedata.category(character) in _NOT_SEEN and character not in _JOINERS:
+            return f"has the character U+{ord(character):04X} in it, which can't be seen; take it out"
+    if len(text) > 1 and text[0] + text[-1] in _QUOTATION_MARKS:
+        return "stands in quotation marks, which would be part of it; take them off"
+    return None
+
+
+def problems_of_texts(value: Any, name: str = "") -> Iterator[str]:
+    """A line for each text in a tree of settings that can't be meant."""
+    if isinstance(value, dict):
+        for key, part in value.items():
+            shown = f'"{key}"' if " " in key else key
+            yield from problems_of_texts(part, f"{name}.{shown}" if name else shown)
+    elif isinstance(value, list):
+        for part in value:
+            yield from problems_of_texts(part, name)
+    elif isinstance(value, str):
+        reason = not_meant(value)
+        if reason is not None:
+            yield f"{name}: {reason}"

@@ -1,0 +1,45 @@
+"""The settings file, and what is wrong with it in words that name the line."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from server.text_file import decode_text
+
+# What the parser says of the second [section], and of the second name = value.
+_TABLE_AGAIN = re.compile(r"Cannot declare \((.*?),?\) twice \(at line (\d+)")
+_VALUE_AGAIN = re.compile(r"Cannot overwrite a value \(at (?:line (\d+)|end of document)")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tree of a settings file. Raises OSError; or ValueError, whose message says what to mend and where."""
+    try:
+        text = decode_text(path.read_bytes())
+    except UnicodeDecodeError as error:
+        raise ValueError(f"is not UTF-8 (byte {error.start + 1}); save it as UTF-8") from None
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("is nested too deeply to be a settings file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(_told(text, str(error))) from None
+
+
+def _told(text: str, message: str) -> str:
+    """Of what the file holds only names are quoted: a value may be a secret."""
+    lines = text.splitlines()
+    again = _TABLE_AGAIN.match(message)
+    if again is not None:
+        name = ".".join(part.strip().strip("'\"") for part in again[1].split(","))
+        first = next((number for number, line in enumerate(lines, 1) if line.strip() == f"[{name}]"), None)
+        where = f"in line {first}" if first is not None and first < int(again[2]) else "above"
+        return f"line {again[2]}: [{name}] stands there already, {where}; put the settings of both under one of them"
+    again = _VALUE_AGAIN.match(message)
+    if again is not None:
+        number = int(again[1]) if again[1] else len(lines)
+        name = lines[number - 1].partition("=")[0].strip()
+        return f"line {number}: {name} is set a second time; take one of them out"
+    return f"is not TOML: {message}; mend that line"

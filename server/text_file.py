@@ -1,0 +1,21 @@
+"""Text that somebody wrote in a file or piped in, read as it was meant.
+
+Editors and shells of Windows put a byte order mark (BOM) in front, and end lines with CR and LF. Neither belongs to the
+text. UTF-16, which PowerShell writes by `>`, is told by its mark.
+"""
+
+from __future__ import annotations
+
+import codecs
+
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def decode_text(data: bytes, errors: str = "strict") -> str:
+    """UTF-8 or, with a byte order mark, UTF-16; without the mark. Raises UnicodeDecodeError, if `errors` are strict."""
+    return data.decode("utf-16" if data.startswith(_UTF_16) else "utf-8-sig", errors)
+
+
+def without_line_end(text: str) -> str:
+    """Without the line breaks at its end, and without a byte order mark that came as a character."""
+    return text.removeprefix("\ufeff").rstrip("\r\n")

@@ -1,0 +1,29 @@
+"""Cursors: where the next page of a list begins. Clients need not look into them."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import TypeVar
+
+from server.errors import InvalidRequest
+
+Position = TypeVar("Position")
+
+
+def cursor_of(position: str | int) -> str:
+    """The cursor that goes on behind that entry: an id, or a number."""
+    return base64.urlsafe_b64encode(str(position).encode()).decode().rstrip("=")
+
+
+def position_of(cursor: str | None, read: Callable[[str], Position | None]) -> Position | None:
+    """The entry that a cursor stands for, as `read` finds it; None without a cursor. Raises InvalidRequest."""
+    if cursor is None:
+        return None
+    try:
+        found = read(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii"))
+    except ValueError:
+        found = None
+    if found is None:
+        raise InvalidRequest([("cursor", "This is not a cursor of this list.")])
+    return found

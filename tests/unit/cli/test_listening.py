@@ -1,0 +1,45 @@
+"""An address that can't be had is one line with what to do about just that."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+import pytest
+
+from server.cli.listening import listen_on
+from server.errors import ConfigurationError
+
+
+def problem_of(host: str, port: int) -> str:
+    with pytest.raises(ConfigurationError) as caught:
+        listen_on(host, port)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"server.host, server.port: can't listen on {host} port {port}: ")
+    return problem
+
+
+def test_a_port_in_use() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        assert "does Watchword run already?" in problem_of("127.0.0.1", other.getsockname()[1])
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid", "a" * 300, "127.0.0.1:80"])
+def test_an_address_that_is_not_of_this_machine(host: str) -> None:
+    problem = problem_of(host, 0)
+    assert "does Watchword run already?" not in problem
+    assert "127.0.0.1 is for" in problem or "write an address" in problem
+
+
+def test_a_port_without_the_right_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root has that right, so the system's answer is made up."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    problem = problem_of("127.0.0.1", 80)
+    assert "ports below 1024" in problem
+    assert "does Watchword run already?" not in problem

@@ -1,0 +1,191 @@
+"""What editors, shells and container hosts put around a value is no part of it, or is refused by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from server.config import LoadedSettings, load_settings
+from server.config.secrets import texts
+from server.errors import ConfigurationError
+
+SECRET = "0123456789 a fine secret of enough bytes"
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def load(file: bytes | str = "", **environment: str) -> LoadedSettings:
+    Path("test.toml").write_bytes(file if isinstance(file, bytes) else file.encode())
+    return load_settings(Path("test.toml"), environment)
+
+
+def problems_of(file: bytes | str = "", **environment: str) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        load(file, **environment)
+    return list(caught.value.problems)
+
+
+TOML = '[server]\r\nport = 9\r\n[tokens]\r\nissuer = "Zürich"\r\n'
+
+
+@pytest.mark.parametrize(
+    "file",
+    [TOML.encode(), b"\xef\xbb\xbf" + TOML.encode(), TOML.encode("utf-16"), b"\xfe\xff" + TOML.encode("utf-16-be")],
+    ids=["CRLF", "UTF-8 with BOM", "UTF-16", "UTF-16 BE"],
+)
+def test_a_settings_file_of_a_windows_editor_is_read(file: bytes) -> None:
+    settings = load(file).settings
+    assert (settings.server.port, settings.tokens.issuer) == (9, "Zürich")
+
+
+@pytest.mark.parametrize("around", ["{}\r", "{}\r\n", "{}\n", "\ufeff{}", "\ufeff{}\r\n"])
+def test_what_is_around_a_value_of_the_environment_is_no_part_of_it(around: str) -> None:
+    settings = load(
+        WATCHWORD__TOKENS__SECRET=around.format(SECRET),
+        WATCHWORD__TOKENS__ISSUER=around.format("issuer"),
+        WATCHWORD__SERVER__PORT=around.format("9"),
+        WATCHWORD__STORE__URL=around.format("sqlite:///x.db"),
+        WATCHWORD__LOGS__LEVEL=around.format("error"),
+        WATCHWORD__LOGS__REQUESTS=around.format("false"),
+        WATCHWORD__CORS__ORIGINS=around.format("https://a.example,https://b.example"),
+    ).settings
+    assert texts(settings.tokens.secret) == [SECRET]
+    assert (settings.tokens.issuer, settings.server.port, settings.store.url) == ("issuer", 9, "sqlite:///x.db")
+    assert (settings.logs.level, settings.logs.requests) == ("error", False)
+    assert settings.cors.origins == ("https://a.example", "https://b.example")
+
+
+@pytest.mark.parametrize(
+    "content", [SECRET, f"{SECRET}\r\n", f"\ufeff{SECRET}\r\n", f"{SECRET}\n\n"], ids=["bare", "CRLF", "BOM", "two"]
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_what_is_around_a_value_in_a_file_is_no_part_of_it(content: str, encoding: str) -> None:
+    Path("secret").write_bytes(content.encode(encoding))
+    for path in ("secret", "secret\r"):
+        assert texts(load(WATCHWORD__TOKENS__SECRET_FILE=path).settings.tokens.secret) == [SECRET]
+
+
+def test_secrets_in_lines_of_windows_are_several() -> None:
+    other = SECRET[::-1]
+    Path("secrets").write_bytes(b"\xef\xbb\xbf" + f"{SECRET}\r\n{other}\r\n".encode())
+    assert texts(load(WATCHWORD__TOKENS__SECRET_FILE="secrets").settings.tokens.secret) == [SECRET, other]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ('"{}"', "stands in quotation marks"),
+        ("'{}'", "stands in quotation marks"),
+        ("`{}`", "stands in quotation marks"),
+        ("\u201c{}\u201d", "stands in quotation marks"),
+        (" {}", "begins or ends with white space"),
+        ("{}\t ", "begins or ends with white space"),
+        ("{}\u00a0", "begins or ends with white space"),
+        ("{}\u200b", "has the character U+200B"),
+        ("a\ufeff{}", "has the character U+FEFF"),
+        ("{}\x00", "has the character U+0000"),
+        ("a\x1b[2J{}", "has the character U+001B"),
+        ("a\u202e{}", "has the character U+202E"),
+    ],
+)
+def test_what_can_not_be_meant_is_refused_by_name_and_not_repeated(value: str, reason: str) -> None:
+    problems = problems_of(
+        WATCHWORD__TOKENS__SECRET=value.format(SECRET), WATCHWORD__TOKENS__ISSUER=value.format("my-api")
+    )
+    assert [problem.partition(reason)[0] for problem in problems] == ["tokens.issuer: ", "tokens.secret: "]
+    assert SECRET not in "".join(problems)
+
+
+def test_the_same_holds_for_the_settings_file_and_for_elements_of_lists() -> None:
+    problems = problems_of('[tokens]\nissuer = """\nmy-api\n"""\n[passwords]\ncontext_words = ["acme ", "x"]\n')
+    assert problems == [
+        "tokens.issuer: begins or ends with white space; take it off",
+        "passwords.context_words: begins or ends with white space; take it off",
+    ]
+
+
+def test_scripts_that_need_joiners_are_taken() -> None:
+    words = ("\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\U0001f468\u200d\U0001f469")
+    assert load(WATCHWORD__PASSWORDS__CONTEXT_WORDS=",".join(words)).settings.passwords.context_words == words
+
+
+def test_an_empty_variable_does_not_take_the_place_of_a_secret() -> None:
+    file = f'[tokens]\nsecret = "{SECRET}"\n[keys]\nmaster_key = ["{SECRET}", "{SECRET[::-1]}"]\n'
+    for name in ("WATCHWORD__TOKENS__SECRET", "WATCHWORD__KEYS__MASTER_KEY"):
+        for empty in ("", "\r\n", "\ufeff", "[]"):
+            (problem,) = problems_of(file, **{name: empty})
+            assert problem.startswith(f"{name}: it is empty, and the settings file has a secret there")
+        assert load("", **{name: ""}).settings.store.is_sqlite
+    assert load(file, WATCHWORD__CORS__ORIGINS="").settings.cors.origins == ()
+
+
+def test_a_file_that_is_named_has_something_in_it() -> None:
+    Path("empty").write_bytes(b"\xef\xbb\xbf\r\n")
+    Path("binary").write_bytes(b"\xff\x00\xfe")
+    for path, reason in (
+        ("empty", "is empty"),
+        ("missing", "No such file"),
+        (".", "Is a directory"),
+        ("binary", "not UTF-8"),
+    ):
+        (problem,) = problems_of(WATCHWORD__TOKENS__SECRET_FILE=path)
+        assert problem.startswith("tokens.secret: the file that WATCHWORD__TOKENS__SECRET_FILE names ")
+        assert reason in problem
+    (problem,) = problems_of(WATCHWORD__TOKENS__SECRET_FILE='"secret"')
+    assert problem.startswith("WATCHWORD__TOKENS__SECRET_FILE: the path stands in quotation marks")
+
+
+def test_two_variables_for_one_setting_are_a_problem() -> None:
+    Path("port").write_text("9")
+    for other in ("WATCHWORD__SERVER__PORT_FILE", "watchword__server__port"):
+        (problem,) = problems_of(**{"WATCHWORD__SERVER__PORT": "8", other: "port"})
+        assert problem.startswith("server.port: both WATCHWORD__SERVER__PORT and ")
+
+
+def test_a_variable_that_is_not_utf_8_is_named() -> None:
+    (problem,) = problems_of(WATCHWORD__TOKENS__AUDIENCE="a\udcff")
+    assert problem == "WATCHWORD__TOKENS__AUDIENCE: its value is not UTF-8; write it in UTF-8"
+    assert problems_of(WATCHWORD__CORS__ORIGINS='["https://\\ud800"]')[0].startswith("cors.origins: has the character")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "near"),
+    [
+        ("WATCHWORD_SERVER_PORT", "9", "WATCHWORD__SERVER__PORT"),
+        ("WATCHWORD_PORT", "9", "WATCHWORD__SERVER__PORT"),
+        ("WATCHWORD_TOKENS__ISSUER", "x", "WATCHWORD__TOKENS__ISSUER"),
+        ("WATCHWORD_TOKENS_ACCESS_TTL_SECONDS", "9", "WATCHWORD__TOKENS__ACCESS_TTL_SECONDS"),
+        ("watchword_master_key_file", "/x", "WATCHWORD__KEYS__MASTER_KEY"),
+        ("WATCHWORD_LOG_LEVEL", "info", "WATCHWORD__LOGS__LEVEL"),
+        ("WATCHWORD_COLOUR", "blue", None),
+        ("WATCHWORD_", "", None),
+        ("WATCHWORD_DB_PORT_FOO", "1", None),
+    ],
+)
+def test_a_variable_of_ours_that_is_no_setting_is_an_error(name: str, value: str, near: str | None) -> None:
+    (problem,) = problems_of(**{name: value})
+    assert problem.startswith(f"{name}: there is no such setting; ")
+    assert problem.endswith(f"did you mean {near}?" if near else "settings begin with WATCHWORD__; unset it")
+
+
+def test_what_a_container_host_says_of_its_services_is_named_and_ignored() -> None:
+    links = {
+        "WATCHWORD_SERVICE_HOST": "10.0.0.7",
+        "WATCHWORD_SERVICE_PORT": "8080",
+        "WATCHWORD_SERVICE_PORT_HTTP": "8080",
+        "WATCHWORD_PORT": "tcp://10.0.0.7:8080",
+        "WATCHWORD_PORT_8080_TCP": "tcp://10.0.0.7:8080",
+        "WATCHWORD_PORT_8080_TCP_ADDR": "10.0.0.7",
+        "WATCHWORD_DB_SERVICE_HOST": "10.0.0.8",
+        "WATCHWORD_DB_PORT": "tcp://10.0.0.8:5432",
+        "WATCHWORD_DB_PORT_5432_TCP_PROTO": "tcp",
+        "WATCHWORD_NAME": "/proxy/watchword",
+        "WATCHWORD_ENV_PATH": "/bin",
+    }
+    loaded = load(UNRELATED="x", WATCHWORDS="x", **links)
+    assert loaded.ignored == tuple(sorted(links))
+    assert loaded.settings.server.port == 8080
