@@ -341,7 +341,10 @@ class Overloaded(_TryLater):
 
 
 class StoreUnavailable(_TryLater):
-    """The store did not answer or did not take the write. Nothing was changed."""
+    """The store did not answer or did not take the write. If it was lost at the commit, that may have happened."""
+
+    # Why, if it is known: for the log and for commands, not for the answer.
+    reason: str | None = None
 
     code = "store_unavailable"
     title = "Store unavailable"

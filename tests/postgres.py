@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -23,6 +24,18 @@ class PostgresServer:
     def url(self, database: str = "postgres") -> str:
         uri: str = self._server.get_uri(database)
         return uri
+
+    @property
+    def socket(self) -> Path:
+        path: Path | None = self._server.get_postmaster_info().socket_path
+        assert path is not None
+        return path
+
+    @property
+    def system_user(self) -> str | None:
+        """Whom its processes belong to, if not to this one's user: PostgreSQL does not run as root."""
+        name: str | None = self._server.system_user
+        return name
 
 
 @pytest.fixture(scope="session")

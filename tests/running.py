@@ -94,12 +94,12 @@ def settings_with(store_url: str, **changes: Any) -> Settings:
 
 @pytest.fixture
 async def start_api(store_url: str) -> AsyncIterator[StartApi]:
-    """Starts servers on the test's store; each has an admin `sahan` and a customer `lak`."""
+    """Starts servers on the test's store, or another `url`; each has an admin `sahan` and a customer `lak`."""
     async with AsyncExitStack() as stack:
 
-        async def start(request_log: RequestLog | None = None, **changes: Any) -> Api:
+        async def start(request_log: RequestLog | None = None, url: str = store_url, **changes: Any) -> Api:
             clock = FakeClock()
-            settings = settings_with(store_url, **changes)
+            settings = settings_with(url, **changes)
             services = await stack.enter_async_context(open_services(settings, serving=True, clock=clock))
             if await services.users.create_first("sahan", "Sahan", "admin", PASSWORD):
                 clock.advance(1)

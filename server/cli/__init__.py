@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from server.errors import ApiError, ConfigurationError, FileRefused, StoreRefused, WatchwordError
+from server.errors import ApiError, ConfigurationError, FileRefused, StoreRefused, StoreUnavailable, WatchwordError
 
 # What standard output answers to a write when it can take no more. Files that a command opens are told by their name.
 _OUTPUT_IS_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
@@ -59,7 +59,8 @@ def _run() -> int:
     except FileRefused as error:
         print(f"file: {visible(str(error))}", file=sys.stderr)
     except ApiError as error:
-        print(f"{error.code}: {visible(error.detail)}", file=sys.stderr)
+        reason = f" ({error.reason})" if isinstance(error, StoreUnavailable) and error.reason else ""
+        print(f"{error.code}: {visible(error.detail + reason)}", file=sys.stderr)
         for part in error.members.get("errors", []):
             print(f"  {part['field']}: {part['message']}", file=sys.stderr)
     except WatchwordError as error:

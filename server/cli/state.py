@@ -21,7 +21,7 @@ from server.config.load import DEFAULT_FILE
 from server.config.masking import masked_url
 from server.context import Services
 from server.observe.logs import configure_logs
-from server.origin import Origin, reset_origin, set_origin
+from server.origin import COMMAND_LINE, Origin, reset_origin, set_origin
 from server.store.open import require_store, sqlite_path
 from server.web.table import AccessTable
 
@@ -80,7 +80,7 @@ def run_with_services(
         async with open_services(settings, serving=False) as services:
             return await work(services)
 
-    origin = Origin("command line", actor_name=_system_user())
+    origin = Origin(COMMAND_LINE, actor_name=_system_user())
     before = set_origin(lambda: origin)
     try:
         return asyncio.run(run())

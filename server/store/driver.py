@@ -73,9 +73,10 @@ class Driver(Protocol):
         ...
 
     async def revocations_since(self, cursor: str) -> Sequence[Row]:
-        """What was committed behind the cursor, "0" at first: rows of the next cursor and the columns of Revocation.
+        """What was committed behind the cursor, "0" at first: rows of the next cursor, "whole", and of Revocation.
 
-        At least one; where there is no revocation, all but the cursor are None.
+        Whole: these are all that there are. So it is for "0", and for a cursor of another server or of another table.
+        At least one row; where there is no revocation, all behind "whole" is None.
         """
         ...
 

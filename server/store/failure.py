@@ -5,16 +5,22 @@ from __future__ import annotations
 import structlog
 
 from server.errors import StoreUnavailable
+from server.origin import COMMAND_LINE, current_origin
 
 _log = structlog.get_logger("watchword.store")
 
 
 def unavailable(error: BaseException, reason: str | None = None) -> StoreUnavailable:
-    """What callers get; the reason is for the log. Messages of databases hold no password, but may hold a value."""
+    """What callers get; the reason is for the log, or for whoever runs a command.
+
+    Messages of databases hold no password, but may hold a value.
+    """
     reason = (
         reason or getattr(error, "sqlite_errorname", None) or getattr(error, "strerror", None) or type(error).__name__
     )
-    _log.warning("the store did not answer", reason=reason)
+    if current_origin().via != COMMAND_LINE:
+        _log.warning("the store did not answer", reason=reason)
     failure = StoreUnavailable()
+    failure.reason = reason
     failure.__cause__ = error
     return failure

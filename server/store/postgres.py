@@ -4,41 +4,64 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Self
+from weakref import WeakSet
 
 import asyncpg
 
 from server.errors import StoreRefused, StoreUnavailable
-from server.store import postgres_schema
+from server.store import postgres_connect, postgres_schema
 from server.store.driver import Result, Row, Unit
 from server.store.failure import unavailable
+from server.store.postgres_connect import connector, opening
 from server.store.postgres_schema import Connection
 from server.store.postgres_watch import CHANNEL, Watch
 
-CONNECT_SECONDS = 5.0
-COMMAND_SECONDS = 10.0
-# How long a caller waits for a connection of the pool.
-POOL_SECONDS = 5.0
+# How long a call of a server may take in all: waiting for a connection, making one, its statements, and their commit.
+ANSWER_SECONDS = 3.5
+# The same for a call soon after one that waited in vain: a request that makes several is answered in time all the same.
+HURRY_SECONDS = 1.0
+# A connection that was not used for so long is asked whether it still leads anywhere, and has so long to say so.
+IDLE_SECONDS = 1.0
+PROBE_SECONDS = 1.0
+# Between tries to connect to a server that has no slot free. One caller tries at a time.
+SLOT_SECONDS = 0.02
+# How long may be spent on leaving a connection in order; else it is dropped.
+TIDY_SECONDS = 1.0
+CLOSE_SECONDS = 2.0
 SERVING_CONNECTIONS = 10
 # A unit that met a deadlock is run again, at most so often in all.
 ATTEMPTS = 5
-# A snapshot that has seen no transaction at all.
-NOTHING_SEEN = "1:1:"
-_SESSION = {
-    "search_path": postgres_schema.SCHEMA,
-    "application_name": "watchword",
-    # To compile a query, or to start workers for it, takes longer than any of ours runs.
-    "jit": "off",
-    "max_parallel_workers_per_gather": "0",
-}
+# Nothing was changed, and the server asks for another try: the last two come when others have changed the tables or a
+# pooler has forgotten what was prepared.
+_ONCE_MORE = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.InvalidCachedStatementError,
+    asyncpg.InvalidSQLStatementNameError,
+)
 
 # Transactions do not commit in the order of their numbers. The cursor is a snapshot, and what it had not seen is new.
-_REVOCATIONS_SINCE = (
-    "SELECT pg_current_snapshot()::text, seq, session_id, user_id, role, role_changed_at, forget_at "
-    "FROM (SELECT CAST(CAST($1 AS TEXT) AS pg_snapshot) AS before) AS seen LEFT JOIN revocations "
-    "ON made_by >= pg_snapshot_xmin(before) AND NOT pg_visible_in_snapshot(made_by, before) ORDER BY seq"
+# The numbers of one server mean nothing to another, as to a standby that took over. So the cursor says which server,
+# which of its sessions and which table it is from ("place"); with any other, all revocations are read.
+# A restored dump has numbers of another server. Those that are ahead of ours are read with all, not each time again.
+_REVOCATION = "seq, session_id, user_id, role, role_changed_at, forget_at"
+_HERE = (
+    "(SELECT concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), pg_backend_pid(), "
+    "pg_relation_filenode('revocations')) AS place, pg_current_snapshot() AS now) AS here"
 )
+_REVOCATIONS_SINCE = (
+    f"SELECT place, now::text, {_REVOCATION} FROM {_HERE} LEFT JOIN revocations ON place = $1 "
+    "AND made_by >= pg_snapshot_xmin(CAST($2 AS TEXT)::pg_snapshot) AND made_by < pg_snapshot_xmax(now) "
+    "AND NOT pg_visible_in_snapshot(made_by, CAST($2 AS TEXT)::pg_snapshot) ORDER BY seq"
+)
+# In pages, so that each is read in time, however many there are.
+_REVOCATIONS_BEHIND = (
+    f"SELECT place, now::text, {_REVOCATION} FROM {_HERE} LEFT JOIN "
+    "(SELECT * FROM revocations WHERE seq > $1 ORDER BY seq LIMIT $2) AS page ON TRUE ORDER BY seq"
+)
+REVOCATIONS_IN_A_PAGE = 20_000
 
 
 class _Transaction:
@@ -58,61 +81,182 @@ class _Transaction:
 class PostgresDriver:
     """The driver of driver.py on a PostgreSQL database."""
 
-    def __init__(self, pool: asyncpg.Pool[Any], url: str) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool[Any], connections: WeakSet[postgres_connect.Connection], watch: Watch, *, serving: bool
+    ) -> None:
         self._pool = pool
-        self._watch = Watch(url, _SESSION)
+        self._connections = connections
+        self._watch = watch
+        self._serving = serving
+        self._tidying: set[asyncio.Task[None]] = set()
+        self._for_a_slot = asyncio.Lock()
+        self._hurry_until = 0.0
+        self._server = ""
         self._closed = False
 
     @classmethod
     async def open(cls, url: str, *, serving: bool) -> Self:
         """Connect and migrate. Raises StoreRefused, StoreUnavailable."""
         await apply_migrations(url)
-        with _opening():
-            pool = await asyncpg.create_pool(
-                url,
-                min_size=1,
-                max_size=SERVING_CONNECTIONS if serving else 1,
-                timeout=CONNECT_SECONDS,
-                command_timeout=COMMAND_SECONDS,
-                server_settings=_SESSION,
-                init=_wait_for_disk,
-                reset=_keep_session,
-            )
-            return cls(pool, url)
+        connections: WeakSet[postgres_connect.Connection] = WeakSet()
+        with opening():
+            connect = connector(url)
+
+            async def connect_for_pool(*_: Any, **options: Any) -> postgres_connect.Connection:
+                connection = await connect(**options)
+                connections.add(connection)
+                return connection
+
+            options: dict[str, Any] = {
+                "connect": connect_for_pool,
+                "connection_class": postgres_connect.Connection,
+                # Made as they are needed: those that are to be kept up are made again in the background, with a
+                # traceback for each time that it fails.
+                "min_size": 0,
+                "init_size": 1,
+                "max_size": SERVING_CONNECTIONS if serving else 1,
+                "reset": _keep_session,
+            }
+            pool = await asyncpg.create_pool(**options)
+            driver = cls(pool, connections, Watch(connect), serving=serving)
+            if serving and await pool.fetchval("SHOW transaction_read_only") == "on":
+                await driver.close()
+                failure = StoreUnavailable()
+                failure.detail = "PostgreSQL takes no writes there: default_transaction_read_only is on"
+                raise failure
+        return driver
 
     async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a SELECT."""
-        with _unavailable():
-            return await self._fetch(sql, parameters)
+        return await self._attempts(lambda connection: connection.fetch(sql, *parameters))
 
     async def write(self, unit: Unit[Result]) -> Result:
         """Run a unit in a transaction; again, if it met a deadlock."""
-        return await _attempts(lambda: self._write_once(unit))
+
+        async def transaction(connection: Connection) -> Result:
+            # Stated, since a database may have another default: what is read behind a lock has to be fresh.
+            await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+            result = await unit(_Transaction(connection))
+            await connection.execute("COMMIT")
+            return result
+
+        return await self._attempts(transaction)
 
     async def write_one(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a statement, which is a transaction of its own, in one round trip."""
-        return await _attempts(lambda: self._fetch(sql, parameters))
+        return await self._attempts(lambda connection: connection.fetch(sql, *parameters))
 
-    async def _fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Row]:
-        async with self._pool.acquire(timeout=POOL_SECONDS) as connection:
-            return await connection.fetch(sql, *parameters)
+    async def _attempts(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
+        """Do `work` with a connection, again if the server asks for that, and within the time that there is.
 
-    async def _write_once(self, unit: Unit[Result]) -> Result:
-        # Stated, since a database may have another default: what is read behind a lock has to be fresh.
-        async with (
-            self._pool.acquire(timeout=POOL_SECONDS) as connection,
-            connection.transaction(isolation="read_committed"),
-        ):
-            return await unit(_Transaction(connection))
+        A command has as long as it takes; each statement is bounded all the same.
+        """
+        loop = asyncio.get_running_loop()
+        seconds = HURRY_SECONDS if loop.time() < self._hurry_until else ANSWER_SECONDS
+        with _unavailable():
+            try:
+                async with asyncio.timeout(seconds if self._serving else None):
+                    for _ in range(ATTEMPTS - 1):
+                        with suppress(*_ONCE_MORE):
+                            return await self._once(work)
+                    return await self._once(work)
+            except TimeoutError:
+                self._hurry_until = loop.time() + HURRY_SECONDS
+                raise
+
+    async def _once(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            connection = await self._acquire()
+        try:
+            result = await work(connection)
+        except BaseException as error:
+            tidying = asyncio.create_task(self._tidy(connection, error))
+            self._tidying.add(tidying)
+            tidying.add_done_callback(self._tidying.discard)
+            if isinstance(error, Exception):
+                # What the unit had locked is free before anybody hears that it failed. Whoever is out of time, or
+                # has left, does not wait for that.
+                await asyncio.shield(tidying)
+            raise
+        with suppress(Exception):
+            # What was done is done, also if the connection was lost since.
+            await self._pool.release(connection, timeout=TIDY_SECONDS)
+        return result
+
+    async def _acquire(self) -> Any:
+        while True:
+            try:
+                connection: Any = await self._pool.acquire()
+            except asyncpg.TooManyConnectionsError:
+                async with self._for_a_slot:
+                    await asyncio.sleep(SLOT_SECONDS)
+                continue
+            used_at = connection.used_at
+            if used_at is None or asyncio.get_running_loop().time() - used_at < IDLE_SECONDS:
+                return connection
+            try:
+                # A network may have lost it without telling, and a server may not have the time any more.
+                await connection.fetch("SELECT 1", timeout=PROBE_SECONDS)
+            except BaseException as error:
+                connection.terminate()
+                if not isinstance(error, Exception):
+                    raise
+            else:
+                return connection
+
+    async def _tidy(self, connection: Any, error: BaseException) -> None:
+        """Give a connection back behind a failure, as it should be or closed. Raises nothing."""
+        try:
+            async with asyncio.timeout(TIDY_SECONDS):
+                # Behind a statement that was cut off this waits until the server has ended it.
+                if connection.is_in_transaction():
+                    await connection.execute("ROLLBACK")
+                if isinstance(error, asyncpg.InvalidSQLStatementNameError):
+                    connection.terminate()
+                await self._pool.release(connection, timeout=TIDY_SECONDS)
+        except Exception:  # noqa: BLE001 - whatever it was, nobody should use it again
+            with suppress(asyncpg.InterfaceError):
+                connection.terminate()
 
     async def read_soon(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """On the connection that listens; if it can't tell, from the pool."""
-        rows = await self._watch.read(sql, parameters)
+        try:
+            rows = await self._watch.read(sql, parameters)
+        except TimeoutError:
+            rows = None
+            self._hurry_until = asyncio.get_running_loop().time() + HURRY_SECONDS
         return await self.read(sql, *parameters) if rows is None else rows
 
     async def revocations_since(self, cursor: str) -> Sequence[Row]:
-        """From a snapshot on."""
-        return await self.read_soon(_REVOCATIONS_SINCE, NOTHING_SEEN if cursor == "0" else cursor)
+        """From a snapshot on; all, if it is not from where this is read."""
+        place, _, snapshot = cursor.partition("|")
+        rows: Sequence[Row] = []
+        if snapshot:
+            rows = await self.read_soon(_REVOCATIONS_SINCE, place, snapshot)
+        whole = not rows or rows[0][0] != place
+        if whole:
+            rows = await self._all_revocations()
+        place, now = rows[0][:2]
+        self._follow(place.partition(" ")[0])
+        return [(f"{place}|{now}", whole, *row[2:]) for row in rows]
+
+    async def _all_revocations(self) -> Sequence[Row]:
+        """What comes while they are read is behind the snapshot of the first page, which is the one to go on from."""
+        rows: list[Row] = []
+        behind = -1
+        while True:
+            page = await self.read_soon(_REVOCATIONS_BEHIND, behind, REVOCATIONS_IN_A_PAGE)
+            rows += page
+            if len(page) < REVOCATIONS_IN_A_PAGE:
+                return [row for row in rows if row[2] is not None] or rows[:1]
+            behind = page[-1][2]
+
+    def _follow(self, server: str) -> None:
+        """What is connected to another server than the one that is asked now would be read and written in vain."""
+        if self._server not in ("", server):
+            for connection in list(self._connections):
+                connection.terminate()
+        self._server = server
 
     async def wait_for_change(self, timeout_seconds: float) -> None:
         """By LISTEN."""
@@ -145,9 +289,9 @@ class PostgresDriver:
         self._closed = True
         await self._watch.close()
         try:
-            async with asyncio.timeout(COMMAND_SECONDS):
+            async with asyncio.timeout(CLOSE_SECONDS):
                 await self._pool.close()
-        except TimeoutError:
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self._pool.terminate()
 
 
@@ -165,39 +309,27 @@ async def apply_migrations(url: str) -> list[str]:
 
 @asynccontextmanager
 async def _connected(url: str) -> AsyncIterator[Connection]:
-    with _opening():
-        # A migration may take as long as it needs, so commands have no limit here.
-        connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS, server_settings=_SESSION)
+    with opening():
+        connection = await connector(url)()
         try:
             yield connection
         finally:
-            await connection.close(timeout=CONNECT_SECONDS)
+            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await connection.close(timeout=TIDY_SECONDS)
 
 
-async def _attempts(write: Callable[[], Awaitable[Result]]) -> Result:
-    with _unavailable():
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return await write()
-            except (asyncpg.SerializationError, asyncpg.DeadlockDetectedError):
-                continue
-        return await write()
-
-
-async def _wait_for_disk(connection: Any) -> None:
-    """A database may have it that commits do not wait for the disk; what is acknowledged here has to last."""
-    if await connection.fetchval("SHOW synchronous_commit") == "off":
-        await connection.execute("SET synchronous_commit = on")
-
-
-async def _keep_session(_: Any) -> None:
+async def _keep_session(connection: Any) -> None:
     """Units leave nothing behind in the session, so a connection goes back to the pool without a round trip."""
+    connection.used_at = asyncio.get_running_loop().time()
 
 
 def _is_defect(error: BaseException) -> bool:
     """A statement or a value of ours is at fault, not the database."""
+    if isinstance(error, asyncpg.InterfaceError):
+        # How asyncpg refuses a value, and not what it says of files that the URL names.
+        return isinstance(error, ValueError) and not isinstance(error, asyncpg.ClientConfigurationError)
     return isinstance(
-        error, ValueError | asyncpg.IntegrityConstraintViolationError | asyncpg.DataError | asyncpg.PostgresSyntaxError
+        error, asyncpg.IntegrityConstraintViolationError | asyncpg.DataError | asyncpg.PostgresSyntaxError
     )
 
 
@@ -205,24 +337,11 @@ def _is_defect(error: BaseException) -> bool:
 def _unavailable() -> Iterator[None]:
     try:
         yield
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except StoreRefused as error:
+        # The database behind the URL has become another one.
+        raise unavailable(error) from error
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         if _is_defect(error):
             raise
-        raise unavailable(error) from error
-
-
-@contextmanager
-def _opening() -> Iterator[None]:
-    """Tells the person at the start what is wrong, without the URL: it may hold a password."""
-    try:
-        yield
-    except (asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, OSError, TimeoutError) as error:
-        failure = StoreUnavailable()
-        failure.detail = f"PostgreSQL can't be reached ({str(error) or 'no answer in time'}); check store.url"
-        raise failure from error
-    except asyncpg.PostgresError as error:
-        raise StoreRefused(f"PostgreSQL refuses ({error}); check store.url and the rights of its user") from error
-    except (ValueError, asyncpg.InterfaceError):
-        raise StoreRefused(
-            "store.url can't be read; write postgresql://user:password@host/database; in the password, @ : / as % codes"
-        ) from None
+        # Their messages name what is wrong in the database, and no value.
+        raise unavailable(error, getattr(error, "message", None)) from error

@@ -16,6 +16,12 @@ SCHEMA = "watchword"
 # The first half of all our advisory locks ("WWrd"), which other programs on the same database won't use by chance.
 LOCK_SPACE = 0x57577264
 
+# A migration may take as long as it needs. But for a table that somebody else has locked it does not wait for long: all
+# that other nodes ask of that table would wait behind it.
+TABLE_LOCK_MS = 3000
+NODE_MS = 60_000
+_LONGEST_SECONDS = 86_400
+
 # What a pool hands out has the same methods. A string, since asyncpg knows these generics only in its stubs.
 Connection: TypeAlias = "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]"
 
@@ -33,7 +39,10 @@ async def apply_migrations(connection: Connection) -> list[str]:
     applied: list[str] = []
     while await _pending(connection):
         async with connection.transaction(isolation="read_committed"):
-            await lock(connection, "migrations")
+            # Another node may be at work on a large table.
+            await connection.execute(f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {NODE_MS}")
+            await lock(connection, "migrations", seconds=NODE_MS / 1000 + 1)
+            await connection.execute(f"SET LOCAL lock_timeout = {TABLE_LOCK_MS}")
             wanted = await _pending(connection)
             if wanted:
                 await _run(connection, wanted[0])
@@ -41,9 +50,10 @@ async def apply_migrations(connection: Connection) -> list[str]:
     return applied
 
 
-async def lock(connection: Connection, name: str) -> None:
+async def lock(connection: Connection, name: str, seconds: float | None = None) -> None:
     """Until the transaction ends, on all nodes."""
-    await connection.fetch("SELECT pg_advisory_xact_lock($1::int, hashtext($2))", LOCK_SPACE, name)
+    sql = "SELECT pg_advisory_xact_lock($1::int, hashtext($2))"
+    await connection.fetch(sql, LOCK_SPACE, name, timeout=seconds)
 
 
 async def _pending(connection: Connection) -> list[Migration]:
@@ -70,7 +80,7 @@ async def _pending(connection: Connection) -> list[Migration]:
 async def _run(connection: Connection, migration: Migration) -> None:
     if not await connection.fetch("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", SCHEMA):
         await connection.execute(f"CREATE SCHEMA {SCHEMA}")
-    await connection.execute(migration.sql)
+    await connection.execute(migration.sql, timeout=_LONGEST_SECONDS)
     await connection.execute(
         f"INSERT INTO {SCHEMA}.schema_migrations (version, name, sha256, applied_at) VALUES ($1, $2, $3, $4)",
         migration.version,

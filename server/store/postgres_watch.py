@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
 import asyncpg
 
+from server.errors import StoreRefused
 from server.store.driver import Row
+from server.store.postgres_connect import Connection
 
 CHANNEL = "watchword"
-# To connect and listen, and for a read: who takes longer is given up, and the pool asked.
-OPENING_SECONDS = 5.0
-READ_SECONDS = 1.0
+OPENING_SECONDS = 3.0
+# A connection that has answered before does so within a second, or it is lost and a new one is asked; the first time it
+# may have much to tell. And both together have so long.
+ANSWER_SECONDS = 1.0
+READ_SECONDS = 3.0
 
-_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class Watch:
-    """Listens, and reads. Opens itself, and again after a failure, while others go on waiting."""
+    """Listens, and reads. Opens itself with the first `wait`, and again after a failure, while others go on waiting."""
 
-    def __init__(self, url: str, session: Mapping[str, str]) -> None:
-        self._url = url
-        self._session = dict(session)
-        self._connection: asyncpg.Connection[Any] | None = None
+    def __init__(self, connect: Callable[[], Coroutine[Any, Any, Connection]]) -> None:
+        self._connect = connect
+        self._connection: Connection | None = None
+        self._has_answered = False
         self._opening: asyncio.Task[None] | None = None
         self._reading = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -40,17 +44,39 @@ class Watch:
         self._changed.clear()
 
     async def read(self, sql: str, parameters: Sequence[Any]) -> Sequence[Row] | None:
-        """The rows; None if this connection can't tell now."""
-        async with self._reading:
-            connection = self._connection
-            if connection is None or connection.is_closed():
+        """The rows, from a new connection if this one has failed; None if that can't tell either.
+
+        Raises TimeoutError if no answer came in time.
+        """
+        try:
+            async with asyncio.timeout(READ_SECONDS), self._reading:
+                for _ in range(2):
+                    connection = await self._connected()
+                    if connection is None:
+                        break
+                    with suppress(*_FAILURES):
+                        return await self._fetch(connection, sql, parameters)
+                    connection.terminate()
                 return None
-            try:
-                rows: Sequence[Row] = await connection.fetch(sql, *parameters, timeout=READ_SECONDS)
-            except _FAILURES:
-                connection.terminate()
-                return None
-            return rows
+        except TimeoutError:
+            if self._connection is not None:
+                self._connection.terminate()
+            raise
+
+    async def _fetch(self, connection: Connection, sql: str, parameters: Sequence[Any]) -> Sequence[Row]:
+        seconds = ANSWER_SECONDS if self._has_answered else READ_SECONDS
+        rows: Any = await connection.fetch(sql, *parameters, timeout=seconds)
+        self._has_answered = True
+        return rows  # type: ignore[no-any-return]
+
+    async def _connected(self) -> Connection | None:
+        """Who never waits, as a command, has no such connection."""
+        if self._opening is None:
+            return None
+        self._open_if_closed()
+        await asyncio.wait([self._opening], timeout=OPENING_SECONDS)
+        connection = self._connection
+        return None if connection is None or connection.is_closed() else connection
 
     def told(self, *_: object) -> None:
         """A notification has come."""
@@ -71,15 +97,15 @@ class Watch:
             self._opening = asyncio.create_task(self._open())
 
     async def _open(self) -> None:
-        """What fails here is tried again with the next wait."""
-        with suppress(*_FAILURES):
+        """What fails here is tried again with the next wait or read."""
+        with suppress(StoreRefused, *_FAILURES):
             async with asyncio.timeout(OPENING_SECONDS):
-                connection = await asyncpg.connect(self._url, server_settings=self._session)
+                connection = await self._connect()
                 try:
                     await connection.add_listener(CHANNEL, self.told)
                 except BaseException:
                     connection.terminate()
                     raise
-            self._connection = connection
+            self._connection, self._has_answered = connection, False
             # What was announced before is not told again.
             self._changed.set()

@@ -131,9 +131,13 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True)
 class RevocationPage:
-    """Revocations, and the cursor from which to read on. The same one may come twice."""
+    """Revocations, and the cursor from which to read on. The same one may come twice.
+
+    `whole`: these are all that the store has, whatever the cursor was that it was asked with.
+    """
 
     cursor: str
+    whole: bool
     revocations: list[Revocation]
 
 

@@ -148,8 +148,8 @@ class SessionQueries(AuditQueries):
     async def revocations_since(self, cursor: str) -> RevocationPage:
         """The driver's: how far one has read is told by different means."""
         rows = await self._driver.revocations_since(cursor)
-        found = [Revocation(*row[1:]) for row in rows if row[1] is not None]
-        return RevocationPage(str(rows[0][0]), found)
+        found = [Revocation(*row[2:]) for row in rows if row[2] is not None]
+        return RevocationPage(str(rows[0][0]), bool(rows[0][1]), found)
 
     async def wait_for_change(self, timeout_seconds: float) -> None:
         """The driver knows how."""

@@ -41,7 +41,7 @@ CLOSE_LOCK_SECONDS = 0.5
 Answer = TypeVar("Answer")
 
 _REVOCATIONS_SINCE = (
-    "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'revocations'), 0), "
+    "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'revocations'), 0), CAST($1 AS INTEGER) = 0, "
     "seq, session_id, user_id, role, role_changed_at, forget_at "
     "FROM (SELECT 1) LEFT JOIN revocations ON seq > CAST($1 AS INTEGER) ORDER BY seq"
 )

@@ -7,7 +7,9 @@ here compares clocks: a token is judged by its session and its role, not by when
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from server.clock import Clock
 from server.errors import StoreUnavailable
@@ -20,6 +22,8 @@ from server.tokens.claims import AccessClaims
 # restart, may have issued tokens of a longer one. And a minute, since clocks of nodes differ.
 MEMORY_MS = 86_400_000 + 60_000
 TIDY_MS = 60_000
+# What was changed is in the store, so the answer does not wait longer than this for a store that fails just now.
+SOON_SECONDS = 1.0
 
 
 class Revocations:
@@ -53,7 +57,7 @@ class Revocations:
         current = self._roles.get(claims.subject)
         if current is None:
             return False
-        if current.role != claims.role:
+        if current.role is not None and current.role != claims.role:
             return True
         made = made_at(claims.jti)
         return (claims.issued_at * 1000 if made is None else made) < current.role_changed_at
@@ -73,20 +77,37 @@ class Revocations:
 
     async def _read(self) -> None:
         page = await self._store.revocations_since(self._cursor)
+        known, self._roles = self._roles, {} if page.whole else self._roles
         for revocation in page.revocations:
             if revocation.session_id is not None:
                 self._ended[revocation.session_id] = revocation.forget_at
             elif revocation.user_id is not None:
-                known = self._roles.get(revocation.user_id)
-                if known is None or known.number <= revocation.number:
+                earlier = self._roles.get(revocation.user_id)
+                if earlier is None or earlier.number <= revocation.number:
                     self._roles[revocation.user_id] = revocation
+        if page.whole:
+            self._keep_what_was_lost(known)
         self._cursor = page.cursor
         self._tidy(self._clock.now_ms())
 
+    def _keep_what_was_lost(self, known: Mapping[str, Revocation]) -> None:
+        """A store that took over may never have got the last changes of roles, and numbers its own from where it was.
+
+        Ended sessions stay ended here. Tokens from before a lost change stay revoked too; what role is right is the
+        store's to say.
+        """
+        for user_id, lost in known.items():
+            found = self._roles.get(user_id)
+            if found is None:
+                self._roles[user_id] = replace(lost, number=0, role=None)
+            elif found.role_changed_at < lost.role_changed_at:
+                self._roles[user_id] = replace(found, role_changed_at=lost.role_changed_at, forget_at=lost.forget_at)
+
     async def soon(self) -> None:
         """After a change made here: know it before the answer goes out. If that fails, background.py will learn it."""
-        with suppress(StoreUnavailable):
-            await self.refresh()
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(SOON_SECONDS):
+                await self.refresh()
 
     def _tidy(self, now: int) -> None:
         if now - self._tidied_at < TIDY_MS:

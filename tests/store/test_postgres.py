@@ -12,7 +12,8 @@ from server.errors import StoreRefused, StoreUnavailable
 from server.store.driver import Transaction
 from server.store.migrations import migrations
 from server.store.open import apply_migrations, open_store, pending_migrations
-from server.store.postgres import ATTEMPTS, POOL_SECONDS, SERVING_CONNECTIONS, PostgresDriver
+from server.store.postgres import ANSWER_SECONDS, ATTEMPTS, SERVING_CONNECTIONS, PostgresDriver
+from server.store.postgres_connect import connector
 from server.store.postgres_watch import OPENING_SECONDS, Watch
 from server.store.queries import SqlStore
 from tests.store.examples import NOW, id_of, new_user, rename, session, usernames
@@ -172,8 +173,8 @@ async def test_revocations_are_read_though_the_pool_is_busy(driver: PostgresDriv
     busy = await occupy(SERVING_CONNECTIONS - 1)
     await store.end_session(id_of(10), None, NOW, NOW + 1)
     busy += await occupy(1)
-    async with asyncio.timeout(POOL_SECONDS / 2):
-        await driver.wait_for_change(POOL_SECONDS)
+    async with asyncio.timeout(ANSWER_SECONDS / 2):
+        await driver.wait_for_change(ANSWER_SECONDS)
         page = await store.revocations_since("0")
     assert [found.session_id for found in page.revocations] == [id_of(10)]
     free.set()
@@ -190,7 +191,8 @@ async def test_the_wait_is_taken_up_again_when_its_connection_is_lost(
         await driver.wait_for_change(OPENING_SECONDS)
         await _run(
             postgres_url,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()",
         )
         # Until the connection has noticed, and from the pool as long as there is no other.
         assert (await store.revocations_since("0")).revocations == []
@@ -205,7 +207,7 @@ async def test_the_wait_is_taken_up_again_when_its_connection_is_lost(
 
 async def test_a_wait_can_be_cancelled_at_the_moment_of_a_change(postgres_url: str) -> None:
     """asyncio.wait_for of Python 3.11 loses such a cancellation, and the server would not stop."""
-    watch = Watch(postgres_url, {})
+    watch = Watch(connector(postgres_url))
     await watch.wait(OPENING_SECONDS)
     waiting = asyncio.create_task(watch.wait(60))
     await asyncio.sleep(0)

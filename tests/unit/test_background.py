@@ -17,7 +17,7 @@ class Source:
         self.waits: list[float] = []
 
     async def revocations_since(self, cursor: str) -> RevocationPage:
-        return RevocationPage(cursor, [])
+        return RevocationPage(cursor, False, [])
 
     async def wait_for_change(self, timeout_seconds: float) -> None:
         self.waits.append(timeout_seconds)

@@ -33,6 +33,7 @@ class Source:
         self.rows: list[Revocation] = []
         self.cursors: list[str] = []
         self.failures: list[Exception] = []
+        self.whole = False
 
     async def revocations_since(self, cursor: str) -> RevocationPage:
         self.cursors.append(cursor)
@@ -40,7 +41,7 @@ class Source:
         if self.failures:
             raise self.failures.pop()
         rows, self.rows = self.rows, []
-        return RevocationPage(str(len(self.cursors)), rows)
+        return RevocationPage(str(len(self.cursors)), self.whole, rows)
 
     async def wait_for_change(self, timeout_seconds: float) -> None:
         """Not waited for here."""
@@ -162,4 +163,70 @@ async def test_a_change_made_here_is_known_at_once_and_a_failure_is_left_to_foll
     await revocations.soon()
     assert not revocations.is_revoked(CLAIMS)
     await revocations.soon()
+    assert revocations.is_revoked(CLAIMS)
+
+
+async def test_a_store_that_took_over_and_lost_a_change_neither_brings_tokens_back_nor_refuses_new_ones(
+    revocations: Revocations, source: Source, clock: FakeClock
+) -> None:
+    """A promoted standby: what it never got is lost, and it numbers on from where it was."""
+    ids = Ids(clock, SystemRandomness())
+    at = clock.now_ms()
+    before, after = (replace(CLAIMS, session_id="s2", jti=ids.new_id(at + apart)) for apart in (-1, 1))
+    source.rows = [ended(40, "s1", 10**15), role(41, "lak", "admin", 10**15, at), role(42, "ada", "admin", 10**15, at)]
+    await revocations.refresh()
+    assert revocations.is_revoked(after)
+
+    # It has the role that lak had before, and a change of ada's from before the one that was lost.
+    source.whole, source.rows = True, [role(30, "ada", "customer", 10**15, at - 10)]
+    await revocations.refresh()
+    assert revocations.is_revoked(CLAIMS)
+    for user in ("lak", "ada"):
+        assert revocations.is_revoked(replace(before, subject=user))
+        assert not revocations.is_revoked(replace(after, subject=user))
+    assert revocations.is_revoked(replace(after, subject="ada", role="admin"))
+
+    # Its next changes count, though their numbers are lower than those that were seen.
+    source.whole, source.rows = (
+        False,
+        [role(31, "lak", "auditor", 10**15, at + 5), role(32, "ada", "x", 10**15, at + 5)],
+    )
+    await revocations.refresh()
+    for user, now in (("lak", "auditor"), ("ada", "x")):
+        later = replace(CLAIMS, session_id="s2", subject=user, jti=ids.new_id(at + 5))
+        assert revocations.is_revoked(later)
+        assert not revocations.is_revoked(replace(later, role=now))
+
+
+async def test_all_that_is_read_anew_stands_in_place_of_what_was_known(
+    revocations: Revocations, source: Source, clock: FakeClock
+) -> None:
+    source.rows = [role(7, "lak", "admin", 10**15, clock.now_ms())]
+    await revocations.refresh()
+    source.whole, source.rows = True, [role(7, "lak", "admin", 10**15, clock.now_ms())]
+    await revocations.refresh()
+    assert revocations.is_revoked(CLAIMS)
+    source.whole, source.rows = True, [role(3, "lak", "customer", 10**15, clock.now_ms() + 1)]
+    await revocations.refresh()
+    assert not revocations.has_other_role(
+        replace(CLAIMS, jti=Ids(clock, SystemRandomness()).new_id(clock.now_ms() + 1))
+    )
+
+
+async def test_a_change_is_answered_though_it_can_not_be_read_back_just_now(
+    revocations: Revocations, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.tokens.revocation.SOON_SECONDS", 0.01)
+    answering = asyncio.Event()
+    read = source.revocations_since
+
+    async def hang(cursor: str) -> RevocationPage:
+        await answering.wait()
+        return await read(cursor)
+
+    source.revocations_since = hang  # type: ignore[method-assign]
+    await revocations.soon()
+    source.rows = [ended(1, "s1", 10**15)]
+    answering.set()
+    await revocations.refresh()
     assert revocations.is_revoked(CLAIMS)

@@ -1,0 +1,152 @@
+"""How a connection to PostgreSQL is made, and what is asked of the server before anything is kept in it."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+
+from server.errors import StoreRefused, StoreUnavailable
+from server.store.postgres_schema import SCHEMA
+
+CONNECT_SECONDS = 3.0
+# How long a statement may take, waiting for others included: the server ends it, so it holds no locks for longer.
+STATEMENT_SECONDS = 3.0
+# The same as seen from here, for a server that can't be reached any more.
+COMMAND_SECONDS = STATEMENT_SECONDS + 0.5
+# XID8 and pg_current_snapshot() came with it.
+OLDEST_VERSION = 13
+
+# Stated, since a database or a role may have other defaults.
+SESSION = {
+    "search_path": SCHEMA,
+    "application_name": "watchword",
+    # To compile a query, or to start workers for it, takes longer than any of ours runs.
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+    "statement_timeout": f"{STATEMENT_SECONDS:.0f}s",
+    "lock_timeout": "0",
+    # A transaction whose client is gone, and whose connection is not known to be, holds its locks no longer than this.
+    "idle_in_transaction_session_timeout": f"{STATEMENT_SECONDS:.0f}s",
+}
+
+
+# A database may have it that commits do not wait for the disk; what is acknowledged here has to last.
+_SETTLED = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'; "
+# Not known to older ones. Imports and migrations take long.
+_SETTLED_17 = "SET transaction_timeout = 0"
+
+
+class Connection(asyncpg.Connection):
+    """One that knows when a pool had it back, in the time of the event loop."""
+
+    used_at: float | None = None
+
+
+def connector(url: str) -> Callable[..., Coroutine[Any, Any, Connection]]:
+    """What connects to a server that takes writes: a standby may be behind, and tell what is not true any more.
+
+    It takes options of asyncpg, and raises StoreRefused for a server that can't be used, and what asyncpg raises.
+    """
+    tls = _tls(url)
+
+    async def connect(**options: Any) -> Connection:
+        defaults: dict[str, Any] = {
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": COMMAND_SECONDS,
+            "ssl": tls,
+            "connection_class": Connection,
+        }
+        wanted = {"target_session_attrs": "primary", "server_settings": SESSION}
+        connection: Connection = await asyncpg.connect(url, **defaults | options | wanted)
+        try:
+            _require_usable(connection)
+            await connection.execute(_SETTLED + (_SETTLED_17 if connection.get_server_version().major >= 17 else ""))
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    return connect
+
+
+def _require_usable(connection: Connection) -> None:
+    version = connection.get_server_version()
+    if version.major < OLDEST_VERSION:
+        raise StoreRefused(f"PostgreSQL is version {version.major}; Watchword needs {OLDEST_VERSION} or newer")
+    encoding = connection.get_settings().server_encoding
+    if encoding != "UTF8":
+        raise StoreRefused(
+            f"the PostgreSQL database has the encoding {encoding}, which can't hold every name; make one with "
+            "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and name it in store.url"
+        )
+
+
+def _tls(url: str) -> ssl.SSLContext | None:
+    """For sslmode=verify-full without sslrootcert: the system's certificate authorities. Else asyncpg reads the URL."""
+    options = {name: values[-1] for name, values in parse_qs(urlsplit(url).query).items()}
+    mode = options.get("sslmode") or os.environ.get("PGSSLMODE")
+    roots = options.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")
+    if roots == "system":
+        if mode not in (None, "verify-full"):
+            # Anybody can have a certificate of theirs, for another host.
+            raise StoreRefused("sslrootcert=system in store.url needs sslmode=verify-full")
+    elif roots is not None:
+        if not Path(roots).is_file():
+            raise StoreRefused(f"sslrootcert in store.url: {roots} is not there, or can't be read")
+        return None
+    elif mode != "verify-full" or (Path.home() / ".postgresql" / "root.crt").exists():
+        return None
+    context = ssl.create_default_context()
+    if certificate := options.get("sslcert") or os.environ.get("PGSSLCERT"):
+        key = options.get("sslkey") or os.environ.get("PGSSLKEY")
+        context.load_cert_chain(certificate, key, lambda: options.get("sslpassword", ""))
+    return context
+
+
+@contextmanager
+def opening() -> Iterator[None]:
+    """Tells the person at the start what is wrong, without the URL: it may hold a password."""
+    try:
+        yield
+    except ssl.SSLCertVerificationError as error:
+        raise StoreRefused(
+            f"the certificate of PostgreSQL is not trusted ({error.verify_message}); in store.url, name the file of "
+            "its authority with sslrootcert=, and the host as it is in the certificate"
+        ) from error
+    except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
+        failure = StoreUnavailable()
+        failure.detail = (
+            f"PostgreSQL is held up ({error.message}): another session has locked what has to be changed, or another "
+            "node is migrating; try again when it is done"
+        )
+        raise failure from error
+    except asyncpg.TargetServerAttributeNotMatched as error:
+        failure = StoreUnavailable()
+        failure.detail = "PostgreSQL takes no writes there: it is a standby; name the primary in store.url"
+        raise failure from error
+    except (asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, OSError, TimeoutError) as error:
+        failure = StoreUnavailable()
+        reason = getattr(error, "message", None) or str(error) or "no answer in time"
+        failure.detail = f"PostgreSQL can't be reached ({reason}); check store.url"
+        raise failure from error
+    except (asyncpg.ConnectionDoesNotExistError, asyncpg.InternalClientError) as error:
+        failure = StoreUnavailable()
+        failure.detail = "PostgreSQL can't be reached (the connection was closed); check store.url"
+        raise failure from error
+    except asyncpg.PostgresError as error:
+        raise StoreRefused(
+            f"PostgreSQL refuses ({error.message}); check store.url and the rights of its user"
+        ) from error
+    except (ValueError, asyncpg.InterfaceError) as error:
+        if "root certificate file" in str(error):
+            raise StoreRefused("this sslmode in store.url needs sslrootcert=, the file of the authority") from error
+        raise StoreRefused(
+            "store.url can't be read; write postgresql://user:password@host/database; in the password, @ : / as % codes"
+        ) from None

@@ -1,0 +1,194 @@
+"""PostgreSQL that fails in part, seen by clients: 503 with Retry-After in time, never 500, and well again by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from tests.postgres import PostgresServer
+from tests.postgres_proxy import PostgresProxy
+from tests.running import PASSWORD, Api, StartApi
+
+pytestmark = [
+    pytest.mark.xdist_group("postgres"),
+    pytest.mark.parametrize("store_url", ["postgres"], indirect=True),
+]
+
+# No answer takes longer with a failing store.
+LONGEST_SECONDS = 5.0
+# More than the server has connections.
+MANY = 24
+
+
+@dataclass
+class Scene:
+    """A server whose PostgreSQL is behind a proxy, and a connection of an operator past the proxy."""
+
+    api: Api
+    start: StartApi
+    proxy: PostgresProxy
+    database: str
+    operator: asyncpg.Connection[asyncpg.Record]
+    token: str
+
+    async def run(self, sql: str) -> None:
+        await self.operator.execute(sql)
+
+    async def answer(self, number: int) -> int:
+        """The status of one request, a write or a read."""
+        begun = time.monotonic()
+        if number % 2:
+            body = {"username": "lak", "password": PASSWORD}
+            response = await self.api.request("POST", "/login", json=body)
+        else:
+            response = await self.api.request("GET", "/users", self.token)
+        assert time.monotonic() - begun < LONGEST_SECONDS
+        if response.status == 503:
+            await self.api.problem(response, 503, "store_unavailable")
+            assert int(response.headers["Retry-After"]) >= 1
+        return response.status
+
+    async def answers(self, count: int = MANY) -> Counter[int]:
+        return Counter(await asyncio.gather(*(self.answer(number) for number in range(count))))
+
+
+@pytest.fixture
+async def scene(
+    start_api: StartApi, store_url: str, postgres_proxy: PostgresProxy, postgres_server: PostgresServer
+) -> AsyncIterator[Scene]:
+    database = urlsplit(store_url).path[1:]
+    api = await start_api(url=postgres_proxy.url(database))
+    operator = await asyncpg.connect(postgres_server.url())
+    yield Scene(api, start_api, postgres_proxy, database, operator, await api.token("sahan"))
+    await operator.close()
+
+
+async def test_terminated_connections(scene: Scene, capfd: pytest.CaptureFixture[str]) -> None:
+    """pg_terminate_backend, as an operator or a pooler does it; asyncpg tells of it in many ways."""
+    over = asyncio.Event()
+
+    async def terminate() -> None:
+        while not over.is_set():
+            await scene.operator.execute(
+                "SELECT pg_terminate_backend(pid), pg_sleep(0.02) FROM pg_stat_activity WHERE datname = $1",
+                scene.database,
+            )
+
+    terminating = asyncio.create_task(terminate())
+    seen = sum([await scene.answers() for _ in range(5)], Counter[int]())
+    over.set()
+    await terminating
+    assert set(seen) <= {200, 503}
+    assert seen[503]
+    assert await scene.answers() == {200: MANY}
+    assert "Traceback" not in "".join(capfd.readouterr())
+
+
+async def test_a_network_that_passes_nothing_on(scene: Scene, store_url: str) -> None:
+    other = await scene.start(url=store_url)
+    lost = await other.token("lak")
+    assert (await scene.api.request("GET", "/verify", lost)).status == 204
+    # What is connected is lost without a word; who connects anew gets through.
+    scene.proxy.hold()
+    assert (await other.request("POST", "/logout", lost)).status == 204
+    begun = time.monotonic()
+    while (await scene.api.request("GET", "/verify", lost)).status == 204:
+        assert time.monotonic() - begun < LONGEST_SECONDS
+        await asyncio.sleep(0.05)
+    assert await scene.answers() == {200: MANY}
+    # Now nobody gets through, and neither does the end of the server have to wait for long.
+    scene.proxy.hold(new_too=True)
+    assert await scene.answers() == {503: MANY}
+    begun = time.monotonic()
+    await scene.api.client.close()
+    await scene.api.services.store.close()
+    assert time.monotonic() - begun < LONGEST_SECONDS
+
+
+async def test_the_server_is_gone_for_a_while(scene: Scene) -> None:
+    await scene.proxy.refuse()
+    assert await scene.answers() == {503: MANY}
+    await scene.proxy.listen()
+    assert await scene.answers() == {200: MANY}
+
+
+async def test_when_there_is_no_free_slot_requests_wait_for_one(scene: Scene, store_url: str) -> None:
+    await scene.run("CREATE ROLE few LOGIN CONNECTION LIMIT 3")
+    try:
+        await scene.run(f"ALTER DATABASE {scene.database} OWNER TO few")
+        connection = await asyncpg.connect(store_url)
+        await connection.execute(
+            "GRANT ALL ON SCHEMA watchword TO few; GRANT ALL ON ALL TABLES IN SCHEMA watchword TO few"
+        )
+        await connection.close()
+        few = await scene.start(url=scene.proxy.url(scene.database).replace("postgres@", "few@"))
+        scene.api = few
+        assert await scene.answers() == {200: MANY}
+        await scene.run("ALTER ROLE few CONNECTION LIMIT 0")
+        scene.proxy.cut()
+        assert await scene.answers(4) == {503: 4}
+        await scene.run("ALTER ROLE few CONNECTION LIMIT 3")
+        assert await scene.answers() == {200: MANY}
+        await few.client.close()
+        await few.services.store.close()
+    finally:
+        await scene.run(f"ALTER DATABASE {scene.database} OWNER TO postgres")
+        connection = await asyncpg.connect(store_url)
+        await connection.execute("DROP OWNED BY few")
+        await connection.close()
+        await scene.run("DROP ROLE few")
+
+
+# What is done to the database, how it is undone, and what a write and a read get meanwhile.
+Change = Callable[[str], str]
+FAULTS: dict[str, tuple[Change, Change, Counter[int]]] = {
+    "read only": (
+        lambda name: f"ALTER DATABASE {name} SET default_transaction_read_only = on",
+        lambda name: f"ALTER DATABASE {name} RESET default_transaction_read_only",
+        Counter({200: 2, 503: 2}),
+    ),
+    "renamed": (
+        lambda name: f"ALTER DATABASE {name} RENAME TO away",
+        lambda name: f"ALTER DATABASE away RENAME TO {name}",
+        Counter({503: 4}),
+    ),
+    "closed to all": (
+        lambda name: f"ALTER DATABASE {name} ALLOW_CONNECTIONS false",
+        lambda name: f"ALTER DATABASE {name} ALLOW_CONNECTIONS true",
+        Counter({503: 4}),
+    ),
+}
+
+
+async def test_a_database_that_is_changed_under_a_running_server(scene: Scene, store_url: str) -> None:
+    for change, undo, expected in FAULTS.values():
+        # No connection may be left there while it gets another name.
+        await scene.proxy.refuse()
+        async with asyncio.timeout(LONGEST_SECONDS):
+            while await scene.operator.fetchval(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = $1", scene.database
+            ):
+                pass
+        await scene.run(change(scene.database))
+        await scene.proxy.listen()
+        assert await scene.answers(4) == expected
+        await scene.run(undo(scene.database))
+        scene.proxy.cut()
+        assert await scene.answers(4) == {200: 4}
+    inside = await asyncpg.connect(store_url)
+    for change_inside, undo_inside in (
+        ("ALTER TABLE watchword.users RENAME TO gone", "ALTER TABLE watchword.gone RENAME TO users"),
+        ("ALTER SCHEMA watchword RENAME TO gone", "ALTER SCHEMA gone RENAME TO watchword"),
+    ):
+        await inside.execute(change_inside)
+        assert await scene.answers(4) == {503: 4}
+        await inside.execute(undo_inside)
+        assert await scene.answers(4) == {200: 4}
+    await inside.close()
