@@ -56,17 +56,30 @@ async def test_what_is_not_a_json_object(api: Api, body: bytes) -> None:
     await api.problem(await api.request("POST", "/login", data=body, headers=JSON), 400, "invalid_json")
 
 
-@pytest.mark.parametrize(
-    "content_type",
-    ["text/plain", "application/x-www-form-urlencoded", "application/json; charset=utf-16", "application/jsonp", "",
+# Not application/json in UTF-8.
+OTHER_MEDIA_TYPES = [
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "application/jsonp",
+    "",
     "x",
-     "application/json; charset=utf-8; charset=utf-7", 'application/json; charset="utf-8', "application/json; charset=",
-     "application/json; charset=utf--8", "application/json; charset=utf8x", "application/json, application/json",
-     "application/json charset=utf-8", "application/json; charset=latin1; charset=utf8"],
-)  # fmt: skip
-async def test_another_media_type(api: Api, content_type: str) -> None:
-    response = await api.request("POST", "/login", data=b"{}", headers={"Content-Type": content_type})
-    await api.problem(response, 415, "unsupported_media_type")
+    "application/json, application/json",
+    "application/json; charset=utf-16",
+    "application/json; charset=utf-8; charset=utf-7",
+    "application/json; charset=",
+    "application/json; charset=latin1; charset=utf8",
+    'application/json; charset="utf-8',
+    "application/json charset=utf-8",
+    "application/json; charset=utf--8",
+    "application/json; charset=utf8x",
+    "application/json; charset='utf-8'",
+]
+
+
+async def test_another_media_type(api: Api) -> None:
+    for content_type in OTHER_MEDIA_TYPES:
+        response = await api.request("POST", "/login", data=b"{}", headers={"Content-Type": content_type})
+        await api.problem(response, 415, "unsupported_media_type")
 
 
 async def test_an_encoded_body_is_not_unpacked(api: Api) -> None:
