@@ -42,7 +42,7 @@ async def test_a_list_goes_on_behind_its_page(api: Api) -> None:
         whole = await (await api.request("GET", path, caller)).json()
         assert (len(whole["sessions"]), whole["next_cursor"]) == (5, None)
         found: list[dict[str, Any]] = []
-        cursor = ""
+        cursor: str | None = ""
         while cursor is not None:
             query = f"?limit=2{f'&cursor={cursor}' if cursor else ''}"
             page = await (await api.request("GET", path + query, caller)).json()
