@@ -24,8 +24,8 @@ Renderer = Callable[[dict[str, object]], str]
 
 # Lines wait this long for company: one write for many.
 DELAY_SECONDS = 0.05
-# Of a path that no route has: enough to see who asks for what, too little to hold a token whole.
-_SEGMENTS, _SEGMENT_LENGTH = 2, 32
+# Of a path that no route has: enough for a name and an id, too little for a token.
+_SEGMENTS, _SEGMENT_LENGTH = 2, 36
 _NOT_VISIBLE = re.compile(rb"[^!-~]")
 
 
