@@ -27,6 +27,8 @@ from server.tokens.encoding import no_constant, unique_members
 
 Model = TypeVar("Model", bound=BaseModel)
 
+# Far more than any request has. To name thousands of unknown ones would hold up others.
+MAXIMUM_MEMBERS = 100
 # That of JSON (RFC 8259 section 2).
 _WHITE_SPACE = b" \t\n\r"
 # utf8 is no registered name, but what many clients write.
@@ -86,6 +88,9 @@ async def _read_at_most(request: web.Request, limit: int) -> bytes:
         if size > limit:
             raise PayloadTooLarge(f"The body is larger than {limit} bytes.")
         parts.append(chunk)
+        if not request.content.is_eof():
+            # What has come already would be read in one go, which takes long if its chunks are tiny.
+            await asyncio.sleep(0)
     return b"".join(parts)
 
 
@@ -100,6 +105,8 @@ def _parse(body: bytes) -> dict[str, Any]:
         raise InvalidJson from None
     if not isinstance(value, dict):
         raise InvalidJson
+    if len(value) > MAXIMUM_MEMBERS:
+        raise InvalidRequest([("body", f"There are more than {MAXIMUM_MEMBERS} fields.")])
     return value
 
 

@@ -1,0 +1,179 @@
+"""A connection: what a client can do to the process before and behind its requests is bounded here.
+
+aiohttp has no hooks for errors of its parser, so this looks into its queue of messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
+from aiohttp.web_request import BaseRequest
+
+if TYPE_CHECKING:
+    from server.web.runner import EdgeServer
+
+# Who takes nothing of an answer for so long is cut off.
+WRITE_SECONDS = 20.0
+# At the end, for the answers of what is given up.
+CANCELLING_SECONDS = 0.5
+# So much of a body is held unread, twice at most, and a 16th as many chunks: that bounds what is parsed in one go.
+READ_BUFFER_BYTES = 16_384
+# Of a request line and headers that are not complete yet. aiohttp's own limits allow 128 headers of 8 KB each.
+HEAD_BYTES = 65_536
+
+
+class EdgeProtocol(RequestHandler):
+    """A connection. Slots as in the base class."""
+
+    __slots__ = ("_cut_off", "_edge", "_head_bytes", "_reading_ended")
+
+    def __init__(self, manager: EdgeServer, **kwargs: Any) -> None:
+        super().__init__(manager, **kwargs)
+        self._edge = manager.edge
+        self._reading_ended = False
+        self._head_bytes = 0
+        self._cut_off: asyncio.TimerHandle | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request."""
+        return self._current_request is None and not self._messages
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Have `pause_writing` called as soon as the system does not take all of an answer."""
+        cast("asyncio.Transport", transport).set_write_buffer_limits(high=0)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """It is closed, by us or by the client."""
+        self._stop_clock()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client does not read. Without a limit that would keep the connection and what is in it for ever."""
+        super().pause_writing()
+        if self.transport is not None:
+            self._watch_writing(self.transport, None)
+
+    def resume_writing(self) -> None:
+        """The client has read all that there is."""
+        self._stop_clock()
+        super().resume_writing()
+
+    def _watch_writing(self, transport: asyncio.Transport, left_before: int | None) -> None:
+        """Look again in a while, unless as much is left as the last time."""
+        left = transport.get_write_buffer_size()
+        if left == left_before:
+            transport.abort()
+        else:
+            self._cut_off = self._loop.call_later(WRITE_SECONDS, self._watch_writing, transport, left)
+
+    def _stop_clock(self) -> None:
+        if self._cut_off is not None:
+            self._cut_off.cancel()
+            self._cut_off = None
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - as in the base class
+        """Wait so long for what is in flight. aiohttp would wait as long again for an answer that nobody reads."""
+        giving_up = None
+        if timeout is not None and self.transport is not None:
+            giving_up = self._loop.call_later(timeout + CANCELLING_SECONDS, self.transport.abort)
+        try:
+            await super().shutdown(timeout)
+        finally:
+            if giving_up is not None:
+                giving_up.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, until the first error: aiohttp would make one of each piece that follows it, and keep them all."""
+        if self._reading_ended:
+            return
+        super().data_received(data)
+        if self._messages:
+            self._head_bytes = 0
+            message, body = self._messages[-1]
+            if isinstance(message, _ErrInfo):
+                self._messages.pop()
+                self._refuse(message.exc)
+            else:
+                self._look_at(body)
+        elif self._current_request is not None:
+            self._look_at(self._current_request.content)
+        elif self._waiter is not None or not self._request_count:
+            # Of the next request, or of the first one.
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES:
+                self._refuse(BadHttpMessage("the head is too long"))
+
+    def _look_at(self, body: StreamReader) -> None:
+        """The parser in Python tells of some errors only here, and would take what follows for a request."""
+        error = body.exception()
+        if error is not None:
+            self.end_reading()
+            _forget(error)
+
+    def _refuse(self, error: BaseException) -> None:
+        """Queue the answer to what is not HTTP, behind the requests before it; one whose body it is fails by it."""
+        self.end_reading()
+        _forget(error)
+        bodies = [body for _, body in self._messages]
+        if self._current_request is not None:
+            bodies.append(self._current_request.content)
+        for body in bodies:
+            if not body.is_eof():
+                body.set_exception(RequestPayloadError())
+        rest = _Rest(self, READ_BUFFER_BYTES, loop=self._loop)
+        # Its message quotes what was sent.
+        kind = type(error)
+        self._messages.append((_ErrInfo(400, kind.__new__(kind), ""), rest))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def end_reading(self) -> None:
+        """Throw away what comes from now on."""
+        self._reading_ended = True
+
+    def leave_body(self, request: BaseRequest, response: web.StreamResponse) -> None:
+        """There is an answer before all of the body is there. aiohttp waits for the rest; a long one is not parsed."""
+        is_broken = request.content.exception() is not None
+        if is_broken or request.content_length is None or request.content_length > READ_BUFFER_BYTES:
+            self.end_reading()
+            response.force_close()
+        if is_broken:
+            # Nothing to wait for: waiting would raise what is wrong with it.
+            request.content.feed_eof()
+
+    def handle_error(
+        self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Answer what never became a request, or a defect in the edge itself."""
+        if request.writer is not None and request.writer.output_size > 0:
+            raise ConnectionError("the answer was under way")
+        response = self._edge.refuse(request.remote, status, exc)
+        if exc is not None:
+            _forget(exc)
+        response.force_close()
+        return response
+
+
+def _forget(error: BaseException) -> None:
+    """The frames of a traceback hold what was sent, and the error again: only a collection would free that."""
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+
+
+class _Rest(StreamReader):
+    """What follows an error: never read, and without an end, so aiohttp lingers before it closes.
+
+    Closing at once resets the connection of a client that still sends, and it might not see the answer.
+    """
+
+    async def readany(self) -> bytes:
+        """Called when the answer is written, which the client sees to be the last."""
+        if self._protocol.transport is not None:
+            self._protocol.transport.write_eof()
+        return await super().readany()

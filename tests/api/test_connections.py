@@ -1,0 +1,154 @@
+"""What one connection can do to the others: its work comes in small steps, and it is not kept for ever (CWE-400)."""
+
+from __future__ import annotations
+
+import asyncio
+import asyncio.events
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import cast
+
+import pytest
+from aiohttp.streams import StreamReader
+
+from server.web import connection
+from server.web.connection import EdgeProtocol
+from tests.running import PASSWORD, Api
+
+on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+DEADLINE_SECONDS = 20
+HEADERS = "Host: x\r\nContent-Type: application/json\r\n"
+
+
+@asynccontextmanager
+async def connected(api: Api) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    reader, writer = await asyncio.open_connection(api.client.host, api.client.port)
+    try:
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+async def status_after(api: Api, request: bytes) -> int:
+    async with connected(api) as (reader, writer):
+        writer.write(request)
+        return int((await reader.readline()).split()[1])
+
+
+@pytest.fixture
+def chunks_in_a_step(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Chunks of bodies that were parsed in each step of the event loop, in which nobody else is served."""
+    counts = [0]
+    run, end = asyncio.events.Handle._run, StreamReader.end_http_chunk_receiving
+
+    def counted_run(handle: asyncio.events.Handle) -> None:
+        counts.append(0)
+        run(handle)
+
+    def counted_end(body: StreamReader) -> None:
+        counts[-1] += 1
+        end(body)
+
+    monkeypatch.setattr(asyncio.events.Handle, "_run", counted_run)
+    monkeypatch.setattr(StreamReader, "end_http_chunk_receiving", counted_end)
+    return counts
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("route", "status"), [("POST /login", 422), ("POST /users", 401), ("POST /nothing", 404), ("GET /health/live", 200)]
+)
+async def test_a_body_of_tiny_chunks_is_parsed_in_small_steps(
+    api: Api, chunks_in_a_step: list[int], route: str, status: int
+) -> None:
+    head = f"{route} HTTP/1.1\r\n{HEADERS}Transfer-Encoding: chunked\r\n\r\n"
+    body = "1\r\n{\r\n" + "1\r\n \r\n" * 60_000 + "1\r\n}\r\n0\r\n\r\n"
+    assert await status_after(api, (head + body).encode()) == status
+    assert 0 < max(chunks_in_a_step) <= 3 * connection.READ_BUFFER_BYTES // 16
+
+
+@on_sqlite
+async def test_a_body_of_sane_chunks_is_taken_whole(api: Api) -> None:
+    """Larger than what is held unread, and cut in all places."""
+    body = json.dumps({"username": "lak", "password": PASSWORD}).replace(", ", "," + " " * 40_000).encode()
+    for size in (7, 1_000, 16_384, len(body)):
+        pieces = [body[start : start + size] for start in range(0, len(body), size)]
+        chunks = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+        head = f"POST /login HTTP/1.1\r\n{HEADERS}Transfer-Encoding: chunked\r\n\r\n".encode()
+        assert await status_after(api, head + chunks + b"0\r\n\r\n") == 200
+
+
+@on_sqlite
+async def test_thousands_of_unknown_fields_are_one_error(api: Api) -> None:
+    response = await api.request("POST", "/login", json={f"field {number}": 0 for number in range(3_000)})
+    problem = await api.problem(response, 422, "invalid_request")
+    assert problem["errors"] == [{"field": "body", "message": "There are more than 100 fields."}]
+
+
+async def ask_for_ever(api: Api, path: str) -> None:
+    """Read nothing of what is answered."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        client.setblocking(False)
+        await loop.sock_connect(client, (api.client.host, api.client.port))
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while True:
+                await loop.sock_sendall(client, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode() * 100)
+
+
+@on_sqlite
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/.well-known/jwks.json", "/me", "/nothing"])
+async def test_a_client_that_reads_no_answer_is_cut_off(api: Api, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    monkeypatch.setattr(connection, "WRITE_SECONDS", 0.05)
+    with pytest.raises(ConnectionError):
+        await ask_for_ever(api, path)
+
+
+def connections_of(api: Api) -> list[EdgeProtocol]:
+    runner = api.client.server.runner
+    assert runner is not None
+    assert runner.server is not None
+    return cast("list[EdgeProtocol]", runner.server.connections)
+
+
+async def a_paused_connection(api: Api) -> tuple[EdgeProtocol, asyncio.Transport]:
+    """One whose client has an answer to read."""
+    while True:
+        for protocol in connections_of(api):
+            if protocol.writing_paused and protocol.transport is not None:
+                return protocol, protocol.transport
+        await asyncio.sleep(0)
+
+
+@on_sqlite
+async def test_a_client_that_reads_late_or_slowly_gets_everything(api: Api) -> None:
+    count = 200
+    async with connected(api) as (reader, writer):
+        writer.write(b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n" * (count - 1))
+        writer.write(b"GET /docs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        protocol, transport = await a_paused_connection(api)
+        left = transport.get_write_buffer_size()
+        received = b""
+        while transport.get_write_buffer_size() == left:
+            received += await reader.read(1_000)
+        # The deadline has come, and something was taken since it was set.
+        protocol._watch_writing(transport, left)
+        assert not transport.is_closing()
+        while data := await reader.read(100_000):
+            received += data
+    assert received.count(b"HTTP/1.1 200 ") == count
+
+
+@on_sqlite
+async def test_a_client_that_reads_no_answer_is_cut_off_at_the_end(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "CANCELLING_SECONDS", 0.0)
+    async with connected(api) as (_, writer):
+        writer.write(b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
+        protocol, _ = await a_paused_connection(api)
+        await protocol.shutdown(0.05)
+        while protocol in connections_of(api):  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0)
