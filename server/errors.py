@@ -333,11 +333,11 @@ class TooManyAttempts(_TryLater):
 
 
 class Overloaded(_TryLater):
-    """The queue of password hashes is full, or so many tries run that no more may before some of them have ended."""
+    """The queue of password hashes is full, so many tries run that no more may, or all descriptors are in use."""
 
     code = "overloaded"
     title = "Overloaded"
-    default_detail = "Too many logins are waiting. Try again shortly."
+    default_detail = "Too much is waiting to be done. Try again shortly."
 
 
 class StoreUnavailable(_TryLater):

@@ -14,8 +14,10 @@ from server.limits.guesses import DEVICE_TRIES, FREE_FAILURES
 from server.passwords.hasher import MAXIMUM_BYTES
 from server.store import guess_queries
 from server.tokens import verifier
+from server.web.body import MAXIMUM_MEMBERS
+from server.web.connection import HEAD_BYTES, WRITE_SECONDS
 from server.web.cookies import DEVICE_SECONDS
-from server.web.runner import KEEPALIVE_SECONDS
+from server.web.runner import ENOUGH_DESCRIPTORS, KEEPALIVE_SECONDS, KEPT_DESCRIPTORS
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "security.md").read_text("utf-8")
@@ -40,6 +42,11 @@ FIXED = {
     "characters of an access token": verifier.MAXIMUM_LENGTH,
     "seconds that a token may be ahead of this server's clock": verifier.FUTURE_SECONDS,
     "seconds that unfinished headers, or an idle connection, are waited for": int(KEEPALIVE_SECONDS),
+    "bytes of unfinished headers": HEAD_BYTES,
+    "seconds in which a client that is answered has to take something": int(WRITE_SECONDS),
+    "fields of a body": MAXIMUM_MEMBERS,
+    "descriptors of a process, if the system grants so many": ENOUGH_DESCRIPTORS,
+    "of these, those that are no connections": KEPT_DESCRIPTORS,
 }
 
 

@@ -27,6 +27,7 @@ from server.context import Services
 from server.observe.logs import configure_logs
 from server.observe.requests import RequestLog
 from server.users.service import Users
+from server.web.runner import raise_descriptor_limit
 
 Result = TypeVar("Result")
 
@@ -76,6 +77,7 @@ def _demo_settings(settings: Settings, folder: Path) -> Settings:
 
 def _run(settings: Settings, *, demo: bool) -> None:
     configure_logs(settings.logs)
+    raise_descriptor_limit()
     with listen_on(settings.server.host, settings.server.port) as listening:
         if settings.server.workers > 1:
             greeting = _in_a_loop(_prepare(settings, listening, demo=demo))

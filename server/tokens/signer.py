@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import cryptography.hazmat.backends.openssl.backend  # noqa: F401 - else imported by the first signature with ECDSA
 import jwt
 
 from server.tokens.claims import AccessClaims

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
@@ -12,7 +13,15 @@ from aiohttp import hdrs, web
 from server.clock import Clock
 from server.config.settings import Network
 from server.context import REQUEST_ID
-from server.errors import ApiError, InternalError, MalformedRequest, MethodNotAllowed, NotFound, PayloadTooLarge
+from server.errors import (
+    ApiError,
+    InternalError,
+    MalformedRequest,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    PayloadTooLarge,
+)
 from server.ids import Ids
 from server.observe.requests import RequestLog
 from server.origin import Origin, reset_origin, set_origin
@@ -56,9 +65,8 @@ class Edge:
             # The client has left; nobody sees this status but the reader of the log.
             self._note(request, 499, started)
             raise
-        except Exception:  # noqa: BLE001 - the last line: a defect is logged whole and answered without detail
-            _log.exception("request failed", request_id=request_id)
-            response = problem_response(InternalError(), request_id)
+        except Exception as error:  # noqa: BLE001 - the last line: a defect is logged whole and answered without detail
+            response = problem_response(_unexpected(error, request_id), request_id)
         finally:
             reset_origin(before)
         if self._cors.active:
@@ -98,6 +106,15 @@ def _check_expectation(request: web.Request) -> None:
     expected = request.headers.get(hdrs.EXPECT)
     if expected is not None and expected.lower() != "100-continue":
         raise MalformedRequest("The only expectation that is known here is 100-continue.")
+
+
+def _unexpected(error: Exception, request_id: str) -> ApiError:
+    """A defect, or what needs a file while all descriptors are in use."""
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        _log.warning("no descriptor was left", request_id=request_id)
+        return Overloaded()
+    _log.error("request failed", request_id=request_id, exc_info=error)
+    return InternalError()
 
 
 def _from_aiohttp(error: web.HTTPException) -> ApiError:
