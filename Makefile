@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run demo test setup check bench lock
+.PHONY: run demo test test-full setup check bench lock
 .DEFAULT_GOAL := run
 
 # The stamps name the lock file, so a change of the lock brings the environment up to date. The lists are whole, so pip
@@ -28,6 +28,9 @@ demo: $(VENV)/.runtime ## the same with example users, on a store that is gone a
 
 test: setup ## all tests, with branch coverage
 	$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report=term
+
+test-full: setup ## the same, with the whole volume of those tests of which `make test` runs a tenth
+	FULL_TESTS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
 
 check: setup ## style, types, and who may import whom
 	$(BIN)/ruff check .

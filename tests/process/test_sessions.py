@@ -17,6 +17,7 @@ import pytest
 from tests.api.test_tutorial import claims_of
 from tests.process.server_process import ServerProcess, run, serving
 from tests.running import MASTER_KEY
+from tests.volume import volume
 
 PASSWORD = "brown otters juggle turnips"
 MISTYPED = "seven-purple-lanterns-hum"
@@ -88,7 +89,7 @@ def test_50_uses_spread_over_two_processes_200_rounds(site: Site) -> None:
                     told: dict[str, Any] = await response.json()
                     return told
 
-            for _ in range(200):
+            for _ in range(volume(200)):
                 answers = await asyncio.gather(*(use(number) for number in range(50)))
                 assert len({told["refresh_token"] for told in answers}) == 1
                 answer = answers[0]

@@ -24,8 +24,9 @@ from server.observe.logs import configure_logs
 from server.observe.requests import RequestLog
 from tests.clock import FakeClock
 from tests.running import PASSWORD, Api, StartApi
+from tests.volume import volume
 
-REQUESTS = 10_000
+REQUESTS = volume(10_000)
 SEED = 7519
 CONNECTIONS = 8
 

@@ -12,6 +12,7 @@ from server.passwords.firebase import FirebaseParameters
 from server.passwords.hasher import Hasher
 from tests import foreign_hashes
 from tests.foreign_hashes import ARGON2, CHEAP, DJANGO, OTHER_FORM, PASSWORD
+from tests.volume import IS_FULL, volume
 
 HASHER = Hasher(4)
 FIREBASE = FirebaseParameters(
@@ -177,11 +178,11 @@ def test_what_is_no_hash_is_refused_and_nobodys(made: str) -> None:
 def test_a_damaged_hash_lets_nobody_in_and_never_raises(made: str) -> None:
     hasher = Hasher(4)
     seed = random.Random(20_262)
-    for _ in range(60):
+    for _ in range(volume(60)):
         place = seed.randrange(len(made))
         other = seed.choice(["", "0", "9", "$", "=", ",", "A", "/", "é", "\0", "\ud800", made[:place]])
         assert hasher.verify("another password", made[:place] + other + made[place + 1 :]) is False
-    for end in range(0, len(made), 7):
+    for end in range(0, len(made), 7 if IS_FULL else 23):
         assert hasher.verify("another password", made[:end]) is False
 
 
