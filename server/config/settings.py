@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
@@ -26,10 +27,17 @@ ROUTE_NAME = re.compile(r"[A-Z]+ /\S*")
 
 def _network(text: str) -> str:
     try:
-        ipaddress.ip_network(text)
+        network: Network = ipaddress.ip_network(re.sub("%[^/]*", "", text), strict=False)
     except ValueError:
         raise ValueError(f"{text!r} is not a network; write an address or a range like 10.0.0.0/8") from None
-    return text
+    mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
+    if mapped is not None and network.prefixlen >= 96:
+        network = ipaddress.ip_network((mapped, network.prefixlen - 96), strict=False)
+    with suppress(ValueError):
+        # Clients are compared without zone, and IPv4 ones by that address: see server/addresses.py.
+        if ipaddress.ip_network(text) == network:
+            return text
+    raise ValueError(f"{text!r} is no network that a proxy can be in; write {network}")
 
 
 def _store_url(text: str) -> str:

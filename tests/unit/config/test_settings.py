@@ -186,6 +186,24 @@ def test_an_unusable_value_is_told_what_the_setting_takes(text: str, remedy: str
     assert problems_of(text) == [remedy]
 
 
+@pytest.mark.parametrize(
+    ("text", "compared"),
+    [
+        ("10.0.0.1/8", "10.0.0.0/8"),
+        ("10.0.0.1/255.0.0.0", "10.0.0.0/8"),
+        ("fd00::1/8", "fd00::/8"),
+        ("::ffff:127.0.0.1", "127.0.0.1/32"),
+        ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+        ("fe80::1%eth0", "fe80::1/128"),
+        ("fe80::%eth0/64", "fe80::/64"),
+    ],
+)
+def test_a_network_that_matches_no_proxy_is_refused_with_the_one_that_does(text: str, compared: str) -> None:
+    (problem,) = problems_of(f'[server]\ntrusted_proxies = ["{text}"]')
+    assert problem.endswith(f"; write {compared}")
+    assert load(f'[server]\ntrusted_proxies = ["{compared}"]').server.trusted_proxies == (compared,)
+
+
 @pytest.mark.parametrize("name", [name for name in setting_names() if "." in name])
 def test_no_setting_leaves_open_what_it_takes(name: str) -> None:
     section, _, key = name.partition(".")
