@@ -7,9 +7,10 @@ seems well, and the next start has lost what was written since.
 from __future__ import annotations
 
 import operator
+import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
@@ -23,6 +24,8 @@ from server.store.sqlite_file import beside, uri
 LONGEST_LOG = 16_000_000
 # Between two tries to empty a log that is too long.
 RETRY_SECONDS = 10.0
+_MISSING = ((0, 0), 0)
+
 _log = structlog.get_logger("watchword.store")
 
 
@@ -34,15 +37,16 @@ class FileWatch:
         self.taken = False
         self._path = path
         self._log_file = beside(path, "-wal")
-        endings = ("", "-wal", "-shm", ".write-lock", ".write-lock.turn", ".serve-lock")
-        self._opened = {file: _identity(file) for file in (beside(path, ending) for ending in endings)}
+        self._files = (path, self._log_file, beside(path, "-shm"))
+        self._locks = tuple(beside(path, ending) for ending in (".write-lock", ".write-lock.turn", ".serve-lock"))
+        self._opened = {file: _look_at(file)[0] for file in (*self._files, *self._locks)}
         self._sizes = self._sizes_now()
         self._next_try = 0.0
 
     @property
     def amiss(self) -> bool:
         """Whether something seems wrong, so that `before_write` had better look closer."""
-        return bool(self._gone()) or any(map(operator.lt, self._sizes_now(), self._sizes))
+        return bool(self._gone(self._opened)) or any(map(operator.lt, self._sizes_now(), self._sizes))
 
     def before_write(self, connection: sqlite3.Connection) -> None:
         """Look at everything, and empty a log that is too long. Under the write lock, outside a transaction.
@@ -52,7 +56,7 @@ class FileWatch:
         """
         if self.taken:
             raise StoreUnavailable
-        gone = self._gone()
+        gone = self._gone(self._opened)
         if gone:
             self._save_log(connection, gone)
             self._give_up(gone[0], "was deleted, moved or replaced")
@@ -68,16 +72,16 @@ class FileWatch:
 
     def after_write(self) -> None:
         """Look again, so that nothing is acknowledged that went into a file without a name. Raises StoreUnavailable."""
-        gone = self._gone()
+        gone = self._gone(self._files)
         if gone:
             self._give_up(gone[0], "was deleted, moved or replaced")
         self._sizes = self._sizes_now()
 
-    def _gone(self) -> list[Path]:
-        return [file for file, opened in self._opened.items() if opened is None or _identity(file) != opened]
+    def _gone(self, files: Iterable[Path]) -> list[Path]:
+        return [file for file in files if _look_at(file)[0] != self._opened[file]]
 
     def _sizes_now(self) -> tuple[int, int]:
-        return _size(self._path), _size(self._log_file)
+        return _look_at(self._path)[1], _look_at(self._log_file)[1]
 
     def _check_database(self) -> None:
         """It gets shorter after a VACUUM too. A new connection has none of its pages in memory."""
@@ -108,7 +112,7 @@ class FileWatch:
 
     def _save_log(self, connection: sqlite3.Connection, gone: list[Path]) -> None:
         """If only the name of the log is gone, write what is in it to the database, which the next start reads."""
-        if gone == [self._log_file] and _identity(self._log_file) is None:
+        if gone == [self._log_file] and _look_at(self._log_file) == _MISSING:
             with suppress(sqlite3.Error):
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
@@ -128,15 +132,10 @@ def _empty_log(connection: sqlite3.Connection) -> bool:
     return not busy
 
 
-def _identity(file: Path) -> tuple[int, int] | None:
-    """What a file is, whatever it is called; None if there is none. Raises OSError if that can't be told."""
-    with suppress(FileNotFoundError, NotADirectoryError):
-        found = file.stat()
-        return found.st_dev, found.st_ino
-    return None
-
-
-def _size(file: Path) -> int:
-    with suppress(FileNotFoundError, NotADirectoryError):
-        return file.stat().st_size
-    return 0
+def _look_at(file: Path) -> tuple[tuple[int, int], int]:
+    """What a file is, whatever it is called, and its size. Raises OSError if that can't be told."""
+    try:
+        found = os.stat(file)  # noqa: PTH116 - this is done several times for each write
+    except (FileNotFoundError, NotADirectoryError):
+        return _MISSING
+    return (found.st_dev, found.st_ino), found.st_size

@@ -11,6 +11,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -32,7 +33,7 @@ BUSY_MILLISECONDS = 1000
 # The writer tries again, as long as anybody waits for it.
 WRITER_BUSY_MILLISECONDS = 100
 POLL_SECONDS = 0.2
-# A read that takes longer is answered, but goes on in its thread.
+# A read that takes longer is given up.
 READ_SECONDS = 4.0
 # In all, and of it to wait for the lock.
 CLOSE_SECONDS = 3.0
@@ -71,6 +72,7 @@ class SqliteDriver:
         self._readers = [_Reader(connection) for connection in readers]
         self._watch = watch
         self._resources = resources
+        self._loop = asyncio.get_running_loop()
         self._closed = False
         self._data_version: int | None = None
 
@@ -98,7 +100,7 @@ class SqliteDriver:
                 await asyncio.to_thread(sqlite_file.mark, path)
                 watch = await asyncio.to_thread(FileWatch, path)
             while len(readers) < (SERVING_READERS if serving else 1):
-                readers.append(await _connect(path, "ro", "PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF"))
+                readers.append(await _connect_reader(path))
             writer = GroupWriter(connection, lock, watch)
             opening.push_async_callback(writer.close)
             return cls(writer, readers, watch, opening.pop_all())
@@ -117,19 +119,22 @@ class SqliteDriver:
         return await self.read(sql, *parameters)
 
     async def _ask(self, reader: _Reader, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
-        # As in group_writer.py: there is no public way to its thread, nor to the connection.
+        # As in group_writer.py: there is no public way to its thread, nor to the connection. A timer for the future
+        # itself costs a fifth of asyncio.timeout().
         connection: Any = reader.connection
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        timer = self._loop.call_later(READ_SECONDS, _give_up, future, connection._conn)  # noqa: SLF001
+        connection._tx.put_nowait((future, partial(question, connection._conn)))  # noqa: SLF001
         reader.waiting += 1
         try:
-            async with asyncio.timeout(READ_SECONDS):
-                answer: Answer = await connection._execute(question, connection._conn)  # noqa: SLF001
+            return await future
         except (sqlite3.Error, OSError) as error:
             if is_unavailable(error):
                 raise unavailable(error) from error
             raise
         finally:
             reader.waiting -= 1
-        return answer
+            timer.cancel()
 
     async def write(self, unit: Unit[Result]) -> Result:
         """Run a unit in the next group."""
@@ -145,9 +150,8 @@ class SqliteDriver:
 
     async def wait_for_change(self, timeout_seconds: float) -> None:
         """By `PRAGMA data_version`, which differs once another connection has written, of this process or another."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_seconds
-        while not self._closed and loop.time() < deadline:
+        deadline = self._loop.time() + timeout_seconds
+        while not self._closed and self._loop.time() < deadline:
             # First the pause: under a steady stream of writes there is always something new.
             await asyncio.sleep(POLL_SECONDS)
             # Always the same connection: the number means nothing on another one.
@@ -193,6 +197,13 @@ class SqliteDriver:
         await asyncio.wait([closing], timeout=CLOSE_SECONDS)
         if closing.done():
             closing.result()
+
+
+def _give_up(future: asyncio.Future[Any], connection: sqlite3.Connection) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())
+        # Whatever runs there, all who ask this connection wait for it.
+        connection.interrupt()
 
 
 def _waiting(reader: _Reader) -> int:
@@ -250,6 +261,12 @@ async def _connect(path: Path, mode: str, *settings: str) -> aiosqlite.Connectio
         await connection.close()
         raise
     return connection
+
+
+async def _connect_reader(path: Path) -> aiosqlite.Connection:
+    # It counts as open with the first read.
+    read = "SELECT 1 FROM schema_migrations"
+    return await _connect(path, "ro", "PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF", read)
 
 
 async def _connect_writer(path: Path) -> aiosqlite.Connection:

@@ -168,11 +168,11 @@ async def test_another_program_may_empty_the_log_and_shrink_the_file(
 async def test_a_folder_that_can_not_be_looked_into_is_no_loss(
     opened: Store, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def denied(_: Path) -> os.stat_result:
+    def denied(_: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Path, "stat", denied)
+        patched.setattr(file_watch, "_look_at", denied)
         with pytest.raises(StoreUnavailable):
             await opened.insert_user(new_user(100))
         with pytest.raises(StoreUnavailable):
