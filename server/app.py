@@ -24,6 +24,7 @@ from server.passwords.hasher import Hasher
 from server.passwords.policy import PasswordPolicy
 from server.passwords.pool import HashPool
 from server.sessions.authenticator import Authenticator
+from server.sessions.readiness import Readiness
 from server.sessions.refresh_token import RefreshTokens
 from server.sessions.service import Sessions
 from server.store.audit_chain import AuditChain
@@ -143,6 +144,7 @@ async def _construct(
         audit=Audit(store, AuditChain(keys.audit_key)),
         verifier=verifier,
         authenticator=Authenticator(verifier, revocations),
+        readiness=Readiness(store, keys, clock),
     )
 
 

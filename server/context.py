@@ -14,6 +14,7 @@ from server.config import Settings
 from server.ids import Ids
 from server.passwords.pool import HashPool
 from server.sessions.authenticator import Authenticator
+from server.sessions.readiness import Readiness
 from server.sessions.service import Sessions
 from server.store.protocol import Store
 from server.tokens.keyservice import KeyService
@@ -42,6 +43,7 @@ class Services:
     audit: Audit
     verifier: TokenVerifier
     authenticator: Authenticator
+    readiness: Readiness
 
 
 @dataclass(frozen=True, slots=True)

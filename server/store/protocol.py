@@ -265,7 +265,7 @@ class Store(UserStore, TransferStore, SessionStore, RevocationStore, KeyStore, G
     """Everything, and the life of the store itself."""
 
     async def ping(self) -> None:
-        """Return if the store answers; raise StoreUnavailable if not."""
+        """Write something, always in the same place; return when it is on disk. Raises StoreUnavailable."""
         ...
 
     async def close(self) -> None:

@@ -338,7 +338,7 @@ ROUTES: tuple[Route, ...] = (
         access=ANYONE,
         fixed=True,
         tag="This server",
-        summary="The store answers too",
+        summary="A login could succeed: the store takes writes",
         answers={200: schemas.HealthAnswer},
         errors=(StoreUnavailable,),
     ),

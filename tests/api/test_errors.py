@@ -12,7 +12,7 @@ from aiohttp import web
 
 from server.app import create_runner
 from server.config.settings import ServerSettings
-from server.errors import ConfigurationError, StoreUnavailable
+from server.errors import ConfigurationError
 from tests.running import Api, StartApi
 
 JSON = {"Content-Type": "application/json"}
@@ -187,17 +187,6 @@ async def test_a_defect_is_answered_without_detail(api: Api, monkeypatch: pytest
     response = await api.request("GET", "/me", await api.token("lak"))
     await api.problem(response, 500, "internal_error")
     assert "nobody should see" not in await response.text()
-
-
-async def test_a_store_that_does_not_answer_is_503(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def away(*_: Any) -> None:
-        raise StoreUnavailable
-
-    monkeypatch.setattr(type(api.services.store), "ping", away)
-    response = await api.request("GET", "/health/ready")
-    await api.problem(response, 503, "store_unavailable")
-    assert response.headers["Retry-After"] == "1"
-    assert (await api.request("GET", "/health/live")).status == 200
 
 
 async def test_a_route_without_a_row_does_not_start(api: Api) -> None:

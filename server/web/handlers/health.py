@@ -14,6 +14,6 @@ async def live(_: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """GET /health/ready: the store answers too; else 503."""
-    await services_of(request).store.ping()
+    """GET /health/ready: a login could succeed; else 503, within a second."""
+    await services_of(request).readiness.check()
     return json_response({"status": "ok"})

@@ -1,0 +1,173 @@
+"""Readiness is told by a write, for all who ask within a second, and at once."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from server.errors import StoreUnavailable
+from server.sessions import readiness
+from server.sessions.readiness import FRESH_SECONDS
+from server.store.driver import Driver
+from server.store.file_lock import FileLock
+from server.store.sqlite_file import beside
+from tests.running import Api
+
+SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+# Far above what an answer takes.
+BOUND_SECONDS = 10
+
+
+def _driver(api: Api) -> Any:
+    store: Any = api.services.store
+    return store._driver
+
+
+async def _writes(api: Api) -> list[tuple[int, int]]:
+    driver: Driver = _driver(api)
+    return [(row[0], row[1]) for row in await driver.read("SELECT id, writes FROM readiness")]
+
+
+async def _assert_unready(api: Api) -> None:
+    """Also for who asks again before anything is tried again; but the process lives, and this is no defect of it."""
+    api.clock.advance(FRESH_SECONDS)
+    for _ in range(2):
+        async with asyncio.timeout(BOUND_SECONDS):
+            response = await api.request("GET", "/health/ready")
+        await api.problem(response, 503, "store_unavailable")
+        assert response.headers["Retry-After"] == "1"
+    assert (await api.request("GET", "/health/live")).status == 200
+
+
+async def _assert_ready(api: Api) -> None:
+    api.clock.advance(FRESH_SECONDS)
+    response = await api.request("GET", "/health/ready")
+    assert (response.status, await response.json()) == (200, {"status": "ok"})
+
+
+async def test_however_many_ask_there_is_one_write_in_a_second_and_one_row(api: Api) -> None:
+    answers = await asyncio.gather(*(api.request("GET", "/health/ready") for _ in range(50)))
+    assert {answer.status for answer in answers} == {200}
+    assert await _writes(api) == [(1, 1)]
+    assert (await api.request("HEAD", "/health/ready")).status == 200
+    assert await _writes(api) == [(1, 1)]
+    await _assert_ready(api)
+    # A clock that was set back does not keep an old answer.
+    api.clock.advance(-3600)
+    await _assert_ready(api)
+    assert await _writes(api) == [(1, 3)]
+
+
+@SQLITE
+async def test_what_fails_is_told_until_it_is_well_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(error: Exception) -> Callable[[Any], Awaitable[None]]:
+        async def ping(_: Any) -> None:
+            raise error
+
+        return ping
+
+    for error in (StoreUnavailable(), RuntimeError("a defect")):
+        with monkeypatch.context() as patched:
+            patched.setattr(type(api.services.store), "ping", fails(error))
+            await _assert_unready(api)
+        await _assert_ready(api)
+
+
+@SQLITE
+async def test_without_a_key_to_sign_with_no_login_could_succeed(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_: Any) -> None:
+        raise StoreUnavailable
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(api.services.keys), "signing_key", missing)
+        await _assert_unready(api)
+    await _assert_ready(api)
+
+
+@SQLITE
+async def test_a_write_that_takes_long_is_not_waited_for_and_not_begun_twice(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "WAIT_SECONDS", 0.05)
+    begun, go_on = 0, asyncio.Event()
+
+    async def slow(_: Any) -> None:
+        nonlocal begun
+        begun += 1
+        await go_on.wait()
+
+    monkeypatch.setattr(type(api.services.store), "ping", slow)
+    await _assert_unready(api)
+    await _assert_unready(api)
+    assert begun == 1
+    go_on.set()
+    await _assert_ready(api)
+
+
+@contextmanager
+def _full_disk(path: Path) -> Iterator[None]:
+    """No file can get longer, which is told to SQLite as by a disk with a quota."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (beside(path, "-wal").stat().st_size, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with closing(FileLock(beside(path, ".write-lock"))) as lock:
+        assert lock.try_acquire()
+        yield
+
+
+@contextmanager
+def _locked_by_sqlite(path: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+
+
+@SQLITE
+async def test_an_sqlite_store_that_takes_no_write_is_not_ready(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readiness, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("server.store.group_writer.BEGIN_SECONDS", 0.1)
+    path, connection = tmp_path / "watchword.db", _driver(api)._writer._connection
+    for broken in (_full_disk, _locked, _locked_by_sqlite):
+        with broken(path):
+            await _assert_unready(api)
+        await _assert_ready(api)
+    await connection.execute_fetchall("PRAGMA query_only = ON")
+    await _assert_unready(api)
+    await connection.execute_fetchall("PRAGMA query_only = OFF")
+    await _assert_ready(api)
+    beside(path, "-wal").unlink()
+    await _assert_unready(api)
+
+
+@pytest.mark.xdist_group("postgres")
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
+async def test_a_postgresql_that_only_reads_is_not_ready(api: Api, store_url: str) -> None:
+    """As a standby, or after a failover to one that was not promoted."""
+    connection = await asyncpg.connect(store_url)
+    name = await connection.fetchval("SELECT current_database()")
+    await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    others = "FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()"
+    await connection.execute(f"SELECT pg_terminate_backend(pid) {others}", name)
+    await _assert_unready(api)
+    await connection.execute("SET default_transaction_read_only = off")
+    await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = off")
+    await connection.execute(f"SELECT pg_terminate_backend(pid) {others}", name)
+    await connection.close()
+    async with asyncio.timeout(BOUND_SECONDS):
+        while (await api.request("GET", "/health/ready")).status != 200:
+            api.clock.advance(FRESH_SECONDS)
