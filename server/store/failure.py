@@ -15,9 +15,8 @@ def unavailable(error: BaseException, reason: str | None = None) -> StoreUnavail
 
     Messages of databases hold no password, but may hold a value.
     """
-    reason = (
-        reason or getattr(error, "sqlite_errorname", None) or getattr(error, "strerror", None) or type(error).__name__
-    )
+    known = (getattr(error, name, None) for name in ("reason", "sqlite_errorname", "strerror"))
+    reason = reason or next(filter(None, known), type(error).__name__)
     if current_origin().via != COMMAND_LINE:
         _log.warning("the store did not answer", reason=reason)
     failure = StoreUnavailable()

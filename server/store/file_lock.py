@@ -12,6 +12,7 @@ from pathlib import Path
 from server.errors import StoreRefused, StoreUnavailable
 
 WAIT_SECONDS = 4.0
+LOCKED = "another process holds a lock on the store"
 SHORTEST_PAUSE_SECONDS = 0.0005
 LONGEST_PAUSE_SECONDS = 0.01
 
@@ -83,6 +84,8 @@ async def _acquire(lock: FileLock, deadline: float) -> None:
     pause = SHORTEST_PAUSE_SECONDS
     while not lock.try_acquire():
         if asyncio.get_running_loop().time() >= deadline:
-            raise StoreUnavailable
+            failure = StoreUnavailable()
+            failure.reason = LOCKED
+            raise failure
         await asyncio.sleep(pause)
         pause = min(pause * 1.3, LONGEST_PAUSE_SECONDS)

@@ -18,7 +18,7 @@ import aiosqlite
 from server.errors import StoreUnavailable
 from server.store.driver import Result, Row, Transaction, Unit
 from server.store.failure import unavailable
-from server.store.file_lock import FairLock
+from server.store.file_lock import LOCKED, FairLock
 from server.store.file_watch import FileWatch
 
 # Bounds how long the first of a group waits for the last.
@@ -94,7 +94,7 @@ class _Waiting:
 
     def _late(self, loop: asyncio.AbstractEventLoop) -> None:
         if self.claim():
-            self.fail()
+            self.fail(reason=LOCKED)
         else:
             self.timer = loop.call_later(ANSWER_SECONDS - BEGIN_SECONDS, self.fail)
 
@@ -108,9 +108,10 @@ class _Waiting:
         else:
             self.future.set_exception(self.error)
 
-    def fail(self, cause: BaseException | None = None) -> None:
+    def fail(self, cause: BaseException | None = None, reason: str | None = None) -> None:
         if not self.future.done():
             failure = StoreUnavailable()
+            failure.reason = reason
             failure.__cause__ = cause
             self.future.set_exception(failure)
 
@@ -195,10 +196,9 @@ class GroupWriter:
                 group.extend(self._waiting.popleft() for _ in range(size))
                 await self._hop(group)
         except BaseException as error:
-            if not self._watch.taken:
-                unavailable(error, None if group else "another process holds the write lock")
+            reason = None if self._watch.taken else unavailable(error).reason
             for waiting in group:
-                waiting.fail(error)
+                waiting.fail(error, reason)
             if not isinstance(error, Exception):
                 raise
         else:
