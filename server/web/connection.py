@@ -6,6 +6,7 @@ aiohttp has no hooks for errors of its parser, so this looks into its queue of m
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
@@ -52,6 +53,8 @@ class EdgeProtocol(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """It is closed, by us or by the client."""
         self._stop_clock()
+        if self._task_handler is not None:
+            self._task_handler.add_done_callback(_take_error)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -159,6 +162,13 @@ class EdgeProtocol(RequestHandler):
             _forget(exc)
         response.force_close()
         return response
+
+
+def _take_error(task: asyncio.Task[None]) -> None:
+    """Else a cancelled task keeps its error, whose frames hold the task, the connection, and what is left unread."""
+    if task.cancelled():
+        with suppress(asyncio.CancelledError):
+            task.exception()
 
 
 def _forget(error: BaseException) -> None:

@@ -56,23 +56,27 @@ class Edge:
             _check_expectation(request)
             response = await inner(request)
             response.headers[REQUEST_ID_HEADER] = request_id
-        except ApiError as error:
-            response = problem_response(error, request_id)
-        except web.HTTPException as error:
-            preflight = self._cors.preflight(request, error, request_id)
-            response = preflight or problem_response(_from_aiohttp(error), request_id)
         except asyncio.CancelledError:
             # The client has left; nobody sees this status but the reader of the log.
             self._note(request, 499, started)
             raise
         except Exception as error:  # noqa: BLE001 - the last line: a defect is logged whole and answered without detail
-            response = problem_response(_unexpected(error, request_id), request_id)
+            response = self._failure(request, error, request_id)
+            # Its frames hold the request, and the request the error, if it is one of the router: with all headers they
+            # would be kept until a collection.
+            error.__traceback__ = None
         finally:
             reset_origin(before)
         if self._cors.active:
             self._cors.decorate(request, response)
         self._note(request, response.status, started)
         return response
+
+    def _failure(self, request: web.Request, error: Exception, request_id: str) -> web.Response:
+        if isinstance(error, web.HTTPException):
+            preflight = self._cors.preflight(request, error, request_id)
+            return preflight or problem_response(_from_aiohttp(error), request_id)
+        return problem_response(error if isinstance(error, ApiError) else _unexpected(error, request_id), request_id)
 
     def refuse(self, client: str | None, status: int, error: BaseException | None) -> web.Response:
         """The answer to what never became a request: bytes that are not HTTP, or a defect outside the application."""

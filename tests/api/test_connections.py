@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import asyncio.events
+import gc
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import cast
 
 import pytest
+from aiohttp import web
 from aiohttp.streams import StreamReader
 
 from server.web import connection
@@ -86,6 +88,42 @@ async def test_thousands_of_unknown_fields_are_one_error(api: Api) -> None:
     response = await api.request("POST", "/login", json={f"field {number}": 0 for number in range(3_000)})
     problem = await api.problem(response, 422, "invalid_request")
     assert problem["errors"] == [{"field": "body", "message": "There are more than 100 fields."}]
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Only what is in no cycle is freed: the server collects seldom, so that checked requests are cheap."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def is_left(kind: type) -> bool:
+    return any(type(thing) is kind for thing in gc.get_objects())
+
+
+@on_sqlite
+@pytest.mark.usefixtures("no_collector")
+async def test_nothing_of_a_request_waits_for_the_collector(api: Api) -> None:
+    chunked = f"HTTP/1.1\r\n{HEADERS}Transfer-Encoding: chunked\r\n\r\n"
+    requests = {
+        f"GET /nothing HTTP/1.1\r\n{HEADERS}\r\n": 404,
+        f"PUT /login HTTP/1.1\r\n{HEADERS}\r\n": 405,
+        f"GET /me HTTP/1.1\r\n{HEADERS}\r\n": 401,
+        f"GET /me HTTP/1.1\r\n{HEADERS}Expect: tea\r\n\r\n": 400,
+        f"POST /login HTTP/1.1\r\n{HEADERS}Content-Length: 2\r\n\r\n[]": 400,
+        # These clients leave while the server waits for the rest.
+        f"POST /login {chunked}11000\r\n{'x' * 0x11000}\r\n": 413,
+        f"POST /users {chunked}1\r\n": 401,
+        f"POST /users {chunked}zz\r\n": 400,
+        f"GET /{'x' * 10_000}": 400,
+    }
+    for request, status in requests.items():
+        assert await status_after(api, request.encode()) == status
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while is_left(EdgeProtocol) or is_left(web.Request):  # noqa: ASYNC110 - there is no event for it
+                await asyncio.sleep(0)
 
 
 async def ask_for_ever(api: Api, path: str) -> None:

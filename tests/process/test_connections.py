@@ -23,6 +23,7 @@ PIECE = b"x" * 16_000
 HEADERS = b"Host: x\r\nContent-Type: application/json\r\n"
 CHUNKED = HEADERS + b"Transfer-Encoding: chunked\r\n\r\n"
 ASKED = b"Expect: 100-continue\r\n" + CHUNKED
+LARGE = HEADERS + b"".join(b"A%d: %b\r\n" % (number, b"x" * 8000) for number in range(7))
 ANSWERED = b""
 
 # What is sent, piece by piece (at ANSWERED the client waits for an answer), and the statuses of all answers until the
@@ -53,6 +54,7 @@ STORMS: dict[str, tuple[list[bytes], list[int]]] = {
     "chunks": ([b"POST /login HTTP/1.1\r\n" + CHUNKED, *[b"3e80\r\n" + PIECE + b"\r\n"] * 60], [413]),
     "tiny chunks": ([b"POST /login HTTP/1.1\r\n" + CHUNKED, *[b"1\r\nx\r\n" * 4000] * 20], [413]),
     "chunks, 401": ([b"POST /users HTTP/1.1\r\n" + CHUNKED, *[b"1\r\nx\r\n" * 4000] * 20], [401]),
+    "unknown path": ([b"GET /x HTTP/1.1\r\n" + LARGE + b"\r\n", ANSWERED] * 60 + [b"\xff\r\n\r\n"], [404] * 60 + [400]),
     "upgrade": (
         [b"GET /me HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", *[PIECE] * 60],
         [401, 400],
