@@ -22,7 +22,7 @@ from server.web.runner import EdgeRunner
 from tests.clock import FakeClock
 
 PASSWORD = "brown otters juggle turnips"
-MASTER_KEY = "a master key for tests, 0123456789"
+MASTER_KEY = "Jw6Rk2YcZ7vBq4Tn0uHs5EpDa9mWf2Lx"
 
 
 class EdgeTestServer(BaseTestServer):

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from server.config.origins import field_name, origin
-from server.config.secrets import Secrets
+from server.config.secrets import SealingSecrets, Secrets, texts, weakness
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -141,7 +141,7 @@ class PasswordSettings(_Section):
 class KeySettings(_Section):
     """The keys that sign tokens."""
 
-    master_key: Secrets = Field(
+    master_key: SealingSecrets = Field(
         (),
         description="seals the private keys in the store; of a list the first seals, all open; "
         "empty with SQLite: made beside the file",
@@ -247,6 +247,8 @@ class Settings(_Section):
             lines.append(
                 "tokens.access_ttl_seconds is over an hour: services that verify offline see no logout until then"
             )
+        if any(weakness(text) for text in texts(self.keys.master_key[1:])):
+            lines.append("keys.master_key still has one that can be guessed: `keys rewrap`, then take it out")
         if any(origin.startswith("http://") for origin in self.cors.origins):
             lines.append("cors.origins has an http:// origin: whoever is on its network can read what it reads")
         if any(network.prefixlen == 0 for network in self.server.trusted_networks):

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from server.config.settings import TokenSettings
 from tests.running import Api, StartApi
 
-SECRET = "an HS256 secret of more than 32 bytes"
+SECRET = "hT7pXw2LqRz9 vKc4NdYs8MbJf3GaEu6"
 
 
 def claims_of(token: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pytest_aiohttp.plugin import AiohttpClient
 from server.tokens import TokenExpired, TokenInvalid, TokenVerifier
 from tests.process.server_process import ROOT, ServerProcess, serving
 
-SECRET = "the secret of these tests: 5f0c8e2b-7a91"
+SECRET = "hT7pXw2LqRz9 vKc4NdYs8MbJf3GaEu6"
 
 
 @pytest.fixture

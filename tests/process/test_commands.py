@@ -65,7 +65,7 @@ def test_config_may_stand_before_or_behind_the_command(tmp_path: Path) -> None:
 
 
 def test_config_check_and_show(tmp_path: Path) -> None:
-    secret = "0123456789 a secret of enough bytes"
+    secret = "hT7pXw2LqRz9 vKc4NdYs8MbJf3GaEu6"
     changes = {"WATCHWORD__TOKENS__SECRET": secret, "WATCHWORD__STORE__URL": "postgresql://u:hush@h/d",
                "WATCHWORD__KEYS__MASTER_KEY": secret}  # fmt: skip
     checked = run(tmp_path, "config", "check", **changes)

@@ -20,6 +20,10 @@ def test_an_installed_wheel_serves_outside_the_checkout(tmp_path: Path) -> None:
     # The packages that it needs come from this environment; the server itself must not.
     environment = {"PYTHONPATH": str(installed)}
     assert run(folder, "--version", **environment).stdout.startswith("watchword ")
+    published = run(
+        folder, "config", "check", WATCHWORD__TOKENS__SECRET="my very long and safe secret key", **environment
+    )
+    assert (published.returncode, "tokens.secret: is too weak: it is one of those" in published.stderr) == (2, True)
     with serving(folder, log_to=None, module="server", **environment) as server:
         where = Path(f"/proc/{server.process.pid}/cwd").readlink()
         assert where == folder

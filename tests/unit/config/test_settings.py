@@ -17,7 +17,7 @@ from server.config.settings import setting_names
 from server.errors import ConfigurationError
 
 ROOT = Path(__file__).parents[3]
-SECRET = "0123456789 a fine secret of enough bytes"
+SECRET = "hT7pXw2LqRz9 vKc4NdYs8MbJf3GaEu6"
 
 
 @pytest.fixture(autouse=True)
@@ -218,7 +218,7 @@ def test_an_unusable_variable_is_a_problem(name: str, value: str) -> None:
     assert problems_of("[server]\nport = 1", **{name: value})
 
 
-OTHER_SECRET = "another fine secret, also long enough"
+OTHER_SECRET = "Zk5tQy8WnLr3 xBv7HcPm2JdSg9FaUe4"
 
 
 def test_secrets_are_one_or_a_list_from_wherever_they_come() -> None:
@@ -234,6 +234,32 @@ def test_secrets_are_one_or_a_list_from_wherever_they_come() -> None:
     # One text is one secret, whatever is in it.
     for text in (f"{SECRET}, with a comma", f"[{SECRET}", f'{SECRET}"'):
         assert texts(load(WATCHWORD__TOKENS__SECRET=text).tokens.secret) == [text]
+
+
+def test_a_guessable_secret_is_told_with_its_reason_and_what_to_run_instead() -> None:
+    expected = {
+        "changeme": "it is short",
+        "my very long and safe secret key": "it is one of those that are published, in examples and elsewhere",
+        "replace-this-by-something-of-your-own": "it reads like words, or like a placeholder",
+        "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,": "it is a pattern",
+    }
+    remedy = "it takes 32 bytes that nobody can guess; make it with: openssl rand -base64 32"
+    for secret, reason in expected.items():
+        for name in ("tokens.secret", "keys.master_key"):
+            section, _, key = name.partition(".")
+            assert problems_of(f"[{section}]\n{key} = {json.dumps(secret)}") == [
+                f"{name}: is too weak: {reason}; {remedy}"
+            ]
+
+
+def test_a_weak_master_key_may_stand_behind_the_one_that_follows_it() -> None:
+    """Else nobody could take `keys rewrap` to leave it behind. A shared secret that verifies has no such place."""
+    lists = json.dumps([SECRET, "changeme"])
+    settings = load(f"[keys]\nmaster_key = {lists}")
+    assert any(line.startswith("keys.master_key still has one") for line in settings.weaknesses())
+    assert not any("master_key" in line for line in load(f'[keys]\nmaster_key = "{SECRET}"').weaknesses())
+    assert problems_of(f"[tokens]\nsecret = {lists}")
+    assert problems_of(f'[keys]\nmaster_key = ["changeme", "{SECRET}"]')
 
 
 def test_no_message_repeats_a_secret() -> None:
