@@ -10,7 +10,7 @@ from server.config import LoadedSettings, load_settings
 from server.config.secrets import texts
 from server.errors import ConfigurationError
 
-SECRET = "0123456789 a fine secret of enough bytes"
+SECRET = "hT7pXw2LqRz9 vKc4NdYs8MbJf3GaEu6"
 
 
 @pytest.fixture(autouse=True)
