@@ -9,28 +9,21 @@ from pathlib import Path
 from typing import BinaryIO
 
 from server.errors import FileRefused
+from server.store import drafts
 
 
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that was not there, for its owner alone: on disk at the end, or gone if anything went wrong meanwhile.
+    """A file that was not there, for its owner alone: under its name when it is whole and on disk, else not at all.
 
     Raises FileRefused.
     """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise FileRefused(f"{path} is there already; choose another name") from None
-    except OSError as error:
-        raise FileRefused(f"{path} can't be made ({error.strerror})") from None
-    try:
-        with os.fdopen(descriptor, "wb") as opened:
-            yield opened
-            opened.flush()
-            os.fsync(opened.fileno())
-    except OSError as error:
-        path.unlink()
-        raise FileRefused(f"{path} can't be written ({error.strerror})") from None
-    except BaseException:
-        path.unlink()
-        raise
+    with drafts.unfinished(path) as (draft, _):
+        try:
+            with os.fdopen(drafts.make(draft), "wb") as opened:
+                yield opened
+            drafts.give_name(draft, path)
+        except FileExistsError:
+            raise FileRefused(f"{path} is there already; choose another name") from None
+        except OSError as error:
+            raise FileRefused(f"{path} can't be written ({error.strerror})") from None

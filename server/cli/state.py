@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import pwd
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from server.context import Services
 from server.observe.logs import configure_logs
 from server.origin import COMMAND_LINE, Origin, reset_origin, set_origin
 from server.store.open import require_store, sqlite_path
+from server.store.ownership import user_name
 from server.web.table import AccessTable
 
 Result = TypeVar("Result")
@@ -80,21 +80,12 @@ def run_with_services(
         async with open_services(settings, serving=False) as services:
             return await work(services)
 
-    origin = Origin(COMMAND_LINE, actor_name=_system_user())
+    origin = Origin(COMMAND_LINE, actor_name=user_name(os.getuid()))
     before = set_origin(lambda: origin)
     try:
         return asyncio.run(run())
     finally:
         reset_origin(before)
-
-
-def _system_user() -> str:
-    """By the id of the process: the environment could say anything."""
-    number = os.getuid()
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return f"user {number}"
 
 
 def print_json(value: Any) -> None:

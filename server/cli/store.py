@@ -11,14 +11,14 @@ from typing import Annotated
 import typer
 
 from server.app import master_key_path
-from server.cli.new_file import new_file
 from server.cli.progress import progress_bar
 from server.cli.state import Config, settings_for
 from server.config import Settings
-from server.errors import FileRefused, StoreRefused
+from server.errors import StoreRefused
 from server.observe.logs import configure_logs
 from server.store.open import apply_migrations, back_up, pending_migrations
-from server.tokens.master_key_file import unchanged
+from server.store.sqlite_backup import key_beside
+from server.tokens.master_key_file import read_keys, unchanged
 
 app = typer.Typer(help="Look after the store; the server may be running.", no_args_is_help=True)
 
@@ -57,40 +57,38 @@ def backup(
     """Copy an SQLite store as it is at this moment, and its master key to PATH.key."""
     settings = settings_for(context, config)
     configure_logs(settings.logs)
-    if os.path.lexists(path):
-        raise FileRefused(f"{path} is there already; choose another name")
     key = master_key_path(settings)
     with ExitStack() as stack, progress_bar("copying") as progress:
-        # First, so that the copy is never there without it.
-        if key is not None and key.exists() and not without_key:
+        content = None
+        if key is not None and os.path.lexists(key) and not without_key:
             # A copy that is sealed under another key than this one would be worth nothing.
             stack.enter_context(unchanged(key))
-            stack.enter_context(new_file(_key_beside(path))).write(_read(key))
+            content = _read(key)
         task = progress.task_ids[0]
-        asyncio.run(
-            back_up(settings.store.url, path, lambda done, total: progress.update(task, completed=done, total=total))
-        )
+
+        def show(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        asyncio.run(back_up(settings.store.url, path, show, content))
     typer.echo(f"backed up to {path}, checked")
     typer.echo(_about_key(settings, path, without_key=without_key))
 
 
-def _key_beside(path: Path) -> Path:
-    return path.with_name(f"{path.name}.key")
-
-
 def _read(key: Path) -> bytes:
+    """What is a key, as it is. Raises StoreRefused."""
     try:
+        read_keys(key)
         return key.read_bytes()
-    except OSError as error:
-        raise StoreRefused(f"the master key {key} can't be read ({error.strerror}); or use --without-key") from None
+    except (OSError, StoreRefused) as error:
+        raise StoreRefused(f"{error}; or use --without-key") from None
 
 
 def _about_key(settings: Settings, path: Path, *, without_key: bool) -> str:
     key = master_key_path(settings)
     if key is None:
         return "the master key is in the settings (keys.master_key); keep it too, in another place"
-    if not key.exists():
+    if not os.path.lexists(key):
         return "this store has no master key yet"
     if without_key:
         return f"the master key is not in it; keep {key} too, in another place"
-    return f"the master key is beside it, in {_key_beside(path)}: whoever has both can sign tokens"
+    return f"the master key is beside it, in {key_beside(path)}: whoever has both can sign tokens"

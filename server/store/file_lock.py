@@ -6,10 +6,11 @@ import asyncio
 import fcntl
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from server.errors import StoreRefused, StoreUnavailable
+from server.store.ownership import give_to_owner_of, why_denied
 
 WAIT_SECONDS = 4.0
 LOCKED = "another process holds a lock on the store"
@@ -21,13 +22,12 @@ class FileLock:
     """An exclusive lock on a file (flock). The kernel releases it when its holder dies, so it is never left behind."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, and make it if need be, with mode 0600. Raises StoreRefused."""
+        """Open the file, and make it if need be, for those who use what it guards. Raises StoreRefused."""
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._descriptor = _open(path)
         except OSError as error:
-            raise StoreRefused(
-                f"can't open the lock file {path} ({error.strerror}); give this user the right to write there"
-            ) from error
+            reason = f"the lock file {path} can't be opened ({error.strerror}); let this user write there"
+            raise StoreRefused(why_denied([path]) or reason) from error
 
     def try_acquire(self) -> bool:
         """Take the lock if it is free."""
@@ -46,6 +46,26 @@ class FileLock:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+    while True:
+        with suppress(FileNotFoundError):
+            return os.open(path, flags)
+        with suppress(FileExistsError):
+            return _make(path, flags)
+
+
+def _make(path: Path, flags: int) -> int:
+    # What it guards has the same name without the last ending.
+    guarded = path.with_suffix("")
+    descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
+    give_to_owner_of(guarded, descriptor)
+    with suppress(OSError):
+        if guarded.is_file():
+            os.fchmod(descriptor, 0o600 | guarded.stat().st_mode & 0o066)
+    return descriptor
 
 
 class FairLock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from server.errors import StoreRefused
@@ -46,14 +47,17 @@ async def apply_migrations(url: str) -> list[str]:
     return await (sqlite.apply_migrations(sqlite_path(url)) if _is_sqlite(url) else postgres.apply_migrations(url))
 
 
-async def back_up(url: str, target: Path, progress: Progress) -> None:
-    """Copy an SQLite store, also while it is in use. Raises StoreRefused, StoreUnavailable, FileRefused."""
+async def back_up(url: str, target: Path, progress: Progress, key: bytes | None = None) -> None:
+    """Copy an SQLite store, also while it is in use, and the key beside the copy.
+
+    Raises StoreRefused, StoreUnavailable, FileRefused.
+    """
     if not _is_sqlite(url):
         raise StoreRefused(
             "this store is PostgreSQL, which brings its own tool: pg_dump --schema=watchword --format=custom; "
             "keep keys.master_key with the dump"
         )
-    await sqlite_backup.back_up(sqlite_path(url), target, progress)
+    await sqlite_backup.back_up(sqlite_path(url), target, progress, key)
 
 
 def sqlite_path(url: str) -> Path:
@@ -63,9 +67,15 @@ def sqlite_path(url: str) -> Path:
     """
     path = Path(url.removeprefix(_SQLITE))
     try:
-        return path.resolve()
+        found = path.resolve()
     except (OSError, RuntimeError, ValueError) as error:
         raise StoreRefused(f"{path} leads to no file ({error}); choose another store.url") from error
+    for link in (path, *path.parents):
+        end = found.parent if link == path else link.resolve()
+        if os.path.lexists(link) and not os.path.lexists(end):
+            # Perhaps of a disk that is not mounted: a new store in its place would hide the one that is on it.
+            raise StoreRefused(f"{link} is a link into {end}, which is not there; bring that back")
+    return found
 
 
 def _is_sqlite(url: str) -> bool:

@@ -94,7 +94,7 @@ class SqliteDriver:
                         f"{path} is already served by another process; stop it, or give this one another store.url"
                     )
                 await _migrate(path, serve_lock, serving=serving)
-                connection = await _connect_writer(path)
+                connection = await _connect_writer(path, serving=serving)
                 readers: list[aiosqlite.Connection] = []
                 opening.push_async_callback(_close_connections, path, connection, readers, lock)
                 await asyncio.to_thread(sqlite_file.mark, path)
@@ -217,6 +217,7 @@ async def _nothing(_: Transaction) -> None:
 async def pending_names(path: Path) -> list[str]:
     """The names of the migrations that the file needs. Changes nothing, makes nothing. Raises StoreRefused."""
     async with AsyncExitStack() as looking:
+        await asyncio.to_thread(sqlite_file.refuse_no_file, path)
         if await asyncio.to_thread(beside(path, ".write-lock").exists):
             lock = FairLock(beside(path, ".write-lock"))
             looking.callback(lock.close)
@@ -253,14 +254,15 @@ async def _migrate(path: Path, serve_lock: FileLock, *, serving: bool) -> list[s
 
 
 async def _connect(path: Path, mode: str, *settings: str) -> aiosqlite.Connection:
-    connection = await aiosqlite.connect(sqlite_file.uri(path, f"mode={mode}"), uri=True, isolation_level=None)
-    try:
-        for setting in (f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}", *settings):
-            await connection.execute_fetchall(setting)
-    except BaseException:
-        await connection.close()
-        raise
-    return connection
+    with sqlite_file.refusals(path):
+        connection = await aiosqlite.connect(sqlite_file.uri(path, f"mode={mode}"), uri=True, isolation_level=None)
+        try:
+            for setting in (f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}", *settings):
+                await connection.execute_fetchall(setting)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
 
 
 async def _connect_reader(path: Path) -> aiosqlite.Connection:
@@ -269,18 +271,45 @@ async def _connect_reader(path: Path) -> aiosqlite.Connection:
     return await _connect(path, "ro", "PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF", read)
 
 
-async def _connect_writer(path: Path) -> aiosqlite.Connection:
+async def _connect_writer(path: Path, *, serving: bool) -> aiosqlite.Connection:
+    sqlite_file.refuse_denied(path)
+    own_log = sqlite_file.has_own_log(path)
     # The log is recovered with the first read, so here, under the lock.
     # The triggers of user_grams write into a virtual table, which SQLite lets a trusted schema alone do.
     trusted = "PRAGMA trusted_schema = ON"
     connection = await _connect(path, "rw", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON", trusted)
-    mode = [tuple(row) for row in await connection.execute_fetchall("PRAGMA journal_mode = WAL")]
-    await connection.execute_fetchall("SELECT 1 FROM schema_migrations")
-    await connection.execute_fetchall(f"PRAGMA busy_timeout = {WRITER_BUSY_MILLISECONDS}")
-    if mode != [("wal",)]:
+    try:
+        with sqlite_file.refusals(path):
+            await _require_log(connection, path)
+            await connection.execute_fetchall(f"PRAGMA busy_timeout = {WRITER_BUSY_MILLISECONDS}")
+            if serving and own_log:
+                await _write_nothing_new(connection)
+    except BaseException:
         await connection.close()
-        raise StoreRefused(f"{path} can't have a write-ahead log there; move it to a local disk")
+        raise
     return connection
+
+
+async def _require_log(connection: aiosqlite.Connection, path: Path) -> None:
+    mode = [tuple(row) for row in await connection.execute_fetchall("PRAGMA journal_mode = WAL")]
+    if mode != [("wal",)]:
+        raise StoreRefused(f"{path} can't have a write-ahead log there; move it to a local disk")
+    # The first read makes the file of the log.
+    await connection.execute_fetchall("SELECT 1 FROM schema_migrations")
+
+
+async def _write_nothing_new(connection: aiosqlite.Connection) -> None:
+    """A disk that takes no write is refused before a login needs it. A foreign lock is another matter: it may pass."""
+    try:
+        await connection.execute_fetchall("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+            raise
+        return
+    ((version,),) = await connection.execute_fetchall("PRAGMA user_version")
+    await connection.execute_fetchall(f"PRAGMA user_version = {version:d}")
+    await connection.execute_fetchall("COMMIT")
+    await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 async def _close_connections(

@@ -8,17 +8,16 @@ the write lock, as everywhere (sqlite.py). Nothing is migrated: the time for a b
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import sqlite3
-import tempfile
+import stat
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 from server.errors import FileRefused, StoreRefused, StoreUnavailable
-from server.store import sqlite_file
+from server.store import drafts, sqlite_file
 from server.store.file_lock import FairLock
 from server.store.sqlite_file import beside
 
@@ -34,21 +33,29 @@ class _Stopped(Exception):
     """Whoever waited for the copy does not any more."""
 
 
-async def back_up(path: Path, target: Path, progress: Progress) -> None:
+async def back_up(path: Path, target: Path, progress: Progress, key: bytes | None) -> None:
     """Copy the store to a new file for its owner alone, whole, checked and on disk; or leave nothing there.
 
-    Raises FileRefused if the target is there already or can't be written, StoreRefused for what is no store,
-    StoreUnavailable.
+    `key` is what will stand in `key_beside(target)`. Raises FileRefused if one of the two is there already or can't be
+    written, StoreRefused for what is no store, StoreUnavailable.
     """
+    sqlite_file.refuse_no_file(path)
     if not await asyncio.to_thread(path.exists):
         raise StoreRefused(f"there is no store at {path}")
-    draft = await asyncio.to_thread(_make_draft, target)
-    try:
+    with drafts.unfinished(target) as (copy, key_copy):
+        if key is not None:
+            _refuse_other(key_beside(target), key)
+        _make(copy, path)
         async with _opened(path) as source:
-            await _copy_in_thread(source, draft, progress)
-        await asyncio.to_thread(_finish, draft, target)
-    finally:
-        draft.unlink(missing_ok=True)
+            await _copy_in_thread(source, copy, progress)
+        if key is not None:
+            _make(key_copy, path, key)
+        await asyncio.to_thread(_finish, copy, target, key_copy, key)
+
+
+def key_beside(target: Path) -> Path:
+    """Where the master key of a copy is."""
+    return target.with_name(f"{target.name}.key")
 
 
 @asynccontextmanager
@@ -75,22 +82,23 @@ async def _close_under_lock(source: sqlite3.Connection, lock: FairLock) -> None:
 
 def _open(path: Path) -> sqlite3.Connection:
     sqlite_file.inspect(path, thorough=False)
-    source = sqlite3.connect(
-        sqlite_file.uri(path, "mode=rw"),
-        uri=True,
-        isolation_level=None,
-        timeout=_BUSY_SECONDS,
-        # Each step waits for the one before, so there is never more than one thread.
-        check_same_thread=False,
-    )
-    try:
-        source.execute("PRAGMA query_only = ON")
-        source.execute("BEGIN")
-        source.execute("SELECT count(*) FROM schema_migrations").fetchone()
-    except sqlite3.Error as error:
-        source.close()
-        raise StoreRefused(f"{path} can't be read ({error})") from error
-    return source
+    with sqlite_file.refusals(path):
+        source = sqlite3.connect(
+            sqlite_file.uri(path, "mode=rw"),
+            uri=True,
+            isolation_level=None,
+            timeout=_BUSY_SECONDS,
+            # Each step waits for the one before, so there is never more than one thread.
+            check_same_thread=False,
+        )
+        try:
+            source.execute("PRAGMA query_only = ON")
+            source.execute("BEGIN")
+            source.execute("SELECT count(*) FROM schema_migrations").fetchone()
+        except sqlite3.Error:
+            source.close()
+            raise
+        return source
 
 
 async def _copy_in_thread(source: sqlite3.Connection, draft: Path, progress: Progress) -> None:
@@ -120,41 +128,47 @@ def _copy(source: sqlite3.Connection, draft: Path, progress: Progress, stop: thr
         with closing(sqlite3.connect(sqlite_file.uri(draft, "mode=ro&immutable=1"), uri=True)) as copy:
             problem = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
     except sqlite3.Error as error:
-        raise FileRefused(f"the copy can't be written ({error}); is the disk full?") from error
+        raise FileRefused(f"the copy can't be written ({error}); is the disk full, or the folder gone?") from error
     if problem != "ok":
         raise StoreRefused(f"the copy is damaged, and so probably the store is ({str(problem).partition(chr(10))[0]})")
 
 
-def _make_draft(target: Path) -> Path:
-    if os.path.lexists(target):
-        raise FileRefused(f"{target} is there already; choose another name")
+def _make(draft: Path, path: Path, content: bytes = b"") -> None:
+    """For whom the store belongs to: whoever has it may have its copy."""
     try:
-        # mkstemp makes it for its owner alone.
-        descriptor, draft = tempfile.mkstemp(prefix=f"{target.name}.unfinished-", dir=target.parent)
+        with os.fdopen(drafts.make(draft, owner_of=path), "wb") as file:
+            file.write(content)
     except OSError as error:
-        raise FileRefused(f"{target} can't be made ({error.strerror}); choose another place") from error
-    os.close(descriptor)
-    return Path(draft)
+        raise FileRefused(f"the copy can't be written ({error.strerror})") from error
 
 
-def _finish(draft: Path, target: Path) -> None:
-    """Bring it to the disk, then give it its name, unless that is taken by now."""
+def _refuse_other(key_target: Path, key: bytes) -> None:
+    if os.path.lexists(key_target) and not _holds(key_target, key):
+        raise FileRefused(f"{key_target} is there already; choose another name")
+
+
+def _holds(key_target: Path, key: bytes) -> bool:
+    """Whether the same key is there: it is of a backup that was killed before the copy got its name."""
+    with suppress(OSError):
+        found = key_target.lstat()
+        return stat.S_ISREG(found.st_mode) and not found.st_mode & 0o077 and key_target.read_bytes() == key
+    return False
+
+
+def _finish(copy: Path, target: Path, key_copy: Path, key: bytes | None) -> None:
+    """The key gets its name first, so the copy is never there without it; and right before, so it never stays alone."""
+    name, named = target, False
     try:
-        sqlite_file.sync(draft)
-        _give_name(draft, target)
-        sqlite_file.sync(target.parent)
+        # What takes its time is done before there is any name.
+        drafts.sync(copy)
+        if key is not None and not _holds(key_beside(target), key):
+            name = key_beside(target)
+            drafts.give_name(key_copy, name)
+            named = True
+        name = target
+        drafts.give_name(copy, name)
     except OSError as error:
-        raise FileRefused(f"{target} can't be made ({error.strerror})") from error
-
-
-def _give_name(draft: Path, target: Path) -> None:
-    """Raises FileExistsError rather than replace what is there."""
-    try:
-        target.hardlink_to(draft)
-    except FileExistsError:
-        raise
-    except OSError:
-        # A file system without links, as on memory sticks.
-        if os.path.lexists(target):
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
-        draft.rename(target)
+        if named:
+            with suppress(OSError):
+                key_beside(target).unlink()
+        raise FileRefused(f"{name} can't be made ({error.strerror})") from error

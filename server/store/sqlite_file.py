@@ -8,14 +8,18 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from server.clock import SystemClock
 from server.errors import StoreRefused
+from server.store.drafts import make, sync
 from server.store.migrate import Applied, newer, pending
 from server.store.migrations import Migration, migrations
+from server.store.ownership import make_folder, why_denied
+from server.store.sqlite_length import missing_pages
 
 # "WWrd" in the header of the file: it tells our files from others'.
 APPLICATION_ID = 0x57577264
@@ -38,11 +42,24 @@ def prepare_folder(path: Path) -> None:
         if not connection.execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").fetchone():
             raise StoreRefused("the SQLite of this Python has no FTS5, by which users are found; use another build")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
     except OSError as error:
-        raise StoreRefused(
-            f"can't make the folder {path.parent} ({error.strerror}); choose another store.url"
-        ) from error
+        reason = f"can't make the folder {path.parent} ({error.strerror}); choose another store.url"
+        denied = why_denied([path]) if isinstance(error, PermissionError) else None
+        raise StoreRefused(denied or reason) from error
+    refuse_no_file(path)
+
+
+def refuse_no_file(path: Path) -> None:
+    """Raise StoreRefused for what is there and no file: to open a pipe could wait for ever."""
+    with refusals(path):
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            return
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
+        raise StoreRefused(f"{path} is {kind}, no file; choose another one in store.url")
 
 
 def inspect(path: Path, *, thorough: bool) -> list[Migration]:
@@ -51,13 +68,15 @@ def inspect(path: Path, *, thorough: bool) -> list[Migration]:
     `thorough` reads every page, which takes a second or so per gigabyte. Raises StoreRefused for what must not be used.
     """
     known = migrations("sqlite")
-    with _refusals(path):
+    refuse_no_file(path)
+    with refusals(path):
         if not path.exists():
             _refuse_lost_file(path)
             return known
         _refuse_other_names(path)
         if path.stat().st_size == 0 and not _was_complete(path):
             return known
+        _refuse_shortened(path)
         _refuse_foreign_log(path)
         with closing(_connect_to_look(path)) as connection:
             found = _pending_of(connection, path, known)
@@ -72,19 +91,30 @@ def inspect(path: Path, *, thorough: bool) -> list[Migration]:
 
 def apply(path: Path, wanted: Sequence[Migration]) -> None:
     """Run migrations, each in a transaction of its own; make the file if it is not there. Raises StoreRefused."""
-    with _refusals(path):
+    with refusals(path):
         if path.exists() and path.stat().st_size > 0:
             _apply(path, wanted)
             return
-        # The file gets its name when it is complete, so nobody ever meets half of it.
-        unfinished = beside(path, ".new")
+        _make(path, wanted)
+        mark(path)
+
+
+def _make(path: Path, wanted: Sequence[Migration]) -> None:
+    """The file gets its name when it is complete and on disk, so nobody ever meets half of it."""
+    unfinished = beside(path, ".new")
+    try:
         for ending in ("", "-wal", "-shm", "-journal"):
             beside(unfinished, ending).unlink(missing_ok=True)
-        os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-        _apply(unfinished, wanted)
+        os.close(make(unfinished, owner_of=path))
+        # Without a log: closing would write it back, and not tell if the disk is too full for that.
+        _apply(unfinished, wanted, journal="MEMORY")
+        sync(unfinished)
         unfinished.replace(path)
-        sync(path.parent)
-        mark(path)
+    except BaseException:
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
 
 
 def uri(path: Path, options: str) -> str:
@@ -116,9 +146,9 @@ def _pending_of(connection: sqlite3.Connection, path: Path, known: Sequence[Migr
     return pending(known, [Applied(*row) for row in rows], str(path))
 
 
-def _apply(path: Path, wanted: Sequence[Migration]) -> None:
+def _apply(path: Path, wanted: Sequence[Migration], journal: str = "WAL") -> None:
     with closing(sqlite3.connect(uri(path, "mode=rw"), uri=True, isolation_level=None, timeout=5)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute(f"PRAGMA journal_mode = {journal}")
         connection.execute("PRAGMA synchronous = FULL")
         for migration in wanted:
             try:
@@ -155,7 +185,7 @@ def mark(path: Path) -> None:
     So a database that is missing or empty later was lost, and one that is beside another log, or the other way round,
     was replaced. Raises StoreRefused.
     """
-    with _refusals(path):
+    with refusals(path):
         content = f"A store was made here: {' '.join(map(str, _inodes(path)))}\n".encode()
         # Never empty on the way, or it would be no mark.
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
@@ -251,33 +281,55 @@ def _refuse_lost_file(path: Path) -> None:
         )
 
 
+def has_own_log(path: Path) -> bool:
+    """Whether what is in the log, if there is anything, was surely written for this file."""
+    return not has_log(path) or _marked_inodes(path) == _inodes(path)
+
+
 def has_log(path: Path) -> bool:
     """Whether there is a log with something in it."""
     log = beside(path, "-wal")
     return log.exists() and log.stat().st_size > 0
 
 
-def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _refuse_shortened(path: Path) -> None:
+    journal = beside(path, "-journal")
+    if journal.exists() and journal.stat().st_size > 0:
+        # SQLite first brings back what it says.
+        return
+    missing = missing_pages(path, beside(path, "-wal"))
+    if missing:
+        raise _damaged(path, f"pages that are missing: {missing}")
 
 
 def _damaged(path: Path, reason: str) -> StoreRefused:
     return StoreRefused(f"{path} is damaged or no SQLite database ({reason}); restore a backup, or move the file away")
 
 
+def refuse_denied(path: Path) -> None:
+    """Raise StoreRefused, with owner and remedy, for what this user can't read and write: SQLite would only read it."""
+    reason = _why_denied_near(path)
+    if reason is not None:
+        raise StoreRefused(reason)
+
+
+def _why_denied_near(path: Path) -> str | None:
+    return why_denied([path, *(beside(path, ending) for ending in ("-wal", "-shm", "-journal"))])
+
+
 @contextmanager
-def _refusals(path: Path) -> Iterator[None]:
-    """Says in one line what SQLite or the system objects to."""
+def refusals(path: Path) -> Iterator[None]:
+    """Says in one line what SQLite or the system objects to. Raises StoreRefused."""
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise StoreRefused(f"{path} can't be used ({error}); check its permissions and the disk") from error
+        raise StoreRefused(_why_denied_near(path) or _unusable(path, str(error))) from error
     except sqlite3.DatabaseError as error:
         raise _damaged(path, str(error)) from error
     except OSError as error:
-        raise StoreRefused(f"{path} can't be used ({error.strerror}); check its permissions and the disk") from error
+        reason = _unusable(Path(error.filename or path), str(error.strerror))
+        raise StoreRefused(_why_denied_near(path) or reason) from error
+
+
+def _unusable(path: Path, reason: str) -> str:
+    return f"{path} can't be used ({reason}); check the disk, and what stands beside the file"

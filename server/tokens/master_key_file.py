@@ -3,30 +3,65 @@
 from __future__ import annotations
 
 import base64
+import codecs
 import os
 import stat
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from server.errors import StoreRefused
 from server.ids import Ids
-from server.store.file_lock import FileLock
+from server.store.drafts import make, sync
+from server.store.file_lock import WAIT_SECONDS, FileLock
+from server.store.ownership import user_name, why_denied
 
 _KEY_BYTES = 32
 _MINIMUM_LENGTH = 32
+_PAUSE_SECONDS = 0.005
 
 
 @contextmanager
-def unchanged(path: Path) -> Iterator[None]:
-    """While the block runs, no other process changes that file. Raises StoreRefused if one does so just now."""
+def unchanged(path: Path, *, wait_seconds: float = 0) -> Iterator[None]:
+    """While the block runs, no other process makes or changes that file. Raises StoreRefused if one does so now."""
     lock = FileLock(path.with_name(path.name + ".lock"))
+    deadline = time.monotonic() + wait_seconds
     try:
-        if not lock.try_acquire():
-            raise StoreRefused(f"another process is changing {path}; wait for it")
+        while not lock.try_acquire():
+            if time.monotonic() >= deadline:
+                raise StoreRefused(f"another process is changing {path}; wait for it")
+            time.sleep(_PAUSE_SECONDS)
         yield
     finally:
         lock.close()
+
+
+def read_keys(path: Path) -> list[str]:
+    """The keys. Raises StoreRefused if the file is missing, can be read by others, can't be read, or is not a key."""
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            raise StoreRefused(f"{path} is no file; put the master key of the backup there, with mode 0600")
+        if stat.S_IMODE(mode) & 0o077:
+            raise StoreRefused(f"{path} can be read by other users; run: chmod 600 {path}")
+        # Some editors mark a text as UTF-8 by its first three bytes.
+        text = path.read_bytes().removeprefix(codecs.BOM_UTF8).decode("ascii")
+    except FileNotFoundError:
+        raise StoreRefused(
+            f"{path} is missing, the master key that this store's keys are sealed with; "
+            "put the one of the backup there, with mode 0600"
+        ) from None
+    except PermissionError:
+        raise StoreRefused(why_denied([path]) or f"{path} can't be read by this user; look at its rights") from None
+    except OSError as error:
+        raise StoreRefused(f"{path}, the master key, can't be read ({error.strerror}); look at the disk") from None
+    except UnicodeDecodeError:
+        raise StoreRefused(f"{path} can't be read as a master key, it is not ASCII; restore it from a backup") from None
+    keys = [line.strip() for line in text.splitlines() if line.strip()]
+    if not keys or any(len(key) < _MINIMUM_LENGTH for key in keys):
+        raise StoreRefused(f"{path} does not hold a master key; restore it from a backup")
+    return keys
 
 
 class MasterKeyFile:
@@ -39,30 +74,21 @@ class MasterKeyFile:
     @property
     def is_missing(self) -> bool:
         """Whether there is no file, which is so at the first start, and when it was lost."""
-        return not self._path.exists()
+        return not os.path.lexists(self._path)
 
     def make(self) -> None:
-        """At the first start, when nothing is sealed yet. Two processes that start at once agree on one key."""
+        """At the first start, when nothing is sealed yet. Two processes that start at once agree on one key.
+
+        Raises StoreRefused.
+        """
         if self.is_missing:
-            self._write([self._new_key()], keep_existing=True)
+            with unchanged(self._path, wait_seconds=WAIT_SECONDS):
+                if self.is_missing:
+                    self._write([self._new_key()])
 
     def read(self) -> list[str]:
-        """The keys. Raises StoreRefused if the file is missing, can be read by others, or is not a key."""
-        path = self._path
-        try:
-            if stat.S_IMODE(path.stat().st_mode) & 0o077:
-                raise StoreRefused(f"{path} can be read by other users; run: chmod 600 {path}")
-            keys = [line.strip() for line in path.read_text("ascii").splitlines() if line.strip()]
-        except FileNotFoundError:
-            raise StoreRefused(
-                f"{path} is missing, the master key that this store's keys are sealed with; "
-                "put the one of the backup there, with mode 0600"
-            ) from None
-        except (OSError, UnicodeDecodeError):
-            raise StoreRefused(f"{path} can't be read as a master key; restore it from a backup") from None
-        if not keys or any(len(key) < _MINIMUM_LENGTH for key in keys):
-            raise StoreRefused(f"{path} does not hold a master key; restore it from a backup")
-        return keys
+        """The keys of today. Raises StoreRefused as `read_keys` does."""
+        return read_keys(self._path)
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -80,25 +106,34 @@ class MasterKeyFile:
     def _new_key(self) -> str:
         return base64.b64encode(self._ids.random_bytes(_KEY_BYTES)).decode("ascii")
 
-    def _write(self, keys: Sequence[str], *, keep_existing: bool = False) -> None:
-        """Whole before it gets its name; `keep_existing`: unless another process was faster."""
-        # Not the process id: in a container it is the same at every start, and a draft may be left of one that died.
-        draft = self._path.with_name(f"{self._path.name}.{self._ids.random_bytes(8).hex()}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    def _write(self, keys: Sequence[str]) -> None:
+        """Whole before it gets its name, and for whom the file was there; the caller holds the lock."""
+        path = self._path
+        draft = path.with_name(f"{path.name}.new")
         try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.writelines(f"{key}\n" for key in keys)
-                file.flush()
-                os.fsync(file.fileno())
-            if keep_existing:
-                with suppress(FileExistsError):
-                    self._path.hardlink_to(draft)
-            else:
-                draft.replace(self._path)
-        finally:
+            # Of a process that died.
             draft.unlink(missing_ok=True)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            try:
+                # Where there is no key yet: the database, which has the same name without the ending.
+                descriptor = make(draft, owner_of=path if path.exists() else path.with_suffix(""))
+                with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                    if path.exists():
+                        _take_after(path, descriptor)
+                    file.writelines(f"{key}\n" for key in keys)
+                    file.flush()
+                    os.fsync(descriptor)
+                draft.replace(path)
+            finally:
+                draft.unlink(missing_ok=True)
+            sync(path.parent)
+        except OSError as error:
+            reason = f"the master key {path} can't be written ({error.strerror}); look at the disk"
+            raise StoreRefused(why_denied([path]) or reason) from error
+
+
+def _take_after(path: Path, descriptor: int) -> None:
+    """Whoever could read the key can read the next one. Raises StoreRefused if that can't be."""
+    before = path.stat()
+    if os.fstat(descriptor).st_uid != before.st_uid:
+        raise StoreRefused(f"{path} belongs to {user_name(before.st_uid)}; run this as that user, or as root")
+    os.fchmod(descriptor, stat.S_IMODE(before.st_mode))

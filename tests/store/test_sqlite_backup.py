@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import re
+import shutil
 import sqlite3
 import stat
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
@@ -13,11 +17,13 @@ from pathlib import Path
 import pytest
 
 from server.errors import FileRefused, StoreRefused
-from server.store import sqlite_backup, sqlite_file
+from server.store import drafts, sqlite_backup, sqlite_file
 from server.store.migrations import migrations
 from server.store.open import back_up, open_store
 from tests.store.examples import id_of, new_user, usernames
 from tests.store.other_process import ROOT, command
+
+KEY = b"a master key for tests, of enough characters\n"
 
 
 def ignore(done: int, total: int) -> None:
@@ -209,6 +215,96 @@ async def test_a_copy_that_is_given_up_leaves_nothing(
     await store.insert_user(new_user(2))
     assert await store.get_user(id_of(2)) is not None
     await store.close()
+
+
+@pytest.fixture
+async def stored(url: str) -> None:
+    """A store with a user."""
+    store = await open_store(url, serving=True)
+    await store.insert_user(new_user(1))
+    await store.close()
+
+
+@pytest.mark.usefixtures("stored")
+def test_wherever_a_backup_is_killed_what_has_a_name_is_whole_and_the_same_command_works(
+    url: str, tmp_path: Path
+) -> None:
+    (tmp_path / "backups").mkdir()
+    command = [
+        sys.executable,
+        "-m",
+        "tests.store.killed_backup",
+        url,
+        str(tmp_path / "backups" / "copy.db"),
+        KEY.decode(),
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert re.fullmatch(r"killed [3-9]\d, then exit code 0\n", done.stdout), done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("stored")
+async def test_a_folder_that_vanishes_meanwhile_is_told_and_the_same_command_works(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_backup, "_PAGES", 1)
+    target = tmp_path / "backups" / "copy.db"
+    target.parent.mkdir()
+    with pytest.raises(FileRefused, match="can't be"):
+        await back_up(url, target, lambda *_: shutil.rmtree(target.parent, ignore_errors=True), KEY)
+    assert not target.parent.exists()
+    target.parent.mkdir()
+    await back_up(url, target, ignore, KEY)
+    assert files_in(target.parent) == {"copy.db", "copy.db.key"}
+
+
+@pytest.mark.usefixtures("stored")
+@pytest.mark.parametrize("fails", ["copy.db.key", "copy.db"])
+async def test_a_name_that_can_not_be_given_leaves_neither_copy_nor_key(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    give_name = drafts.give_name
+
+    def full(draft: Path, target: Path) -> None:
+        if target.name == fails:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        give_name(draft, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(drafts, "give_name", full)
+        with pytest.raises(FileRefused, match=f"{fails} can't be made .No space left"):
+            await back_up(url, tmp_path / "copy.db", ignore, KEY)
+    assert files_in(tmp_path) == {"data"}
+    await back_up(url, tmp_path / "copy.db", ignore, KEY)
+    assert (tmp_path / "copy.db.key").read_bytes() == KEY
+
+
+@pytest.mark.usefixtures("stored")
+async def test_the_same_key_that_is_there_already_is_taken_and_no_other(url: str, tmp_path: Path) -> None:
+    key = tmp_path / "copy.db.key"
+    for content, mode in ((KEY[:-1], 0o600), (b"", 0o600), (KEY, 0o644)):
+        _write_key(key, content, mode)
+        with pytest.raises(FileRefused, match=r"copy\.db\.key is there already"):
+            await back_up(url, tmp_path / "copy.db", ignore, KEY)
+        assert (files_in(tmp_path), key.read_bytes()) == ({"data", "copy.db.key"}, content)
+    _write_key(key, KEY, 0o600)
+    await back_up(url, tmp_path / "copy.db", ignore, KEY)
+    assert (files_in(tmp_path), key.read_bytes()) == ({"data", "copy.db", "copy.db.key"}, KEY)
+
+
+def _write_key(path: Path, content: bytes, mode: int) -> None:
+    path.write_bytes(content)
+    path.chmod(mode)
+
+
+@pytest.mark.usefixtures("stored")
+async def test_what_others_keep_under_such_a_name_stays(url: str, tmp_path: Path) -> None:
+    mine = tmp_path / "copy.db.unfinished-notes"
+    mine.mkdir()
+    (mine / "text").write_text("mine")
+    (tmp_path / "copy.db.unfinished-link").symlink_to(mine)
+    await back_up(url, tmp_path / "copy.db", ignore, KEY)
+    assert (mine / "text").read_text() == "mine"
+    assert (tmp_path / "copy.db.unfinished-link").is_symlink()
 
 
 async def test_postgresql_is_left_to_its_own_tool(tmp_path: Path) -> None:

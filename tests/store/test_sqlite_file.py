@@ -180,7 +180,7 @@ async def test_a_log_without_its_file_is_refused(url: str, path: Path) -> None:
 
 async def test_a_folder_in_the_place_of_the_file_is_refused(url: str, path: Path) -> None:
     _make_folder(path)
-    with pytest.raises(StoreRefused, match="can't be used"):
+    with pytest.raises(StoreRefused, match="is a folder"):
         await open_store(url, serving=True)
 
 

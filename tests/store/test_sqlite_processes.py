@@ -183,6 +183,7 @@ async def test_a_file_has_one_log_so_it_is_refused_under_another_name(url: str, 
 async def test_a_link_to_no_file_yet_leads_to_where_the_store_is_made(url: str, path: Path, tmp_path: Path) -> None:
     link = tmp_path / "link.db"
     link.symlink_to(path)
+    path.parent.mkdir()
     store = await open_store(f"sqlite:///{link}", serving=True)
     await store.insert_user(new_user(1))
     await store.close()

@@ -12,8 +12,10 @@ from server.errors import FileRefused
 
 def test_a_new_file_is_whole_and_for_its_owner_alone(tmp_path: Path) -> None:
     with new_file(tmp_path / "new") as file:
-        assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
         file.write(b"content")
+        assert not (tmp_path / "new").exists()
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
+    assert [entry.name for entry in tmp_path.iterdir()] == ["new"]
     assert (tmp_path / "new").read_bytes() == b"content"
 
 

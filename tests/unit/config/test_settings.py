@@ -136,6 +136,7 @@ def test_every_problem_is_reported_at_once() -> None:
         ('[cors]\norigins = ["a.example"]', "cors.origins"),
         ('[store]\nurl = "sqlite://x.db"', "store.url"),
         ('[store]\nurl = "sqlite:///"', "store.url"),
+        ('[store]\nurl = "sqlite:///a\\u0000b.db"', "store.url"),
         ('[tokens]\nalgorithm = "none"', "tokens.algorithm"),
         ('[tokens]\nalgorithm = "HS256"', "tokens.secret"),
         ("[tokens]\naccess_ttl_seconds = 0", "tokens.access_ttl_seconds"),

@@ -39,7 +39,7 @@ def test_the_file_is_made_once_for_its_owner_alone_and_kept(tmp_path: Path) -> N
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [len(base64.b64decode(key, validate=True)) for key in first] == [32]
     assert made(MasterKeyFile(path, IDS)) == first
-    assert [entry.name for entry in tmp_path.iterdir()] == ["watchword.key"]
+    assert {entry.name for entry in tmp_path.iterdir()} == {"watchword.key", "watchword.key.lock"}
     assert made(MasterKeyFile(tmp_path / "another.key", IDS)) != first
 
 
@@ -94,14 +94,6 @@ def test_a_key_of_an_operators_own_is_taken(tmp_path: Path) -> None:
     assert made(MasterKeyFile(path, IDS)) == ["an operator's own key of 32 characters"]
 
 
-def test_a_process_that_was_faster_wins(tmp_path: Path) -> None:
-    path = tmp_path / "watchword.key"
-    first = made(MasterKeyFile(path, IDS))
-    MasterKeyFile(path, IDS)._write(["what a slower process would have written"], keep_existing=True)
-    assert made(MasterKeyFile(path, IDS)) == first
-    assert [entry.name for entry in tmp_path.iterdir()] == ["watchword.key"]
-
-
 def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
     command = [sys.executable, "-c", PRINT_KEY, str(tmp_path / "watchword.key")]
     started = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) for _ in range(4)]
@@ -112,8 +104,9 @@ def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
 
 def test_the_draft_of_a_process_that_died_is_no_obstacle(tmp_path: Path) -> None:
     path = tmp_path / "watchword.key"
-    path.with_name(f"{path.name}.{os.getpid()}").write_bytes(b"half a k")
+    path.with_name(f"{path.name}.new").write_bytes(b"half a k")
     assert [len(key) for key in made(MasterKeyFile(path, IDS))] == [44]
+    assert {entry.name for entry in tmp_path.iterdir()} == {path.name, f"{path.name}.lock"}
 
 
 def test_while_it_is_changed_the_new_key_stands_before_the_old_one_and_then_alone(tmp_path: Path) -> None:
