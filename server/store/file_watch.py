@@ -6,14 +6,13 @@ seems well, and the next start has lost what was written since.
 
 from __future__ import annotations
 
-import operator
 import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import structlog
 
@@ -24,9 +23,31 @@ from server.store.sqlite_file import beside, uri
 LONGEST_LOG = 16_000_000
 # Between two tries to empty a log that is too long.
 RETRY_SECONDS = 10.0
-_MISSING = ((0, 0), 0)
+SECOND_LOOK_SECONDS = 0.2
+_MISSING = ((0, 0), 0, 0)
+_CONTENTS = "SELECT (SELECT applied_at FROM schema_migrations WHERE version = 1), seq, hash FROM audit_head"
+_HAS_CONTENTS = (
+    "SELECT 1 FROM schema_migrations WHERE version = 1 AND applied_at = ?1 "
+    "AND (?2 = 0 OR EXISTS (SELECT 1 FROM audit_events WHERE seq = ?2 AND hash = ?3))"
+)
 
 _log = structlog.get_logger("watchword.store")
+
+
+class _State(NamedTuple):
+    """Sizes in bytes; `written_at` is about the database, in nanoseconds."""
+
+    database: int
+    written_at: int
+    log: int
+
+
+class _Contents(NamedTuple):
+    """What tells a database, without its log, from others and from older copies of itself."""
+
+    made_at: int
+    records: int
+    hash: str
 
 
 class FileWatch:
@@ -40,13 +61,15 @@ class FileWatch:
         self._files = (path, self._log_file, beside(path, "-shm"))
         self._locks = tuple(beside(path, ending) for ending in (".write-lock", ".write-lock.turn", ".serve-lock"))
         self._opened = {file: _look_at(file)[0] for file in (*self._files, *self._locks)}
-        self._sizes = self._sizes_now()
+        self._state = self._state_now()
+        self._contents = self._contents_now()
         self._next_try = 0.0
 
     @property
     def amiss(self) -> bool:
         """Whether something seems wrong, so that `before_write` had better look closer."""
-        return bool(self._gone(self._opened)) or any(map(operator.lt, self._sizes_now(), self._sizes))
+        now, before = self._state_now(), self._state
+        return bool(self._gone(self._opened)) or now.written_at != before.written_at or now.log < before.log
 
     def before_write(self, connection: sqlite3.Connection) -> None:
         """Look at everything, and empty a log that is too long. Under the write lock, outside a transaction.
@@ -60,12 +83,12 @@ class FileWatch:
         if gone:
             self._save_log(connection, gone)
             self._give_up(gone[0], "was deleted, moved or replaced")
-        (database, log), (database_before, log_before) = self._sizes_now(), self._sizes
-        if database < database_before:
-            self._check_database()
-        if log < log_before:
+        now, before = self._state_now(), self._state
+        if now.written_at != before.written_at:
+            self._check_database(shorter=now.database < before.database)
+        if now.log < before.log:
             self._check_log(connection)
-        elif log > LONGEST_LOG and time.monotonic() >= self._next_try:
+        elif now.log > LONGEST_LOG and time.monotonic() >= self._next_try:
             self._next_try = time.monotonic() + RETRY_SECONDS
             with suppress(sqlite3.Error):
                 _empty_log(connection)
@@ -75,40 +98,69 @@ class FileWatch:
         gone = self._gone(self._files)
         if gone:
             self._give_up(gone[0], "was deleted, moved or replaced")
-        self._sizes = self._sizes_now()
+        before, self._state = self._state, self._state_now()
+        if self._state.written_at != before.written_at:
+            # The log was written back.
+            self._contents = self._contents_now()
 
     def _gone(self, files: Iterable[Path]) -> list[Path]:
         return [file for file in files if _look_at(file)[0] != self._opened[file]]
 
-    def _sizes_now(self) -> tuple[int, int]:
-        return _look_at(self._path)[1], _look_at(self._log_file)[1]
+    def _state_now(self) -> _State:
+        _, size, written_at = _look_at(self._path)
+        return _State(size, written_at, _look_at(self._log_file)[1])
 
-    def _check_database(self) -> None:
-        """It gets shorter after a VACUUM too. A new connection has none of its pages in memory."""
-        with (
-            self._noticing_cuts(self._path),
-            closing(sqlite3.connect(uri(self._path, "mode=ro"), uri=True, isolation_level=None)) as connection,
-        ):
-            if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
-                self._give_up(self._path, "was cut off or overwritten")
+    def _contents_now(self) -> _Contents | None:
+        with suppress(sqlite3.DatabaseError), self._connected("mode=ro&immutable=1") as without_log:
+            return _Contents(*without_log.execute(_CONTENTS).fetchone())
+        # The log was written back in part only, as to a full disk, and has what is missing.
+        return None
+
+    def _check_database(self, *, shorter: bool) -> None:
+        """Others may have written the log back, or made the file smaller by VACUUM."""
+        known = self._still_has_contents()
+        if known is False:
+            # Or somebody is just writing the log back, and half of it is there.
+            time.sleep(SECOND_LOOK_SECONDS)
+            known = self._still_has_contents()
+        if known is False or ((shorter or known is None) and not self._is_whole()):
+            self._give_up(self._path, "was cut off or overwritten")
+        self._contents = self._contents_now()
+
+    def _still_has_contents(self) -> bool | None:
+        """Audit records are only ever added. None if it can't be told."""
+        if self._contents is not None:
+            with suppress(sqlite3.DatabaseError), self._connected("mode=ro&immutable=1") as without_log:
+                return without_log.execute(_HAS_CONTENTS, self._contents).fetchone() is not None
+        return None
+
+    def _is_whole(self) -> bool:
+        """By a new connection, which has no page in memory that is not in the file any more."""
+        try:
+            with self._connected("mode=ro") as connection:
+                problem: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            if _tells_of_a_cut(error):
+                return False
+            raise
+        return problem == "ok"
+
+    @contextmanager
+    def _connected(self, options: str) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(uri(self._path, options), uri=True, isolation_level=None)) as connection:
+            yield connection
 
     def _check_log(self, connection: sqlite3.Connection) -> None:
         """Somebody may have emptied it as one should. Then doing it again finds nothing amiss."""
-        with self._noticing_cuts(self._log_file):
-            if not _empty_log(connection):
-                # A reader is in the way, so this is not known yet.
-                raise StoreUnavailable
-
-    @contextmanager
-    def _noticing_cuts(self, file: Path) -> Iterator[None]:
         try:
-            yield
+            emptied = _empty_log(connection)
         except sqlite3.DatabaseError as error:
-            # The lower byte is the kind of error.
-            kinds = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-            if error.sqlite_errorcode & 0xFF in kinds or error.sqlite_errorcode == sqlite3.SQLITE_IOERR_SHORT_READ:
-                self._give_up(file, "was cut off or overwritten")
+            if _tells_of_a_cut(error):
+                self._give_up(self._log_file, "was cut off or overwritten")
             raise
+        if not emptied:
+            # A reader is in the way, so this is not known yet.
+            raise StoreUnavailable
 
     def _save_log(self, connection: sqlite3.Connection, gone: list[Path]) -> None:
         """If only the name of the log is gone, write what is in it to the database, which the next start reads."""
@@ -132,10 +184,16 @@ def _empty_log(connection: sqlite3.Connection) -> bool:
     return not busy
 
 
-def _look_at(file: Path) -> tuple[tuple[int, int], int]:
-    """What a file is, whatever it is called, and its size. Raises OSError if that can't be told."""
+def _tells_of_a_cut(error: sqlite3.DatabaseError) -> bool:
+    # The lower byte is the kind of error.
+    kinds = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return error.sqlite_errorcode & 0xFF in kinds or error.sqlite_errorcode == sqlite3.SQLITE_IOERR_SHORT_READ
+
+
+def _look_at(file: Path) -> tuple[tuple[int, int], int, int]:
+    """What a file is, whatever it is called; its size; when it was written. Raises OSError if that can't be told."""
     try:
         found = os.stat(file)  # noqa: PTH116 - this is done several times for each write
     except (FileNotFoundError, NotADirectoryError):
         return _MISSING
-    return (found.st_dev, found.st_ino), found.st_size
+    return (found.st_dev, found.st_ino), found.st_size, found.st_mtime_ns

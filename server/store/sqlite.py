@@ -273,7 +273,8 @@ async def _connect_reader(path: Path) -> aiosqlite.Connection:
 
 async def _connect_writer(path: Path, *, serving: bool) -> aiosqlite.Connection:
     sqlite_file.refuse_denied(path)
-    own_log = sqlite_file.has_own_log(path)
+    # What is in a log that was left may be another database's, which shows later: nothing writes it back until then.
+    has_log = sqlite_file.has_log(path)
     # The log is recovered with the first read, so here, under the lock.
     # The triggers of user_grams write into a virtual table, which SQLite lets a trusted schema alone do.
     trusted = "PRAGMA trusted_schema = ON"
@@ -282,7 +283,7 @@ async def _connect_writer(path: Path, *, serving: bool) -> aiosqlite.Connection:
         with sqlite_file.refusals(path):
             await _require_log(connection, path)
             await connection.execute_fetchall(f"PRAGMA busy_timeout = {WRITER_BUSY_MILLISECONDS}")
-            if serving and own_log:
+            if serving and not has_log:
                 await _write_nothing_new(connection)
     except BaseException:
         await connection.close()

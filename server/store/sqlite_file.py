@@ -281,11 +281,6 @@ def _refuse_lost_file(path: Path) -> None:
         )
 
 
-def has_own_log(path: Path) -> bool:
-    """Whether what is in the log, if there is anything, was surely written for this file."""
-    return not has_log(path) or _marked_inodes(path) == _inodes(path)
-
-
 def has_log(path: Path) -> bool:
     """Whether there is a log with something in it."""
     log = beside(path, "-wal")

@@ -144,6 +144,39 @@ async def test_what_was_acknowledged_before_its_log_was_deleted_is_there_after_a
     await again.close()
 
 
+def _overwrite(path: Path, content: bytes) -> None:
+    with path.open("r+b") as file:
+        file.write(content)
+
+
+def _run(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        # The triggers of users write into a virtual table.
+        connection.execute("PRAGMA trusted_schema = ON")
+        for statement in statements:
+            connection.execute(statement)
+
+
+@pytest.mark.parametrize("what", ["older copy", "another store", "zeros", "text"])
+async def test_a_file_that_is_overwritten_in_its_place_is_noticed(
+    opened: Store, path: Path, tmp_path: Path, what: str
+) -> None:
+    _run(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    await opened.wait_for_change(WAIT_SECONDS)
+    content, _ = _bytes(path)
+    if what == "another store":
+        await _copy_of_log(tmp_path / "other" / "watchword.db", ENOUGH)
+        content, _ = _bytes(tmp_path / "other" / "watchword.db")
+    await opened.insert_user(new_user(100))
+    _run(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    await opened.insert_user(new_user(101))
+    _overwrite(path, {"zeros": len(content) * b"\0", "text": len(content) * b"x"}.get(what, content))
+    with pytest.raises(StoreUnavailable):
+        await opened.wait_for_change(WAIT_SECONDS)
+    with pytest.raises(StoreUnavailable):
+        await opened.insert_user(new_user(102))
+
+
 @pytest.mark.parametrize(
     "statements",
     [
@@ -155,11 +188,7 @@ async def test_what_was_acknowledged_before_its_log_was_deleted_is_there_after_a
 async def test_another_program_may_empty_the_log_and_shrink_the_file(
     opened: Store, path: Path, statements: list[str]
 ) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        # The triggers write into a virtual table.
-        connection.execute("PRAGMA trusted_schema = ON")
-        for statement in statements:
-            connection.execute(statement)
+    _run(path, *statements)
     await opened.wait_for_change(WAIT_SECONDS)
     await opened.insert_user(new_user(100))
     assert "user100" in await usernames(opened)
@@ -232,8 +261,8 @@ async def test_a_log_that_was_left_is_used_once_it_is_sure_whose_it_is(url: str,
 
     # Everything together in another place. Who only reads writes nothing back.
     elsewhere = f"sqlite:///{moved}/watchword.db"
-    for _ in range(2):
-        store = await open_store(elsewhere, serving=False)
+    for serving in (False, True):
+        store = await open_store(elsewhere, serving=serving)
         assert len(await usernames(store)) == 5
         await store.close()
         assert _bytes(moved / "watchword.db")[0] == before
