@@ -26,18 +26,20 @@ CANCELLING_SECONDS = 0.5
 READ_BUFFER_BYTES = 16_384
 # Of a request line and headers that are not complete yet. aiohttp's own limits allow 128 headers of 8 KB each.
 HEAD_BYTES = 65_536
+# Of the chunks of a body that are no content (sizes, extensions, trailers), beyond as many bytes as the content has.
+FRAMING_BYTES = 65_536
 
 
 class EdgeProtocol(RequestHandler):
     """A connection. Slots as in the base class."""
 
-    __slots__ = ("_cut_off", "_edge", "_head_bytes", "_reading_ended")
+    __slots__ = ("_cut_off", "_edge", "_reading_ended", "_unfinished_bytes")
 
     def __init__(self, manager: EdgeServer, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self._edge = manager.edge
         self._reading_ended = False
-        self._head_bytes = 0
+        self._unfinished_bytes = 0
         self._cut_off: asyncio.TimerHandle | None = None
 
     @property
@@ -98,7 +100,8 @@ class EdgeProtocol(RequestHandler):
             return
         super().data_received(data)
         if self._messages:
-            self._head_bytes = 0
+            # With its head, and without what came before it.
+            self._unfinished_bytes = len(data) if len(self._messages) == 1 else 0
             message, body = self._messages[-1]
             if isinstance(message, _ErrInfo):
                 self._messages.pop()
@@ -106,19 +109,25 @@ class EdgeProtocol(RequestHandler):
             else:
                 self._look_at(body)
         elif self._current_request is not None:
+            self._unfinished_bytes += len(data)
             self._look_at(self._current_request.content)
         elif self._waiter is not None or not self._request_count:
             # Of the next request, or of the first one.
-            self._head_bytes += len(data)
-            if self._head_bytes > HEAD_BYTES:
+            self._unfinished_bytes += len(data)
+            if self._unfinished_bytes > HEAD_BYTES:
                 self._refuse(BadHttpMessage("the head is too long"))
 
     def _look_at(self, body: StreamReader) -> None:
-        """The parser in Python tells of some errors only here, and would take what follows for a request."""
+        if body.is_eof():
+            return
         error = body.exception()
         if error is not None:
+            # The parser in Python tells of some errors only here, and would take what follows for a request.
             self.end_reading()
             _forget(error)
+        elif self._unfinished_bytes > 2 * body.total_bytes + FRAMING_BYTES and not self._reading_paused:
+            # Nothing that has come is still to be parsed, so this is what was sent beside the content.
+            self._refuse(BadHttpMessage("the chunks are too small, or their extensions too long"))
 
     def _refuse(self, error: BaseException) -> None:
         """Queue the answer to what is not HTTP, behind the requests before it; one whose body it is fails by it."""

@@ -49,10 +49,11 @@ STORMS: dict[str, tuple[list[bytes], list[int]]] = {
     ),
     "trailers": ([b"POST /login HTTP/1.1\r\n" + ASKED, ANSWERED, b"0\r\n", *[b"A: b\r\n" * 3000] * 20], [100, 400]),
     "trailer": ([b"POST /login HTTP/1.1\r\n" + ASKED, ANSWERED, b"0\r\nA: ", *[PIECE] * 60], [100, 400]),
+    "chunk extension": ([b"POST /login HTTP/1.1\r\n" + ASKED, ANSWERED, b"1;", *[PIECE] * 60], [100, 400]),
     "chunk size, 401": ([b"POST /users HTTP/1.1\r\n" + CHUNKED, ANSWERED, *[b"zz\r\n" * 4000] * 20], [401]),
     "body": ([b"POST /login HTTP/1.1\r\n" + HEADERS + b"Content-Length: 9000000\r\n\r\n", *[PIECE] * 60], [413]),
     "chunks": ([b"POST /login HTTP/1.1\r\n" + CHUNKED, *[b"3e80\r\n" + PIECE + b"\r\n"] * 60], [413]),
-    "tiny chunks": ([b"POST /login HTTP/1.1\r\n" + CHUNKED, *[b"1\r\nx\r\n" * 4000] * 20], [413]),
+    "tiny chunks": ([b"POST /login HTTP/1.1\r\n" + CHUNKED, *[b"1\r\nx\r\n" * 4000] * 20], [400]),
     "chunks, 401": ([b"POST /users HTTP/1.1\r\n" + CHUNKED, *[b"1\r\nx\r\n" * 4000] * 20], [401]),
     "unknown path": ([b"GET /x HTTP/1.1\r\n" + LARGE + b"\r\n", ANSWERED] * 60 + [b"\xff\r\n\r\n"], [404] * 60 + [400]),
     "upgrade": (
