@@ -53,14 +53,17 @@ class _Contents(NamedTuple):
 class FileWatch:
     """Knows the files that were opened. Its methods block, so they run in threads; one writes at a time."""
 
-    def __init__(self, path: Path) -> None:
-        """Look at the files, which all have to be there: the lock files too, or a second server could start."""
+    def __init__(self, path: Path, name: Path) -> None:
+        """Look at the files, which all have to be there: the lock files too, or a second server could start.
+
+        `name` is what the settings call the database, which the next start would open.
+        """
         self.taken = False
         self._path = path
         self._log_file = beside(path, "-wal")
         self._files = (path, self._log_file, beside(path, "-shm"))
         self._locks = tuple(beside(path, ending) for ending in (".write-lock", ".write-lock.turn", ".serve-lock"))
-        self._opened = {file: _look_at(file)[0] for file in (*self._files, *self._locks)}
+        self._opened = {file: _look_at(file)[0] for file in (*self._files, *self._locks, name)}
         self._state = self._state_now()
         self._contents = self._contents_now()
         self._next_try = 0.0

@@ -22,7 +22,7 @@ async def open_store(url: str, *, serving: bool) -> Store:
     `serving` is for a server: of an SQLite file there can be one. Raises StoreRefused, StoreUnavailable.
     """
     if _is_sqlite(url):
-        return SqlStore(await sqlite.SqliteDriver.open(sqlite_path(url), serving=serving))
+        return SqlStore(await sqlite.SqliteDriver.open(sqlite_path(url), serving=serving, name=_name(url)))
     return SqlStore(await postgres.PostgresDriver.open(url, serving=serving))
 
 
@@ -65,7 +65,7 @@ def sqlite_path(url: str) -> Path:
 
     Links are followed, so that what lies beside the file (log, locks, key) is the same whatever name it is called by.
     """
-    path = Path(url.removeprefix(_SQLITE))
+    path = _name(url)
     try:
         found = path.resolve()
     except (OSError, RuntimeError, ValueError) as error:
@@ -76,6 +76,10 @@ def sqlite_path(url: str) -> Path:
             # Perhaps of a disk that is not mounted: a new store in its place would hide the one that is on it.
             raise StoreRefused(f"{link} is a link into {end}, which is not there; bring that back")
     return found
+
+
+def _name(url: str) -> Path:
+    return Path(url.removeprefix(_SQLITE))
 
 
 def _is_sqlite(url: str) -> bool:

@@ -77,8 +77,10 @@ class SqliteDriver:
         self._data_version: int | None = None
 
     @classmethod
-    async def open(cls, path: Path, *, serving: bool) -> Self:
+    async def open(cls, path: Path, *, serving: bool, name: Path | None = None) -> Self:
         """Open the file, made and migrated if need be. `serving`: refuse if another process serves it.
+
+        `name` leads to the file, by links perhaps; if it leads elsewhere one day, the file was replaced.
 
         Raises StoreRefused; StoreUnavailable if other processes hold the write lock for long.
         """
@@ -98,7 +100,7 @@ class SqliteDriver:
                 readers: list[aiosqlite.Connection] = []
                 opening.push_async_callback(_close_connections, path, connection, readers, lock)
                 await asyncio.to_thread(sqlite_file.mark, path)
-                watch = await asyncio.to_thread(FileWatch, path)
+                watch = await asyncio.to_thread(FileWatch, path, name or path)
             while len(readers) < (SERVING_READERS if serving else 1):
                 readers.append(await _connect_reader(path))
             writer = GroupWriter(connection, lock, watch)

@@ -79,6 +79,10 @@ def _cut_log(path: Path) -> None:
     os.truncate(beside(path, "-wal"), 20_000)
 
 
+def _make_folder(folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+
+
 def _bytes(path: Path) -> tuple[bytes, bytes]:
     return path.read_bytes(), _bytes_of_log(path)
 
@@ -127,6 +131,22 @@ async def test_it_is_noticed_without_a_write(opened: Store, path: Path, take: Ca
         await opened.wait_for_change(WAIT_SECONDS)
     with pytest.raises(StoreUnavailable):
         await opened.list_keys()
+
+
+@pytest.mark.parametrize("of_folder", [False, True])
+async def test_a_link_that_leads_elsewhere_by_now_is_noticed(tmp_path: Path, path: Path, *, of_folder: bool) -> None:
+    """The next start would open what it leads to."""
+    link, name = tmp_path / "link", path.name if of_folder else ""
+    link.symlink_to(path.parent if of_folder else path)
+    _make_folder(path.parent)
+    store = await open_store(f"sqlite:///{link}/{name}", serving=True)
+    await store.insert_user(new_user(1))
+    shutil.copytree(path.parent, tmp_path / "copy")
+    link.unlink()
+    link.symlink_to(tmp_path / "copy" / ("" if of_folder else path.name))
+    with pytest.raises(StoreUnavailable):
+        await store.insert_user(new_user(2))
+    await store.close()
 
 
 async def test_what_was_acknowledged_before_its_log_was_deleted_is_there_after_a_kill(
