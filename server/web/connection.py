@@ -43,9 +43,10 @@ class EdgeProtocol(RequestHandler):
         self._cut_off: asyncio.TimerHandle | None = None
 
     @property
-    def is_idle(self) -> bool:
-        """Whether it waits for a request."""
-        return self._current_request is None and not self._messages
+    def waits_for_client(self) -> bool:
+        """For a request, for the rest of its body, or for an answer to be read."""
+        request = self._current_request
+        return self.writing_paused or (not self._messages if request is None else not request.content.is_eof())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Have `pause_writing` called as soon as the system does not take all of an answer."""

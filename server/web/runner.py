@@ -30,7 +30,8 @@ ENOUGH_DESCRIPTORS = 65_536
 class EdgeServer(web.Server):
     """Makes an EdgeProtocol for each connection, and passes each request through the edge.
 
-    With as many connections as the process has descriptors for, the longest idle one makes room for a new one.
+    With as many connections as the process has descriptors for, one makes room for a new one: of those that wait for
+    their client, the one whose latest request is the longest ago.
     """
 
     def __init__(self, edge: Edge, inner: web.Server, options: dict[str, Any]) -> None:
@@ -64,8 +65,13 @@ class EdgeServer(web.Server):
     def _make_room(self, newest: RequestHandler) -> None:
         if not self._is_full:
             self._is_full = True
-            _log.warning("connections are used up", limit=self._most, consequence="idle ones are closed")
-        leaving = next(one for one in self._open if one is newest or (isinstance(one, EdgeProtocol) and one.is_idle))
+            _log.warning(
+                "connections are used up", limit=self._most, consequence="those that wait for their client are closed"
+            )
+        # A handler at work is let be, so the newest may be the only one.
+        leaving = next(
+            one for one in self._open if one is newest or (isinstance(one, EdgeProtocol) and one.waits_for_client)
+        )
         del self._open[leaving]
         self._connections[leaving].abort()
 

@@ -120,10 +120,15 @@ def test_what_is_no_request_is_refused_once_and_leaves_no_memory(tmp_path: Path,
 
 
 @contextlib.contextmanager
-def idle_connections(port: int, count: int) -> Iterator[None]:
+def unfinished_requests(port: int, count: int) -> Iterator[None]:
+    """None at all, half a head, and half a body, in turn."""
+    request = b"POST /login HTTP/1.1\r\n" + HEADERS + b"Content-Length: 9\r\n\r\n{"
     with contextlib.ExitStack() as stack:
-        for _ in range(count):
-            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS))
+        for number in range(count):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_SECONDS))
+            # The server may have closed it for the next one already.
+            with contextlib.suppress(ConnectionError):
+                client.sendall((b"", request[:20], request)[number % 3])
         yield
 
 
@@ -149,7 +154,7 @@ def test_descriptors_that_are_used_up_stop_nobody(tmp_path: Path) -> None:
         assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (GRANTED, GRANTED)
         admin = {"username": "admin", "password": server.admin_password()}
         lak: dict[str, Any] = {"username": "lak", "name": "Lak", "role": "customer"}
-        with idle_connections(port, 3 * GRANTED):
+        with unfinished_requests(port, 3 * GRANTED):
             # The first login of this process, which needs whatever a login needs.
             token = server.log_in(**admin)["token"]
             assert server.call("GET", "/me", token=token)[0] == 200
