@@ -158,8 +158,8 @@ class EdgeProtocol(RequestHandler):
             self.end_reading()
             response.force_close()
         if is_broken:
-            # Nothing to wait for: waiting would raise what is wrong with it.
-            request.content.feed_eof()
+            # The handler was told. aiohttp waits by reading, and would close at once, which resets the connection.
+            request.content._exception = None  # noqa: SLF001 - can't be taken back otherwise
 
     def handle_error(
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
