@@ -26,6 +26,7 @@ from server.tokens.keys import (
     secret_kid,
     thumbprint,
 )
+from server.tokens.rsa_flaws import factoring_flaw
 
 MAXIMUM_KEYS = 100
 MAXIMUM_KID_LENGTH = 256
@@ -235,6 +236,9 @@ def _rsa(jwk: Mapping[str, Any]) -> rsa.RSAPublicKey:
         raise KeyRefused(f"an RSA key does not have {MINIMUM_RSA_BITS} to {MAXIMUM_RSA_BITS} bits")
     if not 65537 <= exponent < 2**32:
         raise KeyRefused("the exponent of an RSA key is not between 65537 and 2^32")
+    flaw = factoring_flaw(modulus)
+    if flaw is not None:
+        raise KeyRefused(f"an RSA key can be taken apart by anybody: {flaw}; make another one elsewhere")
     return rsa.RSAPublicNumbers(exponent, modulus).public_key()
 
 

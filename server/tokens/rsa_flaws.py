@@ -1,0 +1,33 @@
+"""RSA keys that look like any other, and whose private half anybody can work out."""
+
+from __future__ import annotations
+
+from math import isqrt
+
+# Infineon's library made primes that are powers of 65537 modulo the product of the first primes (CVE-2017-15361, ROCA).
+# Their product is such a power modulo each of them. These are the primes whose powers of 65537 are few: the fingerprint
+# of Nemec, Sys, Svenda, Klinec and Matyas, 2017. Another key has it once in 2^27.
+_GENERATOR = 65537
+_FINGERPRINT = (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
+# The two primes are so close to each other that their middle is found at once (CVE-2022-26320).
+_FERMAT_STEPS = 100
+
+
+def factoring_flaw(modulus: int) -> str | None:
+    """By what it can be factored, in words; None if by none of these. It takes below 2 ms."""
+    if all(pow(modulus, _order(prime), prime) == 1 for prime in _FINGERPRINT):
+        return "it was made by a faulty chip, as CVE-2017-15361 (ROCA) tells"
+    middle = isqrt(modulus - 1) + 1
+    for step in range(_FERMAT_STEPS):
+        square = (middle + step) ** 2 - modulus
+        if isqrt(square) ** 2 == square:
+            return "its primes are close to each other (CVE-2022-26320)"
+    return None
+
+
+def _order(prime: int) -> int:
+    """How many powers of the generator there are modulo a prime. Just these have 1 as that power of theirs."""
+    count, power = 1, _GENERATOR % prime
+    while power != 1:
+        count, power = count + 1, power * _GENERATOR % prime
+    return count
