@@ -34,6 +34,7 @@ async def background(app: web.Application) -> AsyncIterator[None]:
         asyncio.create_task(follow(services.store, [services.revocations.refresh, services.keys.refresh])),
         asyncio.create_task(_each_round("signing keys", services.keys.maintain)),
         asyncio.create_task(_each_round("purge", lambda: purge(services.store, services.clock))),
+        asyncio.create_task(_each_round("sessions", services.sessions.recount)),
         asyncio.create_task(learn_costs(services.store, services.hashes)),
     ]
     try:

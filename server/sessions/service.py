@@ -32,6 +32,9 @@ from server.tokens.revocation import Revocations
 from server.tokens.signer import Signer
 
 USER_AGENT_LENGTH = 256
+# A session that was used so far in the future, or before this program was, tells of a clock that is or was wrong.
+AHEAD_MS = 86_400_000
+EARLIEST_MS = 1_788_220_800_000  # 2026-09-01
 # The id of no user: an account that does not exist has no known devices.
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
@@ -194,6 +197,19 @@ class Sessions:
                 raise RefreshInvalid
             await self._require_successor(found.session, token)
         return self._issue(found, now)
+
+    async def recount(self) -> None:
+        """Sessions that a clock which was ahead has begun or renewed would live until that time: from now on, instead.
+
+        Nothing happens by a clock that is far behind: it would end what is in use.
+        """
+        now = self._clock.now_ms()
+        if now < EARLIEST_MS:
+            return
+        ahead = now + AHEAD_MS
+        count = await self._store.recount_sessions(now, ahead, ahead + self._settings.idle_ttl_seconds * 1000)
+        if count:
+            _log.warning("sessions were used in the future: their lives are counted from now", sessions=count)
 
     async def _require_successor(self, session: Session, token: RefreshToken) -> None:
         """Return if the session's step is the one that this token leads to, and may still be told."""

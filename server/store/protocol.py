@@ -168,6 +168,13 @@ class SessionStore(Protocol):
         """End a user's sessions but the one to keep; how many were ended."""
         ...
 
+    async def recount_sessions(self, now: int, ahead: int, idle_ahead: int) -> int:
+        """Count the lives of sessions from now that were used after `ahead`, by a clock that was wrong; how many.
+
+        Only of those that would last beyond `idle_ahead`.
+        """
+        ...
+
     async def purge(self, now: int, ended_before: int, limit: int) -> int:
         """Delete at most `limit` sessions that ended or expired before `ended_before`, and as many spent revocations.
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from server.errors import WatchwordError
 from server.store.records import KeyRecord
-from server.tokens.keyring import Keyring, KeyState
+from server.tokens.keyring import LEEWAY_MS, Keyring, KeyState
 from server.tokens.keys import SHARED, SigningKey
 
 # The `activates_at` of a key that waits until it is asked for: the last number that every reader of JSON keeps whole.
@@ -88,7 +88,7 @@ def _shared_active(
 
 def kept_up(records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey) -> list[KeyRecord]:
     """From time to time: spent keys go, and behind the key that signs there is a next one, at the right time."""
-    kept = _with_ttl(_without_spent(records, rules, now), rules, now)
+    kept = _with_ttl(_without_spent(_of_this_time(records, rules, now), rules, now), rules, now)
     if rules.algorithm == SHARED:
         return sorted_keys(kept)
     chain = rules.keyring(kept).chain()
@@ -97,11 +97,39 @@ def kept_up(records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey)
         chain = kept[-1:]
     if chain[-1].activates_at <= now:
         kept.append(make(rules.algorithm, rules.follows_at(chain[-1].activates_at, now)))
-    elif len(chain) > 1:
-        # The setting may have changed since.
-        due = rules.follows_at(chain[-2].activates_at, chain[-1].created_at)
-        kept = _replaced(kept, chain[-1], activates_at=due)
+    else:
+        kept = _rescheduled(kept, chain, rules, now)
     return sorted_keys(kept)
+
+
+def _rescheduled(records: Sequence[KeyRecord], chain: Sequence[KeyRecord], rules: Rules, now: int) -> list[KeyRecord]:
+    """The setting, or the clock, may have changed since: keys that wait are due by their age, or were asked for."""
+    kept, before = list(records), chain[0].activates_at
+    for record in chain[1:]:
+        at = record.activates_at
+        if at > now:
+            due = rules.follows_at(before, record.created_at)
+            at = due if record is chain[-1] else min(at, due)
+            kept = _replaced(kept, record, activates_at=at)
+        before = at
+    return kept
+
+
+def _of_this_time(records: Sequence[KeyRecord], rules: Rules, now: int) -> list[KeyRecord]:
+    """Keys that were made by a clock that was ahead count as made now, or they would not rotate until that time.
+
+    The one that signs does so from now on. Keys that others are derived from stay: their order has a meaning.
+    """
+    kept = [
+        replace(record, created_at=now)
+        if record.algorithm != "HKDF" and record.created_at > now + LEEWAY_MS
+        else record
+        for record in records
+    ]
+    chain = rules.keyring(kept).chain()
+    if chain and chain[0].activates_at > now + LEEWAY_MS:
+        kept = _replaced(kept, chain[0], activates_at=now)
+    return kept
 
 
 def rotated(

@@ -106,6 +106,72 @@ def test_a_changed_setting_moves_the_next_key() -> None:
     assert short.keyring(kept).records[-1].activates_at == NOW + AHEAD
 
 
+YEARS = 2 * 365 * DAY
+
+
+def test_keys_of_a_clock_that_was_years_ahead_rotate_by_age_from_now_on() -> None:
+    made = started(NOW + YEARS)
+    first, second = kids(made)
+    for begin in (rotation.kept_up, rotation.started):
+        records = begin(made, RULES, NOW, maker(NOW))
+        assert [one.kid for one in RULES.keyring(records).records] == [first, second]
+        assert [(one.activates_at, one.created_at) for one in RULES.keyring(records).records] == [
+            (NOW, NOW),
+            (NOW + 30 * DAY, NOW),
+        ]
+        assert states(records, NOW) == ["active", "next"]
+        assert rotation.kept_up(records, RULES, NOW + 1, maker(NOW + 1)) == records
+        later = NOW + 30 * DAY
+        records = rotation.kept_up(records, RULES, later, maker(later))
+        assert states(records, later) == ["retired", "active", "next"]
+        assert RULES.keyring(records).signing_record(later) == RULES.keyring(records).records[1]
+
+
+def test_keys_that_were_made_while_the_clock_was_ahead_for_a_while_do_not_wait_for_that_time() -> None:
+    records = started()
+    ahead = NOW + YEARS
+    for now in (ahead, ahead + DAY, NOW + DAY):
+        records = rotation.kept_up(records, RULES, now, maker(now))
+    ring = RULES.keyring(records)
+    assert ring.signing_record(NOW + DAY) == ring.records[0]
+    # What signs and what is next, however many were made meanwhile: each a rotation behind the one before.
+    for place, one in enumerate(ring.records):
+        assert one.activates_at <= NOW + DAY + place * 30 * DAY
+    now = NOW + DAY
+    for _ in range(6):
+        now += 30 * DAY
+        records = rotation.kept_up(records, RULES, now, maker(now))
+        assert states(records, now).count("active") == 1
+    # Each signs for a month, and none comes back.
+    assert len(records) == 3
+    assert max(one.activates_at for one in records) == now + 30 * DAY
+
+
+def test_keys_of_a_clock_that_was_far_behind_go_on_at_once() -> None:
+    records = started(0)
+    records = rotation.started(records, RULES, NOW + YEARS, maker(NOW + YEARS))
+    now = NOW + YEARS
+    assert states(records, now).count("active") == 1
+    assert states(records, now)[-1] == "next"
+    assert RULES.keyring(records).chain()[-1].activates_at == now + AHEAD
+
+
+def test_a_key_of_a_node_whose_clock_is_a_little_ahead_stays_as_it_is() -> None:
+    made = started(NOW + LEEWAY_MS)
+    assert rotation.kept_up(made, RULES, NOW, maker(NOW)) == made
+
+
+@pytest.mark.parametrize("days", [1, 0])
+def test_other_rules_hold_for_keys_of_a_clock_that_was_ahead_too(days: int) -> None:
+    rules = replace(RULES, rotate_every_ms=days * DAY)
+    records = rotation.kept_up(started(NOW + YEARS), rules, NOW, maker(NOW))
+    assert RULES.keyring(records).records[1].activates_at == (NOW + DAY if days else WHEN_ASKED)
+    asked = rotation.rotated(records, rules, NOW, maker(NOW))
+    assert RULES.keyring(asked).records[1].activates_at == NOW + AHEAD
+    gone = rotation.revoked(records, kids(records)[0], rules, NOW, maker(NOW))
+    assert RULES.keyring(gone).signing_record(NOW + 1) == RULES.keyring(gone).chain()[0]
+
+
 def test_a_rotation_that_is_asked_for_takes_effect_when_every_cache_knows_the_next_key() -> None:
     records = started()
     young = rotation.rotated(records, RULES, NOW + 1000, maker(NOW + 1000))
