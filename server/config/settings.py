@@ -8,6 +8,7 @@ secret.
 from __future__ import annotations
 
 import ipaddress
+import json
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,6 +21,9 @@ from server.config.origins import field_name, origin
 from server.config.secrets import SealingSecrets, Secrets, texts, weakness
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# The rest of a token of the longest that is taken (4096 characters) is for the longest username, role and signature.
+_ISSUER_AND_AUDIENCE = 1680
 
 ROLE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 ROUTE_NAME = re.compile(r"[A-Z]+ /\S*")
@@ -230,6 +234,11 @@ class Settings(_Section):
             problems.append("keys.master_key: PostgreSQL needs it given; make one with: openssl rand -base64 32")
         if self.server.workers > 1 and self.store.is_sqlite:
             problems.append("server.workers: more than one needs PostgreSQL; set store.url or leave it at 1")
+        if len(json.dumps(self.tokens.issuer + self.tokens.audience)) - len('""') > _ISSUER_AND_AUDIENCE:
+            problems.append(
+                "tokens.issuer: with tokens.audience it makes tokens so long that they are refused; shorten one, to "
+                f"{_ISSUER_AND_AUDIENCE} bytes of JSON for both, where a character beyond ASCII has 6 or 12"
+            )
         if self.sessions.idle_ttl_seconds > self.sessions.max_ttl_seconds:
             problems.append("sessions.idle_ttl_seconds: is longer than sessions.max_ttl_seconds; lower it")
         if problems:
