@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from server.clock import Clock, SystemClock
 from server.config import Settings
 from server.config.secrets import texts
 from server.context import DOCUMENTS, SERVICES, Documents, Services
+from server.errors import StoreUnavailable
 from server.ids import Ids, SystemRandomness
 from server.limits.device import DeviceMarks
 from server.limits.guesses import Guesses
@@ -65,7 +66,14 @@ async def open_services(
     hasher, queue = Hasher(settings.passwords.bcrypt_cost), settings.passwords.hash_queue
     hashes, preferred = HashPool(hasher, settings.passwords.hash_threads, queue), HashPool(hasher, 1, queue)
     try:
-        yield await _construct(settings, clock, ids, store, hashes=hashes, preferred_hashes=preferred, serving=serving)
+        services = await _construct(
+            settings, clock, ids, store, hashes=hashes, preferred_hashes=preferred, serving=serving
+        )
+        if serving:
+            # Its keys could be opened, so a log that was left is its own: after a write, closing writes that back.
+            with suppress(StoreUnavailable):
+                await store.ping()
+        yield services
     finally:
         hashes.close()
         preferred.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 import shutil
 import sqlite3
 import subprocess
@@ -12,14 +13,18 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from structlog.testing import capture_logs
 
+from server.app import open_services
 from server.background import WAIT_SECONDS
+from server.config.settings import KeySettings
 from server.errors import StoreRefused, StoreUnavailable
 from server.store import file_watch
 from server.store.open import open_store, pending_migrations
 from server.store.protocol import Store
 from server.store.sqlite_file import beside
+from tests.running import settings_with
 from tests.store.examples import new_user, usernames
 from tests.store.other_process import ROOT, command
 
@@ -291,6 +296,25 @@ async def test_a_log_that_was_left_is_used_once_it_is_sure_whose_it_is(url: str,
     await store.close()
     written, log = _bytes(moved / "watchword.db")
     assert (written != before, log) == (True, b"")
+
+
+async def test_a_server_whose_keys_fit_leaves_everything_in_the_one_file(url: str, path: Path) -> None:
+    async with open_services(settings_with(url), serving=True):
+        pass
+    _leave_log(url, 5)
+    before, log = _bytes(path)
+    assert log
+    other = KeySettings(master_key=(SecretStr(secrets.token_urlsafe(32)),))
+    with pytest.raises(StoreRefused, match="does not fit"):
+        async with open_services(settings_with(url, keys=other), serving=True):
+            pytest.fail("it opened")
+    assert _bytes(path) == (before, log)
+    async with open_services(settings_with(url), serving=True):
+        pass
+    assert _bytes_of_log(path) == b""
+    store = await open_store(url, serving=False)
+    assert len(await usernames(store)) == 5
+    await store.close()
 
 
 @pytest.mark.parametrize("left", [".write-lock", "-wal"])
