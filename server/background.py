@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import structlog
 from aiohttp import web
 
-from server.clock import Clock
+from server.clock import Clock, Steadiness
 from server.context import SERVICES
 from server.errors import StoreUnavailable
 from server.passwords.pool import HashPool
@@ -30,11 +30,17 @@ _log = structlog.get_logger("watchword")
 async def background(app: web.Application) -> AsyncIterator[None]:
     """A cleanup context: the tasks run while the application does."""
     services = app[SERVICES]
+    steadiness = Steadiness(services.clock)
+
+    async def tidy() -> None:
+        if steadiness.holds():
+            await services.sessions.recount()
+            await purge(services.store, services.clock)
+
     tasks = [
         asyncio.create_task(follow(services.store, [services.revocations.refresh, services.keys.refresh])),
         asyncio.create_task(_each_round("signing keys", services.keys.maintain)),
-        asyncio.create_task(_each_round("purge", lambda: purge(services.store, services.clock))),
-        asyncio.create_task(_each_round("sessions", services.sessions.recount)),
+        asyncio.create_task(_each_round("purge", tidy)),
         asyncio.create_task(learn_costs(services.store, services.hashes)),
     ]
     try:

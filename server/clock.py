@@ -20,6 +20,11 @@ class Clock(Protocol):
         ...
 
 
+# A clock that is brought into step with others may differ by so much.
+_STEP_MS = 60_000
+_STEADY_SECONDS = 600
+
+
 class SystemClock:
     """The machine's clock."""
 
@@ -30,6 +35,28 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds from an arbitrary start, never going back; for durations."""
         return time.monotonic()
+
+
+class Steadiness:
+    """Whether the wall clock may be deleted by: since ten minutes it keeps step with the one that can't be set.
+
+    What is deleted by a clock that is ahead, at a start or for a moment, is gone when it is right again.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._begin()
+
+    def _begin(self) -> None:
+        self._wall_ms, self._monotonic = self._clock.now_ms(), self._clock.monotonic()
+
+    def holds(self) -> bool:
+        """To be asked now and then: a clock that was set begins anew."""
+        passed = self._clock.monotonic() - self._monotonic
+        if abs(self._clock.now_ms() - self._wall_ms - passed * 1000) > _STEP_MS:
+            self._begin()
+            return False
+        return passed >= _STEADY_SECONDS
 
 
 def rfc3339(at_ms: int) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from server.clock import Clock
+from server.clock import Clock, Steadiness
 from server.errors import StoreUnavailable
 from server.ids import made_at
 from server.store.protocol import RevocationStore
@@ -35,7 +35,8 @@ class Revocations:
         self._ended: dict[str, int] = {}
         self._roles: dict[str, Revocation] = {}
         self._cursor = "0"
-        self._tidied_at = clock.now_ms()
+        self._steadiness = Steadiness(clock)
+        self._tidied_at = clock.monotonic()
         self._reading = asyncio.Lock()
         self._asked = 0
         self._told = 0
@@ -110,8 +111,8 @@ class Revocations:
                 await self.refresh()
 
     def _tidy(self, now: int) -> None:
-        if now - self._tidied_at < TIDY_MS:
+        if (self._clock.monotonic() - self._tidied_at) * 1000 < TIDY_MS or not self._steadiness.holds():
             return
-        self._tidied_at = now
+        self._tidied_at = self._clock.monotonic()
         self._ended = {session: until for session, until in self._ended.items() if until > now}
         self._roles = {user: entry for user, entry in self._roles.items() if entry.forget_at > now}

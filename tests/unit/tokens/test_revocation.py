@@ -155,6 +155,26 @@ async def test_nothing_is_forgotten_before_the_last_token_has_expired(
     assert not revocations.is_revoked(other)
 
 
+async def test_a_clock_that_is_ahead_for_a_while_makes_nothing_forgotten(
+    revocations: Revocations, source: Source, clock: FakeClock
+) -> None:
+    """Or a revoked token would come back when the clock is right, and nothing be forgotten until that time."""
+    source.rows = [ended(1, "s1", revocations.forget_at(clock.now_ms()))]
+    await revocations.refresh()
+    years = 2 * 365 * 86_400
+    clock.advance(700)
+    clock.set_wall(years)
+    for _ in range(9):
+        await revocations.refresh()
+        clock.advance(61)
+    clock.set_wall(-years)
+    await revocations.refresh()
+    assert revocations.is_revoked(CLAIMS)
+    clock.advance(MEMORY_MS / 1000)
+    await revocations.refresh()
+    assert not revocations.is_revoked(CLAIMS)
+
+
 async def test_a_change_made_here_is_known_at_once_and_a_failure_is_left_to_following(
     revocations: Revocations, source: Source
 ) -> None:
