@@ -140,7 +140,8 @@ class EdgeProtocol(RequestHandler):
         for body in bodies:
             if not body.is_eof():
                 body.set_exception(RequestPayloadError())
-        rest = _Rest(self, READ_BUFFER_BYTES, loop=self._loop)
+        # What follows has no end, so aiohttp lingers before it closes.
+        rest = StreamReader(self, READ_BUFFER_BYTES, loop=self._loop)
         # Its message quotes what was sent.
         kind = type(error)
         self._messages.append((_ErrInfo(400, kind.__new__(kind), ""), rest))
@@ -160,6 +161,18 @@ class EdgeProtocol(RequestHandler):
         if is_broken:
             # The handler was told. aiohttp waits by reading, and would close at once, which resets the connection.
             request.content._exception = None  # noqa: SLF001 - can't be taken back otherwise
+
+    async def finish_response(
+        self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Answer. The last answer is followed by the end of the stream, and what comes meanwhile is thrown away.
+
+        Closing at once resets the connection of a client that still sends, and it might not see the answer.
+        """
+        finished = await super().finish_response(request, resp, start_time)
+        if self._reading_ended and not resp.keep_alive and self.transport is not None:
+            self.transport.write_eof()
+        return finished
 
     def handle_error(
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
@@ -184,16 +197,3 @@ def _take_error(task: asyncio.Task[None]) -> None:
 def _forget(error: BaseException) -> None:
     """The frames of a traceback hold what was sent, and the error again: only a collection would free that."""
     error.__traceback__ = error.__context__ = error.__cause__ = None
-
-
-class _Rest(StreamReader):
-    """What follows an error: never read, and without an end, so aiohttp lingers before it closes.
-
-    Closing at once resets the connection of a client that still sends, and it might not see the answer.
-    """
-
-    async def readany(self) -> bytes:
-        """Called when the answer is written, which the client sees to be the last."""
-        if self._protocol.transport is not None:
-            self._protocol.transport.write_eof()
-        return await super().readany()
