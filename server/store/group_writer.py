@@ -77,7 +77,7 @@ class ThreadTransaction:
 class _Waiting:
     """A unit whose caller waits for `future`. `alone`: it is one statement, which needs no savepoint."""
 
-    __slots__ = ("_claim", "alone", "error", "future", "result", "timer", "unit")
+    __slots__ = ("_claim", "alone", "begin_by", "error", "future", "result", "timer", "unit")
 
     def __init__(self, unit: Unit[Any], loop: asyncio.AbstractEventLoop, *, alone: bool) -> None:
         self.unit = unit
@@ -86,7 +86,8 @@ class _Waiting:
         self.result: Any = None
         self.error: BaseException | None = None
         self._claim = threading.Lock()
-        self.timer = loop.call_later(BEGIN_SECONDS, self._late, loop)
+        self.begin_by = loop.time() + BEGIN_SECONDS
+        self.timer = loop.call_at(self.begin_by, self._late, loop)
 
     def claim(self) -> bool:
         """True for the first who asks: the thread, which then runs it, or the timer, after which it never runs."""
@@ -190,7 +191,8 @@ class GroupWriter:
     async def _write_group(self) -> None:
         group: list[_Waiting] = []
         try:
-            async with self._lock.held(BEGIN_SECONDS):
+            # As long as the last of those who wait now, and no longer, or the end would wait for nobody.
+            async with self._lock.held(self._waiting[-1].begin_by - self._loop.time()):
                 # Only now: who has given up meanwhile is not in it.
                 size = min(len(self._waiting), GROUP_LIMIT)
                 group.extend(self._waiting.popleft() for _ in range(size))
