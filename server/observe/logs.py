@@ -43,7 +43,8 @@ def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> Rende
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", steady)),
+        # It writes a line at once, so another thread's can't come between.
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", steady)),
         cache_logger_on_first_use=False,
     )
     _adopt_standard_logging(level, shared, render, steady)
