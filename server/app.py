@@ -145,6 +145,7 @@ async def _construct(
         roles=roles,
         store=store,
         hashes=hashes,
+        preferred_hashes=preferred_hashes,
         keys=keys,
         revocations=revocations,
         users=users,
@@ -211,7 +212,13 @@ def create_app(services: Services) -> web.Application:
     async def check_table(app: web.Application) -> None:
         table.require_rows(app.router)
 
+    async def stop_waiting(_: web.Application) -> None:
+        # At the end: logins that would have to wait for others are answered at once.
+        services.hashes.stop_waiting()
+        services.preferred_hashes.stop_waiting()
+
     app.on_startup.append(check_table)
+    app.on_shutdown.append(stop_waiting)
     app.cleanup_ctx.append(background)
     return app
 

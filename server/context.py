@@ -36,6 +36,7 @@ class Services:
     roles: RoleTable
     store: Store
     hashes: HashPool
+    preferred_hashes: HashPool
     keys: KeyService
     revocations: Revocations
     users: Users

@@ -33,7 +33,8 @@ class HashPool:
         self._threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or 1
         self._queue = queue
         self._executor = ThreadPoolExecutor(self._threads, "hash", initializer=_lower_priority)
-        self._pending = 0
+        # In the order in which they begin.
+        self._pending: dict[Future[Any], None] = {}
         self._counting = threading.Lock()
         self._average_seconds = _FIRST_GUESS_SECONDS
         self._closed = False
@@ -41,7 +42,7 @@ class HashPool:
     @property
     def waiting(self) -> int:
         """Hashes that no thread has begun."""
-        return max(0, self._pending - self._threads)
+        return max(0, len(self._pending) - self._threads)
 
     async def hash(self, password: str) -> str:
         """A new hash. Raises Overloaded."""
@@ -65,31 +66,43 @@ class HashPool:
         """Whether the hash should be made anew at the current cost."""
         return self._hasher.needs_renewal(password_hash)
 
+    def stop_waiting(self) -> None:
+        """From now on only what a free thread can begin at once is taken; what waits raises Overloaded."""
+        self._queue = 0
+        with self._counting:
+            pending = list(self._pending)
+        for future in pending[self._threads :]:
+            future.cancel()
+
     def close(self) -> None:
         """Drop what waits; a hash under way ends by itself, and the process waits for it."""
         self._closed = True
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[[], Result]) -> Result:
-        if self._closed or self._pending >= self._threads + self._queue:
+        if self._closed or len(self._pending) >= self._threads + self._queue:
             raise Overloaded(self._retry_after_seconds())
-        with self._counting:
-            self._pending += 1
         future = self._executor.submit(self._timed, work)
+        with self._counting:
+            self._pending[future] = None
         # By the future, not by the caller: a hash under way goes on when its caller has left.
         future.add_done_callback(self._done)
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
             # What no thread has begun never runs.
-            if future.cancel():
-                raise NeverBegun from None
-            raise
+            if not future.cancel():
+                raise
+            task = asyncio.current_task()
+            if task is not None and not task.cancelling():
+                # Not the caller was, but what waits.
+                raise Overloaded(self._retry_after_seconds()) from None
+            raise NeverBegun from None
 
-    def _done(self, _: Future[Any]) -> None:
+    def _done(self, future: Future[Any]) -> None:
         """On the thread that finished it, or the caller's if it was cancelled."""
         with self._counting:
-            self._pending -= 1
+            self._pending.pop(future, None)
 
     def _timed(self, work: Callable[[], Result]) -> Result:
         started = time.perf_counter()
@@ -99,7 +112,7 @@ class HashPool:
             self._average_seconds += (time.perf_counter() - started - self._average_seconds) / 8
 
     def _retry_after_seconds(self) -> int:
-        return max(1, round(self._pending * self._average_seconds / self._threads))
+        return max(1, round(len(self._pending) * self._average_seconds / self._threads))
 
 
 def _lower_priority() -> None:

@@ -207,8 +207,9 @@ async def test_closing_drops_what_waits_lets_the_running_end_and_refuses_the_res
         running, *waiting = start(pool, "abc")
         await hasher.has_begun()
         pool.close()
-        await asyncio.wait(waiting)
-        assert [task.cancelled() for task in waiting] == [True, True]
+        for task in waiting:
+            with pytest.raises(Overloaded):
+                await task
         with pytest.raises(Overloaded):
             await pool.hash("d")
         assert not running.done()
@@ -216,3 +217,18 @@ async def test_closing_drops_what_waits_lets_the_running_end_and_refuses_the_res
         assert await running == "A"
         assert hasher.begun == ["a"]
         pool.close()
+
+
+async def test_at_the_end_only_what_begins_at_once_is_taken() -> None:
+    async with held_pool(threads=2, queue=3) as (pool, hasher):
+        first, second, *waiting = start(pool, "abcde")
+        await hasher.has_begun()
+        pool.stop_waiting()
+        for task in waiting:
+            with pytest.raises(Overloaded):
+                await task
+        with pytest.raises(Overloaded):
+            await pool.hash("f")
+        hasher.let_go()
+        assert [await first, await second] == ["A", "B"]
+        assert await pool.hash("g") == "G"
