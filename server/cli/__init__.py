@@ -1,84 +1,100 @@
 """The command line. Commands are thin: they call the same services as HTTP does.
 
-Exit codes: 0 done, 1 refused or failed, 2 usage or configuration, 130 ended by Ctrl-C.
+Exit codes: 0 done, 1 refused or failed, 2 usage or configuration; of a command that was interrupted 130 (Ctrl-C), 143
+(SIGTERM), 129 (SIGHUP). A server that is asked to end exits with 0.
 """
 
 from __future__ import annotations
 
-import errno
-import io
-import os
 import sys
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NoReturn
 
-from server.errors import ApiError, ConfigurationError, FileRefused, StoreRefused, StoreUnavailable, WatchwordError
-
-# What standard output answers to a write when it can take no more. Files that a command opens are told by their name.
-_OUTPUT_IS_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+from server.cli.signals import CommandSignals, ServerSignals
 
 
 def main() -> NoReturn:
     """Run a command and exit. Expected failures are a line each on standard error, never a traceback."""
+    signals = ServerSignals() if _serves(sys.argv[1:]) else CommandSignals()
     try:
-        _prepare_output()
-        code = _run()
-        # Here, where it can still be told that it failed.
-        sys.stdout.flush()
+        # First of all: what comes before it is lost on process 1 of a container.
+        signals.start()
+        code = _main(signals)
     except KeyboardInterrupt:
-        code = 130
-    except BrokenPipeError:
-        # The reader of our output has gone, as `head` does.
-        code = 1
-        _discard_output()
-    except OSError as error:
-        if error.errno not in _OUTPUT_IS_FULL or error.filename is not None:
-            raise
-        print(f"output: it can't be written ({error.strerror})", file=sys.stderr)
-        code = 1
-        _discard_output()
+        code = signals.code
     sys.exit(code)
 
 
-def _run() -> int:
+def _serves(arguments: Sequence[str]) -> bool:
+    """Whether it is `serve`, also without being named. Looked at by hand, since typer is slow to import."""
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--config":
+            next(rest, None)
+        elif not argument.startswith("-"):
+            return argument == "serve"
+    return True
+
+
+def _main(signals: ServerSignals | CommandSignals) -> int:
+    from server.cli import streams  # noqa: PLC0415 - only now, see above
+
+    streams.hold_standard_streams()
+    output_failed = True
+    try:
+        code = _run(signals)
+        # Here, where it can still be told that it failed.
+        sys.stdout.flush()
+        output_failed = False
+    except KeyboardInterrupt:
+        code = signals.code
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does.
+        code = 1
+    except OSError as error:
+        # Files that a command opens are told by their name.
+        if error.errno not in streams.OUTPUT_FAILURES or error.filename is not None:
+            raise
+        streams.tell(f"output: it can't be written ({error.strerror})")
+        code = 1
+    if signals.interrupted:
+        # However the command took that: at a prompt it is "Aborted!".
+        code, output_failed = signals.code, True
+    if isinstance(signals, CommandSignals):
+        streams.end_output(discard=output_failed)
+    return code
+
+
+def _run(signals: ServerSignals | CommandSignals) -> int:
     """A command; its exit code."""
     # typer and rich are slow to import; errors below need neither.
     from server.cli.commands import app  # noqa: PLC0415
+    from server.cli.streams import tell  # noqa: PLC0415
     from server.cli.text import program, visible  # noqa: PLC0415
+    from server.errors import (  # noqa: PLC0415
+        ApiError,
+        ConfigurationError,
+        FileRefused,
+        StoreRefused,
+        StoreUnavailable,
+        WatchwordError,
+    )
 
     try:
-        app(prog_name=program())
+        app(prog_name=program(), obj=signals)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 0
     except ConfigurationError as error:
-        for problem in error.problems:
-            print(f"config: {visible(problem)}", file=sys.stderr)
+        tell(*(f"config: {visible(problem)}" for problem in error.problems))
         return 2
     except StoreRefused as error:
-        print(f"store: {visible(str(error))}", file=sys.stderr)
+        tell(f"store: {visible(str(error))}")
     except FileRefused as error:
-        print(f"file: {visible(str(error))}", file=sys.stderr)
+        tell(f"file: {visible(str(error))}")
     except ApiError as error:
         reason = f" ({error.reason})" if isinstance(error, StoreUnavailable) and error.reason else ""
-        print(f"{error.code}: {visible(error.detail + reason)}", file=sys.stderr)
-        for part in error.members.get("errors", []):
-            print(f"  {part['field']}: {part['message']}", file=sys.stderr)
+        tell(f"{error.code}: {visible(error.detail + reason)}")
+        tell(*(f"  {part['field']}: {part['message']}" for part in error.members.get("errors", [])))
     except WatchwordError as error:
-        print(visible(str(error)), file=sys.stderr)
+        tell(visible(str(error)))
     return 1
-
-
-def _prepare_output() -> None:
-    """A character that standard output has not is written as its number; if it is closed, nothing is written."""
-    if sys.stdout is None:
-        # Else the next file that is opened, such as the store's, would get the descriptor of standard output.
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open to the end
-    elif isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-
-
-def _discard_output() -> None:
-    """What is left in the buffer goes nowhere: the interpreter would try again at its end, and complain."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    os.close(nowhere)

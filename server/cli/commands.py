@@ -40,7 +40,7 @@ def common(
 ) -> None:
     """Options that stand before any command."""
     del version
-    context.obj = CommandLine(config)
+    context.obj = CommandLine(config, context.obj)
     if context.invoked_subcommand is None:
         serve(context, demo=False, config=None)
 

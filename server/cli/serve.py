@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import gc
+import os
 import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -18,7 +20,8 @@ from aiohttp import web
 
 from server.app import create_runner, open_services
 from server.cli.listening import listen_on
-from server.cli.state import Config, loaded_for, sources
+from server.cli.signals import LOG_SECONDS, ServerSignals
+from server.cli.state import Config, loaded_for, signals_of, sources
 from server.cli.text import program
 from server.cli.workers import become_workers
 from server.config import Settings
@@ -26,6 +29,7 @@ from server.config.settings import KeySettings, StoreSettings
 from server.context import Services
 from server.observe.logs import configure_logs
 from server.observe.requests import RequestLog
+from server.observe.stream import WriterThread
 from server.users.service import Users
 from server.web.runner import raise_descriptor_limit
 
@@ -61,12 +65,14 @@ def serve(
     """Start the server. Ctrl-C or SIGTERM ends it when what is in flight is done."""
     loaded = loaded_for(context, config)
     settings = loaded.settings
+    signals = signals_of(context)
+    writers = _write_by_threads(signals)
     if demo:
         with tempfile.TemporaryDirectory(prefix="watchword-demo-") as folder:
-            _run(_demo_settings(settings, Path(folder)), demo=True)
+            _run(_demo_settings(settings, Path(folder)), signals, writers, demo=True)
     else:
         print("\n".join(sources(loaded)), flush=True)
-        _run(settings, demo=False)
+        _run(settings, signals, writers, demo=False)
 
 
 def _demo_settings(settings: Settings, folder: Path) -> Settings:
@@ -75,25 +81,58 @@ def _demo_settings(settings: Settings, folder: Path) -> Settings:
     return settings.model_copy(update={"server": server, "store": store, "keys": KeySettings()})
 
 
-def _run(settings: Settings, *, demo: bool) -> None:
+def _run(settings: Settings, signals: ServerSignals, writers: Sequence[WriterThread], *, demo: bool) -> None:
     configure_logs(settings.logs)
     raise_descriptor_limit()
     with listen_on(settings.server.host, settings.server.port) as listening:
+        parent = None
         if settings.server.workers > 1:
-            greeting = _in_a_loop(_prepare(settings, listening, demo=demo))
-            listening.listen(BACKLOG)
-            parent = become_workers(settings.server.workers, greeting)
-            _in_a_loop(_serve(settings, listening, demo=demo, parent=parent))
-        else:
-            _in_a_loop(_serve(settings, listening, demo=demo, parent=None))
+            # The greeting may have a password, so it is shown once it is made, whatever signal comes before.
+            with signals.calling(lambda: None):
+                greeting = _in_a_loop(_prepare(settings, listening, demo=demo), signals)
+                listening.listen(BACKLOG)
+                parent = become_workers(settings.server.workers, signals, listening, greeting)
+            for writer in writers:
+                writer.start()
+        _in_a_loop(_serve(settings, listening, demo=demo, parent=parent), signals)
 
 
-def _in_a_loop(work: Coroutine[Any, Any, Result]) -> Result:
+def _write_by_threads(signals: ServerSignals) -> Sequence[WriterThread]:
+    """From here on nobody waits for who reads standard output and error: log, warnings, tracebacks and the greeting."""
+    output = WriterThread(1, lambda count: _log.error("output was dropped: it could not be written", lines=count))
+    log = WriterThread(2, lambda count: _log.error("log lines were dropped: they could not be written", lines=count))
+    sys.stdout = output.text(sys.stdout.encoding)
+    sys.stderr = log.text(sys.stderr.encoding)
+
+    def drain(seconds: float) -> None:
+        output.drain(seconds / 2)
+        log.drain(seconds / 2)
+
+    atexit.register(drain, LOG_SECONDS)
+    signals.drain = drain
+    signals.tell_unused = lambda name: _log.warning("a signal that is not used", signal=name)
+    return output, log
+
+
+def _in_a_loop(work: Coroutine[Any, Any, Result], signals: ServerSignals) -> Result:
+    """Do the work in an event loop; to end is to cancel it."""
     try:
         import uvloop  # noqa: PLC0415 - not published for every platform
     except ImportError:
-        return asyncio.run(work)
-    return uvloop.run(work)
+        run = asyncio.run
+    else:
+        run = uvloop.run
+    try:
+        return run(_until_asked(work, signals))
+    except asyncio.CancelledError:
+        raise typer.Exit(0) from None
+
+
+async def _until_asked(work: Coroutine[Any, Any, Result], signals: ServerSignals) -> Result:
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+    with signals.calling(lambda: loop.call_soon_threadsafe(task.cancel)):
+        return await task
 
 
 async def _prepare(settings: Settings, listening: socket.socket, *, demo: bool) -> str:
@@ -103,26 +142,22 @@ async def _prepare(settings: Settings, listening: socket.socket, *, demo: bool) 
 
 
 async def _serve(settings: Settings, listening: socket.socket, *, demo: bool, parent: int | None) -> None:
-    """Serve until told to stop. A worker has a `parent`: it leaves the greeting to it, and stops when it is gone."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
+    """Serve until cancelled. A worker has a `parent`: it leaves the greeting to it, and ends when it is gone."""
     if parent is not None:
-        loop.add_reader(parent, stopped.set)
+        asyncio.get_running_loop().add_reader(parent, os.kill, os.getpid(), signal.SIGTERM)
     render = configure_logs(settings.logs)
     async with open_services(settings, serving=True) as services:
         greeting = await _greeting(services, _address_of(listening), demo=demo) if parent is None else None
         request_log = RequestLog(services.clock, render) if settings.logs.requests else None
         runner = create_runner(services, request_log)
-        await runner.setup()
         try:
+            await runner.setup()
             await web.SockSite(runner, listening, backlog=BACKLOG).start()
             _calm_garbage_collector()
             if greeting is not None:
                 # Only now, when it is true.
                 print(greeting, flush=True)
-            await stopped.wait()
+            await asyncio.Event().wait()
         finally:
             await runner.cleanup()
             if request_log is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -14,6 +14,7 @@ import typer
 
 from server.access import RoleTable
 from server.app import open_services
+from server.cli.signals import CommandSignals, ServerSignals
 from server.cli.text import visible
 from server.config import LoadedSettings, Settings, load_settings
 from server.config.load import DEFAULT_FILE
@@ -35,9 +36,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """The options before the command."""
+    """The options before the command, and who takes the signals."""
 
     config: Path | None
+    signals: ServerSignals | CommandSignals | None = None
 
 
 def settings_for(context: typer.Context, config: Path | None) -> Settings:
@@ -52,6 +54,12 @@ def loaded_for(context: typer.Context, config: Path | None) -> LoadedSettings:
     # What `[access]` names has to be there, and to be known before anything is made.
     AccessTable(RoleTable(loaded.settings.roles), loaded.settings.access)
     return loaded
+
+
+def signals_of(context: typer.Context) -> ServerSignals:
+    """Those of the server that this process is."""
+    common: CommandLine | None = context.find_object(CommandLine)
+    return common.signals if common and isinstance(common.signals, ServerSignals) else ServerSignals()
 
 
 def sources(loaded: LoadedSettings) -> list[str]:
@@ -83,9 +91,25 @@ def run_with_services(
     origin = Origin(COMMAND_LINE, actor_name=user_name(os.getuid()))
     before = set_origin(lambda: origin)
     try:
-        return asyncio.run(run())
+        return run_async(run())
     finally:
         reset_origin(before)
+
+
+def run_async(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run it to its end, or to what an interrupted command has to undo."""
+
+    async def interruptible() -> Result:
+        try:
+            return await work
+        except KeyboardInterrupt:
+            # asyncio would complain of a task that ended with it.
+            raise asyncio.CancelledError from None
+
+    try:
+        return asyncio.run(interruptible())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 def print_json(value: Any) -> None:

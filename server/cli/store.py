@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 
 from server.app import master_key_path
 from server.cli.progress import progress_bar
-from server.cli.state import Config, settings_for
+from server.cli.state import Config, run_async, settings_for
 from server.config import Settings
 from server.errors import StoreRefused
 from server.observe.logs import configure_logs
@@ -34,13 +33,13 @@ def migrate(
     settings = settings_for(context, config)
     configure_logs(settings.logs)
     if check:
-        names = asyncio.run(pending_migrations(settings.store.url))
+        names = run_async(pending_migrations(settings.store.url))
         for name in names:
             typer.echo(f"pending  {name}")
         if names:
             raise typer.Exit(1)
     else:
-        for name in asyncio.run(apply_migrations(settings.store.url)):
+        for name in run_async(apply_migrations(settings.store.url)):
             typer.echo(f"applied  {name}")
     typer.echo("the store is up to date")
 
@@ -69,7 +68,7 @@ def backup(
         def show(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total)
 
-        asyncio.run(back_up(settings.store.url, path, show, content))
+        run_async(back_up(settings.store.url, path, show, content))
     typer.echo(f"backed up to {path}, checked")
     typer.echo(_about_key(settings, path, without_key=without_key))
 

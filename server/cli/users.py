@@ -13,6 +13,7 @@ import typer
 from server.cli.state import AsJson, Config, print_json, run_with_services, settings_for
 from server.cli.text import Rows
 from server.context import Services
+from server.errors import FileRefused
 from server.names import USERNAME_RULE, username_of
 from server.store.records import Credentials, User
 from server.text_file import decode_text, without_line_end
@@ -89,8 +90,10 @@ def read_password() -> str:
         password = without_line_end(decode_text(sys.stdin.buffer.readline()))
     except UnicodeDecodeError:
         raise typer.BadParameter("the password is not UTF-8", param_hint="standard input") from None
+    except FileRefused:
+        password = ""
     if not password:
-        raise typer.BadParameter("there is no password", param_hint="standard input")
+        raise typer.BadParameter("there is no password; its first line has to be one", param_hint="standard input")
     return password
 
 

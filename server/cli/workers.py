@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from contextlib import suppress
 
 import structlog
 import typer
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD)
+from server.cli.signals import PARENT_END_SECONDS, ServerSignals
 
 _log = structlog.get_logger("watchword")
 
 
-def become_workers(count: int, greeting: str) -> int:
+def become_workers(count: int, signals: ServerSignals, listening: socket.socket, greeting: str) -> int:
     """Fork. Returns in each worker; the process that called it prints the greeting, waits for them and exits.
 
     What it returns is a descriptor that becomes readable when that process is gone, however it ended.
@@ -22,31 +23,56 @@ def become_workers(count: int, greeting: str) -> int:
     A signal to end goes on to all of them. If one dies, the others are ended too and the exit code is 1: whatever
     started the server is the one to start it again.
     """
-    # Blocked before there is a child, so none can end unnoticed.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    workers = []
     # Nothing is ever written: it is readable at its end, which comes when the last writer is gone.
     readable, writable = os.pipe()
-    for _ in range(count):
-        pid = os.fork()
-        if pid == 0:
-            os.close(writable)
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            return readable
-        workers.append(pid)
-    os.close(readable)
-    with suppress(OSError):
-        # Whoever started the server may not care to read.
+    workers: set[int] = set()
+
+    def end() -> None:
+        # Else whoever connects now would wait for a worker that accepts.
+        listening.close()
+        for pid in list(workers):
+            _send(pid, signal.SIGTERM)
+            # One that was stopped could not end.
+            _send(pid, signal.SIGCONT)
+
+    def kill() -> None:
+        for pid in list(workers):
+            _send(pid, signal.SIGKILL)
+
+    signals.seconds = PARENT_END_SECONDS
+    with signals.calling(end, kill):
+        for _ in range(0 if signals.asked else count):
+            pid = os.fork()
+            if pid == 0:
+                signals.start()
+                os.close(writable)
+                return readable
+            workers.add(pid)
+            if signals.asked:
+                # Perhaps before it was one of them.
+                _send(pid, signal.SIGTERM)
+        os.close(readable)
         print(greeting, flush=True)
-    raise typer.Exit(_wait_for(workers))
+        raise typer.Exit(_wait_for(workers, signals))
 
 
-def _wait_for(workers: list[int]) -> int:
-    asked = signal.sigwait(_SIGNALS) != signal.SIGCHLD
-    if not asked:
-        _log.error("a worker ended by itself, so the server ends")
-    for pid in workers:
-        # Also one that has ended is there until it is waited for.
-        os.kill(pid, signal.SIGTERM)
-    codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in workers]
-    return 0 if asked and not any(codes) else 1
+def _wait_for(workers: set[int], signals: ServerSignals) -> int:
+    code = 0
+    while workers:
+        # Tells of deaths alone, not of Ctrl-Z and fg. As process 1 this one has to bury orphans too.
+        pid, status = os.waitpid(-1, 0)
+        if pid not in workers:
+            continue
+        workers.discard(pid)
+        code = code or int(os.waitstatus_to_exitcode(status) != 0)
+        if not signals.asked:
+            _log.error("a worker ended by itself, so the server ends", pid=pid)
+            code = 1
+            signals.ask(code)
+    return code
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    # One that is not waited for yet is still there.
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from server.errors import StoreRefused, StoreUnavailable
 from server.store.ownership import give_to_owner_of, why_denied
+
+Result = TypeVar("Result")
 
 WAIT_SECONDS = 4.0
 LOCKED = "another process holds a lock on the store"
@@ -98,6 +101,18 @@ class FairLock:
         """Release it for good. May be called twice."""
         self._lock.close()
         self._turn.close()
+
+
+async def to_the_end(function: Callable[..., Result], *arguments: object) -> Result:
+    """Call it in a thread, and wait for it even if cancelled: until then its lock must not be let go."""
+    work = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        await asyncio.wait([work])
+        # Nobody is left who wants to know of a failure.
+        work.cancelled() or work.exception()
+        raise
 
 
 async def _acquire(lock: FileLock, deadline: float) -> None:

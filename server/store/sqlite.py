@@ -22,7 +22,7 @@ from server.errors import StoreRefused, StoreUnavailable
 from server.store import sqlite_file
 from server.store.driver import Result, Row, Transaction, Unit
 from server.store.failure import unavailable
-from server.store.file_lock import FairLock, FileLock
+from server.store.file_lock import FairLock, FileLock, to_the_end
 from server.store.file_watch import FileWatch
 from server.store.group_writer import GroupWriter, bound, is_unavailable
 from server.store.sqlite_file import beside
@@ -99,7 +99,7 @@ class SqliteDriver:
                 connection = await _connect_writer(path, serving=serving)
                 readers: list[aiosqlite.Connection] = []
                 opening.push_async_callback(_close_connections, path, connection, readers, lock)
-                await asyncio.to_thread(sqlite_file.mark, path)
+                await to_the_end(sqlite_file.mark, path)
                 watch = await asyncio.to_thread(FileWatch, path, name or path)
             while len(readers) < (SERVING_READERS if serving else 1):
                 readers.append(await _connect_reader(path))
@@ -224,7 +224,7 @@ async def pending_names(path: Path) -> list[str]:
             lock = FairLock(beside(path, ".write-lock"))
             looking.callback(lock.close)
             await looking.enter_async_context(lock.held())
-        found = await asyncio.to_thread(sqlite_file.inspect, path, thorough=True)
+        found = await to_the_end(partial(sqlite_file.inspect, path, thorough=True))
         return [migration.name for migration in found]
 
 
@@ -242,13 +242,13 @@ async def apply_migrations(path: Path) -> list[str]:
 
 async def _migrate(path: Path, serve_lock: FileLock, *, serving: bool) -> list[str]:
     """Under the write lock. Beside a server only what is quick is checked: the server waits meanwhile."""
-    wanted = await asyncio.to_thread(sqlite_file.inspect, path, thorough=serving)
+    wanted = await to_the_end(partial(sqlite_file.inspect, path, thorough=serving))
     if not wanted:
         return []
     if not serving and not serve_lock.try_acquire():
         raise StoreRefused(f"{path} is served by an older program; stop that one, then migrate")
     try:
-        await asyncio.to_thread(sqlite_file.apply, path, wanted)
+        await to_the_end(sqlite_file.apply, path, wanted)
     finally:
         if not serving:
             serve_lock.release()

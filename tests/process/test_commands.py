@@ -256,22 +256,6 @@ def test_what_is_wrong_is_told_also_if_the_output_can_not_be_written(tmp_path: P
     assert (done.returncode, done.stderr) == (1, "not_found: There is no user 'nobody'.\n")
 
 
-@pytest.mark.parametrize("arguments", [["users", "list"], ["audit", "export"]])
-def test_a_closed_output_is_taken_for_one_that_nobody_reads(tmp_path: Path, arguments: list[str]) -> None:
-    assert run(tmp_path, "users", "create", "--username", "lak", "--role", "customer").returncode == 0
-    done = subprocess.run(
-        ["/bin/sh", "-c", 'exec "$@" >&-', "sh", sys.executable, "-m", "server", *arguments],
-        cwd=tmp_path,
-        env=environment(),
-        stderr=subprocess.PIPE,
-        text=True,
-        timeout=DEADLINE_SECONDS,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert run(tmp_path, "audit", "verify").returncode == 0
-
-
 def test_ctrl_c_while_the_program_is_read_in_is_quiet(tmp_path: Path) -> None:
     (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     path = os.pathsep.join([str(tmp_path), str(ROOT)])

@@ -58,8 +58,8 @@ def test_the_demo_has_the_six_users_of_the_tutorial_and_leaves_nothing(tmp_path:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_what_is_in_flight_finish(tmp_path: Path, number: signal.Signals) -> None:
-    # Cost 13 takes some tenths of a second: long enough to be in flight, short enough to be waited for.
-    with serving(tmp_path, WATCHWORD__PASSWORDS__BCRYPT_COST="13") as server:
+    # Cost 12 takes some tenths of a second: long enough to be in flight, short enough to be waited for.
+    with serving(tmp_path, WATCHWORD__PASSWORDS__BCRYPT_COST="12") as server:
         answers: list[dict[str, Any]] = []
         password = server.admin_password()
         login = threading.Thread(target=lambda: answers.append(server.log_in("admin", password)))

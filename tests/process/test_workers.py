@@ -68,3 +68,22 @@ def test_on_sqlite_there_is_one(tmp_path: Path) -> None:
     refused = run(tmp_path, "serve", WATCHWORD__SERVER__WORKERS="2")
     assert refused.returncode == 2
     assert "server.workers" in refused.stderr
+
+
+@on_postgres
+def test_workers_that_were_stopped_go_on_and_can_be_ended(tmp_path: Path, store_url: str) -> None:
+    """Ctrl-Z and fg stop and continue a whole server; none of its processes has died by that."""
+    with serving(tmp_path, log_to=None, module="server", **settings(store_url, 2)) as server:
+        workers = workers_of(server)
+        for number in (signal.SIGSTOP, signal.SIGCONT, signal.SIGTSTP, signal.SIGCONT):
+            for pid in (*workers, server.process.pid):
+                os.kill(pid, number)
+        assert server.call("GET", "/health/live")[0] == 200
+        assert workers_of(server) == workers
+        # As Ctrl-C does at a terminal: everybody gets it, and each worker SIGTERM as well.
+        os.kill(workers[0], signal.SIGSTOP)
+        for pid in (server.process.pid, *workers):
+            os.kill(pid, signal.SIGINT)
+        assert server.process.wait(10) == 0
+        assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+        assert "a worker ended by itself" not in server.log()
