@@ -65,7 +65,7 @@ class DeclaredRules:
         name = _name_of(route)
         listed = route in router.routes()
         rule = self._rules.get(name)
-        if rule is None or not listed or name in _shared_names(router):
+        if rule is None or not listed or name in _shared_names(router).keys() | _names_that_take_head(router):
             _log.error("a route without a rule of its own is closed", route=name)
             rule = DeclaredRule(_template_of(route), only(), frozenset())
         if listed:
@@ -82,6 +82,10 @@ class DeclaredRules:
             f"route {name}: is not the only one of that name ({'; '.join(sorted(places))}); "
             "one rule can't be for all of them: give each another path, or its variable another name"
             for name, places in sorted(_shared_names(router).items())
+        ]
+        problems += [
+            f"route {name}: would answer HEAD, which has the rule of GET; add a route for HEAD to that of GET"
+            for name in sorted(_names_that_take_head(router))
         ]
         if problems:
             raise ConfigurationError(problems)
@@ -118,6 +122,20 @@ def _shared_names(router: web.UrlDispatcher) -> dict[str, set[str]]:
             if rivals:
                 shared[_name_of(route)].add(place)
     return shared
+
+
+def _names_that_take_head(router: web.UrlDispatcher) -> set[str]:
+    """Routes for all methods that would answer HEAD beside a GET, by another rule than that."""
+    methods = defaultdict(set)
+    for route in router.routes():
+        methods[route.resource].add(route.method)
+    return {
+        _name_of(route)
+        for route in router.routes()
+        if route.method == hdrs.METH_ANY
+        and hdrs.METH_GET in methods[route.resource]
+        and hdrs.METH_HEAD not in methods[route.resource]
+    }
 
 
 def _places(router: web.UrlDispatcher, within: str = "") -> Iterator[tuple[AbstractRoute, str]]:

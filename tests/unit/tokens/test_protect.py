@@ -158,6 +158,34 @@ async def test_two_routes_never_share_a_rule(
             assert status in {403, 404, 405} or (add is twice and path == "/" and status == 200), (path, method)
 
 
+async def test_a_route_for_all_methods_does_not_answer_head_beside_a_get_of_another_rule(
+    aiohttp_client: AiohttpClient,
+) -> None:
+    access = {"GET /reports": only("admin"), "* /reports": ANYONE}
+
+    def beside(*, allow_head: bool) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/reports", who, allow_head=allow_head)
+        app.router.add_route("*", "/reports", who)
+        return app
+
+    app = beside(allow_head=False)
+    protect(app, a_verifier(), access)
+    assert await start_fails(app) == [
+        "route * /reports: would answer HEAD, which has the rule of GET; add a route for HEAD to that of GET"
+    ]
+    app = beside(allow_head=False)
+    app.middlewares.append(auth_middleware(a_verifier(), access))
+    client = await aiohttp_client(app)
+    assert (await client.head("/reports", headers=bearer(ADMIN))).status == 403
+    app = beside(allow_head=True)
+    protect(app, a_verifier(), access)
+    client = await aiohttp_client(app)
+    assert (await client.head("/reports")).status == 401
+    assert (await client.head("/reports", headers=bearer(ADMIN))).status == 200
+    assert (await client.put("/reports")).status == 200
+
+
 async def test_resources_of_one_path_may_be_for_different_methods(aiohttp_client: AiohttpClient) -> None:
     app = web.Application()
     app.router.add_get(r"/reports/{id:\d+}", who)
