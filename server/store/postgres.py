@@ -88,6 +88,8 @@ class PostgresDriver:
         self._connections = connections
         self._watch = watch
         self._serving = serving
+        # Asked once: in Python 3.11 each asyncio.get_running_loop() is a system call.
+        self._loop = asyncio.get_running_loop()
         self._tidying: set[asyncio.Task[None]] = set()
         self._for_a_slot = asyncio.Lock()
         self._hurry_until = 0.0
@@ -151,8 +153,7 @@ class PostgresDriver:
 
         A command has as long as it takes; each statement is bounded all the same.
         """
-        loop = asyncio.get_running_loop()
-        seconds = HURRY_SECONDS if loop.time() < self._hurry_until else ANSWER_SECONDS
+        seconds = HURRY_SECONDS if self._loop.time() < self._hurry_until else ANSWER_SECONDS
         with _unavailable():
             try:
                 async with asyncio.timeout(seconds if self._serving else None):
@@ -161,12 +162,11 @@ class PostgresDriver:
                             return await self._once(work)
                     return await self._once(work)
             except TimeoutError:
-                self._hurry_until = loop.time() + HURRY_SECONDS
+                self._hurry_until = self._loop.time() + HURRY_SECONDS
                 raise
 
     async def _once(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
-        async with asyncio.timeout(ANSWER_SECONDS):
-            connection = await self._acquire()
+        connection = await self._acquire()
         try:
             result = await work(connection)
         except BaseException as error:
@@ -188,11 +188,13 @@ class PostgresDriver:
             try:
                 connection: Any = await self._pool.acquire()
             except asyncpg.TooManyConnectionsError:
+                if not self._serving:
+                    raise
                 async with self._for_a_slot:
                     await asyncio.sleep(SLOT_SECONDS)
                 continue
             used_at = connection.used_at
-            if used_at is None or asyncio.get_running_loop().time() - used_at < IDLE_SECONDS:
+            if used_at is None or self._loop.time() - used_at < IDLE_SECONDS:
                 return connection
             try:
                 # A network may have lost it without telling, and a server may not have the time any more.
@@ -224,7 +226,7 @@ class PostgresDriver:
             rows = await self._watch.read(sql, parameters)
         except TimeoutError:
             rows = None
-            self._hurry_until = asyncio.get_running_loop().time() + HURRY_SECONDS
+            self._hurry_until = self._loop.time() + HURRY_SECONDS
         return await self.read(sql, *parameters) if rows is None else rows
 
     async def revocations_since(self, cursor: str) -> Sequence[Row]:

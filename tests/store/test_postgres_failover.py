@@ -62,8 +62,9 @@ async def test_what_is_revoked_at_a_standby_that_took_over_is_refused_everywhere
     await primary.close()
     await node.services.revocations.refresh()
     standby.promote()
+    # As when a host dies: nobody hears from it any more, and its address is another one's.
     postgres_proxy.target = standby.socket
-    postgres_proxy.cut()
+    postgres_proxy.hold()
 
     other = await start_api(url=standby.url(database))
     other.clock.advance(10)
