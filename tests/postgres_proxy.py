@@ -45,6 +45,11 @@ class PostgresProxy:
         self._held |= self._readers
         self._holds_new = new_too
 
+    def release(self) -> None:
+        """Pass on again. What was held back is lost."""
+        self._held.clear()
+        self._holds_new = False
+
     def deafen(self) -> None:
         """Pass on what clients say to the connections that there are, and cut them instead of an answer."""
         self._answering.clear()

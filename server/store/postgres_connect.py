@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import asyncpg
 
@@ -55,16 +55,30 @@ def connector(url: str) -> Callable[..., Coroutine[Any, Any, Connection]]:
     It takes options of asyncpg, and raises StoreRefused for a server that can't be used, and what asyncpg raises.
     """
     tls = _tls(url)
+    hosts = _one_host_each(url)
 
     async def connect(**options: Any) -> Connection:
+        """The hosts of the URL in turn, first the one that was right the last time."""
+        for host in list(hosts):
+            try:
+                connection = await connect_to(host, **options)
+            except (OSError, asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched) as error:
+                failure = error
+            else:
+                hosts.remove(host)
+                hosts.insert(0, host)
+                return connection
+        raise failure
+
+    async def connect_to(host: str, **options: Any) -> Connection:
         defaults: dict[str, Any] = {
-            "timeout": CONNECT_SECONDS,
+            "timeout": CONNECT_SECONDS / len(hosts),
             "command_timeout": COMMAND_SECONDS,
             "ssl": tls,
             "connection_class": Connection,
         }
         wanted = {"target_session_attrs": "primary", "server_settings": SESSION}
-        connection: Connection = await asyncpg.connect(url, **defaults | options | wanted)
+        connection: Connection = await asyncpg.connect(host, **defaults | options | wanted)
         try:
             _require_usable(connection)
             await connection.execute(_SETTLED + (_SETTLED_17 if connection.get_server_version().major >= 17 else ""))
@@ -88,6 +102,13 @@ def _require_usable(connection: Connection) -> None:
         )
 
 
+def _one_host_each(url: str) -> list[str]:
+    """Several hosts are a primary and its standbys. One that has died says nothing: it may not use all the time."""
+    parts = urlsplit(url)
+    user, at, hosts = parts.netloc.rpartition("@")
+    return [urlunsplit(parts._replace(netloc=f"{user}{at}{host}")) for host in hosts.split(",")]
+
+
 def _tls(url: str) -> ssl.SSLContext | None:
     """For sslmode=verify-full without sslrootcert: the system's certificate authorities. Else asyncpg reads the URL."""
     options = {name: values[-1] for name, values in parse_qs(urlsplit(url).query).items()}
@@ -101,9 +122,10 @@ def _tls(url: str) -> ssl.SSLContext | None:
         if not Path(roots).is_file():
             raise StoreRefused(f"sslrootcert in store.url: {roots} is not there, or can't be read")
         return None
-    elif mode != "verify-full" or (Path.home() / ".postgresql" / "root.crt").exists():
+    elif mode != "verify-full" or Path(os.path.expanduser("~/.postgresql/root.crt")).exists():  # noqa: PTH111
         return None
     context = ssl.create_default_context()
+    context.set_alpn_protocols(["postgresql"])
     if certificate := options.get("sslcert") or os.environ.get("PGSSLCERT"):
         key = options.get("sslkey") or os.environ.get("PGSSLKEY")
         context.load_cert_chain(certificate, key, lambda: options.get("sslpassword", ""))

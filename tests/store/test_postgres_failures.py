@@ -236,6 +236,24 @@ async def test_a_restored_dump_is_read_once_whatever_its_transaction_numbers(
     assert len(restored.revocations) == 300
 
 
+async def test_of_several_hosts_the_primary_is_found_though_another_says_nothing(
+    postgres_server: PostgresServer, postgres_proxy: PostgresProxy, database: str
+) -> None:
+    dead = PostgresProxy(postgres_server.socket)
+    await dead.listen()
+    dead.hold(new_too=True)
+    first, second = (urlsplit(proxy.url(database)).netloc for proxy in (dead, postgres_proxy))
+    driver = await PostgresDriver.open(f"postgresql://{first},{second.rpartition('@')[2]}/{database}", serving=True)
+    await driver.read("SELECT 1")
+    # Neither is the one that has become the primary since.
+    dead.release()
+    postgres_proxy.hold(new_too=True)
+    postgres_proxy.cut()
+    await driver.read("SELECT 1")
+    await driver.close()
+    await dead.close()
+
+
 async def test_sslmode_verify_full_checks_certificate_and_host(
     postgres_proxy: PostgresProxy, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
