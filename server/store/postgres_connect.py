@@ -166,7 +166,7 @@ def opening() -> Iterator[None]:
         raise StoreRefused(
             f"PostgreSQL refuses ({error.message}); check store.url and the rights of its user"
         ) from error
-    except (ValueError, asyncpg.InterfaceError) as error:
+    except (ValueError, OverflowError, asyncpg.InterfaceError) as error:
         if "root certificate file" in str(error):
             raise StoreRefused("this sslmode in store.url needs sslrootcert=, the file of the authority") from error
         raise StoreRefused(

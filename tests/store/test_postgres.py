@@ -258,6 +258,7 @@ async def test_a_cancelled_unit_changes_nothing_and_gives_its_connection_back(dr
         "postgresql://user:hush@127.0.0.1:1/db",
         "postgres://user:hush@/db?host=/nowhere",
         "postgresql://user:hush@h:port/db",
+        "postgresql://user:hush@h:99999/db",
         "postgresql://user:hush/er@h/db",
         "postgresql://user:hush@127.0.0.1:1/db?sslmode=hush",
     ],
