@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -170,7 +171,7 @@ def _rules(settings: Settings) -> Rules:
 
 def _password_policy(settings: Settings) -> PasswordPolicy:
     """With the words that everybody here knows (OWASP ASVS 5.0, 6.1.2): the service's and the operator's own."""
-    service = ("Watchword", settings.tokens.issuer, settings.tokens.audience, *settings.roles)
+    service = ("Watchword", settings.tokens.issuer, settings.tokens.audience, *settings.roles, socket.gethostname())
     return PasswordPolicy(settings.passwords.min_length, (*service, *settings.passwords.context_words))
 
 

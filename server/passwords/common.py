@@ -15,8 +15,9 @@ _WORDS = words("""
     secret secure strong super geheim thisisa thisis iloveyou
     spring summer autumn winter sommer herbst fruhling fruehling
     january february march april august september october november december
-    januar februar oktober dezember monday tuesday wednesday thursday friday saturday sunday
-    https http www com google facebook youtube amazon wikipedia
+    januar februar juni juli oktober dezember monday tuesday wednesday thursday friday saturday sunday
+    montag dienstag mittwoch donnerstag freitag samstag sonntag
+    google facebook youtube amazon wikipedia
 """)
 
 _PHRASES = """
@@ -37,21 +38,36 @@ _PHRASES = """
 # The longest first: "thisisa" before "thisis".
 _PIECES = sorted({*_WORDS, *filter(None, map(letters, _PHRASES))}, key=len, reverse=True)
 
+# Between the words of a sentence. Taken out of a password only to see what is left, since they are in many words too.
+SMALL_WORDS = sorted(
+    words("""
+        ilove ilike ihate iam iwant ineed welove mylove the are was has you and but for not she his her our your with
+        this that all best one love like hate want need always never forever
+    """),
+    key=len,
+    reverse=True,
+)
+
 # Of keyboards for English, German, French, Spanish, Russian, Ukrainian, and Greek.
 _ROWS = words("""
     qwertyuiop asdfghjkl zxcvbnm qwertzuiopü asdfghjklöä yxcvbnm azertyuiop qsdfghjklmù wxcvbn asdfghjklñ
     йцукенгшщзхъ фывапролджэ ячсмитьбю йцукенгшщзхї фівапролджє ςερτυθιοπ ασδφγηξκλ ζχψωβνμ
 """)
+# From above to below and the like, as the fingers go.
+_COLUMNS = words("""
+    1234567890 1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p zaq1xsw2cde3vfr4bgt5nhy6mju7ki8lo9p0 1qazxsw23edcvfr45tgbnhy67ujm
+    qazwsxedcrfvtgbyhnujmikolp 1q2w3e4r5t6y7u8i9o0p 123qweasdzxcv 1234qwerasdfzxcv
+""")
 _KEYS = 4
 _STRETCHES = {
     row[start : start + _KEYS]
-    for way in _ROWS
+    for way in (*_ROWS, *_COLUMNS)
     for row in (way, way[::-1])
     for start in range(len(row) - _KEYS + 1)
 }  # fmt: skip
 
 _YEAR, _MONTH, _DAY = "(?:19|20)[0-9]{2}", "(?:0[1-9]|1[0-2])", "(?:0[1-9]|[12][0-9]|3[01])"
-_DATE = re.compile(f"{_YEAR}{_MONTH}{_DAY}|{_DAY}{_MONTH}{_YEAR}|{_MONTH}{_DAY}{_YEAR}|{_YEAR}")
+DATE = re.compile(f"{_YEAR}{_MONTH}{_DAY}|{_DAY}{_MONTH}{_YEAR}|{_MONTH}{_DAY}{_YEAR}|{_YEAR}")
 
 
 def without(text: str, pieces: list[str]) -> str:
@@ -68,10 +84,11 @@ def without_common(text: str) -> str:
 
 def without_date(text: str) -> str:
     """Letters and digits with a space in the place of the first date, or year, of these times."""
-    return _DATE.sub(" ", text, count=1)
+    return DATE.sub(" ", text, count=1)
 
 
 def _without_stretches(text: str) -> str:
     starts = [start for start in range(len(text)) if text[start : start + _KEYS] in _STRETCHES]
     keys = {start + offset for start in starts for offset in range(_KEYS)}
-    return "".join(" " if place in keys else character for place, character in enumerate(text)) if keys else text
+    marked = "".join("\0" if place in keys else character for place, character in enumerate(text))
+    return re.sub("\0+", " ", marked) if keys else text

@@ -16,11 +16,16 @@ from zxcvbn_rs_py import zxcvbn
 from server.passwords.common import without, without_common, without_date
 from server.passwords.hasher import MAXIMUM_BYTES, normalised
 from server.passwords.letters import folded, letters, signs_length, spellings, words
+from server.passwords.parts import is_few_parts
 from server.passwords.repetition import said_once
 
 # Fewer guesses than ten to the power of this are too few: zxcvbn's highest mark. A lower `min_length` asks for fewer,
 # as many as that number of digits takes.
 GUESSES_LOG10 = 10
+# The same for what is put together of few parts: two common words, a year and a sign stay below. What is shorter than
+# 13 characters needs fewer: random characters are seldom estimated two powers of ten below their number.
+PARTS_LOG10 = 11
+_PARTS_SLACK = 2
 # The list has no shorter ones; zxcvbn knows the most common of those.
 LISTED_LENGTH = 10
 # zxcvbn's time grows fast with the length. What is strong by its beginning or its end is strong.
@@ -35,6 +40,7 @@ _LEAST_DIFFERENT = 5
 
 _ADVICE = "use several words that do not belong together"
 _OWN = "This is little more than your own names or those of this service; use words that are not theirs."
+_FEW_PARTS = "names, common words, dates or rows of keys"
 # Pairs, since these constants can't be keys of a dict.
 _PATTERNS = (
     (Pattern.StraightRowsOfKeysAreEasyToGuess, "rows of keys"),
@@ -83,10 +89,12 @@ class PasswordPolicy:
         if _is_listed({text, text.casefold(), *forms}):
             return [f"This is in lists of common and leaked passwords; {_ADVICE}."]
         if any(_is_made_of(form, _rest(form, pieces), self._min_length // 3 - signs) for form in forms):
-            return [_easy("names, common words, dates or rows of keys")]
+            return [_easy(_FEW_PARTS)]
         pattern = _easy_pattern(text, pieces, self._least_guesses_log10)
         if pattern is not None:
             return [_easy(pattern)]
+        if is_few_parts(text, pieces, min(PARTS_LOG10, len(text) - _PARTS_SLACK)):
+            return [_easy(_FEW_PARTS)]
         return []
 
 
