@@ -24,24 +24,30 @@ _PLAIN = frozenset(
 )
 # Where one part of a query or fragment ends.
 _PARTS = re.compile(r"([?&;#])")
+# A colon that somebody has encoded as well makes one name of user and password.
+_COLON = re.compile("(:|%3a)", re.IGNORECASE)
+_HOST = r"(?:\[[^\[\]]*\]|[^\[\]:,]*)(?::\d*)?"
+_HOSTS = re.compile(rf"{_HOST}(?:,{_HOST})*")
 
 
 def masked_url(url: str) -> str:
     """A URL (RFC 3986) without its password, and without the values of parameters that may be secret.
 
-    What can't be taken apart, as with a password that has a / in it, is masked whole.
+    What can't be taken apart, as with a password that has a / in it or without a host, is masked whole.
     """
     scheme, slashes, rest = url.partition("://")
     if scheme == "sqlite":
         return url
     end = next((at for at, character in enumerate(rest) if character in "/?#"), len(rest))
-    credentials, at_sign, host = rest[:end].rpartition("@")
-    if not at_sign and "@" in rest:
+    credentials, at_sign, hosts = rest[:end].rpartition("@")
+    if "@" in rest[end:] or not _HOSTS.fullmatch(hosts):
         return f"{scheme}{slashes}{MASK}"
-    user, colon, password = credentials.partition(":")
+    user, *password = _COLON.split(credentials, maxsplit=1)
+    if any(password[1:]):
+        password = [":", MASK]
     first, *others = _PARTS.split(rest[end:])
     parts = map(_masked_part, others[::2], others[1::2])
-    return f"{scheme}{slashes}{user}{colon}{MASK if password else ''}{at_sign}{host}{first}{''.join(parts)}"
+    return "".join([scheme, slashes, user, *password, at_sign, hosts, first, *parts])
 
 
 def _masked_part(mark: str, text: str) -> str:
