@@ -27,6 +27,8 @@ DELAY_SECONDS = 0.05
 # Of a path that no route has: enough for a name and an id, too little for a token.
 _SEGMENTS, _SEGMENT_LENGTH = 2, 36
 _NOT_VISIBLE = re.compile(rb"[^!-~]")
+# What is behind : ; = ? or @, also if these are encoded, may be a value or a password.
+_VALUE = re.compile(r"(?:[:;=?@]|%(?:3[abdf]|40)).*", re.IGNORECASE)
 
 
 class RequestLog:
@@ -84,8 +86,10 @@ def _beginning(path: str) -> str:
     """The first segments, in visible ASCII, and dots for whatever is left out."""
     visible = _NOT_VISIBLE.sub(lambda found: b"%%%02X" % found[0][0], path.encode("utf-8", "surrogateescape"))
     first, *segments = visible.decode("ascii").split("/")
-    kept = [
-        segment if len(segment) <= _SEGMENT_LENGTH else f"{segment[:_SEGMENT_LENGTH]}..."
-        for segment in segments[:_SEGMENTS]
-    ]
-    return "/".join([first[:_SEGMENT_LENGTH], *kept, *(["..."] if len(segments) > _SEGMENTS else [])])
+    kept = [_cut(segment) for segment in segments[:_SEGMENTS]]
+    return "/".join([_cut(first), *kept, *(["..."] if len(segments) > _SEGMENTS else [])])
+
+
+def _cut(segment: str) -> str:
+    name = _VALUE.sub("", segment)[:_SEGMENT_LENGTH]
+    return name if name == segment else f"{name}..."
