@@ -7,6 +7,7 @@ text. UTF-16, which PowerShell writes by `>`, is told by its mark.
 from __future__ import annotations
 
 import codecs
+from typing import BinaryIO
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -14,6 +15,15 @@ _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 def decode_text(data: bytes, errors: str = "strict") -> str:
     """UTF-8 or, with a byte order mark, UTF-16; without the mark. Raises UnicodeDecodeError, if `errors` are strict."""
     return data.decode("utf-16" if data.startswith(_UTF_16) else "utf-8-sig", errors)
+
+
+def first_line(file: BinaryIO) -> str:
+    """The first line, without its end. Raises UnicodeDecodeError."""
+    data = file.readline()
+    if data.startswith(_UTF_16):
+        # Half of the line's end is still there.
+        data += file.read()
+    return without_line_end(decode_text(data).partition("\n")[0])
 
 
 def without_line_end(text: str) -> str:

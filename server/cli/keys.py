@@ -11,7 +11,7 @@ import typer
 from server.app import master_key_file
 from server.cli.progress import progress_bar
 from server.cli.state import AsJson, Config, print_json, run_with_services, settings_for
-from server.cli.text import Rows
+from server.cli.text import Rows, questions
 from server.clock import rfc3339
 from server.context import Services
 from server.errors import WatchwordError
@@ -118,7 +118,8 @@ def replace(
     """
     settings = settings_for(context, config)
     if sys.stdin.isatty() and not yes:
-        typer.confirm("Replace all keys? Everybody has to log in again.", abort=True)
+        with questions():
+            typer.confirm("Replace all keys? Everybody has to log in again.", abort=True)
     with progress_bar("users") as progress:
 
         async def work(services: Services) -> bool:

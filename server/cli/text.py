@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
+from typing import TextIO
 
 import typer
 from rich.cells import cell_len
@@ -16,6 +18,11 @@ from server.observe.logs import escaped
 def program() -> str:
     """How this program was called, for a line that says what to run."""
     return "watchword" if Path(sys.argv[0]).stem == "watchword" else "python -m server"
+
+
+def questions() -> redirect_stdout[TextIO]:
+    """Where questions are asked: on standard error, since standard output may go to a file."""
+    return redirect_stdout(sys.stderr)
 
 
 def visible(value: object) -> str:

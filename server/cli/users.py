@@ -11,12 +11,13 @@ from typing import Annotated
 import typer
 
 from server.cli.state import AsJson, Config, print_json, run_with_services, settings_for
-from server.cli.text import Rows
+from server.cli.text import Rows, questions
+from server.config.meant import not_meant
 from server.context import Services
 from server.errors import FileRefused
 from server.names import USERNAME_RULE, username_of
 from server.store.records import Credentials, User
-from server.text_file import decode_text, without_line_end
+from server.text_file import first_line
 from server.users.service import CreatedUser
 from server.web.schemas import user_json
 
@@ -71,29 +72,34 @@ def _given(option: str, value: str | None, *, asking: bool, choices: Sequence[st
     if not asking:
         raise typer.BadParameter("is needed; on a terminal it would be asked for", param_hint=option)
     choice = f" ({', '.join(choices)})" if choices else ""
-    answer: str = typer.prompt(option.removeprefix("--").capitalize() + choice)
+    with questions():
+        answer: str = typer.prompt(option.removeprefix("--").capitalize() + choice)
     return answer.strip()
 
 
 def _ask_for_password(question: str, default: str | None = None) -> str:
     """Asked for twice, and not shown. The default, if there is one, needs no second time."""
-    while True:
-        answer: str = typer.prompt(question, hide_input=True, default=default, show_default=False)
-        if answer == default or answer == typer.prompt("The same again", hide_input=True):
-            return answer
-        typer.echo("These are two different passwords.", err=True)
+    with questions():
+        while True:
+            answer: str = typer.prompt(question, hide_input=True, default=default, show_default=False)
+            if answer == default or answer == typer.prompt("The same again", hide_input=True):
+                return answer
+            typer.echo("These are two different passwords.")
 
 
 def read_password() -> str:
-    """The first line of standard input, without its line end, and without the byte order mark of PowerShell's pipes."""
+    """The first line of standard input, as it was meant: what shells put around it is refused."""
     try:
-        password = without_line_end(decode_text(sys.stdin.buffer.readline()))
+        password = first_line(sys.stdin.buffer)
     except UnicodeDecodeError:
         raise typer.BadParameter("the password is not UTF-8", param_hint="standard input") from None
     except FileRefused:
         password = ""
     if not password:
         raise typer.BadParameter("there is no password; its first line has to be one", param_hint="standard input")
+    reason = not_meant(password)
+    if reason is not None:
+        raise typer.BadParameter(f"the password {reason}", param_hint="standard input")
     return password
 
 
@@ -223,7 +229,8 @@ def delete(
     user = run_with_services(settings, find)
     if sys.stdin.isatty() and not yes:
         question = f"Delete {user.username} ({user.role}), id {user.id}? This can't be undone."
-        typer.confirm(question, abort=True)
+        with questions():
+            typer.confirm(question, abort=True)
     # By the id: nobody else who has got the name meanwhile.
     run_with_services(settings, lambda services: services.users.delete(user.id))
     typer.echo(f"{user.username} is deleted; all sessions are over")

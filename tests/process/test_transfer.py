@@ -116,6 +116,7 @@ def test_a_refused_row_is_one_line_whatever_it_holds_and_the_rest_is_imported(tm
         b'{"username": "john", "role": "customer"}',
     ]
     (tmp_path / "users.jsonl").write_bytes(b"\r\n".join(rows))
+    run(tmp_path, "migrate")
     dry = run(tmp_path, "users", "import", "users.jsonl", "--dry-run")
     assert (dry.returncode, dry.stdout) == (1, "would import 2, already there 0, refused 9\n")
     assert json.loads(run(tmp_path, "users", "list", "--json").stdout)["users"] == []
