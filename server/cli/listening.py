@@ -27,12 +27,14 @@ def listen_on(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "no host name"
         raise _problem(host, port, f"{reason}; write an address, or a name that this machine knows") from None
-    listening = socket.socket(family, kind, protocol)
+    listening = None
     try:
+        listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
     except OSError as error:
-        listening.close()
+        if listening is not None:
+            listening.close()
         remedy = _REMEDIES.get(error.errno or 0, "choose another host or port")
         raise _problem(host, port, f"{error.strerror or error}; {remedy}") from None
     return listening

@@ -33,6 +33,16 @@ def test_an_address_that_is_not_of_this_machine(host: str) -> None:
     assert "127.0.0.1 is for" in problem or "write an address" in problem
 
 
+def test_an_address_of_a_kind_that_this_machine_does_not_speak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ::1 without IPv6, which machines of tests have."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    assert "does not speak that kind of address" in problem_of("::1", 0)
+
+
 def test_a_port_without_the_right_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Root has that right, so the system's answer is made up."""
 
