@@ -48,9 +48,10 @@ def _of_field(field: FieldInfo) -> str | None:
         return "write true or false"
     if kind is int:
         return f"write a whole number from {limits['ge']} to {limits['le']}"
-    if kind is str and "min_length" in limits:
-        at_most = f" and at most {limits['max_length']}" if "max_length" in limits else ""
-        return f"write a text of at least {limits['min_length']}{at_most} characters"
+    if kind is str and "max_length" in limits:
+        return f"write a text of {limits['min_length']} to {limits['max_length']} characters"
+    if kind is str:
+        return "write a text that is not empty"
     if get_origin(kind) is tuple:
         return (
             "write a text, or a list of them" if "SecretStr" in str(kind) else 'write a list of texts, like ["a", "b"]'

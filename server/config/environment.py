@@ -16,7 +16,7 @@ from pydantic import BaseModel, SecretStr
 
 from server.config.meant import not_meant
 from server.config.near import near_setting
-from server.config.settings import Settings
+from server.config.settings import Settings, setting_names
 from server.text_file import decode_text, without_line_end
 
 PREFIX = "WATCHWORD__"
@@ -24,10 +24,12 @@ PREFIX = "WATCHWORD__"
 _OURS = "WATCHWORD_"
 # Docker's links and Kubernetes' variables of a service whose name begins with "watchword".
 _SERVICE_LINK = re.compile(
-    r"WATCHWORD_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?"
-    r"|ENV_\w+)",
+    r"WATCHWORD_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|ENV_\w+"
+    r"|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|ADDR|START|END|PORT(_(START|END))?))?)",
     re.ASCII,
 )
+# One secret may begin with a bracket as well.
+_LIST = re.compile(r"""\s*\[\s*["'\]]""")
 _SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 
 Tree = dict[str, Any]
@@ -44,6 +46,9 @@ def apply_environment(tree: Tree, environment: Mapping[str, str], problems: list
         text = environment[name]
         if name.upper().startswith(PREFIX):
             keys = tuple(name[len(PREFIX) :].lower().removesuffix("_file").split("__"))
+            if not all(keys):
+                problems.append(_unknown(name))
+                continue
             if keys in given:
                 problems.append(f"{'.'.join(keys)}: both {given[keys]} and {name} set it; unset one of them")
                 continue
@@ -72,12 +77,17 @@ def _unknown(name: str) -> str:
     section, _, key = words.partition("_")
     near = near_setting(f"{section}.{key}") or near_setting(words)
     remedy = "settings begin with WATCHWORD__; unset it"
-    if near is not None:
+    if near in setting_names():
         remedy = f"did you mean {PREFIX}{near.replace('.', '__').upper()}?"
     return f"{name}: there is no such setting; {remedy}"
 
 
 def _apply(tree: Tree, name: str, keys: tuple[str, ...], text: str, problems: list[str]) -> None:
+    kind = _kind_of(keys)
+    if kind is BaseModel:
+        # It would take the place of all that the file has there.
+        problems.append(f"{name}: {keys[0]} is a section; set each of its settings, {name}__…")
+        return
     found = _value(name, ".".join(keys), text, problems)
     if found is None:
         return
@@ -88,8 +98,12 @@ def _apply(tree: Tree, name: str, keys: tuple[str, ...], text: str, problems: li
             problems.append(f"{name}: {key} is not a section; see docs/settings.md for the names")
             return
         branch = child
-    value = _typed(keys, found)
-    if value == [] and _kind_of(keys) is SecretStr and branch.get(keys[-1]):
+    try:
+        value = _typed(kind, found)
+    except ValueError as error:
+        problems.append(f"{name}: {error}")
+        return
+    if value == [] and kind is SecretStr and branch.get(keys[-1]):
         problems.append(f"{name}: it is empty, and the settings file has a secret there; unset it, or give a secret")
         return
     branch[keys[-1]] = value
@@ -121,27 +135,41 @@ def _value(name: str, setting: str, text: str, problems: list[str]) -> str | Non
     return content
 
 
-def _typed(keys: tuple[str, ...], text: str) -> Any:
+def _typed(kind: type | None, text: str) -> Any:
     """A variable is text. A string setting takes it as it is; others read it as JSON, lists also as a,b.
 
-    A secret is one text, commas and all; several are a JSON list, or a line each.
+    A secret is one text, commas and all; several are a JSON list, or a line each. Raises ValueError, which says what to
+    write.
     """
-    kind = _kind_of(keys)
+    begin = text.lstrip()[:1]
     if kind is str:
         return text
-    if kind is SecretStr:
-        return _secrets(text)
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    if kind is tuple:
+    if kind is SecretStr and not _LIST.match(text):
+        return [line for line in re.split("[\r\n]", text) if line]
+    if kind is tuple and begin not in ("[", "{"):
         return [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return json.loads(text, object_pairs_hook=_each_once)
+    except KeyError as error:
+        raise ValueError(f'"{error.args[0]}" stands in it twice; take one of them out') from None
+    except (ValueError, RecursionError):
+        if kind is not None:
+            raise ValueError(f'begins with {begin} and is no JSON; write a list as ["a", "b"], also of one') from None
     return text
 
 
+def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """As in the settings file, a name that is repeated is an error: nothing says which of them is meant."""
+    found: dict[str, Any] = {}
+    for name, value in members:
+        if name in found:
+            raise KeyError(name)
+        found[name] = value
+    return found
+
+
 def _kind_of(keys: tuple[str, ...]) -> type | None:
-    """`str`, `SecretStr`, `tuple`, or None for whatever JSON says."""
+    """`str`, `SecretStr`, `tuple`, `BaseModel` for a section, or None for whatever JSON says."""
     model: Any = Settings
     for key in keys[:-1]:
         field = model.model_fields.get(key)
@@ -154,15 +182,8 @@ def _kind_of(keys: tuple[str, ...]) -> type | None:
     field = model.model_fields.get(keys[-1])
     if field is None:
         return None
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        return BaseModel
     if get_origin(field.annotation) is tuple:
         return SecretStr if "SecretStr" in str(field.annotation) else tuple
     return str if field.annotation is str or "Literal" in str(field.annotation) else None
-
-
-def _secrets(text: str) -> Any:
-    if text.lstrip().startswith("["):
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            pass
-    return [line for line in text.splitlines() if line]

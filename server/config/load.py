@@ -12,18 +12,23 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from server.config.allowed import what_it_takes
 from server.config.environment import Tree, apply_environment
 from server.config.meant import problems_of_texts
-from server.config.near import what_is_near
+from server.config.near import dotted, what_is_near
 from server.config.settings import Settings, default_roles
 from server.config.toml_file import read_toml
 from server.errors import ConfigurationError
 
 DEFAULT_FILE = "config.toml"
+
+# No setting is deeper: roles, one of them, what it includes, and the names in there.
+_DEEPEST = 4
+_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +51,14 @@ def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.
     problem there is.
     """
     problems: list[str] = []
-    chosen = (path if path is not None else Path(DEFAULT_FILE)).absolute()
+    try:
+        chosen = (path if path is not None else Path(DEFAULT_FILE)).absolute()
+    except FileNotFoundError:
+        raise ConfigurationError(["the working directory is not there any more; change to another one"]) from None
     found = _from_file(chosen, problems, needed=path is not None)
     tree = found or {}
     ignored = apply_environment(tree, environment, problems)
+    tree = _as_json(tree)
     problems += problems_of_texts(tree)
     if isinstance(tree.get("roles"), dict):
         tree["roles"] = {name: role.model_dump() for name, role in default_roles().items()} | tree["roles"]
@@ -64,7 +73,9 @@ def _from_file(path: Path, problems: list[str], *, needed: bool) -> Tree | None:
     try:
         return read_toml(path)
     except FileNotFoundError:
-        if needed:
+        if path.is_symlink():
+            problems.append(f"{path}: is a link to a file that is not there; mend the link, or remove it")
+        elif needed:
             problems.append(f"{path}: there is no such file; give --config another path")
     except OSError as error:
         problems.append(f"{path}: can't be read ({error.strerror}); check the path and its permissions")
@@ -73,10 +84,21 @@ def _from_file(path: Path, problems: list[str], *, needed: bool) -> Tree | None:
     return None
 
 
+def _as_json(value: Any, depth: int = 0) -> Any:
+    """With null, which no setting takes, in place of what JSON has not: dates, vast numbers, and nests too deep."""
+    if isinstance(value, dict) and depth < _DEEPEST:
+        return {name: _as_json(part, depth + 1) for name, part in value.items()}
+    if isinstance(value, list) and depth < _DEEPEST:
+        return [_as_json(part, depth + 1) for part in value]
+    if isinstance(value, str) or (isinstance(value, int | float) and abs(value) <= _LARGEST):
+        return value
+    return None
+
+
 def _validate(tree: Tree, problems: list[str]) -> Settings | None:
     try:
         # JSON is the strict reading in which a list may become a tuple but "8080" never a number.
-        text = json.dumps(tree, default=str, ensure_ascii=False).encode("utf-8", "replace")
+        text = json.dumps(tree, ensure_ascii=False).encode("utf-8", "replace")
         return Settings.model_validate_json(text, strict=True)
     except ValidationError as error:
         for part in error.errors(include_input=False, include_url=False):
@@ -85,7 +107,7 @@ def _validate(tree: Tree, problems: list[str]) -> Settings | None:
 
 
 def _lines(kind: str, location: tuple[int | str, ...], message: str) -> list[str]:
-    name = ".".join(f'"{step}"' if " " in str(step) else str(step) for step in location if isinstance(step, str))
+    name = dotted(step for step in location if isinstance(step, str))
     if kind == "extra_forbidden":
         remedy = "a role has includes, and nothing else" if name.startswith("roles.") else what_is_near(name)
         return [f"{name}: there is no such setting; {remedy}"]

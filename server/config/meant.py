@@ -9,6 +9,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
+from server.config.near import dotted
+
 # Controls, invisible formatting, half characters, and separators of lines and paragraphs (categories of Unicode).
 _NOT_SEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 # Scripts such as Persian, and emoji, need these.
@@ -28,16 +30,15 @@ def not_meant(text: str) -> str | None:
     return None
 
 
-def problems_of_texts(value: Any, name: str = "") -> Iterator[str]:
+def problems_of_texts(value: Any, steps: tuple[str, ...] = ()) -> Iterator[str]:
     """A line for each text in a tree of settings that can't be meant."""
     if isinstance(value, dict):
         for key, part in value.items():
-            shown = f'"{key}"' if " " in key else key
-            yield from problems_of_texts(part, f"{name}.{shown}" if name else shown)
+            yield from problems_of_texts(part, (*steps, key))
     elif isinstance(value, list):
         for part in value:
-            yield from problems_of_texts(part, name)
+            yield from problems_of_texts(part, steps)
     elif isinstance(value, str):
         reason = not_meant(value)
         if reason is not None:
-            yield f"{name}: {reason}"
+            yield f"{dotted(steps)}: {reason}"

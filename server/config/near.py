@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 
 from server.config.settings import setting_names
 
@@ -20,6 +21,11 @@ def near_setting(name: str) -> str | None:
     sections = {each.partition(".")[0] for each in names}
     like = difflib.get_close_matches(name, names if section else sections, n=1, cutoff=0.85)
     return next(iter([*elsewhere, *like_own, *longer, *like]), None)
+
+
+def dotted(steps: Iterable[str]) -> str:
+    """The name of a setting as TOML writes it: access."GET /users"."""
+    return ".".join(step if step and " " not in step else f'"{step}"' for step in steps)
 
 
 def what_is_near(name: str) -> str:

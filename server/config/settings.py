@@ -44,9 +44,17 @@ def _network(text: str) -> str:
     raise ValueError(f"{text!r} is no network that a proxy can be in; write {network}")
 
 
+# What other programs take for a home, a query, a folder or memory, would be a file of that very name here.
+_NO_FILE = re.compile(r"~.*|.*\?.*|(?:.*/)?\.{0,2}|:memory:", re.DOTALL)
+
+
 def _store_url(text: str) -> str:
     scheme = text.partition("://")[0]
-    if scheme == "sqlite" and text.removeprefix("sqlite:///").strip("/") and text.startswith("sqlite:///"):
+    if text.startswith("sqlite:///"):
+        if _NO_FILE.fullmatch(text, len("sqlite:///")):
+            raise ValueError(
+                "names no file as it stands; write sqlite:///path/to/file.db, without ~, ? or a / at its end"
+            )
         return text
     if scheme in {"postgresql", "postgres"} and "://" in text:
         return text

@@ -26,11 +26,14 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise ValueError("is nested too deeply to be a settings file") from None
     except tomllib.TOMLDecodeError as error:
         raise ValueError(_told(text, str(error))) from None
+    except ValueError:
+        # Python reads no number of more digits than 4300.
+        raise ValueError("has a number that is too large for any setting") from None
 
 
 def _told(text: str, message: str) -> str:
     """Of what the file holds only names are quoted: a value may be a secret."""
-    lines = text.splitlines()
+    lines = text.split("\n")
     again = _TABLE_AGAIN.match(message)
     if again is not None:
         name = ".".join(part.strip().strip("'\"") for part in again[1].split(","))
@@ -40,6 +43,14 @@ def _told(text: str, message: str) -> str:
     again = _VALUE_AGAIN.match(message)
     if again is not None:
         number = int(again[1]) if again[1] else len(lines)
-        name = lines[number - 1].partition("=")[0].strip()
-        return f"line {number}: {name} is set a second time; take one of them out"
+        return f"line {number}: {_name_in(lines[number - 1])} is set a second time; take one of them out"
     return f"is not TOML: {message}; mend that line"
+
+
+def _name_in(line: str) -> str:
+    """What a line sets, if it is whole in itself; else it may be the end of a value of several lines."""
+    try:
+        tomllib.loads(line)
+    except ValueError:
+        return "what ends there"
+    return line.partition("=")[0].strip()

@@ -88,6 +88,8 @@ def test_secrets_in_lines_of_windows_are_several() -> None:
         ("{}\u200b", "has the character U+200B"),
         ("a\ufeff{}", "has the character U+FEFF"),
         ("{}\x00", "has the character U+0000"),
+        ("{}\x0bx", "has the character U+000B"),
+        ("{}\u2028x", "has the character U+2028"),
         ("a\x1b[2J{}", "has the character U+001B"),
         ("a\u202e{}", "has the character U+202E"),
     ],
@@ -163,6 +165,10 @@ def test_a_variable_that_is_not_utf_8_is_named() -> None:
         ("WATCHWORD_LOG_LEVEL", "info", "WATCHWORD__LOGS__LEVEL"),
         ("WATCHWORD_COLOUR", "blue", None),
         ("WATCHWORD_", "", None),
+        ("WATCHWORD__", "", None),
+        ("WATCHWORD__SERVER__", "1", None),
+        ("WATCHWORD____PORT", "9", "WATCHWORD__SERVER__PORT"),
+        ("WATCHWORD_SERVER", "1", None),
         ("WATCHWORD_DB_PORT_FOO", "1", None),
     ],
 )
@@ -180,6 +186,8 @@ def test_what_a_container_host_says_of_its_services_is_named_and_ignored() -> No
         "WATCHWORD_PORT": "tcp://10.0.0.7:8080",
         "WATCHWORD_PORT_8080_TCP": "tcp://10.0.0.7:8080",
         "WATCHWORD_PORT_8080_TCP_ADDR": "10.0.0.7",
+        "WATCHWORD_PORT_8080_TCP_START": "tcp://10.0.0.7:8080",
+        "WATCHWORD_PORT_8080_TCP_PORT_END": "8090",
         "WATCHWORD_DB_SERVICE_HOST": "10.0.0.8",
         "WATCHWORD_DB_PORT": "tcp://10.0.0.8:5432",
         "WATCHWORD_DB_PORT_5432_TCP_PROTO": "tcp",
@@ -189,3 +197,82 @@ def test_what_a_container_host_says_of_its_services_is_named_and_ignored() -> No
     loaded = load(UNRELATED="x", WATCHWORDS="x", **links)
     assert loaded.ignored == tuple(sorted(links))
     assert loaded.settings.server.port == 8080
+
+
+@pytest.mark.parametrize("name", ["SERVER", "KEYS", "TOKENS"])
+def test_a_section_as_a_whole_does_not_take_the_place_of_what_the_file_has(name: str) -> None:
+    file = f'[tokens]\nsecret = "{SECRET}"\n[keys]\nmaster_key = "{SECRET}"\n'
+    (problem,) = problems_of(file, **{f"WATCHWORD__{name}": "{}"})
+    assert problem.startswith(f"WATCHWORD__{name}: {name.lower()} is a section; set each of its settings, ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TOKENS__SECRET", f'["{SECRET}", "{SECRET[::-1]}"'),
+        ("KEYS__MASTER_KEY", f"['{SECRET}']"),
+        ("PASSWORDS__CONTEXT_WORDS", "['acme', 'widget']"),
+        ("CORS__ORIGINS", '["https://app.example",]'),
+        ("ROLES__SUPPORT__INCLUDES", "[customer]"),
+    ],
+)
+def test_a_list_that_is_no_json_is_no_text_of_that_name(name: str, value: str) -> None:
+    (problem,) = problems_of(**{f"WATCHWORD__{name}": value})
+    assert problem.startswith(f"WATCHWORD__{name}: begins with [ and is no JSON; write a list as ")
+    assert SECRET not in problem
+
+
+def test_what_only_looks_like_json_is_text() -> None:
+    settings = load(WATCHWORD__PASSWORDS__CONTEXT_WORDS="2026", WATCHWORD__TOKENS__SECRET="{" + SECRET).settings
+    assert settings.passwords.context_words == ("2026",)
+    assert texts(settings.tokens.secret) == ["{" + SECRET]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "repeated"),
+    [
+        ("ACCESS", '{"GET /users": ["admin"], "GET /users": ["customer"]}', "GET /users"),
+        ("ROLES", '{"x": {"includes": [], "includes": ["admin"]}}', "includes"),
+    ],
+)
+def test_a_name_that_is_repeated_in_json_is_a_problem_as_in_a_file(name: str, value: str, repeated: str) -> None:
+    (problem,) = problems_of(**{f"WATCHWORD__{name}": value})
+    assert problem == f'WATCHWORD__{name}: "{repeated}" stands in it twice; take one of them out'
+
+
+@pytest.mark.parametrize("value", ["[" * 900 + "]" * 900, '{"a":' * 900 + "1" + "}" * 900, "1" * 5000, "NaN", "1e999"])
+def test_what_no_setting_can_be_is_refused_by_name(value: str) -> None:
+    for name in ("SERVER__PORT", "ACCESS", "COLOUR"):
+        problems = problems_of(**{f"WATCHWORD__{name}": value})
+        assert all(problem.startswith(name.lower().replace("__", ".")) for problem in problems)
+    (problem,) = problems_of(**{"WATCHWORD__" + "__".join(["A"] * 3000): "x"})
+    assert problem.startswith("a: there is no such setting; ")
+
+
+def test_a_link_to_nowhere_is_no_missing_file() -> None:
+    Path("config.toml").symlink_to("elsewhere/config.toml")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(None, {})
+    (problem,) = caught.value.problems
+    assert problem.endswith("config.toml: is a link to a file that is not there; mend the link, or remove it")
+    Path("config.toml").unlink()
+    assert load_settings(None, {}).file is None
+
+
+def test_a_working_directory_that_was_deleted_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(None, {})
+    assert caught.value.problems == ("the working directory is not there any more; change to another one",)
+
+
+@pytest.mark.parametrize(
+    "path", [":memory:", "~/watchword.db", "x.db?mode=ro", "data/", "data/..", "..", "/"], ids=lambda path: f"[{path}]"
+)
+def test_a_store_that_would_be_a_file_of_a_strange_name_is_refused(path: str) -> None:
+    (problem,) = problems_of(WATCHWORD__STORE__URL=f"sqlite:///{path}")
+    assert problem.startswith("store.url: names no file as it stands; ")
+    assert load(WATCHWORD__STORE__URL="sqlite:////srv/.data/a~b.db").settings.store.is_sqlite

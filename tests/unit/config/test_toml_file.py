@@ -30,6 +30,16 @@ from server.errors import ConfigurationError
             '[access]\n"GET /users" = []\n"GET /users" = ["hush"]',
             'line 3: "GET /users" is set a second time; take one of them out',
         ),
+        (
+            '[tokens]\nsecret = "x"\nsecret = """\nhush\nhush"""\n',
+            "line 5: what ends there is set a second time; take one of them out",
+        ),
+        (
+            '[tokens]\nsecret = []\nsecret = [\n"hush=",\n"hush="]\n',
+            "line 5: what ends there is set a second time; take one of them out",
+        ),
+        ('issuer = "\u2028"\nissuer = "hush"', "line 2: issuer is set a second time; take one of them out"),
+        (f"port = {'1' * 5000}", "has a number that is too large for any setting"),
         ("[server]\nport = hush\n", "is not TOML: Invalid value (at line 2, column 8); mend that line"),
         (b"[server]\nhost = '\xff'", "is not UTF-8 (byte 18); save it as UTF-8"),
         ("a = " + "[" * 5000, "is nested too deeply to be a settings file"),
@@ -61,6 +71,15 @@ def test_what_is_wrong_names_the_line(tmp_path: Path, text: str | bytes, problem
         ('[roles.x]\nincludes = "customer"', 'roles.x.includes: write a list of roles, like ["admin"]'),
         ("[roles]\nx = 5", "roles.x: write a section, like [roles.support], with `includes` in it"),
         ('access = ["GET /users"]', "access: write a section, with settings in it"),
+        (f"[server]\nport = 0x{'f' * 5000}", "server.port: write a whole number from 0 to 65535"),
+        ("[server]\nport = nan", "server.port: write a whole number from 0 to 65535"),
+        ("[tokens]\nissuer = 2026-11-26", "tokens.issuer: write a text of 1 to 200 characters"),
+        ("[store]\nurl = 07:32:00", "store.url: write a text that is not empty"),
+        ("[roles]\nx = 2026-11-26T07:32:00Z", "roles.x: write a section, like [roles.support], with `includes` in it"),
+        (".".join(["a"] * 3000) + " = 1", "a: there is no such setting; the sections are "),
+        ("[cors]\norigins." + ".".join(["a"] * 3000) + " = 1", "cors.origins: write a list of texts"),
+        ("[cors]\norigins = " + "[" * 100 + "]" * 100, "cors.origins: write a list of texts"),
+        ('"" = 1', '"": there is no such setting; the sections are '),
     ],
 )
 def test_a_wrong_name_or_kind_of_value_is_told_what_is_near(tmp_path: Path, text: str, problem: str) -> None:
