@@ -10,7 +10,7 @@ from aiohttp import web
 
 from server.clock import Clock, Steadiness
 from server.context import SERVICES
-from server.errors import StoreUnavailable
+from server.errors import StoreRefused, StoreUnavailable
 from server.passwords.pool import HashPool
 from server.store.protocol import RevocationStore, Store
 
@@ -103,6 +103,9 @@ async def _each_round(what: str, work: Callable[[], Awaitable[None]]) -> None:
             await work()
         except StoreUnavailable:
             _log.warning("the store could not be reached; trying again in a minute", task=what)
+        except StoreRefused as error:
+            # Such as a master key that this user can't read: the line says what to do, and no restart is needed then.
+            _log.error("background task failed; trying again in a minute", task=what, reason=str(error))
         except Exception:  # noqa: BLE001 - a defect in one round must not end all later ones
             _log.exception("background task failed", task=what)
         await asyncio.sleep(ROUND_SECONDS)

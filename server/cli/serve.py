@@ -20,6 +20,7 @@ from aiohttp import web
 
 from server.app import create_runner, open_services
 from server.cli.listening import listen_on
+from server.cli.shown import show
 from server.cli.signals import LOG_SECONDS, ServerSignals
 from server.cli.state import Config, loaded_for, signals_of, sources
 from server.cli.text import program
@@ -27,6 +28,7 @@ from server.cli.workers import become_workers
 from server.config import Settings
 from server.config.settings import KeySettings, StoreSettings
 from server.context import Services
+from server.errors import FileRefused, WatchwordError
 from server.observe.logs import configure_logs
 from server.observe.requests import RequestLog
 from server.observe.stream import WriterThread
@@ -68,11 +70,18 @@ def serve(
     signals = signals_of(context)
     writers = _write_by_threads(signals)
     if demo:
-        with tempfile.TemporaryDirectory(prefix="watchword-demo-") as folder:
+        with _temporary_folder() as folder:
             _run(_demo_settings(settings, Path(folder)), signals, writers, demo=True)
     else:
         print("\n".join(sources(loaded)), flush=True)
         _run(settings, signals, writers, demo=False)
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="watchword-demo-")
+    except OSError as error:
+        raise FileRefused(f"there is no folder for temporary files ({error.strerror}); set TMPDIR to one") from error
 
 
 def _demo_settings(settings: Settings, folder: Path) -> Settings:
@@ -206,16 +215,29 @@ def _usage(address: str, username: str, password: str) -> str:
 
 
 async def _make_first_admin(services: Services, address: str) -> str:
-    """On an empty store: an admin with a random password, which is shown here and nowhere else."""
+    """On an empty store: an admin with a random password, which is shown here and nowhere else.
+
+    It is shown before the account is made for good: one whose password nobody has seen would be in the way of the next
+    start. Raises WatchwordError if it can't be shown.
+    """
     password = services.ids.new_password()
-    if not await services.users.create_first("admin", "Administrator", "admin", password):
+
+    def show_password() -> None:
+        try:
+            show(
+                "This store was empty, so an account is made. Its password is not shown again:\n\n"
+                f"  username  admin\n  password  {password}\n\n"
+            )
+        except WatchwordError as error:
+            raise WatchwordError(
+                f"{error}; the first account is not made, since nobody would see its password"
+            ) from None
+
+    if not await services.users.create_first("admin", "Administrator", "admin", password, show_password):
         if not await services.users.has_admin():
             _log.warning("nobody is an admin", remedy=f"{program()} users create --username NAME --role admin")
         return ""
-    return (
-        f"This store was empty, so an account was made. Its password is not shown again:\n\n"
-        f"  username  admin\n  password  {password}\n\n{_usage(address, 'admin', password)}"
-    )
+    return _usage(address, "admin", password)
 
 
 async def _make_demo_users(services: Services, address: str) -> str:

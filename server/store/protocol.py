@@ -18,7 +18,7 @@ outcome is unknown to the client. A method that returned has its effect on disk.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from server.store.audit_records import AuditEvent, AuditFilter, AuditHead, AuditNote, AuditRecord
@@ -62,8 +62,12 @@ class UserStore(Protocol):
         """Make a user. Raises UsernameTaken; ValueError for what is no username."""
         ...
 
-    async def insert_first_user(self, user: NewUser) -> bool:
-        """Make a user if the store has none. Of any number of simultaneous calls, on any node, one returns True."""
+    async def insert_first_user(self, user: NewUser, before_commit: Callable[[], None] | None = None) -> bool:
+        """Make a user if the store has none. Of any number of simultaneous calls, on any node, one returns True.
+
+        `before_commit` is called in the transaction, and may be called again with another try at it. If it raises,
+        there is no user.
+        """
         ...
 
     async def renew_password_hash(self, user_id: str, old_hash: str, new_hash: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -99,7 +99,7 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
 
         return await self._driver.write(unit)
 
-    async def insert_first_user(self, user: NewUser) -> bool:
+    async def insert_first_user(self, user: NewUser, before_commit: Callable[[], None] | None = None) -> bool:
         """Under a lock, since two empty tables look alike to two nodes."""
         audit = self._audit()
 
@@ -110,6 +110,8 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
             if not await transaction.run(_INSERT_USER, *_insert_values(user)):
                 return False
             await audit.write(transaction, created_note(user))
+            if before_commit is not None:
+                before_commit()
             return True
 
         return await self._driver.write(unit)

@@ -25,6 +25,8 @@ from server.store.sqlite_length import missing_pages
 APPLICATION_ID = 0x57577264
 # Length and begin of what SQLite locks in a file that it has open (its file format has it).
 _SHARED_RANGE = (510, 0x40000002)
+# What the file beside a log takes that shares it between processes, and some writes.
+_LEAST_BYTES = 64 * 1024
 # json_each is built in from here on.
 OLDEST_SQLITE = (3, 38)
 
@@ -327,4 +329,8 @@ def refusals(path: Path) -> Iterator[None]:
 
 
 def _unusable(path: Path, reason: str) -> str:
+    with suppress(OSError):
+        disk = os.statvfs(path.parent)
+        if disk.f_bavail * disk.f_frsize < _LEAST_BYTES:
+            return f"{path} can't be used ({reason}): the disk is full; make room"
     return f"{path} can't be used ({reason}); check the disk, and what stands beside the file"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from server.access import RoleTable, only
@@ -81,11 +82,16 @@ class Users:
             return CreatedUser(user, None)
         return CreatedUser(user, self._reset_token(Credentials(user, None, new.created_at)))
 
-    async def create_first(self, username: str, name: str, role: str, password: str) -> bool:
-        """Make an account if the store has none. Hashes only then, so a usual start costs no hash."""
+    async def create_first(
+        self, username: str, name: str, role: str, password: str, before_commit: Callable[[], None] | None = None
+    ) -> bool:
+        """Make an account if the store has none. Hashes only then, so a usual start costs no hash.
+
+        If `before_commit` raises, there is no account.
+        """
         if await self._store.list_users(UserFilter(limit=1)):
             return False
-        return await self._store.insert_first_user(await self._new_user(username, name, role, password))
+        return await self._store.insert_first_user(await self._new_user(username, name, role, password), before_commit)
 
     async def has_admin(self) -> bool:
         """Whether an enabled user can administer the others."""

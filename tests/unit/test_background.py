@@ -3,10 +3,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from server import background
 from server.background import follow
-from server.errors import StoreUnavailable
+from server.errors import StoreRefused, StoreUnavailable
 from server.store.records import RevocationPage
 
 
@@ -57,3 +58,27 @@ async def test_following_reads_everything_after_each_wait_and_survives_failures(
     ]
     # A key that is revoked elsewhere has to be known within a second, also if the store tells nothing.
     assert 0 < max(source.waits) <= 0.5
+
+
+async def test_a_master_key_that_can_not_be_read_is_told_in_a_line_in_each_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(background, "ROUND_SECONDS", 0)
+    rounds, enough = 0, asyncio.Event()
+
+    async def work() -> None:
+        nonlocal rounds
+        rounds += 1
+        if rounds == 3:
+            enough.set()
+        raise StoreRefused("watchword.db.key belongs to root; run: chown")
+
+    with capture_logs() as lines:
+        running = asyncio.create_task(background._each_round("signing keys", work))
+        async with asyncio.timeout(10):
+            await enough.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert {line["log_level"] for line in lines} == {"error"}
+    assert {line["reason"] for line in lines} == {"watchword.db.key belongs to root; run: chown"}
+    assert not any("exc_info" in line for line in lines)

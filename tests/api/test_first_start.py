@@ -1,0 +1,85 @@
+"""The first account of a store: its password is seen, or there is no account."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
+
+import pytest
+
+from server.app import open_services
+from server.cli import serve, shown
+from server.errors import WatchwordError
+from server.sessions.service import Client
+from server.store.records import UserFilter
+from tests.running import settings_with
+
+
+@contextmanager
+def broken_pipe() -> Iterator[int]:
+    readable, writable = os.pipe()
+    os.close(readable)
+    yield writable
+    os.close(writable)
+
+
+@contextmanager
+def full_pipe() -> Iterator[int]:
+    """Nobody reads it."""
+    readable, writable = os.pipe()
+    os.set_blocking(writable, False)
+    with suppress(BlockingIOError):
+        while os.write(writable, bytes(4096)):
+            pass
+    os.set_blocking(writable, True)
+    yield writable
+    os.close(readable)
+    os.close(writable)
+
+
+@contextmanager
+def opened(path: str, flags: int) -> Iterator[int]:
+    descriptor = os.open(path, flags)
+    yield descriptor
+    os.close(descriptor)
+
+
+@contextmanager
+def closed() -> Iterator[int]:
+    with opened(os.devnull, os.O_WRONLY) as descriptor:
+        number = os.dup(descriptor)
+    os.close(number)
+    yield number
+
+
+OUTPUTS: dict[str, tuple[Callable[[], AbstractContextManager[int]], str]] = {
+    "broken pipe": (broken_pipe, "can't be written .Broken pipe"),
+    "pipe that nobody reads": (full_pipe, "nobody reads it"),
+    "full disk": (partial(opened, "/dev/full", os.O_WRONLY), "can't be written .No space left"),
+    "not for writing": (partial(opened, os.devnull, os.O_RDONLY), "can't be written .Bad file descriptor"),
+    "closed": (closed, "can't be written .Bad file descriptor"),
+}
+
+
+async def test_an_account_whose_password_nobody_can_see_is_not_made(
+    store_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shown, "WAIT_SECONDS", 0.1)
+    async with open_services(settings_with(store_url), serving=True) as services:
+        for output, message in OUTPUTS.values():
+            with output() as descriptor, monkeypatch.context() as patched:
+                patched.setattr(serve, "show", partial(shown.show, descriptor=descriptor))
+                with pytest.raises(WatchwordError, match=message):
+                    await serve._make_first_admin(services, "http://127.0.0.1")
+            assert await services.users.list(UserFilter(limit=1)) == []
+        # As long as there is no account, the next start makes it, and shows its password.
+        readable, writable = os.pipe()
+        monkeypatch.setattr(serve, "show", partial(shown.show, descriptor=writable))
+        usage = await serve._make_first_admin(services, "http://127.0.0.1")
+        os.close(writable)
+        password = os.read(readable, 4096).decode().split("password ")[-1].strip()
+        os.close(readable)
+        assert password in usage
+        await services.sessions.log_in("admin", password, Client("192.0.2.1", "test"))
