@@ -23,7 +23,7 @@ from server.store.user_search import UserSearch
 _INSERT_USER = (
     "INSERT INTO users (id, username, username_key, name, search_text, role, password_hash, password_changed_at, "
     "created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) "
-    f"ON CONFLICT (username_key) DO NOTHING RETURNING {USER}"
+    f"ON CONFLICT DO NOTHING RETURNING {USER}"
 )
 # With each new role the time of its change rises, even if the clock stood still or went back.
 _UPDATE_USER = (
@@ -87,7 +87,7 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
         return await self._search.find(wanted)
 
     async def insert_user(self, user: NewUser) -> User:
-        """The unique index decides who has the name."""
+        """The unique indexes decide who has the name, and the id; which of the two is looked at first is open."""
         audit = self._audit()
 
         async def unit(transaction: Transaction) -> User:
