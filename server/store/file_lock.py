@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import stat
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,10 @@ class FileLock:
         except OSError as error:
             reason = f"the lock file {path} can't be opened ({error.strerror}); let this user write there"
             raise StoreRefused(why_denied([path]) or reason) from error
+        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            # What is in it is read too, and to read a pipe could wait for ever.
+            self.close()
+            raise StoreRefused(f"the lock file {path} is no file; remove it")
 
     def try_acquire(self) -> bool:
         """Take the lock if it is free."""

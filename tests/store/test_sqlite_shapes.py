@@ -40,6 +40,7 @@ SHAPES: dict[str, tuple[Callable[[Path], object], str]] = {
     "circle": (lambda path: path.symlink_to(path), "leads to no file"),
     "link to what is gone": (lambda path: path.symlink_to("gone/watchword.db"), "is a link into .*/gone, which is not"),
     "draft as a folder": (lambda path: beside(path, ".new").mkdir(), r"watchword\.db\.new can't be used \(Is a direc"),
+    "lock as a pipe": (lambda path: os.mkfifo(beside(path, ".write-lock")), "write-lock is no file; remove it"),
     "lock as a link": (lambda path: beside(path, ".write-lock").symlink_to("gone"), "write-lock can't be used"),
 }
 
