@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -114,8 +115,9 @@ def _write_by_threads(signals: ServerSignals) -> Sequence[WriterThread]:
     sys.stderr = log.text(sys.stderr.encoding)
 
     def drain(seconds: float) -> None:
-        output.drain(seconds / 2)
-        log.drain(seconds / 2)
+        deadline = time.monotonic() + seconds
+        for writer in (log, output):
+            writer.drain(max(0.0, deadline - time.monotonic()))
 
     atexit.register(drain, LOG_SECONDS)
     signals.drain = drain

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 # A supervisor kills after ten seconds as a rule (docker stop), so by then all is over.
-END_SECONDS = 9.0
+END_SECONDS = 8.5
 # Workers have ended before the process that waits for them gives them up.
-PARENT_END_SECONDS = 9.4
-# What was logged last may take so long to be read.
-LOG_SECONDS = 0.5
+PARENT_END_SECONDS = 8.8
+# What was logged last may take so long to be read, also after that.
+LOG_SECONDS = 1.0
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 _UNUSED = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)

@@ -19,7 +19,7 @@ _log = structlog.get_logger("watchword.web")
 # aiohttp waits `keepalive_timeout` for the rest of half-sent headers too; its own default is an hour.
 KEEPALIVE_SECONDS = 75.0
 LINGERING_SECONDS = 2.0
-# What is in flight may take so long, and what is cancelled then. The store is closed in what is left of 9 s.
+# What is in flight may take so long, and what is cancelled then. The store is closed in what is left of 8.5 s.
 SHUTDOWN_SECONDS = 7.0
 CANCEL_SECONDS = 0.5
 # For the store, the log, and connections that are being closed.

@@ -1,0 +1,70 @@
+"""The end by force, in a process of its own: it would end this one."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from server.cli.signals import END_SECONDS, LOG_SECONDS, PARENT_END_SECONDS
+
+STUCK = """
+import signal, threading
+from server.cli.signals import ServerSignals
+signals = ServerSignals()
+signals.start()
+signals.seconds = {seconds}
+signals.drain = lambda seconds: print("drained", flush=True)
+signals.tell_unused = lambda name: print(name, flush=True)
+def end(): print("asked", flush=True)
+def give_up(): print("gives up", flush=True)
+with signals.calling(end, give_up):
+    print("ready", flush=True)
+    # As one does that waits for a name server.
+    threading.Event().wait()
+"""
+IDLE = """
+import threading
+from server.cli.signals import ServerSignals
+ServerSignals().start()
+print("ready", flush=True)
+threading.Event().wait()
+"""
+
+
+def outcome(script: str, *numbers: signal.Signals) -> tuple[int, list[str]]:
+    """The exit code after these signals, each sent when the one before was answered; and what was printed."""
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        printed = []
+        for number in numbers[:-1]:
+            process.send_signal(number)
+            printed.append(process.stdout.readline().strip())
+        process.send_signal(numbers[-1])
+        printed += process.stdout.read().split("\n")[:-1]
+        return process.wait(30), printed
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+def test_what_does_not_end_in_time_is_ended_with_exit_code_0(number: signal.Signals) -> None:
+    assert outcome(STUCK.format(seconds=0.1), number) == (0, ["asked", "gives up", "drained"])
+
+
+def test_a_second_ctrl_c_ends_at_once_and_any_other_second_signal_does_not() -> None:
+    printed = ["SIGHUP", "asked", "SIGUSR1", "gives up", "drained"]
+    twice = (signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGINT)
+    assert outcome(STUCK.format(seconds=60), *twice) == (130, printed)
+    # Ctrl-C reaches a worker twice: from the terminal, and as its parent's SIGTERM.
+    both = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)
+    assert outcome(STUCK.format(seconds=1.5), *both) == (0, ["asked", "SIGUSR2", "gives up", "drained"])
+
+
+def test_where_nothing_is_open_the_end_is_at_once() -> None:
+    assert outcome(IDLE, signal.SIGTERM) == (0, [])
+
+
+def test_the_end_takes_less_than_ten_seconds() -> None:
+    assert max(END_SECONDS, PARENT_END_SECONDS) + LOG_SECONDS < 10
