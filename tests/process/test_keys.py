@@ -217,6 +217,7 @@ def _header(token: str) -> bytes:
 
 
 def test_mistakes_are_a_line_each(tmp_path: Path) -> None:
+    assert run(tmp_path, "migrate").returncode == 0
     assert run(tmp_path, "keys", "list", "--json").stdout == '{\n  "keys": []\n}\n'
     unknown = run(tmp_path, "keys", "revoke", "nobody's")
     assert (unknown.returncode, unknown.stdout) == (1, "")
