@@ -7,9 +7,24 @@ text. UTF-16, which PowerShell writes by `>`, is told by its mark.
 from __future__ import annotations
 
 import codecs
+import errno
+import os
+from pathlib import Path
 from typing import BinaryIO
 
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+# Ten times as much as is written by hand; a device such as /dev/urandom never ends.
+_LARGEST = 1 << 20
+
+
+def read_text(path: Path) -> str:
+    """A file that somebody wrote. Raises OSError, also if it is larger than 1 MiB, and UnicodeDecodeError."""
+    with path.open("rb") as file:
+        data = file.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return decode_text(data)
 
 
 def decode_text(data: bytes, errors: str = "strict") -> str:

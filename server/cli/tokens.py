@@ -16,7 +16,7 @@ from server.cli.text import visible
 from server.clock import SystemClock
 from server.config import Settings
 from server.errors import ConfigurationError, KeyRefused
-from server.text_file import decode_text
+from server.text_file import decode_text, read_text
 from server.tokens.jwk import KeySet
 from server.tokens.verifier import Verifier
 from server.web.inspection import ACCEPTED, inspect_elsewhere, inspect_here
@@ -86,7 +86,7 @@ def _token_in(text: str) -> str:
 
 def _keys_of(path: Path) -> KeySet:
     try:
-        return KeySet.parse(decode_text(path.read_bytes()))
+        return KeySet.parse(read_text(path))
     except OSError as error:
         raise ConfigurationError([f"--jwks {path}: can't be read ({error.strerror})"]) from None
     except UnicodeDecodeError:

@@ -24,7 +24,7 @@ from server.errors import FileRefused
 from server.limits.guesses import Guesses
 from server.passwords.firebase import FirebaseParameters
 from server.store.audit_records import AuditEvent, AuditNote
-from server.text_file import decode_text
+from server.text_file import read_text
 from server.users.transfer.exporter import export_pages
 from server.users.transfer.firebase_export import read_firebase, read_hash_config
 from server.users.transfer.formats import read_csv, read_json_lines
@@ -166,7 +166,7 @@ def _parameters(chosen: ImportFormat, file: Path | None, role: str | None) -> Fi
     if file is None or role is None:
         raise typer.BadParameter("firebase needs --hash-config and --role as well", param_hint="--format")
     try:
-        return read_hash_config(decode_text(file.read_bytes()))
+        return read_hash_config(read_text(file))
     except OSError as error:
         raise typer.BadParameter(f"{file} can't be read ({error.strerror})", param_hint="--hash-config") from None
     except UnicodeDecodeError:

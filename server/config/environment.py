@@ -17,7 +17,7 @@ from pydantic import BaseModel, SecretStr
 from server.config.meant import not_meant
 from server.config.near import near_setting
 from server.config.settings import Settings, setting_names
-from server.text_file import decode_text, without_line_end
+from server.text_file import read_text, without_line_end
 
 PREFIX = "WATCHWORD__"
 # Whatever begins like this is meant for us, or was put there by a container host.
@@ -86,7 +86,7 @@ def _apply(tree: Tree, name: str, keys: tuple[str, ...], text: str, problems: li
     kind = _kind_of(keys)
     if kind is BaseModel:
         # It would take the place of all that the file has there.
-        problems.append(f"{name}: {keys[0]} is a section; set each of its settings, {name}__…")
+        problems.append(f"{name}: {keys[0]} is a section; set each of its settings, {PREFIX}{keys[0].upper()}__…")
         return
     found = _value(name, ".".join(keys), text, problems)
     if found is None:
@@ -122,7 +122,7 @@ def _value(name: str, setting: str, text: str, problems: list[str]) -> str | Non
         problems.append(f"{name}: the path {reason}")
         return None
     try:
-        content = without_line_end(decode_text(Path(text).read_bytes()))
+        content = without_line_end(read_text(Path(text)))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         problems.append(

@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from server.text_file import decode_text
+from server.text_file import read_text
 
 # What the parser says of the second [section], and of the second name = value.
 _TABLE_AGAIN = re.compile(r"Cannot declare \((.*?),?\) twice \(at line (\d+)")
@@ -17,7 +17,7 @@ _VALUE_AGAIN = re.compile(r"Cannot overwrite a value \(at (?:line (\d+)|end of d
 def read_toml(path: Path) -> dict[str, Any]:
     """The tree of a settings file. Raises OSError; or ValueError, whose message says what to mend and where."""
     try:
-        text = decode_text(path.read_bytes())
+        text = read_text(path)
     except UnicodeDecodeError as error:
         raise ValueError(f"is not UTF-8 (byte {error.start + 1}); save it as UTF-8") from None
     try:

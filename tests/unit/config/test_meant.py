@@ -133,6 +133,7 @@ def test_a_file_that_is_named_has_something_in_it() -> None:
         ("missing", "No such file"),
         (".", "Is a directory"),
         ("binary", "not UTF-8"),
+        ("/dev/zero", "File too large"),
     ):
         (problem,) = problems_of(WATCHWORD__TOKENS__SECRET_FILE=path)
         assert problem.startswith("tokens.secret: the file that WATCHWORD__TOKENS__SECRET_FILE names ")

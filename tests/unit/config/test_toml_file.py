@@ -41,6 +41,7 @@ from server.errors import ConfigurationError
         ('issuer = "\u2028"\nissuer = "hush"', "line 2: issuer is set a second time; take one of them out"),
         (f"port = {'1' * 5000}", "has a number that is too large for any setting"),
         ("[server]\nport = hush\n", "is not TOML: Invalid value (at line 2, column 8); mend that line"),
+        ("#" * (1 << 20) + "\n", "can't be read (File too large); check the path and its permissions"),
         (b"[server]\nhost = '\xff'", "is not UTF-8 (byte 18); save it as UTF-8"),
         ("a = " + "[" * 5000, "is nested too deeply to be a settings file"),
     ],
