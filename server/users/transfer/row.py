@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from server.access import RoleTable
 from server.clock import read_rfc3339
-from server.ids import derived_id, made_at
+from server.ids import derived_id, id_in, made_at
 from server.names import username_of
 from server.passwords.foreign import cost_problem
 from server.store.records import Credentials, User
@@ -106,9 +105,10 @@ def _id(fields: Mapping[str, Any]) -> str:
     value = _text(fields, "id")
     if value is None:
         return ""
-    if made_at(value) is None or str(uuid.UUID(value)) != value:
+    found = id_in(value)
+    if found is None or made_at(found) is None:
         raise RowRefused("the id is no UUIDv7 in its usual form; without an id the account gets one")
-    return value
+    return found
 
 
 def _password_hash(fields: Mapping[str, Any]) -> str | None:
