@@ -15,7 +15,7 @@ from server.passwords.hasher import MAXIMUM_BYTES
 from server.store import guess_queries
 from server.tokens import verifier
 from server.web.body import MAXIMUM_MEMBERS
-from server.web.connection import FRAMING_BYTES, HEAD_BYTES, WRITE_SECONDS
+from server.web.connection import FRAMING_BYTES, HALF_CLOSED_SECONDS, HEAD_BYTES, WRITE_SECONDS
 from server.web.cookies import DEVICE_SECONDS
 from server.web.runner import ENOUGH_DESCRIPTORS, KEEPALIVE_SECONDS, KEPT_DESCRIPTORS
 
@@ -45,6 +45,7 @@ FIXED = {
     "bytes of unfinished headers": HEAD_BYTES,
     "bytes of chunk sizes, extensions and trailers in a body, beyond as many as it has content": FRAMING_BYTES,
     "seconds in which a client that is answered has to take something": int(WRITE_SECONDS),
+    "seconds that who sends no more is answered for; then it has left": int(HALF_CLOSED_SECONDS),
     "fields of a body": MAXIMUM_MEMBERS,
     "descriptors of a process, if the system grants so many": ENOUGH_DESCRIPTORS,
     "of these, those that are no connections": KEPT_DESCRIPTORS,

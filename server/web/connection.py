@@ -6,10 +6,13 @@ aiohttp has no hooks for errors of its parser, so this looks into its queue of m
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import sys
+import termios
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 # Who takes nothing of an answer for so long is cut off.
 WRITE_SECONDS = 20.0
+# Who sends no more has left, or waits for an answer: for so long it is assumed to wait.
+HALF_CLOSED_SECONDS = 2.0
 # At the end, for the answers of what is given up.
 CANCELLING_SECONDS = 0.5
 # So much of a body is held unread, twice at most, and a 16th as many chunks: that bounds what is parsed in one go.
@@ -33,11 +38,12 @@ FRAMING_BYTES = 65_536
 class EdgeProtocol(RequestHandler):
     """A connection. Slots as in the base class."""
 
-    __slots__ = ("_cut_off", "_edge", "_reading_ended", "_unfinished_bytes")
+    __slots__ = ("_cut_off", "_edge", "_half_closed", "_reading_ended", "_unfinished_bytes")
 
     def __init__(self, manager: EdgeServer, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self._edge = manager.edge
+        self._half_closed = False
         self._reading_ended = False
         self._unfinished_bytes = 0
         self._cut_off: asyncio.TimerHandle | None = None
@@ -60,6 +66,17 @@ class EdgeProtocol(RequestHandler):
             self._task_handler.add_done_callback(_take_error)
         super().connection_lost(exc)
 
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio allows it
+        """Answer who has closed only its side of the connection (RFC 9293 section 3.6) what it has asked in whole."""
+        request = self._current_request
+        is_idle = not self._keepalive or (self._waiter is not None and not self._waiter.done())
+        if self.transport is None or is_idle or (request is not None and not request.content.is_eof()):
+            return False
+        self._half_closed = True
+        # To close it cancels what is still at work.
+        self._loop.call_later(HALF_CLOSED_SECONDS, self.transport.close)
+        return True
+
     def pause_writing(self) -> None:
         """The client does not read. Without a limit that would keep the connection and what is in it for ever."""
         super().pause_writing()
@@ -73,7 +90,7 @@ class EdgeProtocol(RequestHandler):
 
     def _watch_writing(self, transport: asyncio.Transport, left_before: int | None) -> None:
         """Look again in a while, unless as much is left as the last time."""
-        left = transport.get_write_buffer_size()
+        left = unread_bytes(transport)
         if left == left_before:
             transport.abort()
         else:
@@ -155,7 +172,10 @@ class EdgeProtocol(RequestHandler):
     def leave_body(self, request: BaseRequest, response: web.StreamResponse) -> None:
         """There is an answer before all of the body is there. aiohttp waits for the rest; a long one is not parsed."""
         is_broken = request.content.exception() is not None
-        if is_broken or request.content_length is None or request.content_length > READ_BUFFER_BYTES:
+        # Behind the body of a request to upgrade, aiohttp would wait for another protocol.
+        is_upgrade = hdrs.UPGRADE in request.headers
+        length = request.content_length
+        if is_broken or is_upgrade or length is None or length > READ_BUFFER_BYTES:
             self.end_reading()
             response.force_close()
         if is_broken:
@@ -169,9 +189,14 @@ class EdgeProtocol(RequestHandler):
 
         Closing at once resets the connection of a client that still sends, and it might not see the answer.
         """
+        # What came for this request is no part of the next one's head.
+        self._unfinished_bytes = 0
         finished = await super().finish_response(request, resp, start_time)
-        if self._reading_ended and not resp.keep_alive and self.transport is not None:
-            self.transport.write_eof()
+        if self.transport is not None:
+            if self._half_closed and not self._messages:
+                self.transport.close()
+            elif self._reading_ended and not resp.keep_alive:
+                self.transport.write_eof()
         return finished
 
     def handle_error(
@@ -185,6 +210,15 @@ class EdgeProtocol(RequestHandler):
             _forget(exc)
         response.force_close()
         return response
+
+
+def unread_bytes(transport: asyncio.Transport) -> int:
+    """Of the answers. The system takes them in large steps, so what it has taken and not delivered counts."""
+    taken = bytes(4)
+    # On macOS the system does not tell.
+    with suppress(OSError):
+        taken = fcntl.ioctl(transport.get_extra_info("socket"), termios.TIOCOUTQ, taken)
+    return transport.get_write_buffer_size() + int.from_bytes(taken, sys.byteorder)
 
 
 def _take_error(task: asyncio.Task[None]) -> None:

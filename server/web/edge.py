@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import ClientConnectionResetError, hdrs, web
 
 from server.clock import Clock
 from server.config.settings import Network
@@ -56,10 +56,10 @@ class Edge:
             _check_expectation(request)
             response = await inner(request)
             response.headers[REQUEST_ID_HEADER] = request_id
-        except asyncio.CancelledError:
-            # The client has left; nobody sees this status but the reader of the log.
+        except (asyncio.CancelledError, ClientConnectionResetError):
+            # The client has left, perhaps before its 100 Continue; nobody sees this status but the reader of the log.
             self._note(request, 499, started)
-            raise
+            raise asyncio.CancelledError from None
         except Exception as error:  # noqa: BLE001 - the last line: a defect is logged whole and answered without detail
             response = self._failure(request, error, request_id)
             # Its frames hold the request, and the request the error, if it is one of the router: with all headers they

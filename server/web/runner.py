@@ -120,7 +120,7 @@ def _most_connections() -> int:
 class EdgeRunner(web.AppRunner):
     """Runs an application behind an edge.
 
-    Handlers are cancelled when their client leaves, so a queued hash of a client that went away is dropped.
+    Handlers are cancelled when their client has left, so a queued hash of a client that went away is dropped.
     """
 
     def __init__(self, app: web.Application, edge: Edge) -> None:

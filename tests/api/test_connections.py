@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.streams import StreamReader
 
 from server.web import connection
-from server.web.connection import EdgeProtocol
+from server.web.connection import EdgeProtocol, unread_bytes
 from tests.running import PASSWORD, Api
 
 on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
@@ -182,6 +182,28 @@ async def test_a_client_that_reads_late_or_slowly_gets_everything(api: Api) -> N
 
 
 @on_sqlite
+async def test_a_client_that_reads_slower_than_the_system_asks_for_more_is_not_cut_off(api: Api) -> None:
+    """The system wants more only when a third of its buffer is free: at 1 KB a second that takes minutes."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1_448)
+        client.setblocking(False)
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            await loop.sock_connect(client, (api.client.host, api.client.port))
+            await loop.sock_sendall(client, b"GET /docs HTTP/1.1\r\nHost: x\r\n\r\n" * 200)
+            protocol, transport = await a_paused_connection(api)
+            waiting, left = 0, 0
+            while transport.get_write_buffer_size() != waiting or unread_bytes(transport) == left:
+                waiting, left = transport.get_write_buffer_size(), unread_bytes(transport)
+                await loop.sock_recv(client, 1_000)
+        protocol._watch_writing(transport, left)
+        assert not transport.is_closing()
+        protocol._watch_writing(transport, unread_bytes(transport))
+        assert transport.is_closing()
+
+
+@on_sqlite
 async def test_a_client_that_reads_no_answer_is_cut_off_at_the_end(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "CANCELLING_SECONDS", 0.0)
     async with connected(api) as (_, writer):
@@ -190,3 +212,108 @@ async def test_a_client_that_reads_no_answer_is_cut_off_at_the_end(api: Api, mon
         await protocol.shutdown(0.05)
         while protocol in connections_of(api):  # noqa: ASYNC110 - there is no event for it
             await asyncio.sleep(0)
+
+
+def statuses_of(answers: bytes) -> list[int]:
+    return [int(part[2:5]) for part in answers.split(b"HTTP/1.")[1:]]
+
+
+LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+LAST = LIVE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+
+
+def login_of(password: str = PASSWORD, spaces: int = 0) -> bytes:
+    body = json.dumps({"username": "lak", "password": password}).replace(", ", "," + " " * spaces)
+    return f"POST /login HTTP/1.1\r\n{HEADERS}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("sent", "statuses"),
+    [
+        (LIVE, [200]),
+        (LIVE * 3, [200] * 3),
+        (LIVE * 100, [200] * 100),
+        (login_of(), [200]),
+        (login_of("wrong") + LIVE, [400, 200]),
+        (LAST, [200]),
+        (b"GET /\xff\0 HTTP/1.1\r\n\r\n", [400]),
+        (LIVE + b"GET / HT", [200]),
+        # Half a request is none.
+        (b"GET / HT", []),
+    ],
+)
+async def test_who_closes_only_its_side_is_answered(api: Api, sent: bytes, statuses: list[int]) -> None:
+    """RFC 9293 section 3.6: `printf ... | nc -N`, and a few programs, close their side behind the request."""
+    async with connected(api) as (reader, writer):
+        writer.write(sent)
+        writer.write_eof()
+        assert statuses_of(await reader.read()) == statuses
+
+
+@on_sqlite
+async def test_work_for_who_has_left_is_given_up(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "HALF_CLOSED_SECONDS", 0.05)
+    waits, gave_up = asyncio.Event(), asyncio.Event()
+
+    async def check_for_ever(*_: object) -> bool:
+        waits.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            gave_up.set()
+        return False
+
+    monkeypatch.setattr(type(api.services.hashes), "verify", check_for_ever)
+    async with connected(api) as (_, writer):
+        writer.write(login_of())
+        await waits.wait()
+        writer.close()
+        await gave_up.wait()
+    async with connected(api) as (reader, writer):
+        writer.write(login_of()[:-1])
+        writer.write_eof()
+        assert await reader.read() == b""
+
+
+@on_sqlite
+@pytest.mark.usefixtures("no_collector")
+async def test_who_leaves_before_100_continue_is_no_failure(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    for route, length in (("POST /login", "Content-Length: 9"), ("PUT /nothing", "Transfer-Encoding: chunked")):
+        with socket.create_connection((str(api.client.host), api.client.port or 0)) as client:
+            client.sendall(f"{route} HTTP/1.1\r\n{HEADERS}Expect: 100-continue\r\n{length}\r\n\r\n".encode())
+        # Connections are accepted in their order.
+        assert await status_after(api, LAST) == 200
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while is_left(EdgeProtocol) or is_left(web.Request):  # noqa: ASYNC110 - there is no event for it
+                await asyncio.sleep(0)
+    assert "failed" not in "".join(capsys.readouterr())
+
+
+@on_sqlite
+async def test_a_large_request_takes_nothing_from_the_head_of_the_next(api: Api) -> None:
+    head = LAST.replace(b"\r\n\r\n", b"\r\nX: " + b"x" * 7_000 + b"\r\n\r\n")
+    chunks = f"POST /login HTTP/1.1\r\n{HEADERS}Transfer-Encoding: chunked\r\n\r\nf000\r\n{' ' * 0xF000}\r\n0\r\n\r\n"
+    for request, status in ((login_of(spaces=60_000), 200), (chunks.encode(), 400)):
+        async with connected(api) as (reader, writer):
+            writer.write(request)
+            assert int((await reader.readline()).split()[1]) == status
+            protocol = connections_of(api)[-1]
+            before = protocol._unfinished_bytes
+            writer.write(head[:6_000])
+            while protocol._unfinished_bytes == before:  # noqa: ASYNC110 - there is no event for it
+                await asyncio.sleep(0)
+            writer.write(head[6_000:])
+            assert statuses_of(await reader.read()) == [200]
+
+
+@on_sqlite
+@pytest.mark.parametrize("protocol", ["websocket", "h2c", "tcp"])
+async def test_an_upgrade_whose_body_comes_late_leaves_no_connection_waiting(api: Api, protocol: str) -> None:
+    async with connected(api) as (reader, writer):
+        headers = f"{HEADERS}Connection: Upgrade\r\nUpgrade: {protocol}\r\nContent-Length: 2\r\n\r\n"
+        writer.write(f"PATCH /me HTTP/1.1\r\n{headers}".encode())
+        assert int((await reader.readline()).split()[1]) == 401
+        writer.write(b"{}" + LAST)
+        # The connection is closed, whether the second request is answered or not.
+        assert statuses_of(await reader.read()) in ([], [200])
