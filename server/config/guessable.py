@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import unicodedata
 from bisect import bisect_left
@@ -23,6 +24,8 @@ from zxcvbn_rs_py import zxcvbn
 # no more than it looks at.
 _MINIMUM_GUESSES_LOG10 = 19.0
 _ESTIMATED_LENGTH = 72
+# What is longer is judged by its beginning. Looking for what repeats takes time by the square of the length.
+_JUDGED_LENGTH = 4096
 
 # known_secrets.bin: sorted, the first bytes of the SHA-256 of each. They are made of the list jwt.secrets.list of
 # https://github.com/wallarm/jwt-secrets (MIT licence, commit 99e2360) and of _MORE, by `packed`.
@@ -33,7 +36,31 @@ _MORE = (
     "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
     "404E635266556A586E3272357538782F413F4428472B4B6250645367566B5970",
     "SecretKey012345678901234567890123456789012345678901234567890123456789",
+    # From tutorials, each in many public repositories.
+    "3cfa76ef14937c1c0ea519f8fc057a80fcd04a7420f8e8bcd0a7567c272e007b",
+    "5367566B59703373367639792F423F4528482B4D6251655468576D5A71347437",
+    "9a4f2c8d3b7a1e6f45c8a0b3f267d8b1d4e6f3c8a9d2b5f8e3a9c8b5f6v8a3d9",
+    "Yh2k7QSu4l8CZg5p6X3Pna9L0Miy4D3Bvt0JVr87UcOj69Kqw5R2Nmf4FWs03Hdx",
+    "daf66e01593f61a15b857cf433aae03a005812b31234e149036bcc8dee755dbb",
+    # From RFC 7515, 7516, 7517 and 7520, from jwt.io, and from documents of cloud and payment services.
+    "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow",
+    "FdFYFzERwC2uCBB46pZQi4GG85LujR8obt-KWRBICVQ",
+    "GawgguFyGrWKav7AX4VKUg",
+    "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg",
+    "GZy6sIZ6wl9NJOKB-jnmVQ",
+    "SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c",
+    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    "sk_test_4eC39HqLyjWDarjtT1zdp7dc",
+    "3141592653589793238462643383279502884197",
+    "2718281828459045235360287471352662497757",
 )
+# Their hashes look random, and are in everybody's reach: echo secret | sha256sum.
+_HASHED = (
+    "", "secret", "password", "test", "admin", "changeme", "change-me", "hello", "hello world", "jwt", "key", "foo",
+    "123456", "12345678", "1234567890", "qwerty", "letmein", "default", "example", "watchword", "token", "root", "user",
+    "abc", "abc123", "0", "1", "test123", "password123", "admin123", "mysecret", "supersecret", "secretkey",
+    "my-secret-key", "your-256-bit-secret", "foobar", "bar", "secret-key",
+)  # fmt: skip
 
 # letters.bin: for each two letters, or none, and each letter that may follow, how much more often it does so in writing
 # than at random, in eighths of a bit, with 128 for as often. Counted in messages of free software in twelve languages
@@ -41,8 +68,14 @@ _MORE = (
 # probability of at most 2^-n, whatever its length, since each row is a distribution. For 32 random letters it is below
 # 10^-9: they come to -40 bits, and a sentence of 32 to +40.
 _LANGUAGE_BITS = 24
+# Words of a language that was not counted come to less. What is written in small letters and signs between them is
+# given less; 32 random letters come to so much less than once in 10^7 times.
+_WORDS_BITS = 14
+_WORDS = re.compile(r"[a-z]+(?:[-_ .,]+[a-z]+){3,}[\W\d_]*")
 _HEXADECIMAL = re.compile(r"(?:0x)?[0-9a-f:\s-]+", re.IGNORECASE)
 
+# Letters that Unicode does not take apart.
+_ONE_LETTER = str.maketrans("đłøıæœħŧðþ", "dloiaohtdt")
 # What is written for a letter. Two ways, since a 1 may be an i or an l.
 _LEET = (str.maketrans("0134578@$!|+", "oieastbasiit"), str.maketrans("0134578@$!|+", "oleastbaslit"))
 
@@ -61,27 +94,49 @@ _PLACEHOLDER = re.compile(
     re.VERBOSE,
 )
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[t ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?:z|[+-]\d\d:?\d\d)?")
+# A key in PEM, or its first line alone, a JWT, and what a shell or a template should have replaced.
+_ANOTHER_KIND = re.compile(r"-----BEGIN .*|eyJ[\w-]+\.[\w-]+\.[\w-]*|\$[({].*[)}]|\{\{.*\}\}", re.DOTALL)
+# In a key in DER: rsaEncryption, id-ecPublicKey (RFC 3279), and id-X25519 to id-Ed448 (RFC 8410) as algorithms.
+_KEY_TYPE = re.compile(rb"\*\x86H\x86\xf7\x0d\x01\x01|\*\x86H\xce=\x02\x01|0\x05\x06\x03\+e[n-q]")
+# Behind words, or before them, there may be a random part. It is looked for at so many signs from the end.
+_RANDOM_PART = re.compile(r"[\w+/=-]{32,}", re.ASCII)
+_LEAST_RANDOM = 32
+_SIGNS_TRIED = 20
+
 _SHIFTED = str.maketrans("""!@#$%^&*()_+{}:"<>?|~""", """1234567890-=[];',./\\`""")
-_ROWS = ("1234567890-=", "qwertyuiop[]", "asdfghjkl;'", "zxcvbnm,./")
-_KEYS = {key: (2 * column + row, row) for row, keys in enumerate(_ROWS) for column, key in enumerate(keys)}
+# English, German and French keyboards.
+_ROWS = (
+    ("1234567890-=", "qwertyuiop[]", "asdfghjkl;'", "zxcvbnm,./"),
+    ("1234567890", "qwertzuiop", "asdfghjkl", "yxcvbnm,.-"),
+    ("1234567890", "azertyuiop", "qsdfghjklm", "wxcvbn,;:"),
+)
+_KEYBOARDS = [
+    {key: (2 * column + row, row) for row, keys in enumerate(rows) for column, key in enumerate(keys)} for rows in _ROWS
+]
 # Of random letters one in five lies beside the one before it.
 _BESIDE_SHARE = 0.75
 
 # Even random digits have more different ones.
 _FEW_STEPS = 4
+# So many characters follow the one that stands one to eight places before them in the alphabet, or repeat it. Random
+# digits do so at one in four places.
+_FOLLOWING_SHARE = 0.75
+_FOLLOWING_PLACES = 8
 
 _ENCODED_DEEP = 3
 _PUBLISHED = "it is one of those that are published, in examples and elsewhere"
 _LANGUAGE = "it reads like words, or like a placeholder"
 _PATTERN = "it is a pattern"
+_KIND = "it is a key, a token, JSON or a template, and no secret"
 
 
 def reason_to_guess(text: str) -> str | None:
     """Why somebody would guess it, in words; None if there is no reason. It has 32 bytes or more."""
     # Bytes of the environment that are not UTF-8 arrive as half characters.
-    whole = text.encode("utf-8", "replace").decode()
+    whole = text[:_JUDGED_LENGTH].encode("utf-8", "replace").decode()
     reason = plain_reason(whole)
-    if reason is None and zxcvbn(whole[:_ESTIMATED_LENGTH]).guesses_log10 < _MINIMUM_GUESSES_LOG10:
+    if reason is None and _is_easy(whole):
         return _PATTERN
     return reason
 
@@ -91,7 +146,9 @@ def plain_reason(text: str) -> str | None:
     for said in _said(text):
         if any(_is_listed(digest) for digest in _digests(said)):
             return _PUBLISHED
-        if _is_language(said):
+        if _is_another_kind(said):
+            return _KIND
+        if _is_language(said) and not _has_random_part(said):
             return _LANGUAGE
         if _is_pattern(said):
             return _PATTERN
@@ -100,13 +157,25 @@ def plain_reason(text: str) -> str | None:
 
 def packed(secrets: Iterable[str]) -> bytes:
     """What known_secrets.bin is for a list of secrets."""
-    digests = {digest for secret in (*secrets, *_MORE) for digest in _digests(secret)}
+    digests = {digest for secret in (*secrets, *_MORE, *_hashes()) for digest in _digests(secret)}
     return b"".join(sorted(digests))
 
 
+def _hashes() -> Iterator[str]:
+    for word in _HASHED:
+        for said in (word, f"{word}\n"):
+            for name in ("md5", "sha1", "sha256", "sha512"):
+                raw = hashlib.new(name, said.encode(), usedforsecurity=False).digest()
+                yield raw.hex()
+                yield base64.b64encode(raw).decode()
+
+
 def _said(text: str, depth: int = 0) -> Iterator[str]:
-    """The text, once if it repeats itself, and what it is the hexadecimal or base64 of, if that is text too."""
-    text = text.strip()
+    """The text, once if it repeats itself, and what it is the hexadecimal, base64 or base32 of, if that is text too.
+
+    Of a line of an environment file, what is behind its name.
+    """
+    text = re.sub(r"^[A-Z_]+=(?=.)", "", text.strip()).strip("\"'")
     yield text
     unit = _unit(text)
     if unit != text:
@@ -126,10 +195,10 @@ def _decoded(text: str) -> Iterator[bytes]:
     compact = re.sub(r"\s", "", text.removeprefix("base64:")).translate(str.maketrans("-_", "+/")).rstrip("=")
     # What is cut off in the middle of a byte lacks that one alone.
     whole = compact[: len(compact) - (len(compact) % 4 == 1)]
-    try:
+    with suppress(ValueError):
         yield base64.b64decode(whole + "=" * (-len(whole) % 4), validate=True)
-    except ValueError:
-        return
+    with suppress(ValueError):
+        yield base64.b32decode(compact + "=" * (-len(compact) % 8), casefold=True)
 
 
 def _unit(text: str) -> str:
@@ -146,7 +215,7 @@ def _plain(text: str) -> str:
     """In lower case, without accents."""
     if text.isascii():
         return text.lower()
-    apart = unicodedata.normalize("NFKD", text).casefold()
+    apart = unicodedata.normalize("NFKD", text).casefold().translate(_ONE_LETTER)
     return "".join(character for character in apart if not unicodedata.combining(character))
 
 
@@ -170,22 +239,61 @@ def _is_listed(digest: bytes) -> bool:
     return place < len(places) and at(place) == digest
 
 
+def _is_another_kind(text: str) -> bool:
+    if _ANOTHER_KIND.fullmatch(text) or any(_KEY_TYPE.search(raw[:40]) for raw in _decoded(text)):
+        return True
+    try:
+        return isinstance(json.loads(text), dict | list) and not _has_random_part(text)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _has_random_part(text: str) -> bool:
+    """Whether a part of 32 characters or more, between words and signs, would do alone and does not look like words."""
+    for run in _RANDOM_PART.findall(text):
+        signs = [place for place, character in enumerate(run) if not character.isalnum()]
+        parts = {run, *(run[place + 1 :] for place in signs[:_SIGNS_TRIED])}
+        parts |= {run[:place] for place in signs[-_SIGNS_TRIED:]}
+        if any(_is_random(part) for part in parts if len(part) >= _LEAST_RANDOM):
+            return True
+    return False
+
+
+def _is_random(part: str) -> bool:
+    plain = _plain(part)
+    if not _HEXADECIMAL.fullmatch(plain) and any(
+        _is_placeholder(spelling) or _likeness(spelling) >= 0 for spelling in _spellings(plain)
+    ):
+        return False
+    return not _is_pattern(part) and not _is_easy(part)
+
+
 def _is_language(text: str) -> bool:
-    plain = _plain(text)
+    plain = _DATE.sub("", _plain(text))
     if 2 * sum(letter.isalpha() and not letter.isascii() for letter in plain) > len(plain):
         # No generator of secrets makes other scripts.
         return True
     if _HEXADECIMAL.fullmatch(plain):
         return False
-    return any(_says_something(form) for form in {plain, *(plain.translate(leet) for leet in _LEET)})
+    enough = 8 * (_WORDS_BITS if _WORDS.fullmatch(plain) else _LANGUAGE_BITS)
+    return any(_is_placeholder(spelling) or _likeness(spelling) >= enough for spelling in _spellings(plain))
 
 
-def _says_something(plain: str) -> bool:
-    letters = re.sub("[^a-z]+", "", plain)
-    if len(plain) - sum(map(len, _PLACEHOLDER.findall(letters))) < _LEAST_ELSE:
-        return True
-    # The words are told apart by signs, or not at all.
-    return any(_eighths(form) >= 8 * _LANGUAGE_BITS for form in (plain, letters))
+def _spellings(plain: str) -> set[str]:
+    return {plain, *(plain.translate(leet) for leet in _LEET)}
+
+
+def _is_placeholder(plain: str) -> bool:
+    return len(plain) - sum(map(len, _PLACEHOLDER.findall(_letters(plain)))) < _LEAST_ELSE
+
+
+def _likeness(plain: str) -> int:
+    """To writing, in eighths of a bit. The words are told apart by signs, or not at all."""
+    return max(_eighths(plain), _eighths(_letters(plain)))
+
+
+def _letters(plain: str) -> str:
+    return re.sub("[^a-z]+", "", plain)
 
 
 def _eighths(plain: str) -> int:
@@ -196,23 +304,39 @@ def _eighths(plain: str) -> int:
 
 
 def _is_pattern(text: str) -> bool:
-    """Repeated to its length, a walk over the keyboard, or steps of one size, as bytes that are counted up."""
+    """Repeated to its length, a walk over the keyboard, or in the alphabet's order, as bytes that count up."""
     if len(_unit(text).encode()) < _LEAST_KNOWN:
         return True
-    keys = [_KEYS.get(key) for key in text.translate(_SHIFTED).lower()]
+    typed = text.translate(_SHIFTED).lower()
+    return (
+        any(_is_walk(typed, keyboard) for keyboard in _KEYBOARDS)
+        or any(_follows(typed, places) for places in range(1, _FOLLOWING_PLACES + 1))
+        or any(_has_few_steps(raw) for raw in _decoded(text))
+    )
+
+
+def _is_walk(typed: str, keyboard: dict[str, tuple[int, int]]) -> bool:
+    keys = [keyboard.get(key) for key in typed]
     beside = sum(one is not None and other is not None and _are_beside(one, other) for one, other in pairwise(keys))
-    if beside >= _BESIDE_SHARE * (len(keys) - 1):
-        return True
-    return any(_has_few_steps(raw) for raw in _decoded(text))
+    return beside >= _BESIDE_SHARE * (len(keys) - 1)
 
 
 def _are_beside(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return abs(one[1] - other[1]) <= 1 and abs(one[0] - other[0]) <= 2
 
 
+def _follows(typed: str, places: int) -> bool:
+    steps = [abs(ord(other) - ord(one)) <= 1 for one, other in zip(typed, typed[places:], strict=False)]
+    return sum(steps) >= _FOLLOWING_SHARE * len(steps)
+
+
 def _has_few_steps(raw: bytes) -> bool:
     steps = {(other - one) % 256 for one, other in pairwise(raw)}
     return len(raw) >= _LEAST_KNOWN and min(len(steps), len(set(raw))) <= _FEW_STEPS
+
+
+def _is_easy(text: str) -> bool:
+    return zxcvbn(text[:_ESTIMATED_LENGTH]).guesses_log10 < _MINIMUM_GUESSES_LOG10
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import random
 import string
 import uuid
@@ -26,6 +27,18 @@ PUBLISHED = (
     "The JSON Web Token Secret still needs to be configured...",
     "404E635266556A586E3272357538782F413F4428472B4B6250645367566B5970",
     "SecretKey012345678901234567890123456789012345678901234567890123456789",
+    "3cfa76ef14937c1c0ea519f8fc057a80fcd04a7420f8e8bcd0a7567c272e007b",
+    "Yh2k7QSu4l8CZg5p6X3Pna9L0Miy4D3Bvt0JVr87UcOj69Kqw5R2Nmf4FWs03Hdx",
+    # RFC 7520 section 3.5, and a signature of jwt.io.
+    "hJtXIZ2uSN5kbQfbtTNWbpdmhkV8FJG-Onbc6mxCcYg",
+    "SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c",
+)
+HASHES = (
+    hashlib.md5(b"secret", usedforsecurity=False).hexdigest(),
+    hashlib.sha1(b"", usedforsecurity=False).hexdigest(),
+    hashlib.sha256(b"password\n").hexdigest(),
+    base64.b64encode(hashlib.sha256(b"changeme").digest()).decode(),
+    hashlib.sha512(b"test").hexdigest().upper(),
 )
 # In none of the lists.
 PLACEHOLDERS = (
@@ -46,6 +59,26 @@ PLACEHOLDERS = (
     "\u0441\u0435\u043a\u0440\u0435\u0442\u043d\u044b\u0439-\u043a\u043b\u044e\u0447-\u0434\u043b\u044f-\u0442\u043e\u043a\u0435\u043d\u043e\u0432",
     "the quick brown fox jumps over the lazy dog",
     "correct horse battery staple forever garden window paper",
+    "byt-ut-mig-mot-en-hemlig-nyckel-tack-1",
+    "zmien-mnie-na-bardzo-tajny-klucz-prosze",
+    "buraya-gizli-anahtarinizi-yazin-lutfen",
+    "laita-salainen-avaimesi-tahan-kiitos-12",
+)
+OTHER_KINDS = (
+    "-----BEGIN PRIVATE KEY-----",
+    "-----BEGIN PRIVATE KEY-----MIIEvQIBADANBgkqhkiG9w0BAQEFAASC",
+    "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQ",
+    "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEEVs/o5+uQbTjL3chynL4wXgUg2R9",
+    "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=",
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9",
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.1Qw-Er_Ty0",
+    '{"kty":"oct","alg":"HS256","use":"sig"}',
+    '{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrf"}',
+    "$(openssl rand -base64 32 | tr -d '\\n')",
+    "${WATCHWORD_HS256_KLUCZ:-xq7}${WATCHWORD_ZZ}",
+    "{{ .Values.wtchwrd.hs256 | b64enc | qqt }}",
+    "2024-01-01T00:00:00.000000+00:00-secret",
+    "2026-11-26T08:00:00Z 2026-11-26T08:00:00Z",
 )
 PATTERNS = (
     "QWERTYUIOPASDFGHJKLZXCVBNM123456",
@@ -57,10 +90,17 @@ PATTERNS = (
     bytes(range(32)).hex(),
     base64.b64encode(bytes(range(32))).decode(),
     base64.b64encode(bytes(32)).decode(),
+    "a1b2c3d4e5f6g7h8i9j0k1l2m3n4o5p6",
+    "a1b2c3d4e5f6g7h8i9j0k1l2m3n4o5p62024!",
+    "abcdabceabcfabcgabchabciabcjabckabcl",
+    "aAbBcCdDeEfFgGhHiIjJkKlLmMnNoOpP2024!",
+    f"{bytes(range(32)).hex()}2024!",
+    "qwertzuiopasdfghjklyxcvbnm12345678902024!",
+    "azertyuiopqsdfghjklmwxcvbn12345678902024!",
 )
 
 
-@pytest.mark.parametrize("secret", [*PUBLISHED, *PLACEHOLDERS, *PATTERNS])
+@pytest.mark.parametrize("secret", [*PUBLISHED, *HASHES, *PLACEHOLDERS, *OTHER_KINDS, *PATTERNS])
 def test_a_secret_that_others_have_or_guess_is_refused(secret: str) -> None:
     assert reason_to_guess(secret) is not None
 
@@ -81,6 +121,9 @@ VARIATIONS: dict[str, Callable[[str], str]] = {
     "repeated to a length": lambda text: (text * 3)[: 2 * len(text) + 5],
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
     "base64url": lambda text: base64.urlsafe_b64encode(text.encode()).decode().rstrip("="),
+    "base32": lambda text: base64.b32encode(text.encode()).decode(),
+    "quoted": lambda text: f'"{text}"',
+    "a line of an environment file": lambda text: f"JWT_SECRET={text}",
     "hexadecimal": lambda text: text.encode().hex(),
     "hexadecimal with 0x": lambda text: f"0x{text.encode().hex().upper()}",
     "base64 of hexadecimal": lambda text: base64.b64encode(text.encode().hex().encode()).decode(),
@@ -115,6 +158,7 @@ def drawn(alphabet: str, length: int) -> str:
     return "".join(RANDOM.choices(alphabet, k=length))
 
 
+WORDS = "watchword-production-secret-key-of-the-authentication-service-"
 FORMS: dict[str, Callable[[], str]] = {
     "openssl rand -hex 32": lambda: RANDOM.randbytes(32).hex(),
     "openssl rand -base64 32": lambda: base64.b64encode(RANDOM.randbytes(32)).decode(),
@@ -131,6 +175,12 @@ FORMS: dict[str, Callable[[], str]] = {
     "base64 of hexadecimal": lambda: base64.b64encode(RANDOM.randbytes(32).hex().encode()).decode(),
     "base64 of base64": lambda: base64.b64encode(base64.b64encode(RANDOM.randbytes(32))).decode(),
     "a name before it": lambda: f"jwt-secret-{drawn(string.ascii_letters + string.digits, 32)}",
+    "words before hexadecimal": lambda: f"{WORDS}{RANDOM.randbytes(16).hex()}",
+    "words before base64": lambda: f"{WORDS}{base64.b64encode(RANDOM.randbytes(32)).decode()}",
+    "words behind base64url": lambda: f"{base64.urlsafe_b64encode(RANDOM.randbytes(33)).decode()}.{WORDS}",
+    "a JWK": lambda: f'{{"kty":"oct","k":"{base64.urlsafe_b64encode(RANDOM.randbytes(33)).decode()}"}}',
+    "a line of an environment file": lambda: f"JWT_SECRET={base64.b64encode(RANDOM.randbytes(32)).decode()}",
+    "bytes as characters": lambda: RANDOM.randbytes(32).decode("latin-1"),
 }
 # Case makes no difference but to base64, so that small letters are the ones most like words.
 COMMANDS = tuple(FORMS)[:5]
@@ -157,3 +207,9 @@ def test_the_list_is_made_of_digests_in_their_order() -> None:
     for secret in PUBLISHED:
         made = packed([secret])
         assert {made[place : place + 8] for place in range(0, len(made), 8)} <= set(digests)
+
+
+def test_a_secret_of_megabytes_is_judged_in_no_time() -> None:
+    """By its beginning. In one that almost repeats itself the search took minutes."""
+    assert reason_to_guess("9" * 1_000_000 + "x") is not None
+    assert reason_to_guess(base64.b64encode(RANDOM.randbytes(1_000_000)).decode()) is None
