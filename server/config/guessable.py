@@ -273,7 +273,7 @@ def _is_language(text: str) -> bool:
     if 2 * sum(letter.isalpha() and not letter.isascii() for letter in plain) > len(plain):
         # No generator of secrets makes other scripts.
         return True
-    if _HEXADECIMAL.fullmatch(plain):
+    if _HEXADECIMAL.fullmatch(text):
         return False
     enough = 8 * (_WORDS_BITS if _WORDS.fullmatch(plain) else _LANGUAGE_BITS)
     return any(_is_placeholder(spelling) or _likeness(spelling) >= enough for spelling in _spellings(plain))

@@ -59,6 +59,9 @@ PLACEHOLDERS = (
     "\u0441\u0435\u043a\u0440\u0435\u0442\u043d\u044b\u0439-\u043a\u043b\u044e\u0447-\u0434\u043b\u044f-\u0442\u043e\u043a\u0435\u043d\u043e\u0432",
     "the quick brown fox jumps over the lazy dog",
     "correct horse battery staple forever garden window paper",
+)
+# Of languages that are less like those that were counted. Leet makes them unlike any.
+OTHER_LANGUAGES = (
     "byt-ut-mig-mot-en-hemlig-nyckel-tack-1",
     "zmien-mnie-na-bardzo-tajny-klucz-prosze",
     "buraya-gizli-anahtarinizi-yazin-lutfen",
@@ -100,7 +103,7 @@ PATTERNS = (
 )
 
 
-@pytest.mark.parametrize("secret", [*PUBLISHED, *HASHES, *PLACEHOLDERS, *OTHER_KINDS, *PATTERNS])
+@pytest.mark.parametrize("secret", [*PUBLISHED, *HASHES, *PLACEHOLDERS, *OTHER_LANGUAGES, *OTHER_KINDS, *PATTERNS])
 def test_a_secret_that_others_have_or_guess_is_refused(secret: str) -> None:
     assert reason_to_guess(secret) is not None
 
