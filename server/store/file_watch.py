@@ -9,15 +9,15 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import structlog
 
 from server.errors import StoreUnavailable
-from server.store.sqlite_file import beside, uri
+from server.store.sqlite_contents import beside, contents, has_contents, mark, uri
 
 # SQLite begins the log anew by itself, as a rule at 4 MB, but not beside a reader that holds on to an old state.
 LONGEST_LOG = 16_000_000
@@ -25,11 +25,6 @@ LONGEST_LOG = 16_000_000
 RETRY_SECONDS = 10.0
 SECOND_LOOK_SECONDS = 0.2
 _MISSING = ((0, 0), 0, 0)
-_CONTENTS = "SELECT (SELECT applied_at FROM schema_migrations WHERE version = 1), seq, hash FROM audit_head"
-_HAS_CONTENTS = (
-    "SELECT 1 FROM schema_migrations WHERE version = 1 AND applied_at = ?1 "
-    "AND (?2 = 0 OR EXISTS (SELECT 1 FROM audit_events WHERE seq = ?2 AND hash = ?3))"
-)
 
 _log = structlog.get_logger("watchword.store")
 
@@ -40,14 +35,6 @@ class _State(NamedTuple):
     database: int
     written_at: int
     log: int
-
-
-class _Contents(NamedTuple):
-    """What tells a database, without its log, from others and from older copies of itself."""
-
-    made_at: int
-    records: int
-    hash: str
 
 
 class FileWatch:
@@ -65,7 +52,7 @@ class FileWatch:
         self._locks = tuple(beside(path, ending) for ending in (".write-lock", ".write-lock.turn", ".serve-lock"))
         self._opened = {file: _look_at(file)[0] for file in (*self._files, *self._locks, name)}
         self._state = self._state_now()
-        self._contents = self._contents_now()
+        self._contents = contents(path)
         self._next_try = 0.0
 
     @property
@@ -103,8 +90,7 @@ class FileWatch:
             self._give_up(gone[0], "was deleted, moved or replaced")
         before, self._state = self._state, self._state_now()
         if self._state.written_at != before.written_at:
-            # The log was written back.
-            self._contents = self._contents_now()
+            self._remember()
 
     def _gone(self, files: Iterable[Path]) -> list[Path]:
         return [file for file in files if _look_at(file)[0] != self._opened[file]]
@@ -113,11 +99,12 @@ class FileWatch:
         _, size, written_at = _look_at(self._path)
         return _State(size, written_at, _look_at(self._log_file)[1])
 
-    def _contents_now(self) -> _Contents | None:
-        with suppress(sqlite3.DatabaseError), self._connected("mode=ro&immutable=1") as without_log:
-            return _Contents(*without_log.execute(_CONTENTS).fetchone())
-        # The log was written back in part only, as to a full disk, and has what is missing.
-        return None
+    def _remember(self) -> None:
+        """After the log was written back: what is in the file now, for us and for the next start."""
+        self._contents = contents(self._path)
+        if self._contents:
+            with suppress(OSError):
+                mark(self._path, self._contents)
 
     def _check_database(self, *, shorter: bool) -> None:
         """Others may have written the log back, or made the file smaller by VACUUM."""
@@ -128,30 +115,22 @@ class FileWatch:
             known = self._still_has_contents()
         if known is False or ((shorter or known is None) and not self._is_whole()):
             self._give_up(self._path, "was cut off or overwritten")
-        self._contents = self._contents_now()
+        self._remember()
 
     def _still_has_contents(self) -> bool | None:
-        """Audit records are only ever added. None if it can't be told."""
-        if self._contents is not None:
-            with suppress(sqlite3.DatabaseError), self._connected("mode=ro&immutable=1") as without_log:
-                return without_log.execute(_HAS_CONTENTS, self._contents).fetchone() is not None
-        return None
+        return has_contents(self._path, self._contents) if self._contents else None
 
     def _is_whole(self) -> bool:
         """By a new connection, which has no page in memory that is not in the file any more."""
         try:
-            with self._connected("mode=ro") as connection:
+            connection = sqlite3.connect(uri(self._path, "mode=ro"), uri=True, isolation_level=None)
+            with closing(connection):
                 problem: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         except sqlite3.DatabaseError as error:
             if _tells_of_a_cut(error):
                 return False
             raise
         return problem == "ok"
-
-    @contextmanager
-    def _connected(self, options: str) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(uri(self._path, options), uri=True, isolation_level=None)) as connection:
-            yield connection
 
     def _check_log(self, connection: sqlite3.Connection) -> None:
         """Somebody may have emptied it as one should. Then doing it again finds nothing amiss."""

@@ -25,7 +25,7 @@ from server.store.failure import unavailable
 from server.store.file_lock import FairLock, FileLock, to_the_end
 from server.store.file_watch import FileWatch
 from server.store.group_writer import GroupWriter, bound, is_unavailable
-from server.store.sqlite_file import beside
+from server.store.sqlite_contents import beside, has_log, uri
 
 # Enough that a long listing does not hold up the short reads; more would only compete for the interpreter.
 SERVING_READERS = 3
@@ -99,7 +99,6 @@ class SqliteDriver:
                 connection = await _connect_writer(path, serving=serving)
                 readers: list[aiosqlite.Connection] = []
                 opening.push_async_callback(_close_connections, path, connection, readers, lock)
-                await to_the_end(sqlite_file.mark, path)
                 watch = await asyncio.to_thread(FileWatch, path, name or path)
             while len(readers) < (SERVING_READERS if serving else 1):
                 readers.append(await _connect_reader(path))
@@ -243,6 +242,8 @@ async def apply_migrations(path: Path) -> list[str]:
 async def _migrate(path: Path, serve_lock: FileLock, *, serving: bool) -> list[str]:
     """Under the write lock. Beside a server only what is quick is checked: the server waits meanwhile."""
     wanted = await to_the_end(partial(sqlite_file.inspect, path, thorough=serving))
+    # Before anything is written, since there may be a log a moment later.
+    await to_the_end(sqlite_file.remember, path)
     if not wanted:
         return []
     if not serving and not serve_lock.try_acquire():
@@ -257,7 +258,7 @@ async def _migrate(path: Path, serve_lock: FileLock, *, serving: bool) -> list[s
 
 async def _connect(path: Path, mode: str, *settings: str) -> aiosqlite.Connection:
     with sqlite_file.refusals(path):
-        connection = await aiosqlite.connect(sqlite_file.uri(path, f"mode={mode}"), uri=True, isolation_level=None)
+        connection = await aiosqlite.connect(uri(path, f"mode={mode}"), uri=True, isolation_level=None)
         try:
             for setting in (f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}", *settings):
                 await connection.execute_fetchall(setting)
@@ -276,7 +277,7 @@ async def _connect_reader(path: Path) -> aiosqlite.Connection:
 async def _connect_writer(path: Path, *, serving: bool) -> aiosqlite.Connection:
     sqlite_file.refuse_denied(path)
     # What is in a log that was left may be another database's, which shows later: nothing writes it back until then.
-    has_log = sqlite_file.has_log(path)
+    log_was_left = has_log(path)
     # The log is recovered with the first read, so here, under the lock.
     # The triggers of user_grams write into a virtual table, which SQLite lets a trusted schema alone do.
     trusted = "PRAGMA trusted_schema = ON"
@@ -285,7 +286,7 @@ async def _connect_writer(path: Path, *, serving: bool) -> aiosqlite.Connection:
         with sqlite_file.refusals(path):
             await _require_log(connection, path)
             await connection.execute_fetchall(f"PRAGMA busy_timeout = {WRITER_BUSY_MILLISECONDS}")
-            if serving and not has_log:
+            if serving and not log_was_left:
                 await _write_nothing_new(connection)
     except BaseException:
         await connection.close()
@@ -324,10 +325,9 @@ async def _close_connections(
     """
     try:
         async with lock.held(CLOSE_LOCK_SECONDS):
-            unchanged = writer.total_changes == 0 and await asyncio.to_thread(sqlite_file.has_log, path)
+            unchanged = writer.total_changes == 0 and await asyncio.to_thread(has_log, path)
             for connection in (writer, *readers) if unchanged else (*readers, writer):
                 await connection.close()
-            await asyncio.to_thread(sqlite_file.mark_closed, path)
     except StoreUnavailable:
         for connection in (writer, *readers):
             await connection.close()

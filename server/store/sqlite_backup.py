@@ -19,7 +19,7 @@ from pathlib import Path
 from server.errors import FileRefused, StoreRefused, StoreUnavailable
 from server.store import drafts, sqlite_file
 from server.store.file_lock import FairLock
-from server.store.sqlite_file import beside
+from server.store.sqlite_contents import beside, uri
 
 # A step copies so many pages; between two of them it can be stopped, and tells how far it is.
 _PAGES = 2048
@@ -84,7 +84,7 @@ def _open(path: Path) -> sqlite3.Connection:
     sqlite_file.inspect(path, thorough=False)
     with sqlite_file.refusals(path):
         source = sqlite3.connect(
-            sqlite_file.uri(path, "mode=rw"),
+            uri(path, "mode=rw"),
             uri=True,
             isolation_level=None,
             timeout=_BUSY_SECONDS,
@@ -120,12 +120,12 @@ def _copy(source: sqlite3.Connection, draft: Path, progress: Progress, stop: thr
         progress(total - remaining, total)
 
     try:
-        with closing(sqlite3.connect(sqlite_file.uri(draft, "mode=rw"), uri=True, isolation_level=None)) as target:
+        with closing(sqlite3.connect(uri(draft, "mode=rw"), uri=True, isolation_level=None)) as target:
             # The file gets its name when it is whole and on disk, so it needs no journal until then.
             target.execute("PRAGMA journal_mode = OFF")
             target.execute("PRAGMA synchronous = OFF")
             source.backup(target, pages=_PAGES, progress=step)
-        with closing(sqlite3.connect(sqlite_file.uri(draft, "mode=ro&immutable=1"), uri=True)) as copy:
+        with closing(sqlite3.connect(uri(draft, "mode=ro&immutable=1"), uri=True)) as copy:
             problem = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
     except sqlite3.Error as error:
         raise FileRefused(f"the copy can't be written ({error}); is the disk full, or the folder gone?") from error

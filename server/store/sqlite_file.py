@@ -19,6 +19,7 @@ from server.store.drafts import make, sync
 from server.store.migrate import Applied, newer, pending
 from server.store.migrations import Migration, migrations
 from server.store.ownership import make_folder, why_denied
+from server.store.sqlite_contents import beside, contents, has_log, log_is_foreign, mark, uri
 from server.store.sqlite_length import missing_pages
 
 # "WWrd" in the header of the file: it tells our files from others'.
@@ -29,11 +30,6 @@ _SHARED_RANGE = (510, 0x40000002)
 _LEAST_BYTES = 64 * 1024
 # json_each is built in from here on.
 OLDEST_SQLITE = (3, 38)
-
-
-def beside(path: Path, ending: str) -> Path:
-    """A file that belongs to the database, such as `watchword.db-wal`."""
-    return path.with_name(path.name + ending)
 
 
 def prepare_folder(path: Path) -> None:
@@ -78,8 +74,8 @@ def inspect(path: Path, *, thorough: bool) -> list[Migration]:
         _refuse_other_names(path)
         if path.stat().st_size == 0 and not _was_complete(path):
             return known
-        _refuse_shortened(path)
         _refuse_foreign_log(path)
+        _refuse_shortened(path)
         with closing(_connect_to_look(path)) as connection:
             found = _pending_of(connection, path, known)
             if thorough or found:
@@ -98,7 +94,7 @@ def apply(path: Path, wanted: Sequence[Migration]) -> None:
             _apply(path, wanted)
             return
         _make(path, wanted)
-        mark(path)
+        mark(path, contents(path))
 
 
 def _make(path: Path, wanted: Sequence[Migration]) -> None:
@@ -117,11 +113,6 @@ def _make(path: Path, wanted: Sequence[Migration]) -> None:
             unfinished.unlink(missing_ok=True)
         raise
     sync(path.parent)
-
-
-def uri(path: Path, options: str) -> str:
-    """The path with SQLite's options, whatever characters are in it."""
-    return f"{path.absolute().as_uri()}?{options}"
 
 
 def _connect_to_look(path: Path) -> sqlite3.Connection:
@@ -181,52 +172,19 @@ def _run(connection: sqlite3.Connection, migration: Migration) -> None:
     connection.execute("COMMIT")
 
 
-def mark(path: Path) -> None:
-    """Remember in the lock file that there is a store, and which database and which log it is, by their inodes.
-
-    So a database that is missing or empty later was lost, and one that is beside another log, or the other way round,
-    was replaced. Raises StoreRefused.
-    """
+def remember(path: Path) -> None:
+    """Mark what is in the file, so that a file or a log that is replaced later is told. Raises StoreRefused."""
     with refusals(path):
-        content = f"A store was made here: {' '.join(map(str, _inodes(path)))}\n".encode()
-        # Never empty on the way, or it would be no mark.
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        with os.fdopen(os.open(beside(path, ".write-lock"), flags, 0o600), "r+b") as lock:
-            if lock.read() != content:
-                lock.seek(0)
-                lock.write(content)
-                lock.truncate()
-
-
-def mark_closed(path: Path) -> None:
-    """Remember that the log is gone, if it is: the last connection to close has written it back."""
-    with suppress(OSError, StoreRefused):
-        inodes = _inodes(path)
-        if len(inodes) == 1 and inodes == _marked_inodes(path)[:1]:
-            mark(path)
-
-
-def _inodes(path: Path) -> list[int]:
-    """Those of the database and of its log, as far as they are there."""
-    return [file.stat().st_ino for file in (path, beside(path, "-wal")) if file.exists()]
-
-
-def _marked_inodes(path: Path) -> list[int]:
-    lock = beside(path, ".write-lock")
-    return [int(word) for word in lock.read_text("ascii", "replace").split() if word.isdigit()] if lock.exists() else []
+        if path.exists() and path.stat().st_size > 0:
+            mark(path, contents(path))
 
 
 def _refuse_foreign_log(path: Path) -> None:
-    """SQLite takes whatever log is there for the database's own, and mixes the two."""
-    marked = _marked_inodes(path)
-    if marked and has_log(path):
-        database, log = _inodes(path)
-        # If both are new, they were moved here together.
-        if (marked[0] == database) != (marked[1:] == [log]):
-            raise StoreRefused(
-                f"{path} and {beside(path, '-wal').name} were not left together; if you have restored the one, move "
-                "the other away; if another program has them open, close it there"
-            )
+    if log_is_foreign(path):
+        raise StoreRefused(
+            f"{path} and {beside(path, '-wal').name} were not left together; if you have restored the one, move "
+            "the other away; if another program has them open, close it there"
+        )
 
 
 def _refuse_other_names(path: Path) -> None:
@@ -281,12 +239,6 @@ def _refuse_lost_file(path: Path) -> None:
             f"{path} is gone, but what belongs to it is here ({left}); bring the file back or restore a backup, "
             "or for a new and empty store move these away first"
         )
-
-
-def has_log(path: Path) -> bool:
-    """Whether there is a log with something in it."""
-    log = beside(path, "-wal")
-    return log.exists() and log.stat().st_size > 0
 
 
 def _refuse_shortened(path: Path) -> None:

@@ -18,7 +18,7 @@ from server.sessions import readiness
 from server.sessions.readiness import FRESH_SECONDS
 from server.store.driver import Driver
 from server.store.file_lock import FileLock
-from server.store.sqlite_file import beside
+from server.store.sqlite_contents import beside
 from tests.running import Api
 
 SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)

@@ -23,7 +23,7 @@ from server.errors import StoreRefused, StoreUnavailable
 from server.store import file_watch
 from server.store.open import open_store, pending_migrations
 from server.store.protocol import Store
-from server.store.sqlite_file import beside
+from server.store.sqlite_contents import beside
 from tests.running import settings_with
 from tests.store.examples import new_user, usernames
 from tests.store.other_process import ROOT, command
@@ -276,13 +276,7 @@ async def test_a_log_that_was_left_is_used_once_it_is_sure_whose_it_is(url: str,
     _leave_log(url, 5)
     moved = tmp_path / "moved"
     shutil.copytree(path.parent, moved)
-    before, log = _bytes(path)
-
-    # A backup over the database, and the log of what was there before.
-    _replace(path)
-    with pytest.raises(StoreRefused, match="if you have restored the one, move the other away"):
-        await open_store(url, serving=True)
-    assert _bytes(path) == (before, log)
+    before, _ = _bytes(path)
 
     # Everything together in another place. Who only reads writes nothing back.
     elsewhere = f"sqlite:///{moved}/watchword.db"
@@ -296,6 +290,61 @@ async def test_a_log_that_was_left_is_used_once_it_is_sure_whose_it_is(url: str,
     await store.close()
     written, log = _bytes(moved / "watchword.db")
     assert (written != before, log) == (True, b"")
+
+
+@pytest.mark.parametrize("how", ["written over it", "renamed", "deleted before"])
+async def test_a_backup_beside_the_log_of_what_was_there_is_refused(
+    url: str, path: Path, tmp_path: Path, how: str
+) -> None:
+    """Also if it has the inode of the file before: ext4 gives it to the next file that is made."""
+    await _copy_of_log(path, 3)
+    backup = tmp_path / "backup.db"
+    shutil.copy(path, backup)
+    store = await open_store(url, serving=True)
+    await store.insert_user(new_user(100))
+    await store.close()
+    _leave_log(url, 5)
+    _, log = _bytes(path)
+    if how == "renamed":
+        _replace(path)
+    if how == "deleted before":
+        _delete(path)
+    shutil.copy(backup, path)
+    with pytest.raises(StoreRefused, match="if you have restored the one, move the other away"):
+        await open_store(url, serving=True)
+    assert _bytes(path) == (backup.read_bytes(), log)
+    beside(path, "-wal").unlink()
+    store = await open_store(url, serving=True)
+    assert len(await usernames(store)) == 3
+    await store.close()
+
+
+async def test_a_folder_that_was_restored_over_itself_is_taken(url: str, path: Path, tmp_path: Path) -> None:
+    """Some of its files are new then, and others are not."""
+    _leave_log(url, 5)
+    shutil.copytree(path.parent, tmp_path / "kept")
+    store = await open_store(url, serving=True)
+    await store.insert_user(new_user(1))
+    beside(path, "-wal").rename(tmp_path / "its inode is not free")
+    await store.close()
+    shutil.copytree(tmp_path / "kept", path.parent, dirs_exist_ok=True)
+    store = await open_store(url, serving=True)
+    assert len(await usernames(store)) == 5
+    await store.close()
+
+
+async def test_a_restored_file_is_what_counts_from_its_first_start_on(url: str, path: Path, tmp_path: Path) -> None:
+    await _copy_of_log(path, 1)
+    backup = shutil.copy(path, tmp_path / "backup.db")
+    store = await open_store(url, serving=True)
+    await store.insert_user(new_user(100))
+    await store.close()
+    shutil.copy(backup, path)
+    # It is killed at once, and leaves a log.
+    _leave_log(url, 5)
+    store = await open_store(url, serving=True)
+    assert len(await usernames(store)) == 6
+    await store.close()
 
 
 async def test_a_server_whose_keys_fit_leaves_everything_in_the_one_file(url: str, path: Path) -> None:

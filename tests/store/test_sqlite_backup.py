@@ -20,6 +20,7 @@ from server.errors import FileRefused, StoreRefused
 from server.store import drafts, sqlite_backup, sqlite_file
 from server.store.migrations import migrations
 from server.store.open import back_up, open_store
+from server.store.sqlite_contents import beside
 from tests.store.examples import id_of, new_user, usernames
 from tests.store.other_process import ROOT, command
 
@@ -104,7 +105,7 @@ async def test_writers_go_on_and_the_copy_is_of_one_moment(
 
 async def test_what_a_killed_process_left_in_the_log_is_copied(url: str, path: Path, tmp_path: Path) -> None:
     serve_and_kill(url)
-    assert sqlite_file.beside(path, "-wal").stat().st_size > 0
+    assert beside(path, "-wal").stat().st_size > 0
     await back_up(url, tmp_path / "copy.db", ignore)
     assert await names_in(tmp_path / "copy.db") == {f"user{number}" for number in range(1000, 1005)}
 

@@ -17,7 +17,7 @@ from server.config.settings import KeySettings
 from server.context import Services
 from server.store.open import apply_migrations, back_up, open_store
 from server.store.sqlite_backup import key_beside
-from server.store.sqlite_file import beside
+from server.store.sqlite_contents import beside
 from tests.other_user import ROOT, command, nobody, open_folder
 from tests.running import PASSWORD, settings_with
 

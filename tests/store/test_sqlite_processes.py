@@ -16,7 +16,7 @@ from server.errors import StoreRefused, StoreUnavailable
 from server.store import file_lock, group_writer
 from server.store.file_lock import FileLock
 from server.store.open import open_store, pending_migrations
-from server.store.sqlite_file import beside
+from server.store.sqlite_contents import beside
 from tests.store.examples import new_user, usernames
 from tests.store.other_process import ROOT, command
 

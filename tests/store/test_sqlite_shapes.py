@@ -14,7 +14,8 @@ import pytest
 
 from server.errors import StoreRefused
 from server.store.open import apply_migrations, back_up, open_store, pending_migrations, sqlite_path
-from server.store.sqlite_file import beside, inspect
+from server.store.sqlite_contents import beside
+from server.store.sqlite_file import inspect
 from server.store.sqlite_length import missing_pages
 from tests.store.examples import usernames
 from tests.store.other_process import ROOT, command

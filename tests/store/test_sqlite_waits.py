@@ -18,7 +18,7 @@ from server.store.file_lock import FileLock
 from server.store.open import open_store
 from server.store.queries import SqlStore
 from server.store.sqlite import SqliteDriver
-from server.store.sqlite_file import beside
+from server.store.sqlite_contents import beside
 from tests.store.examples import new_user, usernames
 
 # Far above what the test needs, far below what the writer would need group by group.

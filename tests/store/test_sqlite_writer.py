@@ -16,7 +16,7 @@ from server.store.driver import Row, Transaction
 from server.store.file_lock import FileLock
 from server.store.queries import SqlStore
 from server.store.sqlite import SqliteDriver
-from server.store.sqlite_file import beside
+from server.store.sqlite_contents import beside
 from tests.store.examples import all_users, id_of, new_user, session, usernames
 
 
