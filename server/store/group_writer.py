@@ -203,6 +203,8 @@ class GroupWriter:
                 waiting.fail(error, reason)
             if not isinstance(error, Exception):
                 raise
+            # If the lock was not free, nobody was taken from the queue, and their timers need a turn to end their wait.
+            await asyncio.sleep(0)
         else:
             for waiting in group:
                 waiting.deliver()

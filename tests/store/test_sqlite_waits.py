@@ -76,6 +76,29 @@ async def test_all_who_wait_behind_a_lock_are_answered_at_once_and_nothing_is_wr
     assert await usernames(store) == {"user1000"}
 
 
+async def test_a_lock_that_is_not_free_in_time_never_keeps_the_event_loop_busy(
+    driver: SqliteDriver, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer may find that the time is over just before the timers of those who wait do."""
+    failures = 0
+
+    def count(error: BaseException) -> StoreUnavailable:
+        nonlocal failures
+        failures += 1
+        # Else this test would never end.
+        assert failures < 10
+        return StoreUnavailable()
+
+    monkeypatch.setattr(group_writer, "unavailable", count)
+    monkeypatch.setattr(group_writer, "BEGIN_SECONDS", 0.0)
+    with _write_lock(path):
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                await driver.write_one("SELECT 1")
+    monkeypatch.undo()
+    await driver.write_one("SELECT 1")
+
+
 async def test_of_those_who_wait_the_late_ones_are_written(
     driver: SqliteDriver, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
