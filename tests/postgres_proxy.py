@@ -22,6 +22,8 @@ class PostgresProxy:
         # What the server says, and what arrives in its place. Its TLS, which the one of the tests has not.
         self.tls: ssl.SSLContext | None = None
         self.replaced: tuple[bytes, bytes] | None = None
+        # Before each answer of the server.
+        self.delay_seconds = 0.0
         self._held: set[asyncio.StreamReader] = set()
         self._holds_new = False
         # Streams from the server.
@@ -109,6 +111,8 @@ class PostgresProxy:
     ) -> None:
         with contextlib.suppress(OSError):
             while (data := await reader.read(65536)) and reader in heard:
+                if self.delay_seconds and heard is self._answering:
+                    await asyncio.sleep(self.delay_seconds)
                 if reader not in self._held:
                     writer.write(data if self.replaced is None else data.replace(*self.replaced))
                     await writer.drain()

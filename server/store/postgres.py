@@ -14,14 +14,11 @@ from server.errors import StoreRefused, StoreUnavailable
 from server.store import postgres_connect, postgres_schema
 from server.store.driver import Result, Row, Unit
 from server.store.failure import unavailable
+from server.store.patience import Patience, current_patience
 from server.store.postgres_connect import connector, opening
 from server.store.postgres_schema import Connection
 from server.store.postgres_watch import CHANNEL, Watch
 
-# How long a call of a server may take in all: waiting for a connection, making one, its statements, and their commit.
-ANSWER_SECONDS = 3.5
-# The same for a call soon after one that waited in vain: a request that makes several is answered in time all the same.
-HURRY_SECONDS = 1.0
 # A connection that was not used for so long is asked whether it still leads anywhere, and has so long to say so.
 IDLE_SECONDS = 1.0
 PROBE_SECONDS = 1.0
@@ -92,7 +89,6 @@ class PostgresDriver:
         self._loop = asyncio.get_running_loop()
         self._tidying: set[asyncio.Task[None]] = set()
         self._for_a_slot = asyncio.Lock()
-        self._hurry_until = 0.0
         self._server = ""
         self._closed = False
 
@@ -148,22 +144,25 @@ class PostgresDriver:
         """Run a statement, which is a transaction of its own, in one round trip."""
         return await self._attempts(lambda connection: connection.fetch(sql, *parameters))
 
-    async def _attempts(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
-        """Do `work` with a connection, again if the server asks for that, and within the time that there is.
+    async def _attempts(
+        self, work: Callable[[Connection], Awaitable[Result]], patience: Patience | None = None
+    ) -> Result:
+        """Do `work` with a connection, again if the server asks for that.
 
-        A command has as long as it takes; each statement is bounded all the same.
+        For a server, within the time that there is: for a connection, its statements, and their commit. A command has
+        as long as it takes; each statement is bounded all the same.
         """
-        seconds = HURRY_SECONDS if self._loop.time() < self._hurry_until else ANSWER_SECONDS
+        patience = patience or current_patience()
+        begun = self._loop.time()
         with _unavailable():
             try:
-                async with asyncio.timeout(seconds if self._serving else None):
+                async with asyncio.timeout(patience.left if self._serving else None):
                     for _ in range(ATTEMPTS - 1):
                         with suppress(*_ONCE_MORE):
                             return await self._once(work)
                     return await self._once(work)
-            except TimeoutError:
-                self._hurry_until = self._loop.time() + HURRY_SECONDS
-                raise
+            finally:
+                patience.left -= self._loop.time() - begun
 
     async def _once(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
         connection = await self._acquire()
@@ -213,21 +212,23 @@ class PostgresDriver:
                 # Behind a statement that was cut off this waits until the server has ended it.
                 if connection.is_in_transaction():
                     await connection.execute("ROLLBACK")
-                if isinstance(error, asyncpg.InvalidSQLStatementNameError):
-                    connection.terminate()
-                await self._pool.release(connection, timeout=TIDY_SECONDS)
+            if isinstance(error, asyncpg.InvalidSQLStatementNameError):
+                connection.terminate()
+            # With its own time: what asyncpg does here goes on when it is not waited for, and then fails unseen.
+            await self._pool.release(connection, timeout=TIDY_SECONDS)
         except Exception:  # noqa: BLE001 - whatever it was, nobody should use it again
             with suppress(asyncpg.InterfaceError):
                 connection.terminate()
 
     async def read_soon(self, sql: str, *parameters: Any) -> Sequence[Row]:
-        """On the connection that listens; if it can't tell, from the pool."""
-        try:
-            rows = await self._watch.read(sql, parameters)
-        except TimeoutError:
-            rows = None
-            self._hurry_until = self._loop.time() + HURRY_SECONDS
-        return await self.read(sql, *parameters) if rows is None else rows
+        """On the connection that listens; if it can't tell, from the pool, in the time that is left."""
+        patience = current_patience()
+        begun = self._loop.time()
+        rows = await self._watch.read(sql, parameters, patience.left)
+        patience.left -= self._loop.time() - begun
+        if rows is None:
+            return await self._attempts(lambda connection: connection.fetch(sql, *parameters), patience)
+        return rows
 
     async def revocations_since(self, cursor: str) -> Sequence[Row]:
         """From a snapshot on; all, if it is not from where this is read."""

@@ -43,13 +43,10 @@ class Watch:
                 await self._changed.wait()
         self._changed.clear()
 
-    async def read(self, sql: str, parameters: Sequence[Any]) -> Sequence[Row] | None:
-        """The rows, from a new connection if this one has failed; None if that can't tell either.
-
-        Raises TimeoutError if no answer came in time.
-        """
+    async def read(self, sql: str, parameters: Sequence[Any], seconds: float) -> Sequence[Row] | None:
+        """The rows, from a new connection if this one has failed; None if that can't tell either, or not in time."""
         try:
-            async with asyncio.timeout(READ_SECONDS), self._reading:
+            async with asyncio.timeout(min(seconds, READ_SECONDS)), self._reading:
                 for _ in range(2):
                     connection = await self._connected()
                     if connection is None:
@@ -57,11 +54,11 @@ class Watch:
                     with suppress(*_FAILURES):
                         return await self._fetch(connection, sql, parameters)
                     connection.terminate()
-                return None
         except TimeoutError:
-            if self._connection is not None:
+            # Who had less time has not found out that it is lost.
+            if seconds >= READ_SECONDS and self._connection is not None:
                 self._connection.terminate()
-            raise
+        return None
 
     async def _fetch(self, connection: Connection, sql: str, parameters: Sequence[Any]) -> Sequence[Row]:
         seconds = ANSWER_SECONDS if self._has_answered else READ_SECONDS

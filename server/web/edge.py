@@ -25,6 +25,7 @@ from server.errors import (
 from server.ids import Ids
 from server.observe.requests import RequestLog
 from server.origin import Origin, reset_origin, set_origin
+from server.store.patience import reset_patience, set_patience
 from server.tokens.guard import CLAIMS
 from server.web.client_ip import client_ip
 from server.web.cors import Cors
@@ -52,6 +53,7 @@ class Edge:
         started = self._clock.monotonic()
         request_id = request[REQUEST_ID] = self._ids.new_request_id()
         before = set_origin(partial(_origin_of, request, self._trusted))
+        patience_before = set_patience()
         try:
             _check_expectation(request)
             response = await inner(request)
@@ -66,6 +68,7 @@ class Edge:
             # would be kept until a collection.
             error.__traceback__ = None
         finally:
+            reset_patience(patience_before)
             reset_origin(before)
         if self._cors.active:
             self._cors.decorate(request, response)

@@ -112,6 +112,15 @@ async def test_a_network_that_passes_nothing_on(scene: Scene, store_url: str) ->
     assert time.monotonic() - begun < LONGEST_SECONDS
 
 
+async def test_slow_answers_do_not_add_up(scene: Scene) -> None:
+    """Each is in time for itself; a login makes a dozen round trips."""
+    assert await scene.answer(1) == 200
+    scene.proxy.delay_seconds = 0.5
+    assert await scene.answer(1) == 503
+    scene.proxy.delay_seconds = 0.0
+    assert await scene.answer(1) == 200
+
+
 async def test_the_server_is_gone_for_a_while(scene: Scene) -> None:
     await scene.proxy.refuse()
     assert await scene.answers() == {503: MANY}

@@ -12,7 +12,8 @@ from server.errors import StoreRefused, StoreUnavailable
 from server.store.driver import Transaction
 from server.store.migrations import migrations
 from server.store.open import apply_migrations, open_store, pending_migrations
-from server.store.postgres import ANSWER_SECONDS, ATTEMPTS, SERVING_CONNECTIONS, PostgresDriver
+from server.store.patience import REQUEST_SECONDS
+from server.store.postgres import ATTEMPTS, SERVING_CONNECTIONS, PostgresDriver
 from server.store.postgres_connect import connector
 from server.store.postgres_watch import OPENING_SECONDS, Watch
 from server.store.queries import SqlStore
@@ -173,8 +174,8 @@ async def test_revocations_are_read_though_the_pool_is_busy(driver: PostgresDriv
     busy = await occupy(SERVING_CONNECTIONS - 1)
     await store.end_session(id_of(10), None, NOW, NOW + 1)
     busy += await occupy(1)
-    async with asyncio.timeout(ANSWER_SECONDS / 2):
-        await driver.wait_for_change(ANSWER_SECONDS)
+    async with asyncio.timeout(REQUEST_SECONDS / 2):
+        await driver.wait_for_change(REQUEST_SECONDS)
         page = await store.revocations_since("0")
     assert [found.session_id for found in page.revocations] == [id_of(10)]
     free.set()
