@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import atexit
 import gc
-import os
-import signal
 import socket
 import sys
 import tempfile
@@ -25,7 +23,7 @@ from server.cli.shown import show
 from server.cli.signals import LOG_SECONDS, ServerSignals
 from server.cli.state import Config, loaded_for, signals_of, sources
 from server.cli.text import program
-from server.cli.workers import become_workers
+from server.cli.workers import become_workers, end_with
 from server.config import Settings
 from server.config.settings import KeySettings, StoreSettings
 from server.context import Services
@@ -71,7 +69,8 @@ def serve(
     signals = signals_of(context)
     writers = _write_by_threads(signals)
     if demo:
-        with _temporary_folder() as folder:
+        # It is removed on the way out, whatever signal comes before.
+        with signals.calling(lambda: None), _temporary_folder() as folder:
             _run(_demo_settings(settings, Path(folder)), signals, writers, demo=True)
     else:
         print("\n".join(sources(loaded)), flush=True)
@@ -155,7 +154,7 @@ async def _prepare(settings: Settings, listening: socket.socket, *, demo: bool) 
 async def _serve(settings: Settings, listening: socket.socket, *, demo: bool, parent: int | None) -> None:
     """Serve until cancelled. A worker has a `parent`: it leaves the greeting to it, and ends when it is gone."""
     if parent is not None:
-        asyncio.get_running_loop().add_reader(parent, os.kill, os.getpid(), signal.SIGTERM)
+        end_with(parent)
     render = configure_logs(settings.logs)
     async with open_services(settings, serving=True) as services:
         greeting = await _greeting(services, _address_of(listening), demo=demo) if parent is None else None

@@ -11,19 +11,19 @@ from server.errors import WatchwordError
 from server.observe.stream import WriterThread
 
 STANDARD_OUTPUT = 1
-# Whoever reads it may have stopped to.
+# Whoever reads it may have stopped to. The store waits too meanwhile, and gives up after 3 s (PostgreSQL) or 4 s.
 WAIT_SECONDS = 2.0
 
 
 def show(text: str, descriptor: int = STANDARD_OUTPUT) -> None:
     """Write to standard output at once, past all buffers. Raises WatchwordError if it does not take all of it."""
+    rest = text.encode()
+    deadline = time.monotonic() + WAIT_SECONDS
     # First what was printed before.
     sys.stdout.flush()
     writer = getattr(sys.stdout, "buffer", None)
     if isinstance(writer, WriterThread):
         writer.drain(WAIT_SECONDS)
-    rest = text.encode()
-    deadline = time.monotonic() + WAIT_SECONDS
     try:
         while rest:
             writable = select.poll()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -39,6 +40,8 @@ def become_workers(count: int, signals: ServerSignals, listening: socket.socket,
         for pid in list(workers):
             _send(pid, signal.SIGKILL)
 
+    # Whoever started this may have it ignored: then no death would be told.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signals.seconds = PARENT_END_SECONDS
     with signals.calling(end, kill):
         for _ in range(0 if signals.asked else count):
@@ -54,6 +57,18 @@ def become_workers(count: int, signals: ServerSignals, listening: socket.socket,
         os.close(readable)
         print(greeting, flush=True)
         raise typer.Exit(_wait_for(workers, signals))
+
+
+def end_with(parent: int) -> None:
+    """In the event loop of a worker: end when the process behind this descriptor is gone."""
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        # It stays readable, and would be told of again and again while requests finish.
+        loop.remove_reader(parent)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    loop.add_reader(parent, end)
 
 
 def _wait_for(workers: set[int], signals: ServerSignals) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
@@ -12,6 +14,7 @@ import pytest
 from server.app import open_services
 from server.cli import serve, shown
 from server.errors import WatchwordError
+from server.observe.stream import WriterThread
 from server.sessions.service import Client
 from server.store.records import UserFilter
 from tests.running import settings_with
@@ -83,3 +86,23 @@ async def test_an_account_whose_password_nobody_can_see_is_not_made(
         os.close(readable)
         assert password in usage
         await services.sessions.log_in("admin", password, Client("192.0.2.1", "test"))
+
+
+def test_what_was_printed_before_and_the_password_wait_for_a_reader_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store waits too meanwhile. Twice as long would be longer than it does, and its failure would be told."""
+    monkeypatch.setattr(shown, "WAIT_SECONDS", 5.0)
+    began = time.monotonic()
+    with full_pipe() as descriptor:
+        writer = WriterThread(descriptor, lambda _: None)
+        monkeypatch.setattr(sys, "stdout", writer.text("utf-8"))
+        print("printed before", flush=True)
+
+        def drain(seconds: float) -> None:
+            """As if it had waited for all that time."""
+            monkeypatch.setattr(time, "monotonic", lambda: began + seconds + 1)
+
+        monkeypatch.setattr(writer, "drain", drain)
+        with pytest.raises(WatchwordError, match="nobody reads it"):
+            shown.show("the password", descriptor)
+        monkeypatch.undo()
+    assert time.monotonic() - began < 5

@@ -88,6 +88,27 @@ def test_a_start_that_waits_for_postgres_ends_at_once(tmp_path: Path, number: si
             assert process.communicate()[1] == b""
 
 
+def test_a_demo_that_is_ended_before_it_has_begun_leaves_no_folder(tmp_path: Path) -> None:
+    script = (
+        "import os, signal, time\n"
+        "from server.cli import main, serve\n"
+        "real = serve.listen_on\n"
+        "def listen_on(*address):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        # Until the thread has taken it.
+        "    while signal.SIGTERM in signal.sigpending(): time.sleep(0.001)\n"
+        "    time.sleep(0.05)\n"
+        "    return real(*address)\n"
+        "serve.listen_on = listen_on\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", script, "serve", "--demo"]
+    with started(tmp_path, command=command, settings={"TMPDIR": str(tmp_path)}) as process:
+        assert process.wait(DEADLINE_SECONDS) == 0
+        assert process.communicate()[1] == b""
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(("arguments", "code"), [([], 0), (["users", "list"], 143)])
 def test_process_1_of_a_container_ends_also_while_it_imports(tmp_path: Path, arguments: list[str], code: int) -> None:
     """Process 1 has no default actions: what is not waited for is lost (pid_namespaces(7))."""

@@ -45,8 +45,10 @@ def test_workers_share_the_address_and_end_together(tmp_path: Path, store_url: s
 
 @on_postgres
 def test_a_worker_that_dies_takes_the_server_along(tmp_path: Path, store_url: str) -> None:
-    """Half a server would be slow and nobody would know why."""
+    """Half a server would be slow and nobody would know why. Also if what starts it ignores the death of children."""
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with serving(tmp_path, log_to=None, module="server", **settings(store_url, 2)) as server:
+        signal.signal(signal.SIGCHLD, before)
         workers = workers_of(server)
         os.kill(workers[0], signal.SIGKILL)
         assert server.process.wait(60) == 1
