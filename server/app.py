@@ -103,7 +103,7 @@ async def _construct(
         ids=ids,
     )
     await keys.load(serving=serving)
-    revocations = Revocations(store, clock)
+    revocations = Revocations(store, clock, settings.tokens.access_ttl_seconds)
     await revocations.refresh()
     guesses = Guesses(store, clock, settings.limits)
     users = Users(

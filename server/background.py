@@ -30,7 +30,7 @@ _log = structlog.get_logger("watchword")
 async def background(app: web.Application) -> AsyncIterator[None]:
     """A cleanup context: the tasks run while the application does."""
     services = app[SERVICES]
-    steadiness = Steadiness(services.clock)
+    steadiness = Steadiness(services.clock, services.settings.tokens.access_ttl_seconds)
 
     async def tidy() -> None:
         if steadiness.holds():

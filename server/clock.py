@@ -43,8 +43,10 @@ class Steadiness:
     What is deleted by a clock that is ahead, at a start or for a moment, is gone when it is right again.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, longest_token_seconds: int) -> None:
+        """Access tokens that live longer than ten minutes have to be over, or revoked ones would come back."""
         self._clock = clock
+        self._seconds = max(_STEADY_SECONDS, longest_token_seconds)
         self._begin()
 
     def _begin(self) -> None:
@@ -56,7 +58,7 @@ class Steadiness:
         if abs(self._clock.now_ms() - self._wall_ms - passed * 1000) > _STEP_MS:
             self._begin()
             return False
-        return passed >= _STEADY_SECONDS
+        return passed >= self._seconds
 
 
 def rfc3339(at_ms: int) -> str:

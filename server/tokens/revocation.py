@@ -29,13 +29,13 @@ SOON_SECONDS = 1.0
 class Revocations:
     """What was revoked, until the tokens have expired by themselves."""
 
-    def __init__(self, store: RevocationStore, clock: Clock) -> None:
+    def __init__(self, store: RevocationStore, clock: Clock, access_ttl_seconds: int) -> None:
         self._store = store
         self._clock = clock
         self._ended: dict[str, int] = {}
         self._roles: dict[str, Revocation] = {}
         self._cursor = "0"
-        self._steadiness = Steadiness(clock)
+        self._steadiness = Steadiness(clock, access_ttl_seconds)
         self._tidied_at = clock.monotonic()
         self._reading = asyncio.Lock()
         self._asked = 0

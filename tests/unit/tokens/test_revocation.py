@@ -59,7 +59,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def revocations(source: Source, clock: FakeClock) -> Revocations:
-    return Revocations(source, clock)
+    return Revocations(source, clock, 300)
 
 
 def ended(number: int, session_id: str, forget_at: int) -> Revocation:
@@ -173,6 +173,23 @@ async def test_a_clock_that_is_ahead_for_a_while_makes_nothing_forgotten(
     clock.advance(MEMORY_MS / 1000)
     await revocations.refresh()
     assert not revocations.is_revoked(CLAIMS)
+
+
+async def test_by_a_clock_that_is_ahead_for_longer_nothing_is_forgotten_before_its_tokens_are_over(
+    source: Source, clock: FakeClock
+) -> None:
+    """Tokens of an hour: one that was revoked is refused again once the clock is right."""
+    revocations = Revocations(source, clock, 3600)
+    source.rows = [ended(1, "s1", revocations.forget_at(clock.now_ms()))]
+    await revocations.refresh()
+    years = 2 * 365 * 86_400
+    clock.set_wall(years)
+    for _ in range(40):
+        await revocations.refresh()
+        clock.advance(61)
+    clock.set_wall(-years)
+    await revocations.refresh()
+    assert revocations.is_revoked(CLAIMS)
 
 
 async def test_a_change_made_here_is_known_at_once_and_a_failure_is_left_to_following(
