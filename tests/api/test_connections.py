@@ -243,8 +243,11 @@ def login_of(password: str = PASSWORD, spaces: int = 0) -> bytes:
         (b"GET / HT", []),
     ],
 )
-async def test_who_closes_only_its_side_is_answered(api: Api, sent: bytes, statuses: list[int]) -> None:
+async def test_who_closes_only_its_side_is_answered(
+    api: Api, monkeypatch: pytest.MonkeyPatch, sent: bytes, statuses: list[int]
+) -> None:
     """RFC 9293 section 3.6: `printf ... | nc -N`, and a few programs, close their side behind the request."""
+    monkeypatch.setattr(connection, "HALF_CLOSED_SECONDS", DEADLINE_SECONDS)
     async with connected(api) as (reader, writer):
         writer.write(sent)
         writer.write_eof()
