@@ -38,6 +38,9 @@ _ONCE_MORE = (
     asyncpg.InvalidCachedStatementError,
     asyncpg.InvalidSQLStatementNameError,
 )
+# What a new session would not meet again: a pooler mixes up what was prepared, and that a database only reads a session
+# learns at its beginning.
+_OF_THE_SESSION = (asyncpg.InvalidSQLStatementNameError, asyncpg.ReadOnlySQLTransactionError)
 
 # Transactions do not commit in the order of their numbers. The cursor is a snapshot, and what it had not seen is new.
 # The numbers of one server mean nothing to another, as to a standby that took over. So the cursor says which server,
@@ -212,7 +215,7 @@ class PostgresDriver:
                 # Behind a statement that was cut off this waits until the server has ended it.
                 if connection.is_in_transaction():
                     await connection.execute("ROLLBACK")
-            if isinstance(error, asyncpg.InvalidSQLStatementNameError):
+            if isinstance(error, _OF_THE_SESSION):
                 connection.terminate()
             # With its own time: what asyncpg does here goes on when it is not waited for, and then fails unseen.
             await self._pool.release(connection, timeout=TIDY_SECONDS)
@@ -235,7 +238,9 @@ class PostgresDriver:
         place, _, snapshot = cursor.partition("|")
         rows: Sequence[Row] = []
         if snapshot:
-            rows = await self.read_soon(_REVOCATIONS_SINCE, place, snapshot)
+            # A cursor that was broken on its way here is none.
+            with suppress(asyncpg.DataError):
+                rows = await self.read_soon(_REVOCATIONS_SINCE, place, snapshot)
         whole = not rows or rows[0][0] != place
         if whole:
             rows = await self._all_revocations()
@@ -327,10 +332,15 @@ async def _keep_session(connection: Any) -> None:
 
 
 def _is_defect(error: BaseException) -> bool:
-    """A statement or a value of ours is at fault, not the database."""
+    """A statement or a value of ours is at fault, not the database.
+
+    A column that must not be null, and a check, are known to our statements, or were added since by others.
+    """
     if isinstance(error, asyncpg.InterfaceError):
         # How asyncpg refuses a value, and not what it says of files that the URL names.
         return isinstance(error, ValueError) and not isinstance(error, asyncpg.ClientConfigurationError)
+    if isinstance(error, asyncpg.NotNullViolationError | asyncpg.CheckViolationError):
+        return False
     return isinstance(
         error, asyncpg.IntegrityConstraintViolationError | asyncpg.DataError | asyncpg.PostgresSyntaxError
     )

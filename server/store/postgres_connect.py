@@ -48,6 +48,29 @@ class Connection(asyncpg.Connection):
 
     used_at: float | None = None
 
+    async def fetch(self, *arguments: Any, **options: Any) -> Any:
+        """As in asyncpg."""
+        with _understood(self):
+            return await super().fetch(*arguments, **options)
+
+    async def execute(self, *arguments: Any, **options: Any) -> str:
+        """As in asyncpg."""
+        with _understood(self):
+            return await super().execute(*arguments, **options)
+
+
+@contextmanager
+def _understood(connection: Connection | None = None) -> Iterator[None]:
+    """What is no PostgreSQL, or broken on its way, asyncpg does not tell by one error: its code stumbles somewhere."""
+    try:
+        yield
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
+        raise
+    except Exception as error:
+        if connection is not None:
+            connection.terminate()
+        raise ConnectionError("what came is no answer of PostgreSQL") from error
+
 
 def connector(url: str) -> Callable[..., Coroutine[Any, Any, Connection]]:
     """What connects to a server that takes writes: a standby may be behind, and tell what is not true any more.
@@ -78,7 +101,8 @@ def connector(url: str) -> Callable[..., Coroutine[Any, Any, Connection]]:
             "connection_class": Connection,
         }
         wanted = {"target_session_attrs": "primary", "server_settings": SESSION}
-        connection: Connection = await asyncpg.connect(host, **defaults | options | wanted)
+        with _understood():
+            connection: Connection = await asyncpg.connect(host, **defaults | options | wanted)
         try:
             _require_usable(connection)
             await connection.execute(_SETTLED + (_SETTLED_17 if connection.get_server_version().major >= 17 else ""))
@@ -106,7 +130,11 @@ def _one_host_each(url: str) -> list[str]:
     """Several hosts are a primary and its standbys. One that has died says nothing: it may not use all the time."""
     parts = urlsplit(url)
     user, at, hosts = parts.netloc.rpartition("@")
-    return [urlunsplit(parts._replace(netloc=f"{user}{at}{host}")) for host in hosts.split(",")]
+    each = [parts._replace(netloc=f"{user}{at}{host}") for host in hosts.split(",")]
+    for one in each:
+        # Raises ValueError.
+        _ = one.port
+    return [urlunsplit(one) for one in each]
 
 
 def _tls(url: str) -> ssl.SSLContext | None:

@@ -276,7 +276,10 @@ class Store(UserStore, TransferStore, SessionStore, RevocationStore, KeyStore, G
     """Everything, and the life of the store itself."""
 
     async def ping(self) -> None:
-        """Write something, always in the same place; return when it is on disk. Raises StoreUnavailable."""
+        """Return when something is on disk, always in the same place, and a login could write too.
+
+        Raises StoreUnavailable.
+        """
         ...
 
     async def close(self) -> None:

@@ -31,6 +31,15 @@ _UPDATE_USER = (
     "CASE WHEN role = $3 THEN role_changed_at WHEN role_changed_at < $5 THEN $5 ELSE role_changed_at + 1 END "
     f"WHERE id = $6 RETURNING {USER}, role_changed_at"
 )
+# What a login writes, without a row: each waits as a login would for who has locked its table, and fails without the
+# table or the right to write to it.
+_AS_A_LOGIN = (
+    "INSERT INTO guesses (key) SELECT key FROM guesses WHERE 1 = 0 ON CONFLICT (key) DO UPDATE SET failures = 0",
+    "UPDATE users SET last_login_at = 0 WHERE 1 = 0",
+    "INSERT INTO sessions (id) SELECT id FROM sessions WHERE 1 = 0",
+    "UPDATE audit_head SET seq = 0 WHERE 1 = 0",
+    "INSERT INTO audit_events (seq) SELECT seq FROM audit_events WHERE 1 = 0",
+)
 
 
 class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
@@ -44,6 +53,8 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
 
     async def ping(self) -> None:
         """By a row that is another one each time, or SQLite would write nothing."""
+        for statement in _AS_A_LOGIN:
+            await self._driver.write_one(statement)
         await self._driver.write_one(
             "INSERT INTO readiness (id, writes) VALUES (1, 1) "
             "ON CONFLICT (id) DO UPDATE SET writes = readiness.writes + 1 RETURNING id"

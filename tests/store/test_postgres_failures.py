@@ -183,6 +183,24 @@ async def test_a_commit_whose_answer_is_lost_is_not_called_done(
     assert await usernames(store) == set()
 
 
+async def test_an_answer_that_makes_no_sense_is_an_outage(
+    driver: PostgresDriver, postgres_proxy: PostgresProxy
+) -> None:
+    """As from a network that changes bytes: asyncpg tells of it by AssertionError, ValueError and others."""
+    sent = b"\0\0\0\x06marker"
+    for told in (b"\0\0\x10\x06marker", b"\0\0\0\x06mark\xff\xff", b"\xff\0\0\x06marker"):
+        postgres_proxy.replaced = sent, told
+        with pytest.raises(StoreUnavailable):
+            await driver.read("SELECT 'marker'")
+        postgres_proxy.replaced = None
+        assert [tuple(row) for row in await driver.read("SELECT 'marker'")] == [("marker",)]
+    # Nor does it stay in the cursor, which goes back to the server.
+    store = SqlStore(driver)
+    cursor = (await store.revocations_since("0")).cursor
+    assert not (await store.revocations_since(cursor)).whole
+    assert (await store.revocations_since(cursor.replace("|", "|k"))).whole
+
+
 async def test_statements_that_have_vanished_or_changed_are_prepared_anew(
     driver: PostgresDriver, postgres_url: str
 ) -> None:
