@@ -23,7 +23,6 @@ from server.store.sqlite_contents import beside, uri
 
 # A step copies so many pages; between two of them it can be stopped, and tells how far it is.
 _PAGES = 2048
-_BUSY_SECONDS = 5.0
 
 # Called with the number of pages that are copied, and of all.
 Progress = Callable[[int, int], None]
@@ -87,7 +86,7 @@ def _open(path: Path) -> sqlite3.Connection:
             uri(path, "mode=rw"),
             uri=True,
             isolation_level=None,
-            timeout=_BUSY_SECONDS,
+            timeout=sqlite_file.LOCK_SECONDS,
             # Each step waits for the one before, so there is never more than one thread.
             check_same_thread=False,
         )

@@ -15,7 +15,6 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-WITHOUT_LOG = "mode=ro&immutable=1"
 _CONTENTS = "SELECT (SELECT applied_at FROM schema_migrations WHERE version = 1), seq, hash FROM audit_head"
 _HAS_CONTENTS = (
     "SELECT 1 FROM schema_migrations WHERE version = 1 AND applied_at = ?1 "
@@ -48,17 +47,17 @@ def has_log(path: Path) -> bool:
     return log.exists() and log.stat().st_size > 0
 
 
-def contents(path: Path, options: str = WITHOUT_LOG) -> Contents | None:
-    """What is in the file. None if it can't be told: it is of an older program, or the log has a part of it."""
-    with suppress(sqlite3.DatabaseError), _connected(path, options) as connection:
-        return Contents(*connection.execute(_CONTENTS).fetchone())
+def contents(path: Path) -> Contents | None:
+    """What is in the file without its log. None if it can't be told: it is of an older program, or partly written."""
+    with suppress(sqlite3.DatabaseError), _without_log(path) as connection:
+        return _contents(connection)
     return None
 
 
-def has_contents(path: Path, known: Contents, options: str = WITHOUT_LOG) -> bool | None:
+def has_contents(path: Path, known: Contents) -> bool | None:
     """Whether it is still in the file, perhaps with more. None if it can't be told."""
-    with suppress(sqlite3.DatabaseError), _connected(path, options) as connection:
-        return connection.execute(_HAS_CONTENTS, known).fetchone() is not None
+    with suppress(sqlite3.DatabaseError), _without_log(path) as connection:
+        return _has_contents(connection, known)
     return None
 
 
@@ -75,20 +74,21 @@ def mark(path: Path, found: Contents | None) -> None:
             lock.truncate()
 
 
-def log_is_foreign(path: Path) -> bool:
-    """Whether there is a log that was not left with this file, since one of the two was replaced. Raises OSError."""
-    if not has_log(path):
-        return False
+def was_replaced(path: Path) -> bool:
+    """Whether the file is another one, or an older copy, than that which was here last. Raises OSError."""
     in_file, marked = contents(path), _marked(path)
+    if in_file is None or marked is None:
+        return False
+    return in_file.made_at != marked.made_at or in_file.records < marked.records
+
+
+def log_fits(path: Path, connection: sqlite3.Connection) -> bool:
+    """Whether the file with its log, as the connection sees it, has what the file alone has. Raises sqlite3.Error."""
+    in_file = contents(path)
     if in_file is None:
         # The log was being written back when the server was killed.
-        return False
-    if marked and (in_file.made_at != marked.made_at or in_file.records < marked.records):
         return True
-    together = contents(path, "mode=ro")
-    return together is not None and (
-        together.records < in_file.records or has_contents(path, in_file, "mode=ro") is False
-    )
+    return _contents(connection).records >= in_file.records and _has_contents(connection, in_file)
 
 
 def _marked(path: Path) -> Contents | None:
@@ -99,7 +99,15 @@ def _marked(path: Path) -> Contents | None:
     return None
 
 
+def _contents(connection: sqlite3.Connection) -> Contents:
+    return Contents(*connection.execute(_CONTENTS).fetchone())
+
+
+def _has_contents(connection: sqlite3.Connection, known: Contents) -> bool:
+    return connection.execute(_HAS_CONTENTS, known).fetchone() is not None
+
+
 @contextmanager
-def _connected(path: Path, options: str) -> Iterator[sqlite3.Connection]:
-    with closing(sqlite3.connect(uri(path, options), uri=True, isolation_level=None, timeout=5)) as connection:
+def _without_log(path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(uri(path, "mode=ro&immutable=1"), uri=True, isolation_level=None)) as connection:
         yield connection

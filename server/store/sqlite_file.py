@@ -16,10 +16,11 @@ from pathlib import Path
 from server.clock import SystemClock
 from server.errors import StoreRefused
 from server.store.drafts import make, sync
+from server.store.file_lock import LOCKED
 from server.store.migrate import Applied, newer, pending
 from server.store.migrations import Migration, migrations
 from server.store.ownership import make_folder, why_denied
-from server.store.sqlite_contents import beside, contents, has_log, log_is_foreign, mark, uri
+from server.store.sqlite_contents import beside, contents, has_log, log_fits, mark, uri, was_replaced
 from server.store.sqlite_length import missing_pages
 
 # "WWrd" in the header of the file: it tells our files from others'.
@@ -30,6 +31,8 @@ _SHARED_RANGE = (510, 0x40000002)
 _LEAST_BYTES = 64 * 1024
 # json_each is built in from here on.
 OLDEST_SQLITE = (3, 38)
+# SQLite's own locks, which other programs may hold, are waited for so long.
+LOCK_SECONDS = 2.0
 
 
 def prepare_folder(path: Path) -> None:
@@ -74,13 +77,17 @@ def inspect(path: Path, *, thorough: bool) -> list[Migration]:
         _refuse_other_names(path)
         if path.stat().st_size == 0 and not _was_complete(path):
             return known
-        _refuse_foreign_log(path)
+        log = has_log(path)
+        if log and was_replaced(path):
+            raise _left_apart(path)
         _refuse_shortened(path)
         with closing(_connect_to_look(path)) as connection:
+            if log and not log_fits(path, connection):
+                raise _left_apart(path)
             found = _pending_of(connection, path, known)
             if thorough or found:
                 # A log that is left of a server that was killed is looked at more closely: does it fit the file?
-                check = "integrity_check" if has_log(path) else "quick_check"
+                check = "integrity_check" if log else "quick_check"
                 problem = connection.execute(f"PRAGMA {check}(1)").fetchone()[0]
                 if problem != "ok":
                     raise _damaged(path, str(problem).partition("\n")[0])
@@ -118,7 +125,7 @@ def _make(path: Path, wanted: Sequence[Migration]) -> None:
 def _connect_to_look(path: Path) -> sqlite3.Connection:
     # A connection to a file in WAL mode makes files beside it. Without a log, nobody has it open and it stands still.
     mode = "mode=ro" if has_log(path) else "mode=ro&immutable=1"
-    return sqlite3.connect(uri(path, mode), uri=True, isolation_level=None, timeout=5)
+    return sqlite3.connect(uri(path, mode), uri=True, isolation_level=None, timeout=LOCK_SECONDS)
 
 
 def _pending_of(connection: sqlite3.Connection, path: Path, known: Sequence[Migration]) -> list[Migration]:
@@ -140,7 +147,9 @@ def _pending_of(connection: sqlite3.Connection, path: Path, known: Sequence[Migr
 
 
 def _apply(path: Path, wanted: Sequence[Migration], journal: str = "WAL") -> None:
-    with closing(sqlite3.connect(uri(path, "mode=rw"), uri=True, isolation_level=None, timeout=5)) as connection:
+    with closing(
+        sqlite3.connect(uri(path, "mode=rw"), uri=True, isolation_level=None, timeout=LOCK_SECONDS)
+    ) as connection:
         connection.execute(f"PRAGMA journal_mode = {journal}")
         connection.execute("PRAGMA synchronous = FULL")
         for migration in wanted:
@@ -179,12 +188,11 @@ def remember(path: Path) -> None:
             mark(path, contents(path))
 
 
-def _refuse_foreign_log(path: Path) -> None:
-    if log_is_foreign(path):
-        raise StoreRefused(
-            f"{path} and {beside(path, '-wal').name} were not left together; if you have restored the one, move "
-            "the other away; if another program has them open, close it there"
-        )
+def _left_apart(path: Path) -> StoreRefused:
+    return StoreRefused(
+        f"{path} and {beside(path, '-wal').name} were not left together; if you have restored the one, move "
+        "the other away; if another program has them open, close it there"
+    )
 
 
 def _refuse_other_names(path: Path) -> None:
@@ -272,6 +280,8 @@ def refusals(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            raise StoreRefused(f"{path} can't be used: {LOCKED}; close it there") from error
         raise StoreRefused(_why_denied_near(path) or _unusable(path, str(error))) from error
     except sqlite3.DatabaseError as error:
         raise _damaged(path, str(error)) from error
