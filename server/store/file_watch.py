@@ -17,13 +17,15 @@ from typing import NamedTuple, NoReturn
 import structlog
 
 from server.errors import StoreUnavailable
-from server.store.sqlite_contents import beside, contents, has_contents, mark, uri
+from server.store.sqlite_contents import beside, contents, has_contents, is_older, mark, uri
+from server.store.sqlite_length import log_has_hole
 
 # SQLite begins the log anew by itself, as a rule at 4 MB, but not beside a reader that holds on to an old state.
 LONGEST_LOG = 16_000_000
 # Between two tries to empty a log that is too long.
 RETRY_SECONDS = 10.0
 SECOND_LOOK_SECONDS = 0.2
+_CUT = "was cut off or overwritten"
 _MISSING = ((0, 0), 0, 0)
 
 _log = structlog.get_logger("watchword.store")
@@ -73,6 +75,7 @@ class FileWatch:
         if gone:
             self._save_log(connection, gone)
             self._give_up(gone[0], "was deleted, moved or replaced")
+        self._refuse_hole()
         now, before = self._state_now(), self._state
         if now.written_at != before.written_at:
             self._check_database(shorter=now.database < before.database)
@@ -88,8 +91,12 @@ class FileWatch:
         gone = self._gone(self._files)
         if gone:
             self._give_up(gone[0], "was deleted, moved or replaced")
-        before, self._state = self._state, self._state_now()
-        if self._state.written_at != before.written_at:
+        self._refuse_hole()
+        now, before = self._state_now(), self._state
+        # If the log got shorter meanwhile, the next write looks closer.
+        self._state = now._replace(log=max(now.log, before.log))
+        if now.written_at != before.written_at:
+            # The log was written back.
             self._remember()
 
     def _gone(self, files: Iterable[Path]) -> list[Path]:
@@ -99,10 +106,16 @@ class FileWatch:
         _, size, written_at = _look_at(self._path)
         return _State(size, written_at, _look_at(self._log_file)[1])
 
+    def _refuse_hole(self) -> None:
+        if log_has_hole(self._log_file):
+            self._give_up(self._log_file, _CUT)
+
     def _remember(self) -> None:
-        """After the log was written back: what is in the file now, for us and for the next start."""
-        self._contents = contents(self._path)
+        """What is in the file now, for us and for the next start."""
+        before, self._contents = self._contents, contents(self._path)
         if self._contents:
+            if before and is_older(self._contents, before):
+                self._give_up(self._path, _CUT)
             with suppress(OSError):
                 mark(self._path, self._contents)
 
@@ -114,7 +127,7 @@ class FileWatch:
             time.sleep(SECOND_LOOK_SECONDS)
             known = self._still_has_contents()
         if known is False or ((shorter or known is None) and not self._is_whole()):
-            self._give_up(self._path, "was cut off or overwritten")
+            self._give_up(self._path, _CUT)
         self._remember()
 
     def _still_has_contents(self) -> bool | None:
@@ -138,7 +151,7 @@ class FileWatch:
             emptied = _empty_log(connection)
         except sqlite3.DatabaseError as error:
             if _tells_of_a_cut(error):
-                self._give_up(self._log_file, "was cut off or overwritten")
+                self._give_up(self._log_file, _CUT)
             raise
         if not emptied:
             # A reader is in the way, so this is not known yet.

@@ -26,6 +26,7 @@ from server.store.file_lock import FairLock, FileLock, to_the_end
 from server.store.file_watch import FileWatch
 from server.store.group_writer import GroupWriter, bound, is_unavailable
 from server.store.sqlite_contents import beside, has_log, uri
+from server.store.sqlite_length import log_has_hole
 
 # Enough that a long listing does not hold up the short reads; more would only compete for the interpreter.
 SERVING_READERS = 3
@@ -321,12 +322,14 @@ async def _close_connections(
 ) -> None:
     """The last connection to close writes the log back. That needs the lock, and one that only reads can't do it.
 
-    Who has written nothing leaves a log as it is: it may be another database's, for which the start was refused.
+    Who has written nothing leaves a log as it is: it may be another database's, for which the start was refused. And a
+    log with a hole would be written over good pages.
     """
     try:
         async with lock.held(CLOSE_LOCK_SECONDS):
             unchanged = writer.total_changes == 0 and await asyncio.to_thread(has_log, path)
-            for connection in (writer, *readers) if unchanged else (*readers, writer):
+            leave = unchanged or await asyncio.to_thread(log_has_hole, beside(path, "-wal"))
+            for connection in (writer, *readers) if leave else (*readers, writer):
                 await connection.close()
     except StoreUnavailable:
         for connection in (writer, *readers):

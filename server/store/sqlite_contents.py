@@ -54,6 +54,11 @@ def contents(path: Path) -> Contents | None:
     return None
 
 
+def is_older(found: Contents, known: Contents) -> bool:
+    """Whether this is an older copy of what is known, or another store."""
+    return found.made_at != known.made_at or found.records < known.records
+
+
 def has_contents(path: Path, known: Contents) -> bool | None:
     """Whether it is still in the file, perhaps with more. None if it can't be told."""
     with suppress(sqlite3.DatabaseError), _without_log(path) as connection:
@@ -79,7 +84,7 @@ def was_replaced(path: Path) -> bool:
     in_file, marked = contents(path), _marked(path)
     if in_file is None or marked is None:
         return False
-    return in_file.made_at != marked.made_at or in_file.records < marked.records
+    return is_older(in_file, marked)
 
 
 def log_fits(path: Path, connection: sqlite3.Connection) -> bool:

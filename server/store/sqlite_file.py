@@ -205,7 +205,10 @@ def _refuse_other_names(path: Path) -> None:
             "or remove that one; mount the whole folder"
         )
     if not beside(path, "-shm").exists() and _is_open(path):
-        raise StoreRefused(f"{path} is open under another name, perhaps that which it had before; stop that server")
+        raise StoreRefused(
+            f"{path} is open under another name, perhaps that which it had before, "
+            "or a program has it for itself; stop that one"
+        )
 
 
 def _is_mounted_alone(path: Path) -> bool:

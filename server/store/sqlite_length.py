@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 _WAL_HEADER = struct.Struct(">IIIIIIII")
+_WAL_BEGIN = struct.Struct(">III")
 _WAL_FRAME = struct.Struct(">IIIIII")
 _WAL_MAGIC = (0x377F0682, 0x377F0683)
 
@@ -34,6 +36,26 @@ def missing_pages(path: Path, log: Path) -> int:
         (expected,) = struct.unpack(">I", header[28:32])
     behind_file = sum(1 for page in in_log if in_file < page <= expected)
     return max(expected - in_file, 0) - behind_file
+
+
+def log_has_hole(log: Path) -> bool:
+    """Whether the log was cut off while it was open, and has grown again: SQLite writes on where its end was before.
+
+    What it would write back is zeros, over pages of the database.
+    """
+    with suppress(OSError), log.open("rb", buffering=0) as file:
+        descriptor = file.fileno()
+        size = os.fstat(descriptor).st_size
+        hole = os.lseek(descriptor, 0, os.SEEK_HOLE) if size else 0
+        if hole < size:
+            magic, _, page_size = _WAL_BEGIN.unpack(os.pread(descriptor, _WAL_BEGIN.size, 0))
+            if magic not in _WAL_MAGIC:
+                return True
+            # A page of zeros is a hole too in some file systems, but there is no page 0.
+            length = _WAL_FRAME.size + page_size
+            next_frame = _WAL_HEADER.size - (_WAL_HEADER.size - hole) // length * length
+            return next_frame < size and os.pread(descriptor, 4, next_frame) == bytes(4)
+    return False
 
 
 def _page_size(header: bytes) -> int:

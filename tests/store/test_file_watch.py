@@ -182,6 +182,37 @@ def _run(path: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
+@pytest.mark.parametrize("size", [0, 20_000])
+async def test_a_log_that_was_cut_off_and_grows_again_is_noticed_and_not_written_back(
+    opened: Store, url: str, path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite writes on behind its former end; the hole is zeros to it, and would go over pages of the database."""
+    before, _ = _bytes(path)
+    with monkeypatch.context() as patched:
+        # It happens behind the look before a write.
+        patched.setattr(file_watch.FileWatch, "before_write", lambda *_: os.truncate(beside(path, "-wal"), size))
+        with pytest.raises(StoreUnavailable):
+            await opened.insert_user(new_user(100))
+    with pytest.raises(StoreUnavailable):
+        await usernames(opened)
+    await opened.close()
+    assert _bytes(path)[0] == before
+
+
+async def test_a_file_that_is_overwritten_during_a_write_is_noticed(
+    opened: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, _ = _bytes(path)
+    _run(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    await opened.wait_for_change(WAIT_SECONDS)
+    with monkeypatch.context() as patched:
+        patched.setattr(file_watch.FileWatch, "before_write", lambda *_: path.write_bytes(before))
+        with pytest.raises(StoreUnavailable):
+            await opened.insert_user(new_user(100))
+    with pytest.raises(StoreUnavailable):
+        await usernames(opened)
+
+
 @pytest.mark.parametrize("what", ["older copy", "another store", "zeros", "text"])
 async def test_a_file_that_is_overwritten_in_its_place_is_noticed(
     opened: Store, path: Path, tmp_path: Path, what: str

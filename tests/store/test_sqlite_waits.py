@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -11,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from server.errors import StoreUnavailable
-from server.store import group_writer, sqlite
+from server.errors import StoreRefused, StoreUnavailable
+from server.store import group_writer, sqlite, sqlite_file
 from server.store.driver import Transaction
 from server.store.file_lock import FileLock
 from server.store.open import open_store
@@ -210,3 +212,43 @@ async def test_closing_gives_up_on_a_disk_that_hangs(url: str, monkeypatch: pyte
     await write
     # What is left of closing goes on by itself.
     await asyncio.wait([task for task in asyncio.all_tasks() if task.get_name() == "sqlite closing"])
+
+
+# Another process: SQLite's locks do not keep a process from itself. The pending byte is held by who waits to write.
+_WHOLE_FILE = (
+    "import sqlite3; file = sqlite3.connect(path, isolation_level=None); "
+    "file.executescript('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')"
+)
+_PENDING_BYTE = "import fcntl; file = open(path, 'r+b'); fcntl.lockf(file, fcntl.LOCK_EX, 1, 0x40000000)"
+
+
+@contextmanager
+def _held_elsewhere(path: Path, hold: str) -> Iterator[None]:
+    code = f"import sys; path = sys.argv[1]; {hold}; print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        yield
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("hold", "message"),
+    [(_WHOLE_FILE, "a program has it for itself"), (_PENDING_BYTE, "another process holds a lock on the store")],
+)
+@pytest.mark.parametrize("left", [False, True])
+async def test_who_holds_a_lock_of_sqlite_is_not_taken_for_a_broken_disk(
+    url: str, path: Path, monkeypatch: pytest.MonkeyPatch, hold: str, message: str, *, left: bool
+) -> None:
+    monkeypatch.setattr(sqlite_file, "LOCK_SECONDS", 0.1)
+    store = await open_store(url, serving=True)
+    await store.insert_user(new_user(1))
+    log = beside(path, "-wal").read_bytes()
+    await store.close()
+    if left:
+        beside(path, "-wal").write_bytes(log)
+    with _held_elsewhere(path, hold), pytest.raises(StoreRefused, match=message):
+        await open_store(url, serving=True)
+    store = await open_store(url, serving=True)
+    assert await usernames(store) == {"user1"}
+    await store.close()
