@@ -11,13 +11,20 @@ from server.config.guessable import reason_to_guess
 MINIMUM_LENGTH = 32
 
 
-def _strong(secret: SecretStr) -> SecretStr:
+# Of a master key: without the old one nothing opens what is in the store.
+_BEFORE_THE_OLD = (
+    '; if keys are sealed under this one, put the new one before it, ["new", "old"], and run `keys rewrap`'
+)
+
+
+def _strong(secret: SecretStr, advice: str = "") -> SecretStr:
     """RFC 7518 section 3.2: a key of at least the size of the hash, 32 bytes; and one that nobody guesses."""
     text = secret.get_secret_value()
     reason = weakness(text) if text else None
     if reason is not None:
         raise ValueError(
-            f"is too weak: {reason}; it takes 32 bytes that nobody can guess; make it with: openssl rand -base64 32"
+            f"is too weak: {reason}; it takes 32 bytes that nobody can guess; make it with: "
+            f"openssl rand -base64 32{advice}"
         )
     return secret
 
@@ -46,13 +53,15 @@ def _none_empty(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
 
 def _first_is_strong(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     if secrets:
-        _strong(secrets[0])
+        _strong(secrets[0], _BEFORE_THE_OLD)
     return secrets
 
 
 # All are judged: whoever guesses one that verifies can also sign.
 Secrets = Annotated[
-    tuple[Annotated[SecretStr, AfterValidator(_strong)], ...], BeforeValidator(_listed), AfterValidator(_none_empty)
+    tuple[Annotated[SecretStr, AfterValidator(_strong)], ...],
+    BeforeValidator(_listed),
+    AfterValidator(_none_empty),
 ]
 # The first is judged. What is behind it opens what it has sealed before, so that a weak one can be left behind.
 SealingSecrets = Annotated[

@@ -245,11 +245,13 @@ def test_a_guessable_secret_is_told_with_its_reason_and_what_to_run_instead() ->
         "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik,": "it is a pattern",
     }
     remedy = "it takes 32 bytes that nobody can guess; make it with: openssl rand -base64 32"
+    # Whoever just replaced it would find a store that does not open any more.
+    rewrap = '; if keys are sealed under this one, put the new one before it, ["new", "old"], and run `keys rewrap`'
     for secret, reason in expected.items():
-        for name in ("tokens.secret", "keys.master_key"):
+        for name, more in (("tokens.secret", ""), ("keys.master_key", rewrap)):
             section, _, key = name.partition(".")
             assert problems_of(f"[{section}]\n{key} = {json.dumps(secret)}") == [
-                f"{name}: is too weak: {reason}; {remedy}"
+                f"{name}: is too weak: {reason}; {remedy}{more}"
             ]
 
 
