@@ -51,7 +51,7 @@ async def test_the_end_waits_once_for_a_request_that_does_not_end(
     start_api: StartApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """aiohttp waits its whole time again after it has cancelled a handler."""
-    monkeypatch.setattr(server_runner, "SHUTDOWN_SECONDS", 1.0)
+    monkeypatch.setattr(server_runner, "SHUTDOWN_SECONDS", 2.0)
     monkeypatch.setattr(server_runner, "CANCEL_SECONDS", 0.1)
     api = await start_api()
     began, over = asyncio.Event(), asyncio.Event()
@@ -69,7 +69,7 @@ async def test_the_end_waits_once_for_a_request_that_does_not_end(
     loop = asyncio.get_running_loop()
     before = loop.time()
     await runner_of(api).cleanup()
-    assert loop.time() - before < 1.7
+    assert loop.time() - before < 3.9
     over.set()
     with pytest.raises(aiohttp.ClientError):
         await request

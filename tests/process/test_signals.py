@@ -136,16 +136,16 @@ def test_a_signal_that_is_not_used_is_told_and_survived(tmp_path: Path) -> None:
 
 
 def test_a_second_ctrl_c_ends_at_once(tmp_path: Path) -> None:
-    """While the first one lets a login finish."""
-    with serving(tmp_path, WATCHWORD__PASSWORDS__BCRYPT_COST="15") as server:
-        connection = http.client.HTTPConnection(server.address.removeprefix("http://"))
-        body = json.dumps({"username": "admin", "password": server.admin_password()})
-        connection.request("POST", "/login", body, {"Content-Type": "application/json"})
-        assert server.call("GET", "/health/live")[0] == 200
-        server.process.send_signal(signal.SIGINT)
-        wait_until(lambda: refuses_connections(connection.port))
-        assert server.stop(signal.SIGINT) == 130
-        connection.close()
+    """While the first one waits for a request."""
+    with serving(tmp_path) as server:
+        address = server.address.removeprefix("http://").split(":")
+        with socket.create_connection((address[0], int(address[1]))) as connection:
+            head = "POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9"
+            connection.sendall(f"{head}\r\n\r\n{{".encode())
+            assert server.call("GET", "/health/live")[0] == 200
+            server.process.send_signal(signal.SIGINT)
+            wait_until(lambda: refuses_connections(int(address[1])))
+            assert server.stop(signal.SIGINT) == 130
 
 
 def refuses_connections(port: int) -> bool:

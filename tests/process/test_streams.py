@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
@@ -94,6 +95,7 @@ def test_a_server_without_standard_streams_serves_and_ends(store: Path) -> None:
                     urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready") as it,
                 ):
                     answer = it.status
+                time.sleep(0.01)
             assert answer == 200
             held = [os.path.realpath(f"/proc/{process.pid}/fd/{number}") for number in (0, 1, 2)]
             assert held == ["/dev/null"] * 3

@@ -35,14 +35,18 @@ threading.Event().wait()
 
 
 def outcome(script: str, *numbers: signal.Signals) -> tuple[int, list[str]]:
-    """The exit code after these signals, each sent when the one before was answered; and what was printed."""
+    """The exit code after these signals, and what was printed. Each is sent when the one before was answered by a line.
+
+    Only a SIGINT that is not the first to end has no answer: it is taken before a SIGUSR1 that comes right behind it.
+    """
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         printed = []
         for number in numbers[:-1]:
             process.send_signal(number)
-            printed.append(process.stdout.readline().strip())
+            if not (number == signal.SIGINT and "asked" in printed):
+                printed.append(process.stdout.readline().strip())
         process.send_signal(numbers[-1])
         printed += process.stdout.read().split("\n")[:-1]
         return process.wait(30), printed
@@ -58,8 +62,8 @@ def test_a_second_ctrl_c_ends_at_once_and_any_other_second_signal_does_not() -> 
     twice = (signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGINT)
     assert outcome(STUCK.format(seconds=60), *twice) == (130, printed)
     # Ctrl-C reaches a worker twice: from the terminal, and as its parent's SIGTERM.
-    both = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT)
-    assert outcome(STUCK.format(seconds=1.5), *both) == (0, ["asked", "SIGUSR2", "gives up", "drained"])
+    both = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT, signal.SIGUSR1, signal.SIGINT)
+    assert outcome(STUCK.format(seconds=60), *both) == (130, ["asked", "SIGUSR2", "SIGUSR1", "gives up", "drained"])
 
 
 def test_where_nothing_is_open_the_end_is_at_once() -> None:
