@@ -189,7 +189,8 @@ class Sessions:
         if token is None:
             raise RefreshInvalid
         now = self._clock.now_ms()
-        idle_expires_at = now + self._settings.idle_ttl_seconds * 1000
+        # A clock that is far behind, as at the start of a machine, would shorten the life of a session that is in use.
+        idle_expires_at = None if now < EARLIEST_MS else now + self._settings.idle_ttl_seconds * 1000
         found = await self._store.step_session(token.session_id, token.step, now, idle_expires_at, ip)
         if found is None:
             found = await self._store.get_session(token.session_id)

@@ -143,11 +143,11 @@ class SessionStore(Protocol):
         ...
 
     async def step_session(
-        self, session_id: str, step: int, now: int, idle_expires_at: int, ip: str | None = None
+        self, session_id: str, step: int, now: int, idle_expires_at: int | None, ip: str | None = None
     ) -> UserSession | None:
         """Move the chain from `step` to the next one, and the idle expiry with it, not beyond `expires_at`.
 
-        `ip` is the address that asks for it; it stays what it was if that is not known.
+        `ip` is the address that asks for it; it stays what it was if that is not known, and so does the idle expiry.
 
         One atomic statement: of any number of simultaneous calls, on any node, one gets the session as it is then.
         None: the session is gone, ended, expired or at another step.

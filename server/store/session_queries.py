@@ -67,13 +67,13 @@ class SessionQueries(AuditQueries):
         return [Session(*row) for row in rows]
 
     async def step_session(
-        self, session_id: str, step: int, now: int, idle_expires_at: int, ip: str | None = None
+        self, session_id: str, step: int, now: int, idle_expires_at: int | None, ip: str | None = None
     ) -> UserSession | None:
         """One statement: of any number of calls for the same step one finds its row."""
         # CASE, since SQLite and PostgreSQL have different names for the lesser of two values.
         sql = (
             "UPDATE sessions SET step = step + 1, stepped_at = $1, ip = COALESCE($5, ip), "
-            "idle_expires_at = CASE WHEN expires_at < $2 THEN expires_at ELSE $2 END "
+            "idle_expires_at = CASE WHEN expires_at < $2 THEN expires_at ELSE COALESCE($2, idle_expires_at) END "
             "WHERE id = $3 AND step = $4 AND ended_at IS NULL AND idle_expires_at > $1 "
             f"RETURNING {_SESSION}, {_OF_USER}"
         )

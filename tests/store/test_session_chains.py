@@ -46,6 +46,14 @@ async def test_the_idle_expiry_never_passes_the_absolute_one(opened: Store) -> N
     assert stepped.session.idle_expires_at == NOW + 9000
 
 
+async def test_a_step_without_a_new_idle_expiry_keeps_the_one_that_is_there(opened: Store) -> None:
+    before = await opened.get_session(id_of(10))
+    stepped = await opened.step_session(id_of(10), 0, NOW + 100, None)
+    assert before is not None
+    assert stepped is not None
+    assert (stepped.session.step, stepped.session.idle_expires_at) == (1, before.session.idle_expires_at)
+
+
 @pytest.mark.parametrize("step", [-1, 1, 2, 2**62])
 async def test_no_other_step_moves_it(opened: Store, step: int) -> None:
     assert await opened.step_session(id_of(10), step, NOW, NOW + 1000) is None
