@@ -76,7 +76,9 @@ _HEXADECIMAL = re.compile(r"(?:0x)?[0-9a-f:\s-]+", re.IGNORECASE)
 
 # Letters that Unicode does not take apart.
 _ONE_LETTER = str.maketrans("đłøıæœħŧðþ", "dloiaohtdt")
-# What is written for a letter. Two ways, since a 1 may be an i or an l.
+# What is written for a letter. Two ways, since a 1 may be an i or an l. Each counts less than a letter, in eighths of a
+# bit: random digits would be frequent letters.
+_LEET_COST = 3
 _LEET = (str.maketrans("0134578@$!|+", "oieastbasiit"), str.maketrans("0134578@$!|+", "oleastbaslit"))
 
 # What placeholders are made of. If fewer other characters are left, it is one. Of 32 random letters so many are in such
@@ -100,7 +102,7 @@ _ANOTHER_KIND = re.compile(r"-----BEGIN .*|eyJ[\w-]+\.[\w-]+\.[\w-]*|\$[({].*[)}
 # In a key in DER: rsaEncryption, id-ecPublicKey (RFC 3279), and id-X25519 to id-Ed448 (RFC 8410) as algorithms.
 _KEY_TYPE = re.compile(rb"\*\x86H\x86\xf7\x0d\x01\x01|\*\x86H\xce=\x02\x01|0\x05\x06\x03\+e[n-q]")
 # Behind words, or before them, there may be a random part. It is looked for at so many signs from the end.
-_RANDOM_PART = re.compile(r"[\w+/=-]{32,}", re.ASCII)
+_RANDOM_PART = re.compile(r"[\w+/=!@#$%^&*()-]{32,}", re.ASCII)
 _LEAST_RANDOM = 32
 _SIGNS_TRIED = 20
 
@@ -261,9 +263,7 @@ def _has_random_part(text: str) -> bool:
 
 def _is_random(part: str) -> bool:
     plain = _plain(part)
-    if not _HEXADECIMAL.fullmatch(plain) and any(
-        _is_placeholder(spelling) or _likeness(spelling) >= 0 for spelling in _spellings(plain)
-    ):
+    if not _HEXADECIMAL.fullmatch(plain) and _says_something(plain, 0):
         return False
     return not _is_pattern(part) and not _is_easy(part)
 
@@ -275,12 +275,16 @@ def _is_language(text: str) -> bool:
         return True
     if _HEXADECIMAL.fullmatch(text):
         return False
-    enough = 8 * (_WORDS_BITS if _WORDS.fullmatch(plain) else _LANGUAGE_BITS)
-    return any(_is_placeholder(spelling) or _likeness(spelling) >= enough for spelling in _spellings(plain))
+    return _says_something(plain, 8 * (_WORDS_BITS if _WORDS.fullmatch(plain) else _LANGUAGE_BITS))
 
 
-def _spellings(plain: str) -> set[str]:
-    return {plain, *(plain.translate(leet) for leet in _LEET)}
+def _says_something(plain: str, least: int) -> bool:
+    """Whether it is a placeholder, or so much like writing, in eighths of a bit."""
+    for spelling in (plain, *(plain.translate(leet) for leet in _LEET)):
+        written = sum(one != other for one, other in zip(plain, spelling, strict=True))
+        if _is_placeholder(spelling) or _likeness(spelling) - _LEET_COST * written >= least:
+            return True
+    return False
 
 
 def _is_placeholder(plain: str) -> bool:

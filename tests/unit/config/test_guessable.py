@@ -183,13 +183,17 @@ FORMS: dict[str, Callable[[], str]] = {
     "words behind base64url": lambda: f"{base64.urlsafe_b64encode(RANDOM.randbytes(33)).decode()}.{WORDS}",
     "a JWK": lambda: f'{{"kty":"oct","k":"{base64.urlsafe_b64encode(RANDOM.randbytes(33)).decode()}"}}',
     "a line of an environment file": lambda: f"JWT_SECRET={base64.b64encode(RANDOM.randbytes(32)).decode()}",
+    "SECRET_KEY of a new Django project": lambda: (
+        f"django-insecure-{drawn(string.ascii_lowercase + string.digits + '!@#$%^&*(-_=+)', 50)}"
+    ),
+    "numbers of bytes": lambda: ",".join(map(str, RANDOM.randbytes(32))),
     "bytes as characters": lambda: RANDOM.randbytes(32).decode("latin-1"),
 }
 # Case makes no difference but to base64, so that small letters are the ones most like words.
 COMMANDS = tuple(FORMS)[:5]
 
 
-@pytest.mark.parametrize("form", COMMANDS)
+@pytest.mark.parametrize("form", [*COMMANDS, "digits", "numbers of bytes"])
 def test_of_20_000_random_secrets_none_is_refused(form: str) -> None:
     assert [
         secret for secret in (FORMS[form]() for _ in range(volume(20_000))) if plain_reason(secret) is not None
