@@ -334,16 +334,13 @@ async def _keep_session(connection: Any) -> None:
 def _is_defect(error: BaseException) -> bool:
     """A statement or a value of ours is at fault, not the database.
 
-    A column that must not be null, and a check, are known to our statements, or were added since by others.
+    Constraints are not among them: our statements mind those that they know, so it is one that was added since, or rows
+    that do not go together, as of a dump that was restored under a running server.
     """
     if isinstance(error, asyncpg.InterfaceError):
         # How asyncpg refuses a value, and not what it says of files that the URL names.
         return isinstance(error, ValueError) and not isinstance(error, asyncpg.ClientConfigurationError)
-    if isinstance(error, asyncpg.NotNullViolationError | asyncpg.CheckViolationError):
-        return False
-    return isinstance(
-        error, asyncpg.IntegrityConstraintViolationError | asyncpg.DataError | asyncpg.PostgresSyntaxError
-    )
+    return isinstance(error, asyncpg.DataError | asyncpg.PostgresSyntaxError)
 
 
 @contextmanager

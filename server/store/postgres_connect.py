@@ -37,10 +37,13 @@ SESSION = {
 }
 
 
+# Not known to older ones. Imports and migrations take long. First, since it would bound the rest too.
+_NO_LIMIT_17 = "SET transaction_timeout = 0; "
+# A pooler between may have kept them to itself: then other tables may be found, and nothing bounds a statement.
+_PASSED_ON = f"DO $$BEGIN ASSERT current_setting('search_path') = '{SCHEMA}'; END$$; "
+_POOLER = "a pooler, as PgBouncer, keeps settings of our sessions to itself ({}); name PostgreSQL itself in store.url"
 # A database may have it that commits do not wait for the disk; what is acknowledged here has to last.
 _SETTLED = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'; "
-# Not known to older ones. Imports and migrations take long.
-_SETTLED_17 = "SET transaction_timeout = 0"
 
 
 class Connection(asyncpg.Connection):
@@ -105,9 +108,12 @@ def connector(url: str) -> Callable[..., Coroutine[Any, Any, Connection]]:
             connection: Connection = await asyncpg.connect(host, **defaults | options | wanted)
         try:
             _require_usable(connection)
-            await connection.execute(_SETTLED + (_SETTLED_17 if connection.get_server_version().major >= 17 else ""))
-        except BaseException:
+            limit = _NO_LIMIT_17 if connection.get_server_version().major >= 17 else ""
+            await connection.execute(limit + _PASSED_ON + _SETTLED)
+        except BaseException as error:
             connection.terminate()
+            if isinstance(error, asyncpg.AssertError):
+                raise StoreRefused(_POOLER.format("search_path")) from error
             raise
         return connection
 
@@ -190,6 +196,8 @@ def opening() -> Iterator[None]:
         failure = StoreUnavailable()
         failure.detail = "PostgreSQL can't be reached (the connection was closed); check store.url"
         raise failure from error
+    except asyncpg.ProtocolViolationError as error:
+        raise StoreRefused(_POOLER.format(error.message)) from error
     except asyncpg.PostgresError as error:
         raise StoreRefused(
             f"PostgreSQL refuses ({error.message}); check store.url and the rights of its user"

@@ -101,6 +101,22 @@ async def test_a_start_tells_what_is_wrong_in_one_line(
     assert "can't be reached" in await refusal(postgres_proxy.url(database))
 
 
+async def test_a_pooler_that_keeps_settings_to_itself_is_refused(postgres_proxy: PostgresProxy, database: str) -> None:
+    """PgBouncer refuses them, or with `ignore_startup_parameters` forgets them, in each of its modes."""
+    postgres_proxy.replaced = b"search_path\0watchword", b"search_path\0elsewhere"
+    assert "pooler" in await refusal(postgres_proxy.url(database))
+
+    async def as_pgbouncer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        fields = b"SFATAL\0VFATAL\0C08P01\0Munsupported startup parameter: search_path\0\0"
+        await reader.read(1000)
+        writer.write(b"E" + (4 + len(fields)).to_bytes(4) + fields)
+        writer.close()
+
+    async with await asyncio.start_server(as_pgbouncer, "127.0.0.1", 0) as pooler:
+        port = pooler.sockets[0].getsockname()[1]
+        assert "pooler" in await refusal(f"postgresql://me@127.0.0.1:{port}/{database}?sslmode=disable")
+
+
 async def test_migrations_take_their_time_whatever_the_database_allows(
     postgres_server: PostgresServer, postgres_url: str, database: str
 ) -> None:
