@@ -12,6 +12,10 @@ import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
+
+# Containers often run as a user that has a number only.
+_NAMELESS = "user "
 
 
 def give_to_owner_of(model: Path, descriptor: int) -> None:
@@ -78,12 +82,15 @@ def _denied(path: Path, wanted: int) -> str:
     if read_only and wanted & os.W_OK:
         return f"{path} is on a file system that is mounted read-only; mount it for writing"
     user = user_name(os.geteuid())
-    if found.st_uid == os.geteuid():
-        remedy = f"run: chmod u+{'rwx' if stat.S_ISDIR(found.st_mode) else 'rw'} {path}"
+    if path.is_symlink():
+        # chown and chmod would change what it leads to.
+        remedy = "it is a link: look where it leads"
+    elif found.st_uid == os.geteuid():
+        remedy = f"run: chmod u+{'rwx' if stat.S_ISDIR(found.st_mode) else 'rw'} {quote(str(path))}"
     elif stat.S_ISDIR(found.st_mode):
         remedy = "let that user in, or choose another store.url"
     else:
-        remedy = f"run as root: chown {user} {path}"
+        remedy = f"run as root: chown {user.removeprefix(_NAMELESS)} {quote(str(path))}"
     return (
         f"{path} can't be used by {user}: it belongs to {user_name(found.st_uid)}, "
         f"mode {stat.S_IMODE(found.st_mode):o}; {remedy}"
@@ -95,4 +102,4 @@ def user_name(number: int) -> str:
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:
-        return f"user {number}"
+        return f"{_NAMELESS}{number}"

@@ -43,7 +43,7 @@ def log_has_hole(log: Path) -> bool:
 
     What it would write back is zeros, over pages of the database.
     """
-    with suppress(OSError), log.open("rb", buffering=0) as file:
+    with suppress(OSError, struct.error), log.open("rb", buffering=0) as file:
         descriptor = file.fileno()
         size = os.fstat(descriptor).st_size
         hole = os.lseek(descriptor, 0, os.SEEK_HOLE) if size else 0

@@ -12,10 +12,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import pytest
+
 from server.app import master_key_file, open_services
 from server.config.settings import KeySettings
 from server.context import Services
+from server.store import ownership
 from server.store.open import apply_migrations, back_up, open_store
+from server.store.ownership import why_denied
 from server.store.sqlite_backup import key_beside
 from server.store.sqlite_contents import beside
 from tests.other_user import ROOT, command, nobody, open_folder
@@ -112,6 +116,12 @@ def take(path: Path, mode: int = 0o600) -> None:
     path.chmod(mode)
 
 
+def link_to_passwords(path: Path) -> None:
+    """Whoever follows an advice to chown this gives away another file."""
+    path.unlink(missing_ok=True)
+    path.symlink_to("/etc/passwd")
+
+
 # What was done to the store, and what its server's user is told: the file, whose it is, and what to do.
 DENIED: dict[str, tuple[Callable[[Path], object], str]] = {
     "database": (take, r"watchword\.db can't .*belongs to root, mode 600; run as root: chown nobody \S+watchword\.db$"),
@@ -125,6 +135,10 @@ DENIED: dict[str, tuple[Callable[[Path], object], str]] = {
     "lock": (
         lambda path: take(beside(path, ".write-lock")),
         r"\.write-lock can't .*to root, .*chown nobody",
+    ),
+    "lock that is a link": (
+        lambda path: link_to_passwords(beside(path, ".serve-lock")),
+        r"\.serve-lock can't .*to root, mode 644; it is a link: look where it leads$",
     ),
     "folder": (
         lambda path: path.parent.chmod(0o500),
@@ -152,3 +166,14 @@ def test_whoever_may_not_use_a_file_is_told_whose_it_is(open_folder: Path) -> No
     assert (first, done.stderr) == ("opened", "")
     for (name, (_, expected)), line in zip(DENIED.items(), told, strict=True):
         assert re.search(f"^refused: .*{expected}", line), (name, line)
+
+
+def test_a_user_without_a_name_gets_commands_with_the_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "its name"
+    file.touch()
+    monkeypatch.setattr(os, "geteuid", lambda: 4_000_000)
+    monkeypatch.setattr(ownership, "_may", lambda path, _: path != file)
+    told = why_denied([file])
+    assert told is not None
+    assert "can't be used by user 4000000" in told
+    assert told.endswith(f"run as root: chown 4000000 '{file}'")
