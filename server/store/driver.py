@@ -52,6 +52,10 @@ class Driver(Protocol):
         """A unit of one statement, for less: it holds together by itself. Raises StoreUnavailable."""
         ...
 
+    def require_room(self) -> None:
+        """Raise StoreUnavailable if a write found the disk full a moment ago: a small one may fit all the same."""
+        ...
+
     def in_list(self, column: str) -> str:
         """The condition that `column` is one of the values in `$1`."""
         ...

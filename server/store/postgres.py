@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Self
 from weakref import WeakSet
 
 import asyncpg
 
-from server.errors import StoreRefused, StoreUnavailable
+from server.errors import StoreUnavailable
 from server.store import postgres_connect, postgres_schema
 from server.store.driver import Result, Row, Unit
 from server.store.failure import unavailable
 from server.store.patience import Patience, current_patience
-from server.store.postgres_connect import connector, opening
+from server.store.postgres_connect import asking, connector, opening
 from server.store.postgres_schema import Connection
 from server.store.postgres_watch import CHANNEL, Watch
 
@@ -24,6 +24,8 @@ IDLE_SECONDS = 1.0
 PROBE_SECONDS = 1.0
 # Between tries to connect to a server that has no slot free. One caller tries at a time.
 SLOT_SECONDS = 0.02
+# For so long after a write that found the disk full no node should be given logins.
+FULL_SECONDS = 10.0
 # How long may be spent on leaving a connection in order; else it is dropped.
 TIDY_SECONDS = 1.0
 CLOSE_SECONDS = 2.0
@@ -93,6 +95,7 @@ class PostgresDriver:
         self._tidying: set[asyncio.Task[None]] = set()
         self._for_a_slot = asyncio.Lock()
         self._server = ""
+        self._full_until = 0.0
         self._closed = False
 
     @classmethod
@@ -157,13 +160,16 @@ class PostgresDriver:
         """
         patience = patience or current_patience()
         begun = self._loop.time()
-        with _unavailable():
+        with asking():
             try:
                 async with asyncio.timeout(patience.left if self._serving else None):
                     for _ in range(ATTEMPTS - 1):
                         with suppress(*_ONCE_MORE):
                             return await self._once(work)
                     return await self._once(work)
+            except asyncpg.DiskFullError:
+                self._full_until = self._loop.time() + FULL_SECONDS
+                raise
             finally:
                 patience.left -= self._loop.time() - begun
 
@@ -270,6 +276,11 @@ class PostgresDriver:
         """By LISTEN."""
         await self._watch.wait(timeout_seconds)
 
+    def require_room(self) -> None:
+        """PostgreSQL overwrites a row where it is, also on a full disk, and what it can't write are new pages."""
+        if self._loop.time() < self._full_until:
+            raise unavailable(asyncpg.DiskFullError(), "the disk of PostgreSQL was full a moment ago")
+
     def in_list(self, column: str) -> str:
         """An array."""
         return f"{column} = ANY($1::text[])"
@@ -329,29 +340,3 @@ async def _connected(url: str) -> AsyncIterator[Connection]:
 async def _keep_session(connection: Any) -> None:
     """Units leave nothing behind in the session, so a connection goes back to the pool without a round trip."""
     connection.used_at = asyncio.get_running_loop().time()
-
-
-def _is_defect(error: BaseException) -> bool:
-    """A statement or a value of ours is at fault, not the database.
-
-    Constraints are not among them: our statements mind those that they know, so it is one that was added since, or rows
-    that do not go together, as of a dump that was restored under a running server.
-    """
-    if isinstance(error, asyncpg.InterfaceError):
-        # How asyncpg refuses a value, and not what it says of files that the URL names.
-        return isinstance(error, ValueError) and not isinstance(error, asyncpg.ClientConfigurationError)
-    return isinstance(error, asyncpg.DataError | asyncpg.PostgresSyntaxError)
-
-
-@contextmanager
-def _unavailable() -> Iterator[None]:
-    try:
-        yield
-    except StoreRefused as error:
-        # The database behind the URL has become another one.
-        raise unavailable(error) from error
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        if _is_defect(error):
-            raise
-        # Their messages name what is wrong in the database, and no value.
-        raise unavailable(error, getattr(error, "message", None)) from error

@@ -1,4 +1,4 @@
-"""How a connection to PostgreSQL is made, and what is asked of the server before anything is kept in it."""
+"""How a connection to PostgreSQL is made, what is asked of the server first, and what its errors mean."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 import asyncpg
 
 from server.errors import StoreRefused, StoreUnavailable
+from server.store.failure import unavailable
 from server.store.postgres_schema import SCHEMA
 
 CONNECT_SECONDS = 3.0
@@ -208,3 +209,30 @@ def opening() -> Iterator[None]:
         raise StoreRefused(
             "store.url can't be read; write postgresql://user:password@host/database; in the password, @ : / as % codes"
         ) from None
+
+
+def _is_defect(error: BaseException) -> bool:
+    """A statement or a value of ours is at fault, not the database.
+
+    Constraints are not among them: our statements mind those that they know, so it is one that was added since, or rows
+    that do not go together, as of a dump that was restored under a running server.
+    """
+    if isinstance(error, asyncpg.InterfaceError):
+        # How asyncpg refuses a value, and not what it says of files that the URL names.
+        return isinstance(error, ValueError) and not isinstance(error, asyncpg.ClientConfigurationError)
+    return isinstance(error, asyncpg.DataError | asyncpg.PostgresSyntaxError)
+
+
+@contextmanager
+def asking() -> Iterator[None]:
+    """Of a server that runs: whatever the database says is StoreUnavailable, if it is not a defect of ours."""
+    try:
+        yield
+    except StoreRefused as error:
+        # The database behind the URL has become another one.
+        raise unavailable(error) from error
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        if _is_defect(error):
+            raise
+        # Their messages name what is wrong in the database, and no value.
+        raise unavailable(error, getattr(error, "message", None)) from error

@@ -53,6 +53,7 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
 
     async def ping(self) -> None:
         """By a row that is another one each time, or SQLite would write nothing."""
+        self._driver.require_room()
         for statement in _AS_A_LOGIN:
             await self._driver.write_one(statement)
         await self._driver.write_one(

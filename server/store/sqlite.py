@@ -168,6 +168,9 @@ class SqliteDriver:
     def _look(self, connection: sqlite3.Connection) -> tuple[int, bool]:
         return connection.execute("PRAGMA data_version").fetchone()[0], self._watch.amiss
 
+    def require_room(self) -> None:
+        """Each write needs room in the log, so a small one tells."""
+
     def in_list(self, column: str) -> str:
         """One parameter however many values, so one text, which SQLite prepares once."""
         return f"{column} IN (SELECT value FROM json_each($1))"

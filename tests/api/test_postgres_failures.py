@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from server.sessions import readiness
+from server.store import postgres
 from tests.postgres import PostgresServer
 from tests.postgres_proxy import PostgresProxy
 from tests.running import PASSWORD, Api, StartApi
@@ -149,6 +150,19 @@ async def test_not_ready_while_a_login_could_not_write(
         assert (table, await ready()) == (table, 503)
         await inside.execute(f"ALTER TABLE watchword.gone RENAME TO {table}")
         await soon_ready()
+    # As PostgreSQL tells that there is no room for a new page; what readiness writes needs none.
+    monkeypatch.setattr(postgres, "FULL_SECONDS", 1.0)
+    await inside.execute(
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$BEGIN RAISE 'could not extend file' USING ERRCODE = 'disk_full'; END$$"
+    )
+    await inside.execute(
+        "CREATE TRIGGER full_disk BEFORE INSERT ON watchword.sessions FOR EACH ROW EXECUTE FUNCTION full_disk()"
+    )
+    assert await scene.answer(1) == 503
+    assert await ready() == 503
+    await inside.execute("DROP TRIGGER full_disk ON watchword.sessions")
+    await soon_ready()
     await inside.close()
 
 
