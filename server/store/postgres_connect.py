@@ -46,6 +46,9 @@ _POOLER = "a pooler, as PgBouncer, keeps settings of our sessions to itself ({})
 # A database may have it that commits do not wait for the disk; what is acknowledged here has to last.
 _SETTLED = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'; "
 
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_SSL_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+
 
 class Connection(asyncpg.Connection):
     """One that knows when a pool had it back, in the time of the event loop."""
@@ -147,24 +150,37 @@ def _one_host_each(url: str) -> list[str]:
 def _tls(url: str) -> ssl.SSLContext | None:
     """For sslmode=verify-full without sslrootcert: the system's certificate authorities. Else asyncpg reads the URL."""
     options = {name: values[-1] for name, values in parse_qs(urlsplit(url).query).items()}
-    mode = options.get("sslmode") or os.environ.get("PGSSLMODE")
-    roots = options.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")
+    mode = options.get("sslmode") or os.environ.get("PGSSLMODE") or None
+    if mode not in (None, *_SSL_MODES):
+        raise StoreRefused(f"sslmode in store.url is none of: {', '.join(_SSL_MODES)}")
+    files = {name: options.get(name) or os.environ.get(f"PG{name.upper()}") or None for name in _SSL_FILES}
+    for name, path in files.items():
+        if path is not None and path != "system" and not Path(path).is_file():
+            raise StoreRefused(f"{name} in store.url: {path} is not there, or can't be read")
+    roots = files["sslrootcert"]
     if roots == "system":
         if mode not in (None, "verify-full"):
             # Anybody can have a certificate of theirs, for another host.
             raise StoreRefused("sslrootcert=system in store.url needs sslmode=verify-full")
-    elif roots is not None:
-        if not Path(roots).is_file():
-            raise StoreRefused(f"sslrootcert in store.url: {roots} is not there, or can't be read")
-        return None
-    elif mode != "verify-full" or Path(os.path.expanduser("~/.postgresql/root.crt")).exists():  # noqa: PTH111
+    elif roots is not None or mode != "verify-full" or Path(os.path.expanduser("~/.postgresql/root.crt")).exists():  # noqa: PTH111
         return None
     context = ssl.create_default_context()
     context.set_alpn_protocols(["postgresql"])
-    if certificate := options.get("sslcert") or os.environ.get("PGSSLCERT"):
-        key = options.get("sslkey") or os.environ.get("PGSSLKEY")
-        context.load_cert_chain(certificate, key, lambda: options.get("sslpassword", ""))
+    if certificate := files["sslcert"]:
+        context.load_cert_chain(certificate, files["sslkey"], lambda: options.get("sslpassword", ""))
     return context
+
+
+def _why_no_tls(error: ssl.SSLError) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the certificate of PostgreSQL is not trusted ({error.verify_message}); in store.url, name the file of "
+            "its authority with sslrootcert=, and the host as it is in the certificate"
+        )
+    reason = error.reason or "no reason was given"
+    return (
+        f"no TLS with PostgreSQL ({reason}); check the files that sslrootcert=, sslcert= and sslkey= in store.url name"
+    )
 
 
 @contextmanager
@@ -172,11 +188,8 @@ def opening() -> Iterator[None]:
     """Tells the person at the start what is wrong, without the URL: it may hold a password."""
     try:
         yield
-    except ssl.SSLCertVerificationError as error:
-        raise StoreRefused(
-            f"the certificate of PostgreSQL is not trusted ({error.verify_message}); in store.url, name the file of "
-            "its authority with sslrootcert=, and the host as it is in the certificate"
-        ) from error
+    except ssl.SSLError as error:
+        raise StoreRefused(_why_no_tls(error)) from error
     except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
         failure = StoreUnavailable()
         failure.detail = (

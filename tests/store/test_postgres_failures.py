@@ -315,6 +315,11 @@ async def test_sslmode_verify_full_checks_certificate_and_host(
     for options, problem in (
         ("?sslmode=verify-full&sslrootcert=/absent.pem", "/absent.pem is not there"),
         ("?sslmode=verify-ca", "needs sslrootcert="),
+        ("?sslmode=full", "sslmode in store.url is none of: disable, allow"),
+        ("?sslmode=require&sslcert=/absent.pem", "sslcert in store.url: /absent.pem is not there"),
+        ("?sslmode=verify-full&sslcrl=/absent.pem", "sslcrl in store.url: /absent.pem is not there"),
+        (f"?sslmode=verify-full&sslrootcert={__file__}", "check the files that sslrootcert="),
+        (f"?sslmode=verify-full&sslcert={__file__}&sslkey={__file__}", "check the files that sslrootcert="),
         ("?sslmode=require&sslrootcert=system", "needs sslmode=verify-full"),
     ):
         assert problem in await refusal(url + options)
