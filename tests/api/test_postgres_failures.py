@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -151,7 +152,7 @@ async def test_not_ready_while_a_login_could_not_write(
         await inside.execute(f"ALTER TABLE watchword.gone RENAME TO {table}")
         await soon_ready()
     # As PostgreSQL tells that there is no room for a new page; what readiness writes needs none.
-    monkeypatch.setattr(postgres, "FULL_SECONDS", 1.0)
+    monkeypatch.setattr(postgres, "FULL_SECONDS", 3600)
     await inside.execute(
         "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS "
         "$$BEGIN RAISE 'could not extend file' USING ERRCODE = 'disk_full'; END$$"
@@ -162,6 +163,8 @@ async def test_not_ready_while_a_login_could_not_write(
     assert await scene.answer(1) == 503
     assert await ready() == 503
     await inside.execute("DROP TRIGGER full_disk ON watchword.sessions")
+    driver: Any = vars(scene.api.services.store)["_driver"]
+    driver._full_until = 0.0
     await soon_ready()
     await inside.close()
 

@@ -97,6 +97,8 @@ async def test_a_deadlock_is_tried_again(driver: PostgresDriver) -> None:
 
     async def cross(first: int, second: int) -> None:
         async def unit(transaction: Transaction) -> None:
+            # A second as a rule, which on a busy machine comes near to what a statement may take.
+            await transaction.run("SET LOCAL deadlock_timeout = '50ms'")
             await transaction.run("UPDATE users SET updated_at = updated_at + 1 WHERE id = $1", id_of(first))
             if not met[first]:
                 met[first] = True
