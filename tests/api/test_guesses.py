@@ -14,6 +14,7 @@ import pytest
 
 from server.config.settings import LimitSettings, PasswordSettings, ServerSettings
 from server.passwords.hasher import Hasher
+from server.web import connection
 from tests.running import PASSWORD, Api, StartApi
 
 MARK = "__Host-watchword-device"
@@ -163,6 +164,8 @@ async def test_reset_tokens_at_the_same_moment_are_budgeted_as_one_by_one(start_
 async def test_who_leaves_while_a_password_is_looked_at_has_tried_it(
     start_api: StartApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Who only closes his side would be answered for so long.
+    monkeypatch.setattr(connection, "HALF_CLOSED_SECONDS", 0.01)
     api = await start_api(passwords=PasswordSettings(bcrypt_cost=4, hash_threads=1))
     begun, go_on = asyncio.Event(), threading.Semaphore(0)
     loop, verify = asyncio.get_running_loop(), Hasher.verify

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,11 @@ def environment(**changes: str) -> dict[str, str]:
     """This process's environment without settings of its own; cheap hashes and a free port."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("WATCHWORD__")}
     return kept | {"PYTHONPATH": str(ROOT)} | FAST | changes
+
+
+def uncovered(env: Mapping[str, str]) -> dict[str, str]:
+    """Without the measuring of what the tests reach, which has a handler of SIGTERM, and a file, of its own."""
+    return {name: value for name, value in env.items() if not name.startswith("COVERAGE_")}
 
 
 def run(folder: Path, *arguments: str, stdin: str = "", **changes: str) -> subprocess.CompletedProcess[str]:

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from tests.process.server_process import DEADLINE_SECONDS, environment, run, serving
+from tests.process.server_process import DEADLINE_SECONDS, environment, run, serving, uncovered
 from tests.running import MASTER_KEY
 
 END_SECONDS = 10.0
@@ -32,6 +32,8 @@ COMMAND = [sys.executable, "-m", "server"]
 def started(folder: Path, *arguments: str, **changes: Any) -> Iterator[subprocess.Popen[bytes]]:
     """A process; killed at the end if it is still there."""
     env = environment(**changes.pop("settings", {}))
+    if not changes.pop("covered", True):
+        env = uncovered(env)
     command = [*changes.pop("command", COMMAND), *arguments]
     streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process: subprocess.Popen[bytes]
@@ -115,7 +117,7 @@ def test_process_1_of_a_container_ends_also_while_it_imports(tmp_path: Path, arg
     namespace = ["unshare", "--pid", "--fork", "--mount-proc"]
     if shutil.which("unshare") is None or subprocess.run([*namespace, "true"], check=False).returncode != 0:
         pytest.skip("this system has no process namespaces for this user")
-    with started(tmp_path, *arguments, command=[*namespace, *COMMAND]) as outer:
+    with started(tmp_path, *arguments, command=[*namespace, *COMMAND], covered=False) as outer:
         children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
         wait_until(lambda: children.read_text() != "")
         first = int(children.read_text())

@@ -23,6 +23,7 @@ from server.store.ownership import why_denied
 from server.store.sqlite_backup import key_beside
 from server.store.sqlite_contents import beside
 from tests.other_user import ROOT, command, nobody, open_folder
+from tests.process.server_process import uncovered
 from tests.running import PASSWORD, settings_with
 
 __all__ = ["open_folder"]
@@ -161,7 +162,8 @@ def test_whoever_may_not_use_a_file_is_told_whose_it_is(open_folder: Path) -> No
         give_to_nobody(path.parent.parent)
         spoil(path)
     urls = [f"sqlite:///{path}" for path in (whole, *paths)]
-    done = subprocess.run(command("look", *urls), cwd=ROOT, capture_output=True, text=True, check=True)
+    env = uncovered(os.environ)
+    done = subprocess.run(command("look", *urls), cwd=ROOT, env=env, capture_output=True, text=True, check=True)
     first, *told = done.stdout.splitlines()
     assert (first, done.stderr) == ("opened", "")
     for (name, (_, expected)), line in zip(DENIED.items(), told, strict=True):
