@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# One more than there are cores: many tests wait for a process that they have started.
+TEST_PROCESSES := $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 .PHONY: run demo test test-full setup check bench lock
 .DEFAULT_GOAL := run
@@ -27,10 +29,10 @@ demo: $(VENV)/.runtime ## the same with example users, on a store that is gone a
 	@$(BIN)/python -m server serve --demo
 
 test: setup ## all tests, with branch coverage
-	$(BIN)/python -m pytest -n auto --dist loadgroup --cov --cov-report=term
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --cov --cov-report=term
 
 test-full: setup ## the same, with the whole volume of those tests of which `make test` runs a tenth
-	FULL_TESTS=1 $(BIN)/python -m pytest -n auto --dist loadgroup
+	FULL_TESTS=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup
 
 check: setup ## style, types, and who may import whom
 	$(BIN)/ruff check .

@@ -96,8 +96,6 @@ class Publisher:
 
 @pytest.fixture
 async def publisher() -> AsyncIterator[Publisher]:
-    # What other tests have left is not looked at again by the collection below.
-    gc.freeze()
     made = Publisher()
     await made.start()
     yield made
@@ -105,7 +103,6 @@ async def publisher() -> AsyncIterator[Publisher]:
     # What was left open says so now, and warnings are errors.
     del made
     gc.collect()
-    gc.unfreeze()
 
 
 async def settled(keys: RemoteKeySet) -> None:

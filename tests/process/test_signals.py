@@ -114,7 +114,7 @@ def test_a_demo_that_is_ended_before_it_has_begun_leaves_no_folder(tmp_path: Pat
 @pytest.mark.parametrize(("arguments", "code"), [([], 0), (["users", "list"], 143)])
 def test_process_1_of_a_container_ends_also_while_it_imports(tmp_path: Path, arguments: list[str], code: int) -> None:
     """Process 1 has no default actions: what is not waited for is lost (pid_namespaces(7))."""
-    namespace = ["unshare", "--pid", "--fork", "--mount-proc"]
+    namespace = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
     if shutil.which("unshare") is None or subprocess.run([*namespace, "true"], check=False).returncode != 0:
         pytest.skip("this system has no process namespaces for this user")
     with started(tmp_path, *arguments, command=[*namespace, *COMMAND], covered=False) as outer:
