@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import json
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +11,10 @@ from typing import TYPE_CHECKING, Any
 import jwt
 import pytest
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from server.app import create_runner, open_services
 from tests.browser.scene import COOKIE, DEVICE_COOKIE, PASSWORD
+from tests.certificates import certified
 from tests.running import settings_with
 
 if TYPE_CHECKING:
@@ -53,30 +48,6 @@ fetch(path, options).then(
 """
 
 
-def certificate(folder: Path) -> ssl.SSLContext:
-    """Self-made, for an hour."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "example.test")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("*.example.test")]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    both = folder / "certificate.pem"
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    both.write_bytes(private + made.public_bytes(Encoding.PEM))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(both)
-    return context
-
-
 @pytest.fixture
 async def port(tmp_path: Path) -> AsyncIterator[int]:
     """A server with two users, under both names: the attacker's page needs no more than a host."""
@@ -85,7 +56,9 @@ async def port(tmp_path: Path) -> AsyncIterator[int]:
             await services.users.create(username, username, "customer", PASSWORD)
         runner = create_runner(services)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=certificate(tmp_path))
+        site = web.TCPSite(
+            runner, "127.0.0.1", 0, ssl_context=certified("*.example.test", tmp_path / "certificate.pem")
+        )
         await site.start()
         yield runner.addresses[0][1]
         await runner.cleanup()

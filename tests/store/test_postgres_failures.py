@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
-import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -13,10 +11,6 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from server.errors import StoreRefused, StoreUnavailable
 from server.store import postgres, postgres_schema
@@ -25,6 +19,7 @@ from server.store.migrations import migrations
 from server.store.open import apply_migrations, open_store, pending_migrations
 from server.store.postgres import PostgresDriver
 from server.store.queries import SqlStore
+from tests.certificates import certified
 from tests.postgres import PostgresServer
 from tests.postgres_proxy import PostgresProxy
 from tests.store.examples import NOW, id_of, new_user, session, usernames
@@ -297,7 +292,7 @@ async def test_sslmode_verify_full_checks_certificate_and_host(
 ) -> None:
     """As docs/security.md advises it. The TLS is the proxy's, since this PostgreSQL was built without."""
     certificate = tmp_path / "authority.pem"
-    postgres_proxy.tls = _certified("localhost", certificate)
+    postgres_proxy.tls = certified("localhost", certificate)
     url = postgres_proxy.url(database).replace("127.0.0.1", "localhost")
 
     async def opens(options: str) -> None:
@@ -328,32 +323,8 @@ async def test_sslmode_verify_full_checks_certificate_and_host(
 
     # A certificate that stops fitting while the server runs.
     driver = await PostgresDriver.open(f"{url}?sslmode=verify-full", serving=True)
-    postgres_proxy.tls = _certified("localhost", tmp_path / "another.pem")
+    postgres_proxy.tls = certified("localhost", tmp_path / "another.pem")
     postgres_proxy.cut()
     with pytest.raises(StoreUnavailable):
         await driver.write_one("DELETE FROM guesses")
     await driver.close()
-
-
-def _certified(host: str, path: Path) -> ssl.SSLContext:
-    """A certificate that is its own authority, for an hour; written to `path`."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    path.write_bytes(made.public_bytes(Encoding.PEM))
-    both = path.with_suffix(".both")
-    both.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + path.read_bytes())
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(both)
-    return context
