@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from server.config.settings import RoleSettings
+from server.settings.tree import RoleSettings
 
 
 class Kind(StrEnum):

@@ -13,12 +13,10 @@ from aiohttp import web
 from server.access import RoleTable
 from server.audit.service import Audit
 from server.background import background
-from server.clock import Clock, SystemClock
-from server.config import Settings
-from server.config.secrets import texts
 from server.context import DOCUMENTS, SERVICES, Documents, Services
-from server.errors import StoreUnavailable
-from server.ids import Ids, SystemRandomness
+from server.core.clock import Clock, SystemClock
+from server.core.errors import StoreUnavailable
+from server.core.ids import Ids, SystemRandomness
 from server.limits.device import DeviceMarks
 from server.limits.guesses import Guesses
 from server.observe.requests import RequestLog
@@ -29,6 +27,8 @@ from server.sessions.authenticator import Authenticator
 from server.sessions.readiness import Readiness
 from server.sessions.refresh_token import RefreshTokens
 from server.sessions.service import Sessions
+from server.settings import Settings
+from server.settings.secrets import texts
 from server.store.audit_chain import AuditChain
 from server.store.open import open_store, sqlite_path
 from server.store.protocol import Store

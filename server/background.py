@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import structlog
 from aiohttp import web
 
-from server.clock import Clock, Steadiness
 from server.context import SERVICES
-from server.errors import StoreRefused, StoreUnavailable
+from server.core.clock import Clock, Steadiness
+from server.core.errors import StoreRefused, StoreUnavailable
 from server.passwords.pool import HashPool
 from server.store.protocol import RevocationStore, Store
 

@@ -9,13 +9,13 @@ from aiohttp import web
 
 from server.access import RoleTable
 from server.audit.service import Audit
-from server.clock import Clock
-from server.config import Settings
-from server.ids import Ids
+from server.core.clock import Clock
+from server.core.ids import Ids
 from server.passwords.pool import HashPool
 from server.sessions.authenticator import Authenticator
 from server.sessions.readiness import Readiness
 from server.sessions.service import Sessions
+from server.settings import Settings
 from server.store.protocol import Store
 from server.tokens.keyservice import KeyService
 from server.tokens.revocation import Revocations

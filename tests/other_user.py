@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from server.app import open_services
-from server.config.settings import KeySettings
-from server.errors import StoreRefused, WatchwordError
+from server.core.errors import StoreRefused, WatchwordError
 from server.sessions.service import Client
+from server.settings.tree import KeySettings
 from server.store.open import open_store
 from tests.needed import require
 from tests.running import PASSWORD, settings_with

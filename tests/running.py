@@ -14,10 +14,10 @@ from aiohttp.test_utils import BaseTestServer, TestClient
 from pydantic import SecretStr
 
 from server.app import create_runner, open_services
-from server.config import Settings
-from server.config.settings import KeySettings, PasswordSettings, StoreSettings
 from server.context import Services
 from server.observe.requests import RequestLog
+from server.settings import Settings
+from server.settings.tree import KeySettings, PasswordSettings, StoreSettings
 from server.web.runner import EdgeRunner
 from tests.clock import FakeClock
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from server.config import Settings
 from server.limits.guesses import DEVICE_TRIES, FREE_FAILURES
 from server.passwords.hasher import MAXIMUM_BYTES
+from server.settings import Settings
 from server.store import guess_queries
 from server.tokens import verifier
 from server.web.body import MAXIMUM_MEMBERS

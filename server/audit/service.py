@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
-from server.ids import id_in
+from server.core.ids import id_in
 from server.store.audit_chain import START, AuditChain
 from server.store.audit_records import AuditFilter, AuditHead, AuditRecord
 from server.store.protocol import Store

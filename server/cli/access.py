@@ -9,9 +9,9 @@ import typer
 from server.access import RoleTable
 from server.cli.state import AsJson, Config, print_json, run_with_services, settings_for
 from server.cli.text import Rows, program
-from server.config import Settings
 from server.context import Services
-from server.errors import ConfigurationError, Unauthorized
+from server.core.errors import ConfigurationError, Unauthorized
+from server.settings import Settings
 from server.web.openapi import openapi_bytes, openapi_document
 from server.web.table import AccessTable
 

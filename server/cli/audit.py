@@ -17,7 +17,7 @@ from server.cli.progress import progress_bar
 from server.cli.state import AsJson, Config, run_with_services, settings_for
 from server.cli.text import Rows, visible
 from server.context import Services
-from server.errors import WatchwordError
+from server.core.errors import WatchwordError
 from server.store.audit_records import AuditEvent, AuditRecord
 from server.web.audit_schemas import audit_json
 

@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from server.cli.state import AsJson, Config, loaded_for, print_json, settings_for, sources
 from server.cli.text import visible
-from server.config.masking import MASK, masked_url
+from server.settings.masking import MASK, masked_url
 
 app = typer.Typer(help="Look at the settings.", no_args_is_help=True)
 

@@ -12,9 +12,9 @@ from server.app import master_key_file
 from server.cli.progress import progress_bar
 from server.cli.state import AsJson, Config, print_json, run_with_services, settings_for
 from server.cli.text import Rows, questions
-from server.clock import rfc3339
 from server.context import Services
-from server.errors import WatchwordError
+from server.core.clock import rfc3339
+from server.core.errors import WatchwordError
 from server.store.records import UserFilter
 from server.tokens.keys import SHARED
 from server.tokens.rotation import WHEN_ASKED, RotationUnderWay

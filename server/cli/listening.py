@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 
-from server.errors import ConfigurationError
+from server.core.errors import ConfigurationError
 
 # What to do about each way in which an address can't be had.
 _REMEDIES = {

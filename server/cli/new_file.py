@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from server.errors import FileRefused
-from server.store import drafts
+from server.core.errors import FileRefused
+from server.files import drafts
 
 
 @contextmanager

@@ -24,13 +24,13 @@ from server.cli.signals import LOG_SECONDS, ServerSignals
 from server.cli.state import Config, loaded_for, signals_of, sources
 from server.cli.text import program
 from server.cli.workers import become_workers, end_with
-from server.config import Settings
-from server.config.settings import KeySettings, StoreSettings
 from server.context import Services
-from server.errors import FileRefused, WatchwordError
-from server.observe.logs import configure_logs
+from server.core.errors import FileRefused, WatchwordError
+from server.logs.output import configure_logs
+from server.logs.stream import WriterThread
 from server.observe.requests import RequestLog
-from server.observe.stream import WriterThread
+from server.settings import Settings
+from server.settings.tree import KeySettings, StoreSettings
 from server.store.records import NewUser
 from server.web.runner import raise_descriptor_limit
 

@@ -7,8 +7,8 @@ import select
 import sys
 import time
 
-from server.errors import WatchwordError
-from server.observe.stream import WriterThread
+from server.core.errors import WatchwordError
+from server.logs.stream import WriterThread
 
 STANDARD_OUTPUT = 1
 # Whoever reads it may have stopped to. The store waits too meanwhile, and gives up after 3 s (PostgreSQL) or 4 s.

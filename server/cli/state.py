@@ -16,14 +16,14 @@ from server.access import RoleTable
 from server.app import open_services
 from server.cli.signals import CommandSignals, ServerSignals
 from server.cli.text import visible
-from server.config import LoadedSettings, Settings, load_settings
-from server.config.load import DEFAULT_FILE
-from server.config.masking import masked_url
 from server.context import Services
-from server.observe.logs import configure_logs
-from server.origin import COMMAND_LINE, Origin, reset_origin, set_origin
+from server.core.origin import COMMAND_LINE, Origin, reset_origin, set_origin
+from server.files.ownership import user_name
+from server.logs.output import configure_logs
+from server.settings import LoadedSettings, Settings, load_settings
+from server.settings.load import DEFAULT_FILE
+from server.settings.masking import masked_url
 from server.store.open import require_store, sqlite_path
-from server.store.ownership import user_name
 from server.web.table import AccessTable
 
 Result = TypeVar("Result")

@@ -12,9 +12,9 @@ import typer
 from server.app import master_key_path
 from server.cli.progress import progress_bar
 from server.cli.state import Config, run_async, settings_for
-from server.config import Settings
-from server.errors import StoreRefused
-from server.observe.logs import configure_logs
+from server.core.errors import StoreRefused
+from server.logs.output import configure_logs
+from server.settings import Settings
 from server.store.open import apply_migrations, back_up, pending_migrations
 from server.store.sqlite_backup import key_beside
 from server.tokens.master_key_file import read_keys, unchanged

@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from server.errors import FileRefused
+from server.core.errors import FileRefused
 
 # What standard output answers to a write when it can take no more, or never could.
 OUTPUT_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EAGAIN}

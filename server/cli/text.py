@@ -12,7 +12,7 @@ from typing import TextIO
 import typer
 from rich.cells import cell_len
 
-from server.observe.logs import escaped
+from server.logs.output import escaped
 
 
 def program() -> str:

@@ -13,10 +13,10 @@ import typer
 from server.access import ANYONE, RoleTable
 from server.cli.state import AsJson, Config, run_with_services, settings_for
 from server.cli.text import visible
-from server.clock import SystemClock
-from server.config import Settings
-from server.errors import ConfigurationError, KeyRefused
-from server.text_file import decode_text, read_text
+from server.core.clock import SystemClock
+from server.core.errors import ConfigurationError, KeyRefused
+from server.files.text_file import decode_text, read_text
+from server.settings import Settings
 from server.tokens.jwk import KeySet
 from server.tokens.verifier import Verifier
 from server.web.inspection import ACCEPTED, inspect_elsewhere, inspect_here

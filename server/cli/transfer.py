@@ -20,11 +20,11 @@ from server.cli.new_file import new_file
 from server.cli.progress import progress_bar
 from server.cli.state import AsJson, Config, print_json, run_with_services, settings_for
 from server.context import Services
-from server.errors import FileRefused
+from server.core.errors import FileRefused
+from server.files.text_file import read_text
 from server.limits.guesses import Guesses
 from server.passwords.firebase import FirebaseParameters
 from server.store.audit_records import AuditEvent, AuditNote
-from server.text_file import read_text
 from server.users.transfer.exporter import export_pages
 from server.users.transfer.firebase_export import read_firebase, read_hash_config
 from server.users.transfer.formats import read_csv, read_json_lines

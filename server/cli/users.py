@@ -12,12 +12,12 @@ import typer
 
 from server.cli.state import AsJson, Config, print_json, run_with_services, settings_for
 from server.cli.text import Rows, questions
-from server.config.meant import not_meant
 from server.context import Services
-from server.errors import FileRefused
+from server.core.errors import FileRefused
+from server.files.text_file import first_line
 from server.names import USERNAME_RULE, username_of
+from server.settings.meant import not_meant
 from server.store.records import Credentials, User
-from server.text_file import first_line
 from server.users.service import CreatedUser
 from server.web.schemas import user_json
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import uuid
 
-from server.ids import Ids
+from server.core.ids import Ids
 from server.tokens.opaque import Key, OpaqueTokens
 
 _LAYOUT = struct.Struct(">16s16s")

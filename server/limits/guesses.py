@@ -25,11 +25,11 @@ from typing import Self
 
 import structlog
 
-from server.addresses import address_of
-from server.clock import Clock
-from server.config.settings import LimitSettings
-from server.errors import Overloaded, StoreUnavailable, TooManyAttempts
+from server.core.addresses import address_of
+from server.core.clock import Clock
+from server.core.errors import Overloaded, StoreUnavailable, TooManyAttempts
 from server.passwords.pool import NeverBegun
+from server.settings.tree import LimitSettings
 from server.store.audit_records import AuditNote
 from server.store.protocol import GuessStore
 from server.store.records import Budget, GuessCounter, Try

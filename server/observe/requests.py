@@ -15,9 +15,9 @@ from typing import TextIO
 import orjson
 from aiohttp import web
 
-from server.clock import Clock, rfc3339
 from server.context import REQUEST_ID
-from server.observe.stream import SteadyStream
+from server.core.clock import Clock, rfc3339
+from server.logs.stream import SteadyStream
 from server.tokens.guard import CLAIMS, REVOKED_SUBJECT, ROUTE
 
 Renderer = Callable[[dict[str, object]], str]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from server.errors import Overloaded
+from server.core.errors import Overloaded
 from server.passwords.hasher import Hasher
 
 Result = TypeVar("Result")

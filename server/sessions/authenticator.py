@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.errors import TokenRevoked
+from server.core.errors import TokenRevoked
 from server.tokens.claims import AccessClaims
 from server.tokens.revocation import Revocations
 from server.tokens.token_verifier import TokenVerifier

@@ -6,8 +6,8 @@ import asyncio
 
 import structlog
 
-from server.clock import Clock
-from server.errors import StoreUnavailable
+from server.core.clock import Clock
+from server.core.errors import StoreUnavailable
 from server.store.protocol import Store
 from server.tokens.signer import SigningKeys
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from server.clock import Clock
-from server.config.settings import SessionSettings, TokenSettings
-from server.errors import (
+from server.core.clock import Clock
+from server.core.errors import (
     InvalidCredentials,
     NotFound,
     Overloaded,
@@ -18,12 +17,13 @@ from server.errors import (
     RefreshInvalid,
     RefreshReused,
 )
-from server.ids import Ids
+from server.core.ids import Ids
 from server.limits.device import DeviceMarks
 from server.limits.guesses import Attempt, Guesses
 from server.names import compared
 from server.passwords.pool import HashPool, NeverBegun
 from server.sessions.refresh_token import RefreshToken, RefreshTokens
+from server.settings.tree import SessionSettings, TokenSettings
 from server.store.audit_records import AuditEvent, AuditNote
 from server.store.protocol import Store
 from server.store.records import LAST_ID, PAGE, Credentials, Session, UserSession

@@ -8,8 +8,8 @@ from typing import Any
 
 import structlog
 
-from server.errors import StoreUnavailable
-from server.origin import Origin, current_origin
+from server.core.errors import StoreUnavailable
+from server.core.origin import Origin, current_origin
 from server.store.audit_chain import AuditChain
 from server.store.audit_records import AuditFilter, AuditHead, AuditNote, AuditRecord, Value
 from server.store.driver import Driver, Transaction

@@ -37,7 +37,7 @@ Value = str | int | bool | None | Sequence["Value"] | Mapping[str, "Value"]
 
 @dataclass(frozen=True, slots=True)
 class AuditNote:
-    """What happened to whom, to be written down; who did it and from where is added (server/origin.py).
+    """What happened to whom, to be written down; who did it and from where is added (server/core/origin.py).
 
     The target is a user, or a key with its `kid` as id and name. `before` and `after` hold what has changed,
     and no secret, hash or token. `by_target`: the target has just proved who they are, so if nobody else is known, they

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from server.errors import StoreUnavailable
-from server.origin import COMMAND_LINE, current_origin
+from server.core.errors import StoreUnavailable
+from server.core.origin import COMMAND_LINE, current_origin
 
 _log = structlog.get_logger("watchword.store")
 

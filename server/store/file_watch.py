@@ -16,7 +16,7 @@ from typing import NamedTuple, NoReturn
 
 import structlog
 
-from server.errors import StoreUnavailable
+from server.core.errors import StoreUnavailable
 from server.store.sqlite_contents import beside, contents, has_contents, is_older, mark, uri
 from server.store.sqlite_length import log_has_hole
 

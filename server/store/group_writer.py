@@ -15,10 +15,10 @@ from typing import Any
 
 import aiosqlite
 
-from server.errors import StoreUnavailable
+from server.core.errors import StoreUnavailable
+from server.files.file_lock import LOCKED, FairLock
 from server.store.driver import Result, Row, Transaction, Unit
 from server.store.failure import unavailable
-from server.store.file_lock import LOCKED, FairLock
 from server.store.file_watch import FileWatch
 
 # Bounds how long the first of a group waits for the last.

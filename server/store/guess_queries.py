@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from server.errors import Overloaded, TooManyAttempts
+from server.core.errors import Overloaded, TooManyAttempts
 from server.store.audit_queries import AuditQueries
 from server.store.audit_records import AuditNote
 from server.store.driver import Transaction

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from server.errors import StoreRefused
+from server.core.errors import StoreRefused
 from server.store.migrations import Migration
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from server.errors import StoreRefused
+from server.core.errors import StoreRefused
 from server.store import postgres, sqlite, sqlite_backup
 from server.store.protocol import Store
 from server.store.queries import SqlStore

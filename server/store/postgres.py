@@ -10,7 +10,7 @@ from weakref import WeakSet
 
 import asyncpg
 
-from server.errors import StoreUnavailable
+from server.core.errors import StoreUnavailable
 from server.store import postgres_connect, postgres_schema
 from server.store.driver import Result, Row, Unit
 from server.store.failure import unavailable

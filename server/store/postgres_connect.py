@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 import asyncpg
 
-from server.errors import StoreRefused, StoreUnavailable
+from server.core.errors import StoreRefused, StoreUnavailable
 from server.store.failure import unavailable
 from server.store.postgres_schema import SCHEMA
 

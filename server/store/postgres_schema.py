@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
-from server.clock import SystemClock
-from server.errors import StoreRefused
+from server.core.clock import SystemClock
+from server.core.errors import StoreRefused
 from server.store.migrate import Applied, pending
 from server.store.migrations import Migration, migrations
 

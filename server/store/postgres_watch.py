@@ -9,7 +9,7 @@ from typing import Any
 
 import asyncpg
 
-from server.errors import StoreRefused
+from server.core.errors import StoreRefused
 from server.store.driver import Row
 from server.store.postgres_connect import Connection
 

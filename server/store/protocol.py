@@ -225,7 +225,7 @@ class AuditStore(Protocol):
     """Who did what to whom (docs/audit.md).
 
     What a method of this store changes, it records in the same step; who does so, and from where, is told by
-    server/origin.py. Records make one unbroken chain, whatever node writes them. Nothing takes one away.
+    server/core/origin.py. Records make one unbroken chain, whatever node writes them. Nothing takes one away.
     """
 
     async def record(self, note: AuditNote) -> None:

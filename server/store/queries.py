@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from server.errors import LastAdmin, UsernameTaken
+from server.core.errors import LastAdmin, UsernameTaken
 from server.names import username_key
 from server.store.audit_records import AuditEvent, AuditNote, Value
 from server.store.driver import Driver, Row, Transaction

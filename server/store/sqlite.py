@@ -18,11 +18,11 @@ from typing import Any, Self, TypeVar
 import aiosqlite
 import orjson
 
-from server.errors import StoreRefused, StoreUnavailable
+from server.core.errors import StoreRefused, StoreUnavailable
+from server.files.file_lock import FairLock, FileLock, to_the_end
 from server.store import sqlite_file
 from server.store.driver import Result, Row, Transaction, Unit
 from server.store.failure import unavailable
-from server.store.file_lock import FairLock, FileLock, to_the_end
 from server.store.file_watch import FileWatch
 from server.store.group_writer import GroupWriter, bound, is_unavailable
 from server.store.sqlite_contents import beside, has_log, uri

@@ -16,9 +16,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
-from server.errors import FileRefused, StoreRefused, StoreUnavailable
-from server.store import drafts, sqlite_file
-from server.store.file_lock import FairLock
+from server.core.errors import FileRefused, StoreRefused, StoreUnavailable
+from server.files import drafts
+from server.files.file_lock import FairLock
+from server.store import sqlite_file
 from server.store.sqlite_contents import beside, uri
 
 # A step copies so many pages; between two of them it can be stopped, and tells how far it is.

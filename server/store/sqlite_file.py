@@ -13,13 +13,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from server.clock import SystemClock
-from server.errors import StoreRefused
-from server.store.drafts import make, sync
-from server.store.file_lock import LOCKED
+from server.core.clock import SystemClock
+from server.core.errors import StoreRefused
+from server.files.drafts import make, sync
+from server.files.file_lock import LOCKED
+from server.files.ownership import make_folder, why_denied
 from server.store.migrate import Applied, newer, pending
 from server.store.migrations import Migration, migrations
-from server.store.ownership import make_folder, why_denied
 from server.store.sqlite_contents import beside, contents, has_log, log_fits, mark, uri, was_replaced
 from server.store.sqlite_length import missing_pages
 

@@ -13,7 +13,7 @@ guards an aiohttp application.
 from __future__ import annotations
 
 from server.access import ANY_USER, ANYONE, only
-from server.errors import (
+from server.core.errors import (
     ConfigurationError,
     InsufficientRole,
     KeyRefused,

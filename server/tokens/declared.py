@@ -12,8 +12,8 @@ from aiohttp import hdrs, web
 from aiohttp.web_urldispatcher import AbstractRoute, MatchedSubAppResource, PrefixedSubAppResource
 
 from server.access import Access, RoleTable, only
-from server.config.settings import RoleSettings
-from server.errors import ConfigurationError
+from server.core.errors import ConfigurationError
+from server.settings.tree import RoleSettings
 
 DEFAULT_ROLES: Mapping[str, Sequence[str]] = {"customer": (), "admin": ("customer",)}
 

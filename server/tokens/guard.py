@@ -10,7 +10,7 @@ from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
 from server.access import Access, Kind
-from server.errors import ApiError, InsufficientRole, TokenRevoked
+from server.core.errors import ApiError, InsufficientRole, TokenRevoked
 from server.tokens.bearer import bearer_token
 from server.tokens.claims import AccessClaims
 from server.tokens.declared import DEFAULT_ROLES, DeclaredRules

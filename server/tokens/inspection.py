@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from server.clock import rfc3339
-from server.errors import TokenExpired, TokenInvalid
+from server.core.clock import rfc3339
+from server.core.errors import TokenExpired, TokenInvalid
 from server.tokens.claims import AccessClaims
 from server.tokens.encoding import decode_base64url
 from server.tokens.verifier import (

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt import InvalidKeyError
 from jwt.algorithms import HMACAlgorithm
 
-from server.errors import KeyRefused
+from server.core.errors import KeyRefused
 from server.tokens.encoding import decode_base64url, no_constant, unique_members
 from server.tokens.keys import (
     MAXIMUM_RSA_BITS,

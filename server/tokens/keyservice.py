@@ -10,9 +10,9 @@ from dataclasses import replace
 import orjson
 import structlog
 
-from server.clock import Clock, rfc3339
-from server.errors import NotFound, StoreRefused, StoreUnavailable
-from server.ids import Ids
+from server.core.clock import Clock, rfc3339
+from server.core.errors import NotFound, StoreRefused, StoreUnavailable
+from server.core.ids import Ids
 from server.store.audit_records import AuditEvent, AuditNote, Value
 from server.store.protocol import KeyStore
 from server.store.records import KeyRecord

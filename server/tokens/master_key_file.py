@@ -11,11 +11,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from server.errors import StoreRefused
-from server.ids import Ids
-from server.store.drafts import make, sync
-from server.store.file_lock import WAIT_SECONDS, FileLock
-from server.store.ownership import user_name, why_denied
+from server.core.errors import StoreRefused
+from server.core.ids import Ids
+from server.files.drafts import make, sync
+from server.files.file_lock import WAIT_SECONDS, FileLock
+from server.files.ownership import user_name, why_denied
 
 _KEY_BYTES = 32
 _MINIMUM_LENGTH = 32

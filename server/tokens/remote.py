@@ -18,8 +18,8 @@ import structlog
 from aiohttp import hdrs
 from yarl import URL
 
-from server.clock import Clock, SystemClock
-from server.errors import ConfigurationError, KeyRefused, KeysUnavailable
+from server.core.clock import Clock, SystemClock
+from server.core.errors import ConfigurationError, KeyRefused, KeysUnavailable
 from server.tokens.jwk import KeySet
 from server.tokens.keys import VerificationKey
 

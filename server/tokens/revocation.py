@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 
-from server.clock import Clock, Steadiness
-from server.errors import StoreUnavailable
-from server.ids import made_at
+from server.core.clock import Clock, Steadiness
+from server.core.errors import StoreUnavailable
+from server.core.ids import made_at
 from server.store.protocol import RevocationStore
 from server.store.records import Revocation
 from server.tokens.claims import AccessClaims

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from server.errors import WatchwordError
+from server.core.errors import WatchwordError
 from server.store.records import KeyRecord
 from server.tokens.keyring import LEEWAY_MS, Keyring, KeyState
 from server.tokens.keys import SHARED, SigningKey

@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from server.errors import StoreRefused
-from server.ids import Ids
+from server.core.errors import StoreRefused
+from server.core.ids import Ids
 
 _VERSION = b"\x01"
 _NONCE_LENGTH = 12

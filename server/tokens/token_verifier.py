@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, Self
 
-from server.clock import Clock, SystemClock
-from server.errors import ConfigurationError
+from server.core.clock import Clock, SystemClock
+from server.core.errors import ConfigurationError
 from server.tokens.cache import VerifiedTokens
 from server.tokens.claims import AccessClaims
 from server.tokens.verifier import UnknownKey, VerificationKeys, Verifier

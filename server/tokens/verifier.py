@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import jwt
 
-from server.errors import TokenExpired, TokenInvalid
+from server.core.errors import TokenExpired, TokenInvalid
 from server.tokens.claims import AccessClaims
 from server.tokens.encoding import decode_base64url, no_constant, unique_members
 from server.tokens.keys import VerificationKey

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from server.access import RoleTable, only
-from server.clock import Clock
-from server.config.settings import PasswordSettings
-from server.errors import InvalidCredentials, InvalidRequest, InvalidResetToken, NotFound
-from server.ids import Ids
+from server.core.clock import Clock
+from server.core.errors import InvalidCredentials, InvalidRequest, InvalidResetToken, NotFound
+from server.core.ids import Ids
 from server.limits.guesses import Guesses
 from server.names import compared, username_of
 from server.passwords.policy import PasswordPolicy
 from server.passwords.pool import HashPool
+from server.settings.tree import PasswordSettings
 from server.store.audit_records import AuditEvent, AuditNote
 from server.store.protocol import Store
 from server.store.records import Credentials, NewUser, User, UserChange, UserFilter

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
-from server.clock import rfc3339
+from server.core.clock import rfc3339
 from server.store.audit_records import AuditEvent, AuditRecord
 from server.web.schemas import Answer, Input, Timestamp, number, one_line
 

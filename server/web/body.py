@@ -15,7 +15,7 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ValidationError
 
-from server.errors import (
+from server.core.errors import (
     InvalidJson,
     InvalidRequest,
     MalformedRequest,

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable
 from typing import TypeVar
 
-from server.errors import InvalidRequest
+from server.core.errors import InvalidRequest
 
 Position = TypeVar("Position")
 

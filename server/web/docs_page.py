@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-from server import errors
+from server.core import errors
 
 Json = dict[str, Any]
 

@@ -10,10 +10,9 @@ from functools import partial
 import structlog
 from aiohttp import ClientConnectionResetError, hdrs, web
 
-from server.clock import Clock
-from server.config.settings import Network
 from server.context import REQUEST_ID
-from server.errors import (
+from server.core.clock import Clock
+from server.core.errors import (
     ApiError,
     InternalError,
     MalformedRequest,
@@ -22,9 +21,10 @@ from server.errors import (
     Overloaded,
     PayloadTooLarge,
 )
-from server.ids import Ids
+from server.core.ids import Ids
+from server.core.origin import Origin, reset_origin, set_origin
 from server.observe.requests import RequestLog
-from server.origin import Origin, reset_origin, set_origin
+from server.settings.tree import Network
 from server.store.patience import reset_patience, set_patience
 from server.tokens.guard import CLAIMS
 from server.web.client_ip import client_ip

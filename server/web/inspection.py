@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from server.clock import rfc3339
 from server.context import RoutesFor, Services
-from server.errors import TokenExpired, TokenInvalid, TokenRevoked, Unauthorized
+from server.core.clock import rfc3339
+from server.core.errors import TokenExpired, TokenInvalid, TokenRevoked, Unauthorized
 from server.tokens.claims import AccessClaims
 from server.tokens.inspection import UNKNOWN_KEY, Inspection, inspect, times
 from server.tokens.verifier import Verifier

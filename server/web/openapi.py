@@ -10,8 +10,9 @@ import orjson
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from server import __version__, errors
+from server import __version__
 from server.access import Kind
+from server.core import errors
 from server.web.schemas import Problem
 from server.web.table import Row
 

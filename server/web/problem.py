@@ -9,7 +9,7 @@ import orjson
 from aiohttp import hdrs, web
 from multidict import CIMultiDict, istr
 
-from server.errors import ApiError, MalformedRequest, RequestTimeout
+from server.core.errors import ApiError, MalformedRequest, RequestTimeout
 
 REQUEST_ID_HEADER = istr("X-Request-Id")
 SERVER_NAME = "Watchword"

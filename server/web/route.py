@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from server.access import Access
-from server.errors import ApiError
+from server.core.errors import ApiError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

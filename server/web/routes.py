@@ -7,7 +7,7 @@ has no row here. OpenAPI, /docs, `GET /routes` and `python -m server routes` are
 from __future__ import annotations
 
 from server.access import ANY_USER, ANYONE, only
-from server.errors import (
+from server.core.errors import (
     CsrfRefused,
     InsufficientRole,
     InvalidCredentials,

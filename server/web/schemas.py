@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from server.clock import rfc3339
+from server.core.clock import rfc3339
 from server.names import USERNAME_LENGTH, USERNAME_RULE, username_of
 from server.store.records import Session, User
 from server.users.model import NAME_LENGTH, is_displayable

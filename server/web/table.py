@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from aiohttp.web_urldispatcher import AbstractRoute
 
 from server.access import Access, Decision, Kind, RoleTable, decide, only
-from server.errors import ConfigurationError
+from server.core.errors import ConfigurationError
 from server.web.route import Route
 from server.web.routes import ROUTES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.config.settings import CorsSettings
+from server.settings.tree import CorsSettings
 from tests.running import Api, StartApi
 
 ORIGIN = "https://app.example.com"

@@ -7,7 +7,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from server import errors
+from server.core import errors
 from server.web.docs_page import docs_page
 from server.web.routes import ROUTES
 from tests.running import Api

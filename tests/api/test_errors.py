@@ -11,8 +11,8 @@ import pytest
 from aiohttp import web
 
 from server.app import create_runner
-from server.config.settings import ServerSettings
-from server.errors import ConfigurationError
+from server.core.errors import ConfigurationError
+from server.settings.tree import ServerSettings
 from tests.running import Api, StartApi
 
 JSON = {"Content-Type": "application/json"}

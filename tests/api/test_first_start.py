@@ -13,8 +13,8 @@ import pytest
 
 from server.app import open_services
 from server.cli import serve, shown
-from server.errors import WatchwordError
-from server.observe.stream import WriterThread
+from server.core.errors import WatchwordError
+from server.logs.stream import WriterThread
 from server.sessions.service import Client
 from server.store.records import UserFilter
 from tests.running import settings_with

@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from server.config.settings import LimitSettings, PasswordSettings, ServerSettings
 from server.passwords.hasher import Hasher
+from server.settings.tree import LimitSettings, PasswordSettings, ServerSettings
 from server.web import connection
 from tests.running import PASSWORD, Api, StartApi
 

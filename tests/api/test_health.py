@@ -13,11 +13,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from server.errors import StoreUnavailable
+from server.core.errors import StoreUnavailable
+from server.files.file_lock import FileLock
 from server.sessions import readiness
 from server.sessions.readiness import FRESH_SECONDS
 from server.store.driver import Driver
-from server.store.file_lock import FileLock
 from server.store.sqlite_contents import beside
 from tests.running import Api
 

@@ -11,9 +11,9 @@ from typing import Any, Literal
 import pytest
 import structlog
 
-from server.config.settings import LogSettings, ServerSettings
-from server.observe.logs import configure_logs
+from server.logs.output import configure_logs
 from server.observe.requests import RequestLog
+from server.settings.tree import LogSettings, ServerSettings
 from tests.clock import FakeClock
 from tests.running import PASSWORD, Api, StartApi
 

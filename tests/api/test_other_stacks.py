@@ -8,7 +8,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
-from server.config.settings import TokenSettings
+from server.settings.tree import TokenSettings
 from tests.running import StartApi
 
 

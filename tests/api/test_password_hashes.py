@@ -10,10 +10,10 @@ import bcrypt
 import pytest
 
 from server.background import learn_costs
-from server.config.settings import PasswordSettings
-from server.errors import Overloaded, StoreUnavailable
+from server.core.errors import Overloaded, StoreUnavailable
 from server.passwords import foreign
 from server.passwords.hasher import Hasher
+from server.settings.tree import PasswordSettings
 from tests import foreign_hashes
 from tests.api.test_tutorial import claims_of
 from tests.running import PASSWORD, Api, StartApi

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server.config.settings import RoleSettings, default_roles
+from server.settings.tree import RoleSettings, default_roles
 from server.store.records import User, UserFilter
 from tests.running import PASSWORD, Api, StartApi
 

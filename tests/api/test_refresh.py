@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.config.settings import SessionSettings
+from server.settings.tree import SessionSettings
 from tests.api.test_tutorial import claims_of
 from tests.running import Api, StartApi
 from tests.volume import volume

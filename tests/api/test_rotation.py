@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
 
-from server.config.settings import KeySettings, TokenSettings
+from server.settings.tree import KeySettings, TokenSettings
 from server.tokens.keyring import LEEWAY_MS
 from server.tokens.keys import SigningKey
 from server.tokens.signer import Signer

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from server.config.settings import TokenSettings
+from server.settings.tree import TokenSettings
 from server.tokens import ANY_USER, RemoteKeySet, TokenVerifier, claims_of, only, protect
 from tests.running import Api, StartApi
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from server.config.settings import ServerSettings
+from server.settings.tree import ServerSettings
 from tests.running import PASSWORD, Api, StartApi
 
 LOGIN = {"username": "lak", "password": PASSWORD}

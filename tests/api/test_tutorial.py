@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from server.config.settings import TokenSettings
+from server.settings.tree import TokenSettings
 from tests.running import Api, StartApi
 
 SECRET = "hT7pXw2LqRz9 vKc4NdYs8MbJf3GaEu6"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.errors import InvalidRequest
+from server.core.errors import InvalidRequest
 from tests.running import PASSWORD, Api
 
 NEW_USER = {"username": "Pasindu@example.com", "name": "Pasindu", "role": "customer", "password": PASSWORD}

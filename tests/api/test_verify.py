@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from server.config.settings import RoleSettings, default_roles
+from server.settings.tree import RoleSettings, default_roles
 from tests.running import PASSWORD, Api, StartApi
 
 

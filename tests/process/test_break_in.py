@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from server.app import open_services
-from server.config import Settings
-from server.config.settings import StoreSettings
+from server.settings import Settings
+from server.settings.tree import StoreSettings
 from server.users.reset_token import ResetToken, ResetTokens
 from tests.process.server_process import ROOT, ServerProcess, run, serving
 from tests.running import PASSWORD

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from server.config.settings import RoleSettings, default_roles
+from server.settings.tree import RoleSettings, default_roles
 from tests.running import PASSWORD, Api
 
 NEW_PASSWORD = "another horse, another battery"

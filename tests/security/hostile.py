@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc import jwe
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-from server.errors import TokenInvalid
+from server.core.errors import TokenInvalid
 from server.tokens.keys import SigningKey, VerificationKey
 from server.tokens.verifier import MAXIMUM_LENGTH, Verifier
 from tests.clock import START_MS

@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import ValidationError
 
-from server.config.settings import TokenSettings
-from server.errors import TokenExpired, TokenInvalid
+from server.core.errors import TokenExpired, TokenInvalid
+from server.settings.tree import TokenSettings
 from server.tokens.keys import SigningKey, public_jwk
 from server.tokens.verifier import Verifier
 from tests.clock import START_MS

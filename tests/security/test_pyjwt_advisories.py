@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from server.errors import KeyRefused, TokenExpired, TokenInvalid
+from server.core.errors import KeyRefused, TokenExpired, TokenInvalid
 from server.tokens.jwk import KeySet, load_jwk
 from server.tokens.keys import SigningKey, VerificationKey, public_jwk
 from server.tokens.verifier import MAXIMUM_LENGTH, Verifier

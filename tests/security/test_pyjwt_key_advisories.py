@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from server.errors import ConfigurationError, KeyRefused, TokenInvalid
+from server.core.errors import ConfigurationError, KeyRefused, TokenInvalid
 from server.tokens.jwk import KeySet, load_jwk
 from server.tokens.keys import public_jwk
 from server.tokens.remote import RemoteKeySet

@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from server.config.settings import CorsSettings, LogSettings, ServerSettings
-from server.observe.logs import configure_logs
+from server.logs.output import configure_logs
 from server.observe.requests import RequestLog
+from server.settings.tree import CorsSettings, LogSettings, ServerSettings
 from tests.clock import FakeClock
 from tests.running import PASSWORD, Api, StartApi
 from tests.volume import volume

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from server.errors import TokenExpired, TokenInvalid
+from server.core.errors import TokenExpired, TokenInvalid
 from server.sessions.refresh_token import RefreshTokens
 from server.tokens.keys import public_jwk
 from server.tokens.opaque import OpaqueTokens

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from server.errors import StoreRefused
+from server.core.errors import StoreRefused
 from server.store.open import open_store
 from tests.store.examples import new_user
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from server.audit.service import Audit
-from server.errors import LastAdmin, StoreUnavailable, UsernameTaken
-from server.origin import Origin, reset_origin, set_origin
+from server.core.errors import LastAdmin, StoreUnavailable, UsernameTaken
+from server.core.origin import Origin, reset_origin, set_origin
 from server.store.audit_chain import AuditChain
 from server.store.audit_records import AuditEvent, AuditFilter, AuditNote, AuditRecord
 from server.store.protocol import Store

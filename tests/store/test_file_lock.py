@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from server.errors import StoreUnavailable
-from server.store import file_lock
-from server.store.file_lock import FairLock, FileLock
+from server.core.errors import StoreUnavailable
+from server.files import file_lock
+from server.files.file_lock import FairLock, FileLock
 
 
 async def test_who_takes_the_lock_again_comes_behind_who_waits(tmp_path: Path) -> None:

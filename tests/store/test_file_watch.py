@@ -18,8 +18,8 @@ from structlog.testing import capture_logs
 
 from server.app import open_services
 from server.background import WAIT_SECONDS
-from server.config.settings import KeySettings
-from server.errors import StoreRefused, StoreUnavailable
+from server.core.errors import StoreRefused, StoreUnavailable
+from server.settings.tree import KeySettings
 from server.store import file_watch
 from server.store.open import open_store, pending_migrations
 from server.store.protocol import Store

@@ -13,9 +13,9 @@ import pytest
 
 from server.app import master_key_file, open_services
 from server.cli.new_file import new_file
-from server.config.settings import KeySettings
-from server.errors import FileRefused, StoreRefused, WatchwordError
+from server.core.errors import FileRefused, StoreRefused, WatchwordError
 from server.sessions.service import Client
+from server.settings.tree import KeySettings
 from server.store.migrations import migrations
 from server.store.open import back_up, open_store
 from tests.needed import require

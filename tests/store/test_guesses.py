@@ -6,7 +6,7 @@ from itertools import takewhile
 
 import pytest
 
-from server.errors import Overloaded, TooManyAttempts
+from server.core.errors import Overloaded, TooManyAttempts
 from server.store import postgres_schema, sqlite_file
 from server.store.guess_queries import LONGEST_WAIT_MS, PERIOD_MS, wait_after
 from server.store.migrations import Migration, migrations

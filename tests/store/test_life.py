@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from server.errors import StoreRefused, StoreUnavailable
+from server.core.errors import StoreRefused, StoreUnavailable
 from server.store.open import open_store
 from server.store.protocol import Store
 from tests.store.examples import id_of, new_user, usernames

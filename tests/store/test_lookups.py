@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.errors import StoreUnavailable
+from server.core.errors import StoreUnavailable
 from server.store.protocol import Store
 from server.store.queries import SqlStore
 from server.store.records import User

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from server.errors import StoreRefused, StoreUnavailable
+from server.core.errors import StoreRefused, StoreUnavailable
 from server.store.driver import Transaction
 from server.store.migrations import migrations
 from server.store.open import apply_migrations, open_store, pending_migrations

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from server.errors import StoreUnavailable
+from server.core.errors import StoreUnavailable
 from server.store.open import open_store
 from tests.postgres_proxy import PostgresProxy
 from tests.postgres_standby import Standby

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from server.errors import StoreRefused, StoreUnavailable
+from server.core.errors import StoreRefused, StoreUnavailable
 from server.store import postgres, postgres_schema
 from server.store.driver import Transaction
 from server.store.migrations import migrations

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from server.errors import LastAdmin
+from server.core.errors import LastAdmin
 from server.store.protocol import Store
 from server.store.records import Revocation, UserChange
 from tests.store.conftest import OpenStore

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from server.errors import FileRefused, StoreRefused
-from server.store import drafts, sqlite_backup, sqlite_file
+from server.core.errors import FileRefused, StoreRefused
+from server.files import drafts
+from server.store import sqlite_backup, sqlite_file
 from server.store.migrations import migrations
 from server.store.open import back_up, open_store
 from server.store.sqlite_contents import beside

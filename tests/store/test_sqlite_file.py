@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from server.errors import StoreRefused
+from server.core.errors import StoreRefused
 from server.store.migrations import migrations
 from server.store.open import apply_migrations, open_store, pending_migrations, sqlite_path
 from tests.store.examples import new_user, usernames

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from server.app import master_key_file, open_services
-from server.config.settings import KeySettings
 from server.context import Services
-from server.store import ownership
+from server.files import ownership
+from server.files.ownership import why_denied
+from server.settings.tree import KeySettings
 from server.store.open import apply_migrations, back_up, open_store
-from server.store.ownership import why_denied
 from server.store.sqlite_backup import key_beside
 from server.store.sqlite_contents import beside
 from tests.other_user import ROOT, command, nobody, open_folder

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from server.errors import StoreRefused, StoreUnavailable
-from server.store import file_lock, group_writer
-from server.store.file_lock import FileLock
+from server.core.errors import StoreRefused, StoreUnavailable
+from server.files import file_lock
+from server.files.file_lock import FileLock
+from server.store import group_writer
 from server.store.open import open_store, pending_migrations
 from server.store.sqlite_contents import beside
 from tests.store.examples import new_user, usernames

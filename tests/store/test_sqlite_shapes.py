@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from server.errors import StoreRefused
+from server.core.errors import StoreRefused
 from server.store.open import apply_migrations, back_up, open_store, pending_migrations, sqlite_path
 from server.store.sqlite_contents import beside
 from server.store.sqlite_file import inspect

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from server.errors import StoreRefused, StoreUnavailable
+from server.core.errors import StoreRefused, StoreUnavailable
+from server.files.file_lock import FileLock
 from server.store import group_writer, sqlite, sqlite_file
 from server.store.driver import Transaction
-from server.store.file_lock import FileLock
 from server.store.open import open_store
 from server.store.queries import SqlStore
 from server.store.sqlite import SqliteDriver

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from server.errors import StoreUnavailable
+from server.core.errors import StoreUnavailable
+from server.files.file_lock import FileLock
 from server.store.driver import Row, Transaction
-from server.store.file_lock import FileLock
 from server.store.queries import SqlStore
 from server.store.sqlite import SqliteDriver
 from server.store.sqlite_contents import beside

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from server.errors import UsernameTaken
+from server.core.errors import UsernameTaken
 from server.store.protocol import Store
 from server.store.records import Credentials, User, UserFilter
 from tests.store.conftest import OpenStore

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from server.access import ANY_USER, ANYONE, Access, RoleTable, decide, only
-from server.config.settings import RoleSettings, default_roles
-from server.errors import ConfigurationError
+from server.core.errors import ConfigurationError
+from server.settings.tree import RoleSettings, default_roles
 from server.web.table import AccessTable
 
 ROLES = RoleTable(

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from server import background
 from server.background import follow
-from server.errors import StoreRefused, StoreUnavailable
+from server.core.errors import StoreRefused, StoreUnavailable
 from server.store.records import RevocationPage
 
 

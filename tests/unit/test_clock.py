@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.clock import Steadiness
+from server.core.clock import Steadiness
 from tests.clock import FakeClock
 
 

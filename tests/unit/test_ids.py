@@ -5,8 +5,8 @@ import uuid
 
 import pytest
 
-from server.clock import read_rfc3339, rfc3339
-from server.ids import Ids, SystemRandomness, derived_id, id_in, id_tail, made_at
+from server.core.clock import read_rfc3339, rfc3339
+from server.core.ids import Ids, SystemRandomness, derived_id, id_in, id_tail, made_at
 from tests.clock import START_MS, FakeClock
 
 

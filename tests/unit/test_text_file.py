@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from server.text_file import first_line
+from server.files.text_file import first_line
 
 LINE = "brown otters, J\u00fcrgen"
 

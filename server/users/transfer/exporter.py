@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import AsyncIterator
 
-from server.clock import rfc3339
+from server.core.clock import rfc3339
 from server.store.protocol import TransferStore
 from server.store.records import Credentials
 from server.users.transfer.row import COLUMNS

@@ -14,8 +14,8 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, BinaryIO
 
-from server.clock import rfc3339
-from server.errors import FileRefused
+from server.core.clock import rfc3339
+from server.core.errors import FileRefused
 from server.passwords.encoding import decoded
 from server.passwords.firebase import FirebaseParameters
 from server.users.transfer.lines import LINE_BYTES, Record

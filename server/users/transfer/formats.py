@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from server.errors import FileRefused
+from server.core.errors import FileRefused
 from server.tokens.encoding import no_constant, unique_members
 from server.users.transfer.csv_records import whole_records
 from server.users.transfer.lines import Line, Record

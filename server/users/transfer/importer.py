@@ -7,8 +7,8 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from server.access import RoleTable
-from server.clock import Clock
-from server.ids import id_tail
+from server.core.clock import Clock
+from server.core.ids import id_tail
 from server.limits.guesses import Guesses
 from server.names import compared
 from server.store.protocol import TransferStore

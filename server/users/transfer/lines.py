@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from server.errors import FileRefused
+from server.core.errors import FileRefused
 
 LINE_BYTES = 1 << 20
 _BOM = b"\xef\xbb\xbf"

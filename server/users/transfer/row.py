@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from server.access import RoleTable
-from server.clock import read_rfc3339
-from server.ids import derived_id, id_in, made_at
+from server.core.clock import read_rfc3339
+from server.core.ids import derived_id, id_in, made_at
 from server.names import username_of
 from server.passwords.foreign import cost_problem
 from server.store.records import Credentials, User

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from aiohttp import hdrs, web
 
 from server.context import REQUEST_ID, services_of
-from server.errors import (
+from server.core.errors import (
     InsufficientRole,
     InvalidRequest,
     RefreshInvalid,

@@ -8,8 +8,8 @@ from aiohttp import hdrs, web
 from pydantic import BaseModel
 
 from server.context import services_of
-from server.errors import NotFound
-from server.ids import id_in
+from server.core.errors import NotFound
+from server.core.ids import id_in
 from server.sessions.service import Client
 from server.web.body import read_json
 from server.web.client_ip import client_ip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from server.context import services_of
-from server.ids import id_in
+from server.core.ids import id_in
 from server.store.records import UserFilter
 from server.web.body import read_query
 from server.web.cursor import cursor_of, position_of

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from server.cli.listening import listen_on
-from server.errors import ConfigurationError
+from server.core.errors import ConfigurationError
 
 
 def problem_of(host: str, port: int) -> str:

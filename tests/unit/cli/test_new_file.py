@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from server.cli.new_file import new_file
-from server.errors import FileRefused
+from server.core.errors import FileRefused
 
 
 def test_a_new_file_is_whole_and_for_its_owner_alone(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import tomllib
 import pytest
 
 from server.cli.configuration import plain, toml_value
-from server.config import Settings
-from server.config.masking import masked_url
-from server.config.settings import StoreSettings
+from server.settings import Settings
+from server.settings.masking import masked_url
+from server.settings.tree import StoreSettings
 
 
 @pytest.mark.parametrize(

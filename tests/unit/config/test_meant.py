@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from server.config import LoadedSettings, load_settings
-from server.config.secrets import texts
-from server.errors import ConfigurationError
+from server.core.errors import ConfigurationError
+from server.settings import LoadedSettings, load_settings
+from server.settings.secrets import texts
 
 SECRET = "hT7pXw2LqRz9 vKc4NdYs8MbJf3GaEu6"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.config.origins import field_name, origin
+from server.settings.origins import field_name, origin
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,11 @@ import pytest
 from pydantic import BaseModel
 
 from server.cli.configuration import plain
-from server.config import Settings, load_settings
-from server.config.allowed import what_it_takes
-from server.config.secrets import texts
-from server.config.settings import setting_names
-from server.errors import ConfigurationError
+from server.core.errors import ConfigurationError
+from server.settings import Settings, load_settings
+from server.settings.allowed import what_it_takes
+from server.settings.secrets import texts
+from server.settings.tree import setting_names
 
 ROOT = Path(__file__).parents[3]
 SECRET = "hT7pXw2LqRz9 vKc4NdYs8MbJf3GaEu6"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from server.config import load_settings
-from server.errors import ConfigurationError
+from server.core.errors import ConfigurationError
+from server.settings import load_settings
 
 
 @pytest.mark.parametrize(

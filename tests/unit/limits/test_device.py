@@ -4,8 +4,8 @@ import uuid
 
 import pytest
 
-from server.clock import SystemClock
-from server.ids import Ids, SystemRandomness
+from server.core.clock import SystemClock
+from server.core.ids import Ids, SystemRandomness
 from server.limits.device import DeviceMarks
 
 IDS = Ids(SystemClock(), SystemRandomness())

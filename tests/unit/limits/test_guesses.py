@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from server.config.settings import LimitSettings
-from server.errors import InvalidCredentials, InvalidResetToken, Overloaded, StoreUnavailable, TooManyAttempts
+from server.core.errors import InvalidCredentials, InvalidResetToken, Overloaded, StoreUnavailable, TooManyAttempts
 from server.limits.guesses import FREE_FAILURES, Guesses, network_of
 from server.passwords.pool import NeverBegun
+from server.settings.tree import LimitSettings
 from server.store.open import open_store
 from tests.clock import FakeClock
 

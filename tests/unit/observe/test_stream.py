@@ -6,9 +6,9 @@ import logging
 import pytest
 import structlog
 
-from server.config.settings import LogSettings
-from server.observe.logs import configure_logs
-from server.observe.stream import SteadyStream
+from server.logs.output import configure_logs
+from server.logs.stream import SteadyStream
+from server.settings.tree import LogSettings
 
 
 class Broken(io.StringIO):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from server.observe import stream
-from server.observe.stream import WriterThread
+from server.logs import stream
+from server.logs.stream import WriterThread
 
 SECONDS = 30.0
 
@@ -191,7 +191,7 @@ def test_a_text_stream_of_it_passes_whole_lines_on(pipe: Pipe) -> None:
 
 WORKER = """
 import os, sys
-from server.observe.stream import WriterThread
+from server.logs.stream import WriterThread
 log = WriterThread(1, print)
 letter = sys.argv[1].encode()
 sys.stdin.readline()

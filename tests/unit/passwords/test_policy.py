@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from server.clock import SystemClock
-from server.ids import Ids, SystemRandomness
+from server.core.clock import SystemClock
+from server.core.ids import Ids, SystemRandomness
 from server.passwords.policy import PasswordPolicy
 from tests.running import PASSWORD
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from server.errors import Overloaded
+from server.core.errors import Overloaded
 from server.passwords.hasher import Hasher
 from server.passwords.pool import HashPool
 

@@ -11,7 +11,7 @@ from pytest_aiohttp.plugin import AiohttpClient
 from structlog.testing import capture_logs
 
 from server.access import ANY_USER, ANYONE, only
-from server.errors import LastAdmin, Overloaded
+from server.core.errors import LastAdmin, Overloaded
 from server.tokens.guard import auth_middleware, protect
 from tests.publisher import Publisher
 from tests.unit.tokens import claims_with, forge, header_of

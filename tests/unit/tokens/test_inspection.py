@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.errors import TokenExpired, TokenInvalid
+from server.core.errors import TokenExpired, TokenInvalid
 from server.tokens.inspection import UNKNOWN_KEY, Inspection, in_words, inspect, times
 from tests.clock import START_MS
 from tests.unit.tokens import (

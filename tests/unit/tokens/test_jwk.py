@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from server.errors import KeyRefused, TokenInvalid
+from server.core.errors import KeyRefused, TokenInvalid
 from server.tokens.jwk import MAXIMUM_KID_LENGTH, KeySet, UnknownKind, load_jwk
 from server.tokens.keys import VerificationKey, secret_kid
 from server.tokens.verifier import Verifier

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from server.errors import KeyRefused
+from server.core.errors import KeyRefused
 from server.tokens.jwk import MAXIMUM_KEYS, KeySet
 from tests.clock import START_MS
 from tests.unit.tokens import SECRET, signing_key

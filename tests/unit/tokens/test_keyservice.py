@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from server.clock import SystemClock
-from server.errors import NotFound, StoreRefused, StoreUnavailable
-from server.ids import Ids, SystemRandomness
+from server.core.clock import SystemClock
+from server.core.errors import NotFound, StoreRefused, StoreUnavailable
+from server.core.ids import Ids, SystemRandomness
 from server.store.open import open_store
 from server.store.protocol import Store
 from server.store.records import KeyRecord

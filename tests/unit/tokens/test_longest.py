@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from server.config.settings import Settings, TokenSettings
-from server.errors import TokenInvalid
+from server.core.errors import TokenInvalid
 from server.names import USERNAME_BYTES, USERNAME_LENGTH, username_of
+from server.settings.tree import Settings, TokenSettings
 from server.tokens.signer import Signer
 from server.tokens.verifier import Verifier
 from tests.clock import START_MS

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from server.clock import SystemClock
-from server.errors import StoreRefused
-from server.ids import Ids, SystemRandomness
+from server.core.clock import SystemClock
+from server.core.errors import StoreRefused
+from server.core.ids import Ids, SystemRandomness
 from server.tokens.master_key_file import MasterKeyFile
 
 IDS = Ids(SystemClock(), SystemRandomness())
 ROOT = Path(__file__).parents[3]
 PRINT_KEY = """
 import pathlib, sys
-from server.clock import SystemClock
-from server.ids import Ids, SystemRandomness
+from server.core.clock import SystemClock
+from server.core.ids import Ids, SystemRandomness
 from server.tokens.master_key_file import MasterKeyFile
 file = MasterKeyFile(pathlib.Path(sys.argv[1]), Ids(SystemClock(), SystemRandomness()))
 file.make()

@@ -11,7 +11,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from pytest_aiohttp.plugin import AiohttpClient
 
 from server.access import ANY_USER, ANYONE, only
-from server.errors import ConfigurationError
+from server.core.errors import ConfigurationError
 from server.tokens.guard import auth_middleware, protect
 from tests.publisher import Publisher
 from tests.unit.tokens.guarded import ACCESS, ADMIN, CUSTOMER, KEY, a_verifier, application, bearer, who

@@ -11,7 +11,7 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from server.errors import ConfigurationError, KeysUnavailable, TokenInvalid
+from server.core.errors import ConfigurationError, KeysUnavailable, TokenInvalid
 from server.tokens.keys import SigningKey
 from server.tokens.remote import RemoteKeySet
 from tests.clock import START_MS

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from server.errors import KeysUnavailable
+from server.core.errors import KeysUnavailable
 from server.tokens.keys import public_jwk
 from server.tokens.remote import MAXIMUM_BYTES, RemoteKeySet
 from tests.clock import START_MS

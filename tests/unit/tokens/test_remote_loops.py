@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import aiohttp
 import pytest
 
-from server.errors import KeysUnavailable, TokenInvalid
+from server.core.errors import KeysUnavailable, TokenInvalid
 from server.tokens.keys import SigningKey, public_jwk
 from server.tokens.remote import RemoteKeySet
 from server.tokens.token_verifier import TokenVerifier

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from server.config.settings import TokenSettings
-from server.errors import StoreUnavailable
-from server.ids import Ids, SystemRandomness
+from server.core.errors import StoreUnavailable
+from server.core.ids import Ids, SystemRandomness
+from server.settings.tree import TokenSettings
 from server.store.records import Revocation, RevocationPage
 from server.tokens.claims import AccessClaims
 from server.tokens.revocation import MEMORY_MS, TIDY_MS, Revocations

@@ -11,7 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from server.cli import main
-from server.errors import KeyRefused, KeysUnavailable
+from server.core.errors import KeyRefused, KeysUnavailable
 from server.tokens.jwk import KeySet, load_jwk
 from server.tokens.rsa_flaws import factoring_flaw
 from tests.publisher import Publisher

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from server.clock import SystemClock
-from server.errors import StoreRefused
-from server.ids import Ids, SystemRandomness
+from server.core.clock import SystemClock
+from server.core.errors import StoreRefused
+from server.core.ids import Ids, SystemRandomness
 from server.tokens.sealing import MasterKey, derive
 
 IDS = Ids(SystemClock(), SystemRandomness())

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from server.errors import ConfigurationError, KeysUnavailable, TokenExpired, TokenInvalid
+from server.core.errors import ConfigurationError, KeysUnavailable, TokenExpired, TokenInvalid
 from server.tokens.jwk import KeySet
 from server.tokens.keys import SigningKey, VerificationKey
 from server.tokens.token_verifier import TokenVerifier

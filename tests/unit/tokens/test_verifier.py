@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 import pytest
 
-from server.errors import TokenExpired, TokenInvalid
+from server.core.errors import TokenExpired, TokenInvalid
 from server.tokens.keys import VerificationKey
 from server.tokens.signer import Signer
 from server.tokens.verifier import UnknownKey, Verifier

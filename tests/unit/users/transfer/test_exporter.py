@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from server.access import RoleTable
-from server.config.settings import LimitSettings, default_roles
 from server.limits.guesses import Guesses
+from server.settings.tree import LimitSettings, default_roles
 from server.store.open import open_store
 from server.store.protocol import Store
 from server.store.records import Credentials, User

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from server.errors import FileRefused
+from server.core.errors import FileRefused
 from server.passwords import foreign
 from server.users.transfer.firebase_export import read_firebase, read_hash_config
 from server.users.transfer.lines import Record

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from server.errors import FileRefused
+from server.core.errors import FileRefused
 from server.users.transfer.formats import read_csv, read_json_lines
 from server.users.transfer.lines import LINE_BYTES, Record, read_lines
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from server.access import RoleTable
-from server.config.settings import LimitSettings, default_roles
-from server.errors import TooManyAttempts
+from server.core.errors import TooManyAttempts
 from server.limits.guesses import Guesses
 from server.names import compared
+from server.settings.tree import LimitSettings, default_roles
 from server.store.open import open_store
 from server.store.protocol import Store
 from server.store.records import UserChange

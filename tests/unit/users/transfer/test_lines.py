@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from server.errors import FileRefused
+from server.core.errors import FileRefused
 from server.users.transfer.lines import LINE_BYTES, Line, read_lines
 
 

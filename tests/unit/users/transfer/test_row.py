@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from server.access import RoleTable
-from server.clock import rfc3339
-from server.config.settings import default_roles
-from server.ids import id_tail, made_at
+from server.core.clock import rfc3339
+from server.core.ids import id_tail, made_at
+from server.settings.tree import default_roles
 from server.store.records import Credentials, User
 from server.users.transfer.row import Row, RowRefused, read_row
 from tests.foreign_hashes import ARGON2

@@ -345,4 +345,4 @@ def _is_easy(text: str) -> bool:
 
 @cache
 def _data(name: str) -> bytes:
-    return files("server.config").joinpath(name).read_bytes()
+    return files("server.settings").joinpath(name).read_bytes()

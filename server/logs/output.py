@@ -12,8 +12,8 @@ from typing import Any, TextIO, cast
 import orjson
 import structlog
 
-from server.config.settings import LogSettings
-from server.observe.stream import SteadyStream
+from server.logs.stream import SteadyStream
+from server.settings.tree import LogSettings
 
 Renderer = Callable[[dict[str, object]], str]
 

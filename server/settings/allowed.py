@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from server.config.settings import Settings
+from server.settings.tree import Settings
 
 _LIMITS = ("ge", "le", "min_length", "max_length")
 

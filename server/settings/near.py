@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from server.config.settings import setting_names
+from server.settings.tree import setting_names
 
 
 def near_setting(name: str) -> str | None:

@@ -16,13 +16,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from server.config.allowed import what_it_takes
-from server.config.environment import Tree, apply_environment
-from server.config.meant import problems_of_texts
-from server.config.near import dotted, what_is_near
-from server.config.settings import Settings, default_roles
-from server.config.toml_file import read_toml
-from server.errors import ConfigurationError
+from server.core.errors import ConfigurationError
+from server.settings.allowed import what_it_takes
+from server.settings.environment import Tree, apply_environment
+from server.settings.meant import problems_of_texts
+from server.settings.near import dotted, what_is_near
+from server.settings.toml_file import read_toml
+from server.settings.tree import Settings, default_roles
 
 DEFAULT_FILE = "config.toml"
 

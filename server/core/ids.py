@@ -10,7 +10,7 @@ import secrets
 import uuid
 from typing import Protocol
 
-from server.clock import Clock
+from server.core.clock import Clock
 
 _ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 

@@ -17,8 +17,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from server.config.origins import field_name, origin
-from server.config.secrets import SealingSecrets, Secrets, texts, weakness
+from server.settings.origins import field_name, origin
+from server.settings.secrets import SealingSecrets, Secrets, texts, weakness
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -38,7 +38,7 @@ def _network(text: str) -> str:
     if mapped is not None and network.prefixlen >= 96:
         network = ipaddress.ip_network((mapped, network.prefixlen - 96), strict=False)
     with suppress(ValueError):
-        # Clients are compared without zone, and IPv4 ones by that address: see server/addresses.py.
+        # Clients are compared without zone, and IPv4 ones by that address: see server/core/addresses.py.
         if ipaddress.ip_network(text) == network:
             return text
     raise ValueError(f"{text!r} is no network that a proxy can be in; write {network}")

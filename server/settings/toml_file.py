@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from server.text_file import read_text
+from server.files.text_file import read_text
 
 # What the parser says of the second [section], and of the second name = value.
 _TABLE_AGAIN = re.compile(r"Cannot declare \((.*?),?\) twice \(at line (\d+)")

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-from server.config.near import dotted
+from server.settings.near import dotted
 
 # Controls, invisible formatting, half characters, and separators of lines and paragraphs (categories of Unicode).
 _NOT_SEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from server.errors import FileRefused
-from server.store.ownership import give_to_owner_of
+from server.core.errors import FileRefused
+from server.files.ownership import give_to_owner_of
 
 # What the folder holds: the file, and what belongs to it.
 _FILE = "file"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.config.load import LoadedSettings, load_settings
-from server.config.settings import Settings
+from server.settings.load import LoadedSettings, load_settings
+from server.settings.tree import Settings
 
 __all__ = ["LoadedSettings", "Settings", "load_settings"]

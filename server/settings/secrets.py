@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
-from server.config.guessable import reason_to_guess
+from server.settings.guessable import reason_to_guess
 
 MINIMUM_LENGTH = 32
 

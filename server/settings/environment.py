@@ -14,10 +14,10 @@ from typing import Any, get_origin
 
 from pydantic import BaseModel, SecretStr
 
-from server.config.meant import not_meant
-from server.config.near import near_setting
-from server.config.settings import Settings, setting_names
-from server.text_file import read_text, without_line_end
+from server.files.text_file import read_text, without_line_end
+from server.settings.meant import not_meant
+from server.settings.near import near_setting
+from server.settings.tree import Settings, setting_names
 
 PREFIX = "WATCHWORD__"
 # Whatever begins like this is meant for us, or was put there by a container host.

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from server.errors import StoreRefused, StoreUnavailable
-from server.store.ownership import give_to_owner_of, why_denied
+from server.core.errors import StoreRefused, StoreUnavailable
+from server.files.ownership import give_to_owner_of, why_denied
 
 Result = TypeVar("Result")
 
