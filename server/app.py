@@ -10,7 +10,6 @@ from pathlib import Path
 
 from aiohttp import web
 
-from server.access import RoleTable
 from server.audit.service import Audit
 from server.background import background
 from server.context import DOCUMENTS, SERVICES, Documents, Services
@@ -32,15 +31,12 @@ from server.settings.secrets import texts
 from server.store.audit_chain import AuditChain
 from server.store.open import open_store, sqlite_path
 from server.store.protocol import Store
-from server.tokens.guard import guard
-from server.tokens.keys import shared_secret
 from server.tokens.keyservice import KeyService
 from server.tokens.master_key_file import MasterKeyFile
 from server.tokens.revocation import Revocations
 from server.tokens.rotation import Rules
 from server.tokens.sealing import MasterKey
 from server.tokens.signer import Signer
-from server.tokens.token_verifier import TokenVerifier
 from server.users.reset_token import ResetTokens
 from server.users.service import Users
 from server.web.cors import Cors
@@ -49,6 +45,10 @@ from server.web.edge import Edge
 from server.web.openapi import openapi_bytes, openapi_document
 from server.web.runner import EdgeRunner
 from server.web.table import AccessTable
+from watchword_client.access import RoleTable
+from watchword_client.auth_middleware import guard
+from watchword_client.keys import shared_secret
+from watchword_client.token_verifier import TokenVerifier
 
 DAY_MS = 86_400_000
 
@@ -91,7 +91,7 @@ async def _construct(
     preferred_hashes: HashPool,
     serving: bool,
 ) -> Services:
-    roles = RoleTable(settings.roles)
+    roles = RoleTable(settings.role_includes)
     key_file = master_key_file(settings, ids)
     if key_file is not None and key_file.is_missing and not any(record.sealed for record in await store.list_keys()):
         key_file.make()

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from server.access import RoleTable
 from server.audit.service import Audit
 from server.core.clock import Clock
 from server.core.ids import Ids
@@ -19,8 +18,9 @@ from server.settings import Settings
 from server.store.protocol import Store
 from server.tokens.keyservice import KeyService
 from server.tokens.revocation import Revocations
-from server.tokens.token_verifier import TokenVerifier
 from server.users.service import Users
+from watchword_client.access import RoleTable
+from watchword_client.token_verifier import TokenVerifier
 
 # The routes that a role may call.
 RoutesFor = Callable[[str], list[dict[str, object]]]

@@ -12,11 +12,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from server.tokens.keys import SigningKey, public_jwk
-from server.tokens.remote import RemoteKeySet
-from server.tokens.token_verifier import TokenVerifier
 from tests.clock import FakeClock
 from tests.unit.tokens import AUDIENCE, ISSUER, signing_key
+from watchword_client.keys import SigningKey, public_jwk
+from watchword_client.remote import RemoteKeySet
+from watchword_client.token_verifier import TokenVerifier
 
 JWKS_PATH = "/.well-known/jwks.json"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

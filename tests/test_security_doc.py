@@ -13,11 +13,11 @@ from server.limits.guesses import DEVICE_TRIES, FREE_FAILURES
 from server.passwords.hasher import MAXIMUM_BYTES
 from server.settings import Settings
 from server.store import guess_queries
-from server.tokens import verifier
 from server.web.body import MAXIMUM_MEMBERS
 from server.web.connection import FRAMING_BYTES, HALF_CLOSED_SECONDS, HEAD_BYTES, WRITE_SECONDS
 from server.web.cookies import DEVICE_SECONDS
 from server.web.runner import ENOUGH_DESCRIPTORS, KEEPALIVE_SECONDS, KEPT_DESCRIPTORS
+from watchword_client import verifier
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "security.md").read_text("utf-8")

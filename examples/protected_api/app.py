@@ -6,7 +6,7 @@ import os
 
 from aiohttp import web
 
-from server.tokens import ANY_USER, ANYONE, RemoteKeySet, TokenVerifier, claims_of, only, protect
+from watchword_client import ANY_USER, ANYONE, RemoteKeySet, TokenVerifier, claims_of, only, protect
 
 WATCHWORD_URL = os.environ.get("WATCHWORD_URL", "http://127.0.0.1:8080")
 PORT = int(os.environ.get("PORT", "8090"))

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from server.access import RoleTable
 from server.cli.state import AsJson, Config, print_json, run_with_services, settings_for
 from server.cli.text import Rows, program
 from server.context import Services
@@ -14,10 +13,11 @@ from server.core.errors import ConfigurationError, Unauthorized
 from server.settings import Settings
 from server.web.openapi import openapi_bytes, openapi_document
 from server.web.table import AccessTable
+from watchword_client.access import RoleTable
 
 
 def _table_of(settings: Settings) -> AccessTable:
-    return AccessTable(RoleTable(settings.roles), settings.access)
+    return AccessTable(RoleTable(settings.role_includes), settings.access)
 
 
 def routes(context: typer.Context, as_json: AsJson = False, config: Config = None) -> None:

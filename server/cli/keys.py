@@ -16,8 +16,8 @@ from server.context import Services
 from server.core.clock import rfc3339
 from server.core.errors import WatchwordError
 from server.store.records import UserFilter
-from server.tokens.keys import SHARED
 from server.tokens.rotation import WHEN_ASKED, RotationUnderWay
+from watchword_client.keys import SHARED
 
 app = typer.Typer(help="The keys that sign tokens; the server may be running.", no_args_is_help=True)
 

@@ -12,7 +12,6 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from server.access import RoleTable
 from server.app import open_services
 from server.cli.signals import CommandSignals, ServerSignals
 from server.cli.text import visible
@@ -25,6 +24,7 @@ from server.settings.load import DEFAULT_FILE
 from server.settings.masking import masked_url
 from server.store.open import require_store, sqlite_path
 from server.web.table import AccessTable
+from watchword_client.access import RoleTable
 
 Result = TypeVar("Result")
 
@@ -52,7 +52,7 @@ def loaded_for(context: typer.Context, config: Path | None) -> LoadedSettings:
     common: CommandLine = context.find_object(CommandLine) or CommandLine(None)
     loaded = load_settings(config or common.config)
     # What `[access]` names has to be there, and to be known before anything is made.
-    AccessTable(RoleTable(loaded.settings.roles), loaded.settings.access)
+    AccessTable(RoleTable(loaded.settings.role_includes), loaded.settings.access)
     return loaded
 
 

@@ -10,17 +10,18 @@ from typing import Annotated, Any
 
 import typer
 
-from server.access import ANYONE, RoleTable
 from server.cli.state import AsJson, Config, run_with_services, settings_for
 from server.cli.text import visible
 from server.core.clock import SystemClock
-from server.core.errors import ConfigurationError, KeyRefused
+from server.core.errors import ConfigurationError
 from server.files.text_file import decode_text, read_text
 from server.settings import Settings
-from server.tokens.jwk import KeySet
-from server.tokens.verifier import Verifier
 from server.web.inspection import ACCEPTED, inspect_elsewhere, inspect_here
 from server.web.table import AccessTable
+from watchword_client.access import ANYONE, RoleTable
+from watchword_client.errors import KeyRefused
+from watchword_client.jwk import KeySet
+from watchword_client.verifier import Verifier
 
 app = typer.Typer(help="Look into an access token.", no_args_is_help=True)
 
@@ -66,7 +67,7 @@ def _report(settings: Settings, given: str | None, jwks: Path | None) -> dict[st
     if jwks is not None:
         verifier = Verifier(_keys_of(jwks), issuer=settings.tokens.issuer, audience=settings.tokens.audience)
         return inspect_elsewhere(token, verifier, SystemClock().now_ms())
-    table = AccessTable(RoleTable(settings.roles), settings.access)
+    table = AccessTable(RoleTable(settings.role_includes), settings.access)
     return run_with_services(settings, lambda services: inspect_here(token, services, table.allowed_to))
 
 

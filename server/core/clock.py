@@ -1,40 +1,18 @@
-"""The only reader of the clock. Everything else is handed a Clock, so tests never sleep."""
+"""Times, and whether the clock that tells them can be trusted. Everything is handed a Clock, so tests never sleep."""
 
 from __future__ import annotations
 
 import re
-import time
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
+from watchword_client.clock import Clock, SystemClock
 
-class Clock(Protocol):
-    """What time it is."""
-
-    def now_ms(self) -> int:
-        """Wall time, in milliseconds since the Unix epoch."""
-        ...
-
-    def monotonic(self) -> float:
-        """Seconds from an arbitrary start, never going back; for durations."""
-        ...
+__all__ = ["Clock", "Steadiness", "SystemClock", "read_rfc3339", "rfc3339"]
 
 
 # A clock that is brought into step with others may differ by so much.
 _STEP_MS = 60_000
 _STEADY_SECONDS = 600
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    def now_ms(self) -> int:
-        """Wall time, in milliseconds since the Unix epoch."""
-        return time.time_ns() // 1_000_000
-
-    def monotonic(self) -> float:
-        """Seconds from an arbitrary start, never going back; for durations."""
-        return time.monotonic()
 
 
 class Steadiness:

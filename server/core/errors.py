@@ -23,60 +23,49 @@ a secret.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
 
+from watchword_client.errors import ApiError, ConfigurationError, TryLater, Unauthorized, WatchwordError
 
-class WatchwordError(Exception):
-    """The root of the tree above."""
-
-
-class ConfigurationError(WatchwordError):
-    """The settings can't be used. `problems` has a line each, naming setting and remedy."""
-
-    def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
+# The root of the tree is the client library's, which raises some of them too.
+__all__ = [
+    "ApiError",
+    "ConfigurationError",
+    "CsrfRefused",
+    "FileRefused",
+    "InternalError",
+    "InvalidCredentials",
+    "InvalidJson",
+    "InvalidRequest",
+    "InvalidResetToken",
+    "LastAdmin",
+    "MalformedRequest",
+    "MethodNotAllowed",
+    "NotFound",
+    "Overloaded",
+    "PayloadTooLarge",
+    "RefreshExpired",
+    "RefreshInvalid",
+    "RefreshReused",
+    "RequestTimeout",
+    "SessionConflict",
+    "StoreRefused",
+    "StoreUnavailable",
+    "TokenRevoked",
+    "TooManyAttempts",
+    "TryLater",
+    "Unauthorized",
+    "UnsupportedMediaType",
+    "UsernameTaken",
+    "WatchwordError",
+]
 
 
 class StoreRefused(WatchwordError):
     """The store exists but must not be used as it is. The message says what to do."""
 
 
-class KeyRefused(WatchwordError):
-    """A JWK, or a set of them, that no token should be verified by. The message says why and repeats no key."""
-
-
 class FileRefused(WatchwordError):
     """A file that a command was given can't be used. The message names it and says why."""
-
-
-class ApiError(WatchwordError):
-    """An answer that is not a success: one problem of RFC 9457."""
-
-    status: ClassVar[int] = 500
-    code: ClassVar[str] = "internal_error"
-    title: ClassVar[str] = "Internal error"
-    default_detail: ClassVar[str] = "The server could not handle this request."
-
-    def __init__(self, detail: str | None = None, **members: Any) -> None:
-        self.detail = detail if detail is not None else self.default_detail
-        self.members = members
-        super().__init__(self.detail)
-
-    def headers(self) -> Mapping[str, str]:
-        """Header fields that go with the answer."""
-        return {}
-
-    def problem(self, type_uri: str) -> dict[str, Any]:
-        """The members of the problem (RFC 9457 section 3.1), with `code` and those of this error."""
-        return {
-            "type": type_uri,
-            "title": self.title,
-            "status": self.status,
-            "detail": self.detail,
-            "code": self.code,
-            **self.members,
-        }
 
 
 class MalformedRequest(ApiError):
@@ -124,48 +113,6 @@ class SessionConflict(ApiError):
     default_detail = "The tokens of this request belong to different sessions. Send one of them."
 
 
-class Unauthorized(ApiError):
-    """401, always with `WWW-Authenticate: Bearer` (RFC 6750 section 3)."""
-
-    status = 401
-
-    def headers(self) -> Mapping[str, str]:
-        """The challenge; everything but a missing token says `invalid_token`."""
-        return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
-
-
-class TokenMissing(Unauthorized):
-    """No bearer token was sent."""
-
-    code = "token_missing"
-    title = "Authentication required"
-    default_detail = "Send an access token: Authorization: Bearer <token>."
-
-    def headers(self) -> Mapping[str, str]:
-        """No error attribute where no token came (RFC 6750 section 3.1)."""
-        return {"WWW-Authenticate": "Bearer"}
-
-
-class TokenInvalid(Unauthorized):
-    """Not a token that this server would issue. `reason` is for whoever inspects it, and is not in the answer."""
-
-    code = "token_invalid"
-    title = "Invalid token"
-    default_detail = "The access token is not valid."
-
-    def __init__(self, detail: str | None = None, *, reason: str | None = None) -> None:
-        super().__init__(detail)
-        self.reason = reason or self.detail
-
-
-class TokenExpired(Unauthorized):
-    """A genuine token, past its `exp`."""
-
-    code = "token_expired"
-    title = "Token expired"
-    default_detail = "Session expired. Please log in again."
-
-
 class TokenRevoked(Unauthorized):
     """A genuine token whose session is over or whose role is out of date. `subject` is whose it is, for the log."""
 
@@ -200,15 +147,6 @@ class RefreshReused(Unauthorized):
     code = "refresh_reused"
     title = "Refresh token reused"
     default_detail = "This refresh token was used before, so its session was ended. Please log in again."
-
-
-class InsufficientRole(ApiError):
-    """The caller is known, but the role does not suffice. Members: `required` (roles), `role`."""
-
-    status = 403
-    code = "insufficient_role"
-    title = "Insufficient role"
-    default_detail = "Your role does not allow this."
 
 
 class CsrfRefused(ApiError):
@@ -307,21 +245,7 @@ class InternalError(ApiError):
     """A defect. The log has the traceback, the answer has only the request id."""
 
 
-class _TryLater(ApiError):
-    """503 as a rule, always with Retry-After, in whole seconds (RFC 9110 section 10.2.3)."""
-
-    status = 503
-
-    def __init__(self, retry_after_seconds: int = 1) -> None:
-        super().__init__()
-        self.retry_after_seconds = retry_after_seconds
-
-    def headers(self) -> Mapping[str, str]:
-        """When to try again."""
-        return {"Retry-After": str(self.retry_after_seconds)}
-
-
-class TooManyAttempts(_TryLater):
+class TooManyAttempts(TryLater):
     """Too many wrong passwords, of this account, from this address or in all. Nothing was looked at."""
 
     status = 429
@@ -332,7 +256,7 @@ class TooManyAttempts(_TryLater):
     )
 
 
-class Overloaded(_TryLater):
+class Overloaded(TryLater):
     """The queue of password hashes is full, so many tries run that no more may, or all descriptors are in use."""
 
     code = "overloaded"
@@ -340,7 +264,7 @@ class Overloaded(_TryLater):
     default_detail = "Too much is waiting to be done. Try again shortly."
 
 
-class StoreUnavailable(_TryLater):
+class StoreUnavailable(TryLater):
     """The store did not answer or did not take the write. If it was lost at the commit, that may have happened."""
 
     # Why, if it is known: for the log and for commands, not for the answer.
@@ -349,11 +273,3 @@ class StoreUnavailable(_TryLater):
     code = "store_unavailable"
     title = "Store unavailable"
     default_detail = "The store can't be reached. Try again shortly."
-
-
-class KeysUnavailable(_TryLater):
-    """No keys to verify by could be fetched yet. A service that verifies by a JWKS URL answers so, Watchword never."""
-
-    code = "keys_unavailable"
-    title = "Keys unavailable"
-    default_detail = "The keys that verify tokens can't be fetched. Try again shortly."

@@ -18,7 +18,7 @@ from aiohttp import web
 from server.context import REQUEST_ID
 from server.core.clock import Clock, rfc3339
 from server.logs.stream import SteadyStream
-from server.tokens.guard import CLAIMS, REVOKED_SUBJECT, ROUTE
+from watchword_client.auth_middleware import CLAIMS, REVOKED_SUBJECT, ROUTE
 
 Renderer = Callable[[dict[str, object]], str]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from server.core.errors import TokenRevoked
-from server.tokens.claims import AccessClaims
 from server.tokens.revocation import Revocations
-from server.tokens.token_verifier import TokenVerifier
+from watchword_client.claims import AccessClaims
+from watchword_client.token_verifier import TokenVerifier
 
 
 class Authenticator:

@@ -27,9 +27,9 @@ from server.settings.tree import SessionSettings, TokenSettings
 from server.store.audit_records import AuditEvent, AuditNote
 from server.store.protocol import Store
 from server.store.records import LAST_ID, PAGE, Credentials, Session, UserSession
-from server.tokens.claims import AccessClaims
 from server.tokens.revocation import Revocations
 from server.tokens.signer import Signer
+from watchword_client.claims import AccessClaims
 
 USER_AGENT_LENGTH = 256
 # A session that was used so far in the future, or before this program was, tells of a clock that is or was wrong.

@@ -233,6 +233,11 @@ class Settings(_Section):
         description='who may call a route, in place of its default: "GET /users" = ["support"]',
     )
 
+    @property
+    def role_includes(self) -> Mapping[str, tuple[str, ...]]:
+        """Each role with those whose rights it has too."""
+        return {name: role.includes for name, role in self.roles.items()}
+
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
         problems = [*_role_problems(self.roles), *_access_problems(self.access, self.roles)]

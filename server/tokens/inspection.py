@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from server.core.clock import rfc3339
-from server.core.errors import TokenExpired, TokenInvalid
-from server.tokens.claims import AccessClaims
-from server.tokens.encoding import decode_base64url
-from server.tokens.verifier import (
+from watchword_client.claims import AccessClaims
+from watchword_client.encoding import decode_base64url
+from watchword_client.errors import TokenExpired, TokenInvalid
+from watchword_client.verifier import (
     MAXIMUM_LENGTH,
     UnknownKey,
     Verifier,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from server.tokens.encoding import encode_base64url
+from watchword_client.encoding import encode_base64url
 
 
 class JwksDocument:

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 from server.store.records import KeyRecord
-from server.tokens.jwk import load_jwk
-from server.tokens.keys import ASYMMETRIC, SHARED, SigningKey, VerificationKey
+from watchword_client.jwk import load_jwk
+from watchword_client.keys import ASYMMETRIC, SHARED, SigningKey, VerificationKey
 
 # How far the clocks of two nodes may differ.
 LEEWAY_MS = 60_000

@@ -20,9 +20,9 @@ from server.tokens import rotation
 from server.tokens.derivation import DERIVATION_BYTES, derivations, new_derivation, of_audit, of_tokens, succeeded
 from server.tokens.jwks_document import JwksDocument
 from server.tokens.keyring import Keyring
-from server.tokens.keys import SHARED, SigningKey, VerificationKey, dump, generate, load, public_jwk
 from server.tokens.rotation import Rules
 from server.tokens.sealing import MasterKey, derive
+from watchword_client.keys import SHARED, SigningKey, VerificationKey, dump, generate, load, public_jwk
 
 # A token with an unknown key makes the keys be read again, at most so often.
 RELOAD_INTERVAL_SECONDS = 1.0

@@ -16,7 +16,7 @@ from server.core.errors import StoreUnavailable
 from server.core.ids import made_at
 from server.store.protocol import RevocationStore
 from server.store.records import Revocation
-from server.tokens.claims import AccessClaims
+from watchword_client.claims import AccessClaims
 
 # A day, the longest life that a token can be given, whatever it is just now: another process, or this one before its
 # restart, may have issued tokens of a longer one. And a minute, since clocks of nodes differ.

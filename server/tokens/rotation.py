@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from server.core.errors import WatchwordError
 from server.store.records import KeyRecord
 from server.tokens.keyring import LEEWAY_MS, Keyring, KeyState
-from server.tokens.keys import SHARED, SigningKey
+from watchword_client.keys import SHARED, SigningKey
 
 # The `activates_at` of a key that waits until it is asked for: the last number that every reader of JSON keeps whole.
 WHEN_ASKED = 2**53 - 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from server.access import RoleTable, only
 from server.core.clock import Clock
 from server.core.errors import InvalidCredentials, InvalidRequest, InvalidResetToken, NotFound
 from server.core.ids import Ids
@@ -20,6 +19,7 @@ from server.store.records import Credentials, NewUser, User, UserChange, UserFil
 from server.tokens.revocation import Revocations
 from server.users.model import NAME_LENGTH, is_displayable
 from server.users.reset_token import ResetToken, ResetTokens
+from watchword_client.access import RoleTable, only
 
 # The longest life that `passwords.reset_ttl_seconds` gives a reset token, and a minute for clocks that differ.
 LONGEST_RESET_MS = 2_592_000_000 + 60_000

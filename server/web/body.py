@@ -23,7 +23,7 @@ from server.core.errors import (
     RequestTimeout,
     UnsupportedMediaType,
 )
-from server.tokens.encoding import no_constant, unique_members
+from watchword_client.encoding import no_constant, unique_members
 
 Model = TypeVar("Model", bound=BaseModel)
 

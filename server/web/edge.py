@@ -26,10 +26,10 @@ from server.core.origin import Origin, reset_origin, set_origin
 from server.observe.requests import RequestLog
 from server.settings.tree import Network
 from server.store.patience import reset_patience, set_patience
-from server.tokens.guard import CLAIMS
 from server.web.client_ip import client_ip
 from server.web.cors import Cors
 from server.web.problem import REQUEST_ID_HEADER, problem_response
+from watchword_client.auth_middleware import CLAIMS
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

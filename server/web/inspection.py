@@ -6,10 +6,11 @@ from typing import Any
 
 from server.context import RoutesFor, Services
 from server.core.clock import rfc3339
-from server.core.errors import TokenExpired, TokenInvalid, TokenRevoked, Unauthorized
-from server.tokens.claims import AccessClaims
+from server.core.errors import TokenRevoked, Unauthorized
 from server.tokens.inspection import UNKNOWN_KEY, Inspection, inspect, times
-from server.tokens.verifier import Verifier
+from watchword_client.claims import AccessClaims
+from watchword_client.errors import TokenExpired, TokenInvalid
+from watchword_client.verifier import Verifier
 
 ACCEPTED = "accepted"
 _EXPIRED = "it has expired"

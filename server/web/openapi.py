@@ -11,15 +11,16 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from server import __version__
-from server.access import Kind
 from server.core import errors
 from server.web.schemas import Problem
 from server.web.table import Row
+from watchword_client.access import Kind
+from watchword_client.errors import InsufficientRole, TokenExpired, TokenInvalid, TokenMissing
 
 Json = dict[str, Any]
 
 _REFERENCE = "#/components/schemas/{model}"
-_TOKEN_ERRORS = (errors.TokenMissing, errors.TokenInvalid, errors.TokenExpired, errors.TokenRevoked)
+_TOKEN_ERRORS = (TokenMissing, TokenInvalid, TokenExpired, errors.TokenRevoked)
 _BODY_ERRORS = (
     errors.InvalidJson,
     errors.RequestTimeout,
@@ -66,7 +67,7 @@ def errors_of(row: Row) -> list[type[errors.ApiError]]:
     if row.access.kind is not Kind.ANYONE:
         found += _TOKEN_ERRORS
     if row.access.kind is Kind.ROLES:
-        found.append(errors.InsufficientRole)
+        found.append(InsufficientRole)
     if row.route.body is not None:
         found += _BODY_ERRORS
     if row.route.query is not None:

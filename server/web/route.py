@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from pydantic import BaseModel
 
-from server.access import Access
 from server.core.errors import ApiError
+from watchword_client.access import Access
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -6,10 +6,8 @@ has no row here. OpenAPI, /docs, `GET /routes` and `python -m server routes` are
 
 from __future__ import annotations
 
-from server.access import ANY_USER, ANYONE, only
 from server.core.errors import (
     CsrfRefused,
-    InsufficientRole,
     InvalidCredentials,
     InvalidResetToken,
     LastAdmin,
@@ -20,9 +18,6 @@ from server.core.errors import (
     RefreshReused,
     SessionConflict,
     StoreUnavailable,
-    TokenExpired,
-    TokenInvalid,
-    TokenMissing,
     TokenRevoked,
     TooManyAttempts,
     UsernameTaken,
@@ -30,6 +25,8 @@ from server.core.errors import (
 from server.web import audit_schemas, schemas
 from server.web.handlers import account, audit, documents, health, inspect, login, users
 from server.web.route import Route
+from watchword_client.access import ANY_USER, ANYONE, only
+from watchword_client.errors import InsufficientRole, TokenExpired, TokenInvalid, TokenMissing
 
 ADMIN = only("admin")
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 from aiohttp.web_urldispatcher import AbstractRoute
 
-from server.access import Access, Decision, Kind, RoleTable, decide, only
 from server.core.errors import ConfigurationError
 from server.web.route import Route
 from server.web.routes import ROUTES
+from watchword_client.access import Access, Decision, Kind, RoleTable, decide, only
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ from server.core import errors
 from server.web.docs_page import docs_page
 from server.web.routes import ROUTES
 from tests.running import Api
+from watchword_client.errors import KeysUnavailable
 
 # A service that verifies our tokens answers so, and Watchword never.
-ELSEWHERE = errors.KeysUnavailable.code
+ELSEWHERE = KeysUnavailable.code
 
 
 def test_the_docs_name_every_route_and_every_code() -> None:

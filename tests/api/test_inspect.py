@@ -13,11 +13,11 @@ import jwt
 import pytest
 
 from server.tokens.inspection import UNKNOWN_KEY
-from server.tokens.keys import generate
 from server.web.schemas import InspectionAnswer
 from tests.api.test_logs import Log, start_logged
 from tests.running import Api, StartApi
 from tests.unit.tokens import base64url
+from watchword_client.keys import generate
 
 FORGED = "the signature was not made by that key over this header and payload"
 

@@ -10,9 +10,9 @@ from pydantic import SecretStr
 
 from server.settings.tree import KeySettings, TokenSettings
 from server.tokens.keyring import LEEWAY_MS
-from server.tokens.keys import SigningKey
 from server.tokens.signer import Signer
 from tests.running import MASTER_KEY, Api, StartApi
+from watchword_client.keys import SigningKey
 
 TTL_SECONDS = 4
 ROTATE_EACH_SECONDS = 3

@@ -10,8 +10,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from server.settings.tree import TokenSettings
-from server.tokens import ANY_USER, RemoteKeySet, TokenVerifier, claims_of, only, protect
 from tests.running import Api, StartApi
+from watchword_client import ANY_USER, RemoteKeySet, TokenVerifier, claims_of, only, protect
 
 TTL_SECONDS = 7200
 

@@ -17,13 +17,13 @@ import jwt
 from rich.console import Console
 from rich.table import Table
 
-from server.tokens.jwk import KeySet
 from server.tokens.signer import Signer
-from server.tokens.token_verifier import TokenVerifier
 from tests.bench.load import get
 from tests.clock import FakeClock
 from tests.process.server_process import ServerProcess
 from tests.unit.tokens import ALGORITHMS, AUDIENCE, CLAIMS, ISSUER, Keys, base64url, signing_key, verification_key
+from watchword_client.jwk import KeySet
+from watchword_client.token_verifier import TokenVerifier
 
 UNKNOWN_TOKENS = 10_000
 FLOODERS = 32

@@ -12,8 +12,8 @@ import pytest
 from aiohttp import web
 from pytest_aiohttp.plugin import AiohttpClient
 
-from server.tokens import TokenExpired, TokenInvalid, TokenVerifier
 from tests.process.server_process import ROOT, ServerProcess, serving
+from watchword_client import TokenExpired, TokenInvalid, TokenVerifier
 
 SECRET = "hT7pXw2LqRz9 vKc4NdYs8MbJf3GaEu6"
 

@@ -15,9 +15,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc import jwe
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-from server.core.errors import TokenInvalid
-from server.tokens.keys import SigningKey, VerificationKey
-from server.tokens.verifier import MAXIMUM_LENGTH, Verifier
 from tests.clock import START_MS
 from tests.unit.tokens import (
     AUDIENCE,
@@ -33,6 +30,9 @@ from tests.unit.tokens import (
     signing_key,
     verifier_of,
 )
+from watchword_client.errors import TokenInvalid
+from watchword_client.keys import SigningKey, VerificationKey
+from watchword_client.verifier import MAXIMUM_LENGTH, Verifier
 
 PAIRS = ("ES256", "EdDSA", "RS256")
 # Of the curve of ES256 (SEC 2 section 2.4.2).

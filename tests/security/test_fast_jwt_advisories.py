@@ -11,10 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import ValidationError
 
-from server.core.errors import TokenExpired, TokenInvalid
 from server.settings.tree import TokenSettings
-from server.tokens.keys import SigningKey, public_jwk
-from server.tokens.verifier import Verifier
 from tests.clock import START_MS
 from tests.running import Api
 from tests.security.hostile import (
@@ -45,6 +42,9 @@ from tests.unit.tokens import (
     signing_key,
     verifier_of,
 )
+from watchword_client.errors import TokenExpired, TokenInvalid
+from watchword_client.keys import SigningKey, public_jwk
+from watchword_client.verifier import Verifier
 
 on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 

@@ -13,8 +13,6 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from server.tokens.keys import VerificationKey, public_jwk
-from server.tokens.verifier import Verifier
 from tests.security.hostile import (
     GOOD,
     KEY,
@@ -42,6 +40,8 @@ from tests.unit.tokens import (
     signing_key,
     verifier_of,
 )
+from watchword_client.keys import VerificationKey, public_jwk
+from watchword_client.verifier import Verifier
 
 
 @pytest.mark.parametrize("algorithm", PAIRS)

@@ -15,10 +15,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from server.core.errors import KeyRefused, TokenExpired, TokenInvalid
-from server.tokens.jwk import KeySet, load_jwk
-from server.tokens.keys import SigningKey, VerificationKey, public_jwk
-from server.tokens.verifier import MAXIMUM_LENGTH, Verifier
 from tests.clock import START_MS
 from tests.security.hostile import (
     GOOD,
@@ -47,6 +43,10 @@ from tests.unit.tokens import (
     signing_key,
     verifier_of,
 )
+from watchword_client.errors import KeyRefused, TokenExpired, TokenInvalid
+from watchword_client.jwk import KeySet, load_jwk
+from watchword_client.keys import SigningKey, VerificationKey, public_jwk
+from watchword_client.verifier import MAXIMUM_LENGTH, Verifier
 
 
 @pytest.mark.parametrize("algorithm", PAIRS)

@@ -10,11 +10,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from server.core.errors import ConfigurationError, KeyRefused, TokenInvalid
-from server.tokens.jwk import KeySet, load_jwk
-from server.tokens.keys import public_jwk
-from server.tokens.remote import RemoteKeySet
-from server.tokens.verifier import MAXIMUM_LENGTH, Verifier
+from server.core.errors import ConfigurationError
 from tests.clock import START_MS
 from tests.publisher import JWKS_PATH, Publisher
 from tests.unit.tokens import (
@@ -29,6 +25,11 @@ from tests.unit.tokens import (
     signing_key,
 )
 from tests.unit.tokens.jwks import PAIRS, public, shared
+from watchword_client.errors import KeyRefused, TokenInvalid
+from watchword_client.jwk import KeySet, load_jwk
+from watchword_client.keys import public_jwk
+from watchword_client.remote import RemoteKeySet
+from watchword_client.verifier import MAXIMUM_LENGTH, Verifier
 
 KEY = signing_key("ES256")
 OTHER = signing_key("ES256", 2)

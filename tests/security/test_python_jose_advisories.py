@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from server.tokens.verifier import MAXIMUM_LENGTH, Verifier
 from tests.clock import START_MS
 from tests.security.hostile import (
     PAIRS,
@@ -26,6 +25,7 @@ from tests.security.hostile import (
     verifier_with,
 )
 from tests.unit.tokens import ALGORITHMS, base64url, claims_with, forge, header_of, signing_key, verifier_of
+from watchword_client.verifier import MAXIMUM_LENGTH, Verifier
 
 
 def comparisons(verifier: Verifier, token: str) -> list[str]:

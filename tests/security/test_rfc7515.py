@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from server.tokens.keys import public_jwk
-from server.tokens.verifier import MAXIMUM_LENGTH
 from tests.security.hostile import GOOD, HEADER, KEY, PAYLOAD, VERIFIER, assert_refused, assert_taken, signed
 from tests.security.watch import Trap, Watch
 from tests.unit.tokens import base64url, claims_with, forge, header_of, signature, signing_key
+from watchword_client.keys import public_jwk
+from watchword_client.verifier import MAXIMUM_LENGTH
 
 ATTACKER = signing_key("ES256", 2)
 HEADER_SEGMENT, PAYLOAD_SEGMENT, SIGNATURE_SEGMENT = GOOD.split(".")

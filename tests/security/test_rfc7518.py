@@ -16,8 +16,6 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from jwt.algorithms import get_default_algorithms
 
-from server.tokens.keys import SigningKey
-from server.tokens.verifier import Verifier
 from tests.clock import START_MS
 from tests.security.hostile import KEY, P256_ORDER, VERIFIER, assert_refused, assert_taken, unsigned
 from tests.unit.tokens import (
@@ -34,6 +32,8 @@ from tests.unit.tokens import (
     signing_key,
     verifier_of,
 )
+from watchword_client.keys import SigningKey
+from watchword_client.verifier import Verifier
 
 # Of the base point (RFC 8032 section 5.1).
 ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493

@@ -15,11 +15,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from server.core.errors import TokenExpired, TokenInvalid
 from server.sessions.refresh_token import RefreshTokens
-from server.tokens.keys import public_jwk
 from server.tokens.opaque import OpaqueTokens
-from server.tokens.verifier import Verifier
 from server.users.reset_token import ResetToken, ResetTokens
 from tests.clock import START_MS
 from tests.security.hostile import (
@@ -52,6 +49,9 @@ from tests.unit.tokens import (
     signing_key,
     verifier_of,
 )
+from watchword_client.errors import TokenExpired, TokenInvalid
+from watchword_client.keys import public_jwk
+from watchword_client.verifier import Verifier
 
 ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from server.tokens.verifier import MAXIMUM_LENGTH
 from tests.security.hostile import (
     GOOD,
     KEY,
@@ -26,6 +25,7 @@ from tests.security.hostile import (
 )
 from tests.security.watch import Watch
 from tests.unit.tokens import ALGORITHMS, base64url, claims_with, forge, header_of, signature, signing_key, verifier_of
+from watchword_client.verifier import MAXIMUM_LENGTH
 
 ENCRYPTIONS = [
     ("RS256", "RSA-OAEP", "A128CBC-HS256"),

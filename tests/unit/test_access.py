@@ -2,15 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from server.access import ANY_USER, ANYONE, Access, RoleTable, decide, only
 from server.core.errors import ConfigurationError
-from server.settings.tree import RoleSettings, default_roles
 from server.web.table import AccessTable
+from watchword_client.access import ANY_USER, ANYONE, Access, RoleTable, decide, only
+from watchword_client.role_table import DEFAULT_ROLES
 
-ROLES = RoleTable(
-    default_roles()
-    | {"support": RoleSettings(includes=("customer",)), "owner": RoleSettings(includes=("admin", "support"))}
-)
+ROLES = RoleTable({**DEFAULT_ROLES, "support": ("customer",), "owner": ("admin", "support")})
 
 
 @pytest.mark.parametrize(
@@ -39,7 +36,7 @@ def test_decisions_and_their_reasons(role: str | None, access: Access, allowed: 
 
 
 def test_a_circle_of_roles_ends_and_makes_them_equal() -> None:
-    roles = RoleTable({"a": RoleSettings(includes=("b",)), "b": RoleSettings(includes=("a",))})
+    roles = RoleTable({"a": ("b",), "b": ("a",)})
     assert roles.has("a", "b")
     assert roles.has("b", "a")
 

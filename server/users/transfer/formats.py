@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from server.core.errors import FileRefused
-from server.tokens.encoding import no_constant, unique_members
 from server.users.transfer.csv_records import whole_records
 from server.users.transfer.lines import Line, Record
 from server.users.transfer.row import COLUMNS
+from watchword_client.encoding import no_constant, unique_members
 
 
 def read_json_lines(lines: Iterable[Line]) -> Iterator[Record]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 
-from server.access import RoleTable
 from server.core.clock import Clock
 from server.core.ids import id_tail
 from server.limits.guesses import Guesses
@@ -17,6 +16,7 @@ from server.store.user_rows import key_of
 from server.users.transfer.lines import Record
 from server.users.transfer.row import Row, RowRefused, read_row
 from server.users.transfer.seen import Seen
+from watchword_client.access import RoleTable
 
 # A transaction's worth: a server on the same SQLite file waits some 30 to 50 ms for it.
 BATCH = 500

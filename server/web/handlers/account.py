@@ -5,11 +5,11 @@ from __future__ import annotations
 from aiohttp import web
 
 from server.context import services_of
-from server.tokens.guard import claims_of
 from server.web.handlers.parse import body_of, client_of, id_of
 from server.web.handlers.sessions import page_of_sessions
 from server.web.problem import empty_response, json_response
 from server.web.schemas import PasswordBody, PasswordResetBody, ProfileBody, user_json
+from watchword_client.auth_middleware import claims_of
 
 
 async def get_me(request: web.Request) -> web.Response:

@@ -8,17 +8,8 @@ from urllib.parse import quote
 from aiohttp import hdrs, web
 
 from server.context import REQUEST_ID, services_of
-from server.core.errors import (
-    InsufficientRole,
-    InvalidRequest,
-    RefreshInvalid,
-    SessionConflict,
-    Unauthorized,
-)
+from server.core.errors import InvalidRequest, RefreshInvalid, SessionConflict, Unauthorized
 from server.sessions.service import IssuedTokens
-from server.tokens.bearer import bearer_token
-from server.tokens.claims import AccessClaims
-from server.tokens.guard import claims_of
 from server.web.body import read_query
 from server.web.cookies import (
     clear_session_cookie,
@@ -31,6 +22,10 @@ from server.web.cookies import (
 from server.web.handlers.parse import body_of, client_of
 from server.web.problem import empty_response, json_response, problem_response
 from server.web.schemas import LoginBody, RefreshBody, VerifyQuery
+from watchword_client.auth_middleware import claims_of
+from watchword_client.bearer import bearer_token
+from watchword_client.claims import AccessClaims
+from watchword_client.errors import InsufficientRole
 
 # What stands in a header field for itself: visible ASCII but %.
 _PLAIN_SIGNS = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")

@@ -6,11 +6,11 @@ from aiohttp import web
 
 from server.context import services_of
 from server.core.ids import id_in
-from server.tokens.guard import claims_of
 from server.web.body import read_query
 from server.web.cursor import cursor_of, position_of
 from server.web.problem import json_response
 from server.web.schemas import PageQuery, session_json
+from watchword_client.auth_middleware import claims_of
 
 
 async def page_of_sessions(request: web.Request, user_id: str) -> web.Response:

@@ -11,11 +11,11 @@ from typing import Any
 from jwt.algorithms import get_default_algorithms
 
 from server.store.records import KeyRecord
-from server.tokens.claims import AccessClaims
-from server.tokens.jwk import load_jwk
-from server.tokens.keys import SigningKey, VerificationKey, generate, public_jwk, secret_kid
-from server.tokens.verifier import Verifier
 from tests.clock import START_MS
+from watchword_client.claims import AccessClaims
+from watchword_client.jwk import load_jwk
+from watchword_client.keys import SigningKey, VerificationKey, generate, public_jwk, secret_kid
+from watchword_client.verifier import Verifier
 
 ALGORITHMS = ("ES256", "EdDSA", "RS256", "HS256")
 SECRET = b"a shared secret of more than 32 bytes, for tests"

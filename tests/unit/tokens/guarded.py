@@ -7,12 +7,12 @@ from typing import Any
 
 from aiohttp import web
 
-from server.access import ANY_USER, ANYONE, Access, only
-from server.tokens.guard import CLAIMS, claims_of, protect
-from server.tokens.jwk import KeySet
-from server.tokens.token_verifier import TokenVerifier
 from tests.clock import FakeClock
 from tests.unit.tokens import AUDIENCE, ISSUER, NOW, claims_with, forge, header_of, signing_key, verification_key
+from watchword_client.access import ANY_USER, ANYONE, Access, only
+from watchword_client.auth_middleware import CLAIMS, claims_of, protect
+from watchword_client.jwk import KeySet
+from watchword_client.token_verifier import TokenVerifier
 
 KEY = signing_key("ES256")
 OTHER = signing_key("ES256", 2)

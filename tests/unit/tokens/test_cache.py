@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from server.tokens.cache import VerifiedTokens
 from tests.clock import START_MS
 from tests.unit.tokens import CLAIMS
+from watchword_client.cache import VerifiedTokens
 
 
 def test_what_was_added_is_found_and_nothing_else() -> None:

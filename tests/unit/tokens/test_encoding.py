@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.tokens.encoding import decode_base64url, encode_base64url, no_constant, unique_members
+from watchword_client.encoding import decode_base64url, encode_base64url, no_constant, unique_members
 
 
 def test_what_is_encoded_is_decoded() -> None:

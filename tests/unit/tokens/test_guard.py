@@ -10,9 +10,7 @@ from aiohttp.typedefs import Handler
 from pytest_aiohttp.plugin import AiohttpClient
 from structlog.testing import capture_logs
 
-from server.access import ANY_USER, ANYONE, only
 from server.core.errors import LastAdmin, Overloaded
-from server.tokens.guard import auth_middleware, protect
 from tests.publisher import Publisher
 from tests.unit.tokens import claims_with, forge, header_of
 from tests.unit.tokens.guarded import (
@@ -29,6 +27,8 @@ from tests.unit.tokens.guarded import (
     bearer,
     protected,
 )
+from watchword_client.access import ANY_USER, ANYONE, only
+from watchword_client.auth_middleware import auth_middleware, protect
 
 CALLERS = {
     "nobody": (None, "token_missing"),

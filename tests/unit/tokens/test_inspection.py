@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from server.core.errors import TokenExpired, TokenInvalid
 from server.tokens.inspection import UNKNOWN_KEY, Inspection, in_words, inspect, times
 from tests.clock import START_MS
 from tests.unit.tokens import (
@@ -24,6 +23,7 @@ from tests.unit.tokens import (
     signing_key,
     verifier_of,
 )
+from watchword_client.errors import TokenExpired, TokenInvalid
 
 KEY = signing_key("ES256")
 VERIFIER = verifier_of(KEY)

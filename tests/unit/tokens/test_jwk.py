@@ -9,10 +9,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from server.core.errors import KeyRefused, TokenInvalid
-from server.tokens.jwk import MAXIMUM_KID_LENGTH, KeySet, UnknownKind, load_jwk
-from server.tokens.keys import VerificationKey, secret_kid
-from server.tokens.verifier import Verifier
 from tests.clock import START_MS
 from tests.unit.tokens import (
     ALGORITHMS,
@@ -27,6 +23,10 @@ from tests.unit.tokens import (
     signing_key,
 )
 from tests.unit.tokens.jwks import JWK, PAIRS, good, public, shared
+from watchword_client.errors import KeyRefused, TokenInvalid
+from watchword_client.jwk import MAXIMUM_KID_LENGTH, KeySet, UnknownKind, load_jwk
+from watchword_client.keys import VerificationKey, secret_kid
+from watchword_client.verifier import Verifier
 
 # RFC 7638 section 3.1: a key with its thumbprint.
 RFC_7638_KEY: JWK = {

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from server.core.errors import KeyRefused
-from server.tokens.jwk import MAXIMUM_KEYS, KeySet
 from tests.clock import START_MS
 from tests.unit.tokens import SECRET, signing_key
 from tests.unit.tokens.jwks import PAIRS, public, shared
+from watchword_client.errors import KeyRefused
+from watchword_client.jwk import MAXIMUM_KEYS, KeySet
 
 
 def test_a_set_may_have_keys_of_several_algorithms() -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from server.tokens.keyring import LEEWAY_MS, Keyring, KeyState
-from server.tokens.keys import public_jwk
 from tests.unit.tokens import record, signing_key
+from watchword_client.keys import public_jwk
 
 TTL_SECONDS = 900
 LIFE_MS = TTL_SECONDS * 1000 + LEEWAY_MS

@@ -9,10 +9,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from server.tokens.jwk import load_jwk
-from server.tokens.keys import PrivateKey, VerificationKey, dump, generate, load, public_jwk, secret_kid
 from server.tokens.signer import Signer
 from tests.unit.tokens import CLAIMS, Keys, signing_key
+from watchword_client.jwk import load_jwk
+from watchword_client.keys import PrivateKey, VerificationKey, dump, generate, load, public_jwk, secret_kid
 
 PAIRS = ("ES256", "EdDSA", "RS256")
 

@@ -14,14 +14,14 @@ from server.store.open import open_store
 from server.store.protocol import Store
 from server.store.records import KeyRecord
 from server.tokens.derivation import derivations
-from server.tokens.keys import shared_secret
 from server.tokens.keyservice import KeyService
 from server.tokens.rotation import RotationUnderWay, Rules
 from server.tokens.sealing import MasterKey
 from server.tokens.signer import Signer
-from server.tokens.verifier import UnknownKey, Verifier
 from tests.clock import FakeClock
 from tests.unit.tokens import AUDIENCE, CLAIMS, ISSUER
+from watchword_client.keys import shared_secret
+from watchword_client.verifier import UnknownKey, Verifier
 
 TTL_SECONDS = 900
 LIFE_SECONDS = TTL_SECONDS + 60

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from server.core.errors import TokenInvalid
 from server.names import USERNAME_BYTES, USERNAME_LENGTH, username_of
 from server.settings.tree import Settings, TokenSettings
 from server.tokens.signer import Signer
-from server.tokens.verifier import Verifier
 from tests.clock import START_MS
 from tests.unit.tokens import ALGORITHMS, CLAIMS, Keys, signing_key
+from watchword_client.errors import TokenInvalid
+from watchword_client.verifier import Verifier
 
 # Each fills what its kind takes: two, three and four bytes of UTF-8, which JSON writes with 6, 6 and 12.
 USERNAMES = ("ж" * USERNAME_LENGTH, "語" * (USERNAME_BYTES // 3), "𐐨" * (USERNAME_BYTES // 4), '"' * USERNAME_LENGTH)

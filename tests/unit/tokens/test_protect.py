@@ -10,11 +10,11 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 from pytest_aiohttp.plugin import AiohttpClient
 
-from server.access import ANY_USER, ANYONE, only
 from server.core.errors import ConfigurationError
-from server.tokens.guard import auth_middleware, protect
 from tests.publisher import Publisher
 from tests.unit.tokens.guarded import ACCESS, ADMIN, CUSTOMER, KEY, a_verifier, application, bearer, who
+from watchword_client.access import ANY_USER, ANYONE, only
+from watchword_client.auth_middleware import auth_middleware, protect
 
 
 async def hidden(_: web.Request) -> web.Response:

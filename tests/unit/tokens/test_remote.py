@@ -11,12 +11,13 @@ import pytest
 import structlog
 from structlog.testing import capture_logs
 
-from server.core.errors import ConfigurationError, KeysUnavailable, TokenInvalid
-from server.tokens.keys import SigningKey
-from server.tokens.remote import RemoteKeySet
+from server.core.errors import ConfigurationError
 from tests.clock import START_MS
 from tests.publisher import Publisher, settled
 from tests.unit.tokens import CLAIMS, base64url, claims_with, forge, header_of, signing_key, verification_key
+from watchword_client.errors import KeysUnavailable, TokenInvalid
+from watchword_client.keys import SigningKey
+from watchword_client.remote import RemoteKeySet
 
 OLD = signing_key("ES256")
 NEW = signing_key("EdDSA")

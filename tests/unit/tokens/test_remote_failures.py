@@ -12,12 +12,12 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from server.core.errors import KeysUnavailable
-from server.tokens.keys import public_jwk
-from server.tokens.remote import MAXIMUM_BYTES, RemoteKeySet
 from tests.clock import START_MS
 from tests.publisher import JWKS_PATH, Publisher
 from tests.unit.tokens import CLAIMS, SECRET, base64url, claims_with, forge, header_of, signing_key
+from watchword_client.errors import KeysUnavailable
+from watchword_client.keys import public_jwk
+from watchword_client.remote import MAXIMUM_BYTES, RemoteKeySet
 
 OLD = signing_key("ES256")
 NEW = signing_key("EdDSA")

@@ -14,12 +14,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import aiohttp
 import pytest
 
-from server.core.errors import KeysUnavailable, TokenInvalid
-from server.tokens.keys import SigningKey, public_jwk
-from server.tokens.remote import RemoteKeySet
-from server.tokens.token_verifier import TokenVerifier
 from tests.clock import START_MS, FakeClock
 from tests.unit.tokens import AUDIENCE, CLAIMS, ISSUER, claims_with, forge, header_of, signing_key
+from watchword_client.errors import KeysUnavailable, TokenInvalid
+from watchword_client.keys import SigningKey, public_jwk
+from watchword_client.remote import RemoteKeySet
+from watchword_client.token_verifier import TokenVerifier
 
 OLD, NEW = signing_key("ES256"), signing_key("EdDSA")
 OLD_TOKEN, NEW_TOKEN = (forge(key, header_of(key), claims_with(exp=CLAIMS.expires_at + 10_000)) for key in (OLD, NEW))

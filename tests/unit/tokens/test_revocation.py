@@ -9,9 +9,9 @@ from server.core.errors import StoreUnavailable
 from server.core.ids import Ids, SystemRandomness
 from server.settings.tree import TokenSettings
 from server.store.records import Revocation, RevocationPage
-from server.tokens.claims import AccessClaims
 from server.tokens.revocation import MEMORY_MS, TIDY_MS, Revocations
 from tests.clock import FakeClock
+from watchword_client.claims import AccessClaims
 
 CLAIMS = AccessClaims(
     issuer="my-api",

@@ -11,11 +11,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from server.cli import main
-from server.core.errors import KeyRefused, KeysUnavailable
-from server.tokens.jwk import KeySet, load_jwk
-from server.tokens.rsa_flaws import factoring_flaw
 from tests.publisher import Publisher
 from tests.unit.tokens import base64url, signing_key
+from watchword_client.errors import KeyRefused, KeysUnavailable
+from watchword_client.jwk import KeySet, load_jwk
+from watchword_client.rsa_flaws import factoring_flaw
 
 RANDOM = random.Random(15_361)
 PRIMES = [number for number in range(2, 1500) if all(number % other for other in range(2, number))]

@@ -7,11 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from server.core.errors import ConfigurationError, KeysUnavailable, TokenExpired, TokenInvalid
-from server.tokens.jwk import KeySet
-from server.tokens.keys import SigningKey, VerificationKey
-from server.tokens.token_verifier import TokenVerifier
-from server.tokens.verifier import UnknownKey
+from server.core.errors import ConfigurationError
 from tests.clock import FakeClock
 from tests.unit.tokens import (
     ALGORITHMS,
@@ -26,6 +22,11 @@ from tests.unit.tokens import (
     verification_key,
 )
 from tests.volume import volume
+from watchword_client.errors import KeysUnavailable, TokenExpired, TokenInvalid
+from watchword_client.jwk import KeySet
+from watchword_client.keys import SigningKey, VerificationKey
+from watchword_client.token_verifier import TokenVerifier
+from watchword_client.verifier import UnknownKey
 
 KEY = signing_key("ES256")
 OTHER = signing_key("EdDSA")

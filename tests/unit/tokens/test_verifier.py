@@ -8,10 +8,7 @@ from typing import Any
 import jwt
 import pytest
 
-from server.core.errors import TokenExpired, TokenInvalid
-from server.tokens.keys import VerificationKey
 from server.tokens.signer import Signer
-from server.tokens.verifier import UnknownKey, Verifier
 from tests.clock import START_MS
 from tests.unit.tokens import (
     ALGORITHMS,
@@ -26,6 +23,9 @@ from tests.unit.tokens import (
     signing_key,
     verifier_of,
 )
+from watchword_client.errors import TokenExpired, TokenInvalid
+from watchword_client.keys import VerificationKey
+from watchword_client.verifier import UnknownKey, Verifier
 
 KEY = signing_key("ES256")
 VERIFIER = verifier_of(KEY)
@@ -261,7 +261,7 @@ def test_form_header_and_key_are_judged_before_the_signature_and_without_pyjwt(
     def reached(token: str, key: VerificationKey) -> None:
         pytest.fail(f"{key.algorithm}: {token}")
 
-    monkeypatch.setattr("server.tokens.verifier.check_signature", reached)
+    monkeypatch.setattr("watchword_client.verifier.check_signature", reached)
     key = signing_key(algorithm)
     verifier = verifier_of(key)
     header, claims, signed = forge(key, header_of(key), claims_with()).split(".")

@@ -5,9 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from server.access import RoleTable
 from server.limits.guesses import Guesses
-from server.settings.tree import LimitSettings, default_roles
+from server.settings.tree import LimitSettings
 from server.store.open import open_store
 from server.store.protocol import Store
 from server.store.records import Credentials, User
@@ -17,6 +16,8 @@ from server.users.transfer.importer import ImportCounts, Importer, Refusal
 from server.users.transfer.lines import read_lines
 from tests.clock import START_MS, FakeClock
 from tests.store.examples import NOW, id_of
+from watchword_client.access import RoleTable
+from watchword_client.role_table import DEFAULT_ROLES
 
 HASH = "$2b$04$" + "a" * 53
 
@@ -49,7 +50,7 @@ async def test_what_was_exported_comes_back_as_it_was(store: Store, tmp_path: ob
     importer = Importer(
         store=other,
         guesses=Guesses(other, FakeClock(), LimitSettings()),
-        roles=RoleTable(default_roles()),
+        roles=RoleTable(DEFAULT_ROLES),
         clock=FakeClock(START_MS),
         role=None,
         dry_run=False,

@@ -5,11 +5,10 @@ from typing import Any
 
 import pytest
 
-from server.access import RoleTable
 from server.core.errors import TooManyAttempts
 from server.limits.guesses import Guesses
 from server.names import compared
-from server.settings.tree import LimitSettings, default_roles
+from server.settings.tree import LimitSettings
 from server.store.open import open_store
 from server.store.protocol import Store
 from server.store.records import UserChange
@@ -18,6 +17,8 @@ from server.users.transfer.lines import Record
 from tests.clock import FakeClock
 from tests.foreign_hashes import ARGON2
 from tests.store.examples import all_users, id_of
+from watchword_client.access import RoleTable
+from watchword_client.role_table import DEFAULT_ROLES
 
 CREATED = "2024-05-06T07:08:09Z"
 
@@ -42,7 +43,7 @@ class Run:
         self._importer = Importer(
             store=store,
             guesses=Guesses(store, clock, LimitSettings()),
-            roles=RoleTable(default_roles()),
+            roles=RoleTable(DEFAULT_ROLES),
             clock=clock,
             role=None,
             dry_run=dry_run,

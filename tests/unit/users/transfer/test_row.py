@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from server.access import RoleTable
 from server.core.clock import rfc3339
 from server.core.ids import id_tail, made_at
-from server.settings.tree import default_roles
 from server.store.records import Credentials, User
 from server.users.transfer.row import Row, RowRefused, read_row
 from tests.foreign_hashes import ARGON2
+from watchword_client.access import RoleTable
+from watchword_client.role_table import DEFAULT_ROLES
 
-ROLES = RoleTable(default_roles())
+ROLES = RoleTable(DEFAULT_ROLES)
 NOW = 1_790_000_000_000
 ID = "01990000-0000-7000-8000-000000000001"
 DAY_MS = 86_400_000

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-
-from server.settings.tree import RoleSettings
 
 
 class Kind(StrEnum):
@@ -50,9 +48,9 @@ class Decision:
 class RoleTable:
     """The configured roles with what each includes, directly or through others."""
 
-    def __init__(self, roles: Mapping[str, RoleSettings]) -> None:
-        self._direct = {name: role.includes for name, role in roles.items()}
-        self._all = {name: self._closure(name) for name in roles}
+    def __init__(self, includes: Mapping[str, Sequence[str]]) -> None:
+        self._direct = dict(includes)
+        self._all = {name: self._closure(name) for name in includes}
 
     def _closure(self, name: str) -> frozenset[str]:
         """Follow `includes` to the end. A circle makes its members equal, which is harmless."""

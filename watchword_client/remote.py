@@ -18,10 +18,10 @@ import structlog
 from aiohttp import hdrs
 from yarl import URL
 
-from server.core.clock import Clock, SystemClock
-from server.core.errors import ConfigurationError, KeyRefused, KeysUnavailable
-from server.tokens.jwk import KeySet
-from server.tokens.keys import VerificationKey
+from watchword_client.clock import Clock, SystemClock
+from watchword_client.errors import ConfigurationError, KeyRefused, KeysUnavailable
+from watchword_client.jwk import KeySet
+from watchword_client.keys import VerificationKey
 
 MAXIMUM_BYTES = 262_144
 TIMEOUT_SECONDS = 5.0

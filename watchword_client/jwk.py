@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt import InvalidKeyError
 from jwt.algorithms import HMACAlgorithm
 
-from server.core.errors import KeyRefused
-from server.tokens.encoding import decode_base64url, no_constant, unique_members
-from server.tokens.keys import (
+from watchword_client.encoding import decode_base64url, no_constant, unique_members
+from watchword_client.errors import KeyRefused
+from watchword_client.keys import (
     MAXIMUM_RSA_BITS,
     MINIMUM_RSA_BITS,
     MINIMUM_SECRET_BYTES,
@@ -26,7 +26,7 @@ from server.tokens.keys import (
     secret_kid,
     thumbprint,
 )
-from server.tokens.rsa_flaws import factoring_flaw
+from watchword_client.rsa_flaws import factoring_flaw
 
 MAXIMUM_KEYS = 100
 MAXIMUM_KID_LENGTH = 256

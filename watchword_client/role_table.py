@@ -11,9 +11,8 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.web_urldispatcher import AbstractRoute, MatchedSubAppResource, PrefixedSubAppResource
 
-from server.access import Access, RoleTable, only
-from server.core.errors import ConfigurationError
-from server.settings.tree import RoleSettings
+from watchword_client.access import Access, RoleTable, only
+from watchword_client.errors import ConfigurationError
 
 DEFAULT_ROLES: Mapping[str, Sequence[str]] = {"customer": (), "admin": ("customer",)}
 
@@ -46,7 +45,7 @@ class DeclaredRules:
         problems += [f"roles: there is no role {role!r}; name it in roles" for role in sorted(named - roles.keys())]
         if problems:
             raise ConfigurationError(problems)
-        table = RoleTable({name: RoleSettings(includes=tuple(includes)) for name, includes in roles.items()})
+        table = RoleTable(roles)
         self._rules = {
             name: DeclaredRule(name.partition(" ")[2], rule, table.sufficient(rule)) for name, rule in access.items()
         }

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, Self
 
-from server.core.clock import Clock, SystemClock
-from server.core.errors import ConfigurationError
-from server.tokens.cache import VerifiedTokens
-from server.tokens.claims import AccessClaims
-from server.tokens.verifier import UnknownKey, VerificationKeys, Verifier
+from watchword_client.cache import VerifiedTokens
+from watchword_client.claims import AccessClaims
+from watchword_client.clock import Clock, SystemClock
+from watchword_client.errors import ConfigurationError
+from watchword_client.verifier import UnknownKey, VerificationKeys, Verifier
 
 CACHE_SIZE = 20_000
 

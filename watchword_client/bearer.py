@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
-from server.core.errors import TokenInvalid, TokenMissing
+from watchword_client.errors import TokenInvalid, TokenMissing
 
 
 def bearer_token(request: web.Request) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from threading import Lock
 
-from server.tokens.claims import AccessClaims
-from server.tokens.verifier import FUTURE_SECONDS
+from watchword_client.claims import AccessClaims
+from watchword_client.verifier import FUTURE_SECONDS
 
 
 class VerifiedTokens:

@@ -9,12 +9,12 @@ from typing import Protocol
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from server.access import Access, Kind
-from server.core.errors import ApiError, InsufficientRole, TokenRevoked
-from server.tokens.bearer import bearer_token
-from server.tokens.claims import AccessClaims
-from server.tokens.declared import DEFAULT_ROLES, DeclaredRules
-from server.tokens.token_verifier import TokenVerifier
+from watchword_client.access import Access, Kind
+from watchword_client.bearer import bearer_token
+from watchword_client.claims import AccessClaims
+from watchword_client.errors import ApiError, InsufficientRole, Unauthorized
+from watchword_client.role_table import DEFAULT_ROLES, DeclaredRules
+from watchword_client.token_verifier import TokenVerifier
 
 CLAIMS: web.RequestKey[AccessClaims] = web.RequestKey("claims", AccessClaims)
 # Whose token was refused since it is revoked: for the log. Nobody has the claims then.
@@ -77,7 +77,7 @@ def guard(rules: Rules, authenticator: Authenticating) -> Middleware:
         token = bearer_token(request)
         try:
             claims = authenticator.remembered(token) or await authenticator.verify(token)
-        except TokenRevoked as error:
+        except Unauthorized as error:
             if error.subject is not None:
                 request[REVOKED_SUBJECT] = error.subject
             raise

@@ -15,10 +15,10 @@ from typing import Any, Protocol
 
 import jwt
 
-from server.core.errors import TokenExpired, TokenInvalid
-from server.tokens.claims import AccessClaims
-from server.tokens.encoding import decode_base64url, no_constant, unique_members
-from server.tokens.keys import VerificationKey
+from watchword_client.claims import AccessClaims
+from watchword_client.encoding import decode_base64url, no_constant, unique_members
+from watchword_client.errors import TokenExpired, TokenInvalid
+from watchword_client.keys import VerificationKey
 
 MAXIMUM_LENGTH = 4096
 FUTURE_SECONDS = 60
