@@ -16,6 +16,7 @@ from server.context import DOCUMENTS, SERVICES, Documents, Services
 from server.core.clock import Clock, SystemClock
 from server.core.errors import StoreUnavailable
 from server.core.ids import Ids, SystemRandomness
+from server.database.open import sqlite_path
 from server.limits.device import DeviceMarks
 from server.limits.guesses import Guesses
 from server.observe.requests import RequestLog
@@ -29,8 +30,8 @@ from server.sessions.service import Sessions
 from server.settings import Settings
 from server.settings.secrets import texts
 from server.store.audit_chain import AuditChain
-from server.store.open import open_store, sqlite_path
 from server.store.protocol import Store
+from server.store.queries import open_store
 from server.tokens.keyservice import KeyService
 from server.tokens.master_key_file import MasterKeyFile
 from server.tokens.revocation import Revocations

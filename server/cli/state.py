@@ -17,12 +17,12 @@ from server.cli.signals import CommandSignals, ServerSignals
 from server.cli.text import visible
 from server.context import Services
 from server.core.origin import COMMAND_LINE, Origin, reset_origin, set_origin
+from server.database.open import require_store, sqlite_path
 from server.files.ownership import user_name
 from server.logs.output import configure_logs
 from server.settings import LoadedSettings, Settings, load_settings
 from server.settings.load import DEFAULT_FILE
 from server.settings.masking import masked_url
-from server.store.open import require_store, sqlite_path
 from server.web.table import AccessTable
 from watchword_client.access import RoleTable
 

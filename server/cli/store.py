@@ -13,10 +13,10 @@ from server.app import master_key_path
 from server.cli.progress import progress_bar
 from server.cli.state import Config, run_async, settings_for
 from server.core.errors import StoreRefused
+from server.database.open import apply_migrations, back_up, pending_migrations
+from server.database.sqlite.backup import key_beside
 from server.logs.output import configure_logs
 from server.settings import Settings
-from server.store.open import apply_migrations, back_up, pending_migrations
-from server.store.sqlite_backup import key_beside
 from server.tokens.master_key_file import read_keys, unchanged
 
 app = typer.Typer(help="Look after the store; the server may be running.", no_args_is_help=True)

@@ -1,1 +1,1 @@
-"""The data edge: one protocol, two drivers."""
+"""The queries of the features."""

@@ -10,9 +10,9 @@ import structlog
 
 from server.core.errors import StoreUnavailable
 from server.core.origin import Origin, current_origin
+from server.database.driver import Driver, Transaction
 from server.store.audit_chain import AuditChain
 from server.store.audit_records import AuditFilter, AuditHead, AuditNote, AuditRecord, Value
-from server.store.driver import Driver, Transaction
 
 _COLUMNS = (
     "seq, at, event, actor_id, actor_name, target_id, target_name, via, ip, request_id, before_change, after_change, "

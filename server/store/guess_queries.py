@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from server.core.errors import Overloaded, TooManyAttempts
+from server.database.driver import Transaction
 from server.store.audit_queries import AuditQueries
 from server.store.audit_records import AuditNote
-from server.store.driver import Transaction
 from server.store.records import Budget, GuessCounter, Try
 
 LONGEST_WAIT_MS = 900_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple
 
+from server.database.driver import Transaction
 from server.store.audit_queries import AuditQueries
 from server.store.audit_records import AuditNote
-from server.store.driver import Transaction
 from server.store.records import KeyRecord
 
 _KEY = "kid, algorithm, public_jwk, sealed, created_at, activates_at, longest_ttl_seconds, revoked_at"

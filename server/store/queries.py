@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from server.core.errors import LastAdmin, UsernameTaken
+from server.database.driver import Driver, Row, Transaction
+from server.database.open import open_driver
 from server.names import username_key
 from server.store.audit_records import AuditEvent, AuditNote, Value
-from server.store.driver import Driver, Row, Transaction
 from server.store.guess_queries import GuessQueries
 from server.store.key_queries import KeyQueries
+from server.store.protocol import Store
 from server.store.records import Credentials, NewUser, User, UserChange, UserFilter
 from server.store.session_queries import SessionQueries, revoke_for_role
 from server.store.transfer_queries import TransferQueries
@@ -40,6 +42,11 @@ _AS_A_LOGIN = (
     "UPDATE audit_head SET seq = 0 WHERE 1 = 0",
     "INSERT INTO audit_events (seq) SELECT seq FROM audit_events WHERE 1 = 0",
 )
+
+
+async def open_store(url: str, *, serving: bool) -> Store:
+    """All queries on the database of that URL. Raises StoreRefused, StoreUnavailable."""
+    return SqlStore(await open_driver(url, serving=serving))
 
 
 class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import astuple
 from typing import Any
 
+from server.database.driver import Row, Transaction
 from server.store.audit_queries import AuditQueries
 from server.store.audit_records import AuditEvent, AuditNote
-from server.store.driver import Row, Transaction
 from server.store.records import LAST_ID, PAGE, Revocation, RevocationPage, Session, UserSession
 
 _SESSION = "id, user_id, step, created_at, stepped_at, idle_expires_at, expires_at, ip, user_agent, ended_at"

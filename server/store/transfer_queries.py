@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from server.database.driver import Row, Transaction
 from server.store.audit_queries import AuditQueries
 from server.store.audit_records import AuditEvent, AuditNote, Value
-from server.store.driver import Row, Transaction
 from server.store.records import Credentials, User
 from server.store.user_rows import USER, key_of, search_text
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from server.database.driver import Driver, Row
 from server.names import search_form
-from server.store.driver import Driver, Row
 from server.store.records import User, UserFilter
 from server.store.user_rows import USER
 

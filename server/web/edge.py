@@ -23,9 +23,9 @@ from server.core.errors import (
 )
 from server.core.ids import Ids
 from server.core.origin import Origin, reset_origin, set_origin
+from server.database.patience import reset_patience, set_patience
 from server.observe.requests import RequestLog
 from server.settings.tree import Network
-from server.store.patience import reset_patience, set_patience
 from server.web.client_ip import client_ip
 from server.web.cors import Cors
 from server.web.problem import REQUEST_ID_HEADER, problem_response

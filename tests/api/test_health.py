@@ -14,11 +14,11 @@ import asyncpg
 import pytest
 
 from server.core.errors import StoreUnavailable
+from server.database.driver import Driver
+from server.database.sqlite.contents import beside
 from server.files.file_lock import FileLock
 from server.sessions import readiness
 from server.sessions.readiness import FRESH_SECONDS
-from server.store.driver import Driver
-from server.store.sqlite_contents import beside
 from tests.running import Api
 
 SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
@@ -141,7 +141,7 @@ async def test_an_sqlite_store_that_takes_no_write_is_not_ready(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "WAIT_SECONDS", 0.2)
-    monkeypatch.setattr("server.store.group_writer.BEGIN_SECONDS", 0.1)
+    monkeypatch.setattr("server.database.sqlite.group_writer.BEGIN_SECONDS", 0.1)
     path, connection = tmp_path / "watchword.db", _driver(api)._writer._connection
     for broken in (_full_disk, _locked, _locked_by_sqlite):
         with broken(path):

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
+from server.database.postgres import driver as postgres
 from server.sessions import readiness
-from server.store import postgres
 from tests.postgres import PostgresServer
 from tests.postgres_proxy import PostgresProxy
 from tests.running import PASSWORD, Api, StartApi

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.cli import main
-from server.store import group_writer
+from server.database.sqlite import group_writer
 
 if __name__ == "__main__":
     group_writer.GROUP_LIMIT = 1

@@ -26,14 +26,14 @@ from rich.console import Console
 from rich.table import Table
 
 from server.core.clock import SystemClock
+from server.database.open import apply_migrations
+from server.database.postgres.schema import SCHEMA
 from server.limits.guesses import Guesses
 from server.names import compared
 from server.settings.tree import LimitSettings
 from server.store.audit_records import AuditEvent, AuditNote
-from server.store.open import apply_migrations, open_store
-from server.store.postgres_schema import SCHEMA
 from server.store.protocol import Store
-from server.store.queries import _INSERT_USER, _insert_values
+from server.store.queries import _INSERT_USER, _insert_values, open_store
 from server.store.records import NewUser, UserChange, UserFilter
 from tests.store.examples import NOW, id_of, new_user, session
 

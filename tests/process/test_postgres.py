@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from server.store.open import apply_migrations
+from server.database.open import apply_migrations
 from tests.process.server_process import run
 from tests.running import MASTER_KEY
 

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from server.store.open import back_up
-from server.store.sqlite_backup import key_beside
+from server.database.open import back_up
+from server.database.sqlite.backup import key_beside
 
 _STEPS = ("open", "os.", "fcntl.", "sqlite3.", "tempfile.")
 

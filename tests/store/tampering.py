@@ -7,7 +7,7 @@ from contextlib import closing
 
 import asyncpg
 
-from server.store.open import sqlite_path
+from server.database.open import sqlite_path
 
 
 async def run_sql(url: str, *statements: str) -> None:

@@ -19,11 +19,12 @@ from structlog.testing import capture_logs
 from server.app import open_services
 from server.background import WAIT_SECONDS
 from server.core.errors import StoreRefused, StoreUnavailable
+from server.database.open import pending_migrations
+from server.database.sqlite import file_watch
+from server.database.sqlite.contents import beside
 from server.settings.tree import KeySettings
-from server.store import file_watch
-from server.store.open import open_store, pending_migrations
 from server.store.protocol import Store
-from server.store.sqlite_contents import beside
+from server.store.queries import open_store
 from tests.running import settings_with
 from tests.store.examples import new_user, usernames
 from tests.store.other_process import ROOT, command

@@ -14,10 +14,11 @@ import pytest
 from server.app import master_key_file, open_services
 from server.cli.new_file import new_file
 from server.core.errors import FileRefused, StoreRefused, WatchwordError
+from server.database.migration_files import migrations
+from server.database.open import back_up
 from server.sessions.service import Client
 from server.settings.tree import KeySettings
-from server.store.migrations import migrations
-from server.store.open import back_up, open_store
+from server.store.queries import open_store
 from tests.needed import require
 from tests.running import PASSWORD, settings_with
 from tests.store.examples import new_user

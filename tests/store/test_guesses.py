@@ -7,12 +7,12 @@ from itertools import takewhile
 import pytest
 
 from server.core.errors import Overloaded, TooManyAttempts
-from server.store import postgres_schema, sqlite_file
+from server.database.migration_files import Migration, migrations
+from server.database.postgres import schema as postgres_schema
+from server.database.sqlite import file as sqlite_file
 from server.store.guess_queries import LONGEST_WAIT_MS, PERIOD_MS, wait_after
-from server.store.migrations import Migration, migrations
-from server.store.open import open_store
 from server.store.protocol import Store
-from server.store.queries import SqlStore
+from server.store.queries import SqlStore, open_store
 from server.store.records import Budget, GuessCounter, Try
 from tests.store.conftest import OpenStore
 from tests.store.examples import NOW

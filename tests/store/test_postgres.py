@@ -9,14 +9,14 @@ import asyncpg
 import pytest
 
 from server.core.errors import StoreRefused, StoreUnavailable
-from server.store.driver import Transaction
-from server.store.migrations import migrations
-from server.store.open import apply_migrations, open_store, pending_migrations
-from server.store.patience import REQUEST_SECONDS
-from server.store.postgres import ATTEMPTS, SERVING_CONNECTIONS, PostgresDriver
-from server.store.postgres_connect import connector
-from server.store.postgres_watch import OPENING_SECONDS, Watch
-from server.store.queries import SqlStore
+from server.database.driver import Transaction
+from server.database.migration_files import migrations
+from server.database.open import apply_migrations, pending_migrations
+from server.database.patience import REQUEST_SECONDS
+from server.database.postgres.connect import connector
+from server.database.postgres.driver import ATTEMPTS, SERVING_CONNECTIONS, PostgresDriver
+from server.database.postgres.watch import OPENING_SECONDS, Watch
+from server.store.queries import SqlStore, open_store
 from tests.store.examples import NOW, id_of, new_user, rename, session, usernames
 
 pytestmark = pytest.mark.xdist_group("postgres")

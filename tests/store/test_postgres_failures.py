@@ -13,12 +13,13 @@ import asyncpg
 import pytest
 
 from server.core.errors import StoreRefused, StoreUnavailable
-from server.store import postgres, postgres_schema
-from server.store.driver import Transaction
-from server.store.migrations import migrations
-from server.store.open import apply_migrations, open_store, pending_migrations
-from server.store.postgres import PostgresDriver
-from server.store.queries import SqlStore
+from server.database.driver import Transaction
+from server.database.migration_files import migrations
+from server.database.open import apply_migrations, pending_migrations
+from server.database.postgres import driver as postgres
+from server.database.postgres import schema as postgres_schema
+from server.database.postgres.driver import PostgresDriver
+from server.store.queries import SqlStore, open_store
 from tests.certificates import certified
 from tests.postgres import PostgresServer
 from tests.postgres_proxy import PostgresProxy

@@ -11,14 +11,14 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from server.database.migration_files import Migration, migrations
+from server.database.sqlite.file import APPLICATION_ID
+from server.database.sqlite.group_writer import bound
 from server.names import search_form
 from server.store import user_search
-from server.store.group_writer import bound
-from server.store.migrations import Migration, migrations
-from server.store.open import open_store
 from server.store.protocol import Store
+from server.store.queries import open_store
 from server.store.records import NewUser, UserFilter
-from server.store.sqlite_file import APPLICATION_ID
 from tests.store.examples import NOW, id_of, new_user, rename
 
 # The users looked at one by one, and how many are many: with these a handful takes every way.

@@ -17,11 +17,13 @@ from pathlib import Path
 import pytest
 
 from server.core.errors import FileRefused, StoreRefused
+from server.database.migration_files import migrations
+from server.database.open import back_up
+from server.database.sqlite import backup as sqlite_backup
+from server.database.sqlite import file as sqlite_file
+from server.database.sqlite.contents import beside
 from server.files import drafts
-from server.store import sqlite_backup, sqlite_file
-from server.store.migrations import migrations
-from server.store.open import back_up, open_store
-from server.store.sqlite_contents import beside
+from server.store.queries import open_store
 from tests.store.examples import id_of, new_user, usernames
 from tests.store.other_process import ROOT, command
 

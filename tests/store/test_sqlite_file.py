@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from server.core.errors import StoreRefused
-from server.store.migrations import migrations
-from server.store.open import apply_migrations, open_store, pending_migrations, sqlite_path
+from server.database.migration_files import migrations
+from server.database.open import apply_migrations, pending_migrations, sqlite_path
+from server.store.queries import open_store
 from tests.store.examples import new_user, usernames
 
 ALL = [migration.name for migration in migrations("sqlite")]
@@ -194,7 +195,7 @@ async def test_a_command_does_not_migrate_under_a_running_server(url: str, monke
     store = await open_store(url, serving=True)
     later = migrations("sqlite")[-1]
     known = [*migrations("sqlite"), type(later)(later.version + 1, "later", "CREATE TABLE later (id TEXT) STRICT;")]
-    monkeypatch.setattr("server.store.sqlite_file.migrations", lambda _: known)
+    monkeypatch.setattr("server.database.sqlite.file.migrations", lambda _: known)
     with pytest.raises(StoreRefused, match="served by an older program"):
         await apply_migrations(url)
     await store.close()
@@ -208,7 +209,7 @@ async def test_a_failing_migration_changes_nothing(url: str, made: Path, monkeyp
         later.version + 1, "broken", "CREATE TABLE later (id TEXT) STRICT; INSERT INTO nowhere VALUES (1);"
     )
     with monkeypatch.context() as patched:
-        patched.setattr("server.store.sqlite_file.migrations", lambda _: [*migrations("sqlite"), broken])
+        patched.setattr("server.database.sqlite.file.migrations", lambda _: [*migrations("sqlite"), broken])
         with pytest.raises(StoreRefused, match="no such table: nowhere"):
             await apply_migrations(url)
     store = await open_store(url, serving=True)

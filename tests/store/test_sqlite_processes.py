@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 from server.core.errors import StoreRefused, StoreUnavailable
+from server.database.open import pending_migrations
+from server.database.sqlite import group_writer
+from server.database.sqlite.contents import beside
 from server.files import file_lock
 from server.files.file_lock import FileLock
-from server.store import group_writer
-from server.store.open import open_store, pending_migrations
-from server.store.sqlite_contents import beside
+from server.store.queries import open_store
 from tests.store.examples import new_user, usernames
 from tests.store.other_process import ROOT, command
 

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from server.core.errors import StoreRefused
-from server.store.open import apply_migrations, back_up, open_store, pending_migrations, sqlite_path
-from server.store.sqlite_contents import beside
-from server.store.sqlite_file import inspect
-from server.store.sqlite_length import missing_pages
+from server.database.open import apply_migrations, back_up, pending_migrations, sqlite_path
+from server.database.sqlite.contents import beside
+from server.database.sqlite.file import inspect
+from server.database.sqlite.length import missing_pages
+from server.store.queries import open_store
 from tests.store.examples import usernames
 from tests.store.other_process import ROOT, command
 

@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from server.core.errors import StoreRefused, StoreUnavailable
+from server.database.driver import Transaction
+from server.database.sqlite import driver as sqlite
+from server.database.sqlite import file as sqlite_file
+from server.database.sqlite import group_writer
+from server.database.sqlite.contents import beside
+from server.database.sqlite.driver import SqliteDriver
 from server.files.file_lock import FileLock
-from server.store import group_writer, sqlite, sqlite_file
-from server.store.driver import Transaction
-from server.store.open import open_store
-from server.store.queries import SqlStore
-from server.store.sqlite import SqliteDriver
-from server.store.sqlite_contents import beside
+from server.store.queries import SqlStore, open_store
 from tests.store.examples import new_user, usernames
 
 # Far above what the test needs, far below what the writer would need group by group.

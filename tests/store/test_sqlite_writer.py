@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from server.core.errors import StoreUnavailable
+from server.database.driver import Row, Transaction
+from server.database.sqlite.contents import beside
+from server.database.sqlite.driver import SqliteDriver
 from server.files.file_lock import FileLock
-from server.store.driver import Row, Transaction
 from server.store.queries import SqlStore
-from server.store.sqlite import SqliteDriver
-from server.store.sqlite_contents import beside
 from tests.store.examples import all_users, id_of, new_user, session, usernames
 
 

@@ -10,7 +10,7 @@ from server.core.errors import InvalidCredentials, InvalidResetToken, Overloaded
 from server.limits.guesses import FREE_FAILURES, Guesses, network_of
 from server.passwords.pool import NeverBegun
 from server.settings.tree import LimitSettings
-from server.store.open import open_store
+from server.store.queries import open_store
 from tests.clock import FakeClock
 
 

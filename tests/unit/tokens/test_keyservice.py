@@ -10,8 +10,8 @@ import pytest
 from server.core.clock import SystemClock
 from server.core.errors import NotFound, StoreRefused, StoreUnavailable
 from server.core.ids import Ids, SystemRandomness
-from server.store.open import open_store
 from server.store.protocol import Store
+from server.store.queries import open_store
 from server.store.records import KeyRecord
 from server.tokens.derivation import derivations
 from server.tokens.keyservice import KeyService

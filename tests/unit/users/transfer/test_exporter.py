@@ -7,8 +7,8 @@ import pytest
 
 from server.limits.guesses import Guesses
 from server.settings.tree import LimitSettings
-from server.store.open import open_store
 from server.store.protocol import Store
+from server.store.queries import open_store
 from server.store.records import Credentials, User
 from server.users.transfer.exporter import PAGE, export_pages
 from server.users.transfer.formats import read_csv, read_json_lines

@@ -9,8 +9,8 @@ from server.core.errors import TooManyAttempts
 from server.limits.guesses import Guesses
 from server.names import compared
 from server.settings.tree import LimitSettings
-from server.store.open import open_store
 from server.store.protocol import Store
+from server.store.queries import open_store
 from server.store.records import UserChange
 from server.users.transfer.importer import BATCH, ImportCounts, Importer, Refusal
 from server.users.transfer.lines import Record

@@ -16,10 +16,10 @@ from typing import Any
 import aiosqlite
 
 from server.core.errors import StoreUnavailable
+from server.database.driver import Result, Row, Transaction, Unit
+from server.database.failure import unavailable
+from server.database.sqlite.file_watch import FileWatch
 from server.files.file_lock import LOCKED, FairLock
-from server.store.driver import Result, Row, Transaction, Unit
-from server.store.failure import unavailable
-from server.store.file_watch import FileWatch
 
 # Bounds how long the first of a group waits for the last.
 GROUP_LIMIT = 64

@@ -1,4 +1,4 @@
-"""Which driver a `store.url` stands for. Only `app` and the command line come here; everything else knows Store."""
+"""Which driver a `store.url` stands for. Only `app` and the command line come here; everything else knows Driver."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ import os
 from pathlib import Path
 
 from server.core.errors import StoreRefused
-from server.store import postgres, sqlite, sqlite_backup
-from server.store.protocol import Store
-from server.store.queries import SqlStore
-from server.store.sqlite_backup import Progress
+from server.database.driver import Driver
+from server.database.postgres import driver as postgres
+from server.database.sqlite import backup as sqlite_backup
+from server.database.sqlite import driver as sqlite
+from server.database.sqlite.backup import Progress
 
 _SQLITE = "sqlite:///"
 # Pending means that there is nothing.
 FIRST_MIGRATION = "0001_first"
 
 
-async def open_store(url: str, *, serving: bool) -> Store:
-    """Open the store, made and migrated if need be.
+async def open_driver(url: str, *, serving: bool) -> Driver:
+    """Open the database, made and migrated if need be.
 
     `serving` is for a server: of an SQLite file there can be one. Raises StoreRefused, StoreUnavailable.
     """
     if _is_sqlite(url):
-        return SqlStore(await sqlite.SqliteDriver.open(sqlite_path(url), serving=serving, name=_name(url)))
-    return SqlStore(await postgres.PostgresDriver.open(url, serving=serving))
+        return await sqlite.SqliteDriver.open(sqlite_path(url), serving=serving, name=_name(url))
+    return await postgres.PostgresDriver.open(url, serving=serving)
 
 
 async def require_store(url: str) -> None:

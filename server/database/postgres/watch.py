@@ -10,8 +10,8 @@ from typing import Any
 import asyncpg
 
 from server.core.errors import StoreRefused
-from server.store.driver import Row
-from server.store.postgres_connect import Connection
+from server.database.driver import Row
+from server.database.postgres.connect import Connection
 
 CHANNEL = "watchword"
 OPENING_SECONDS = 3.0

@@ -17,10 +17,10 @@ from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
 from server.core.errors import FileRefused, StoreRefused, StoreUnavailable
+from server.database.sqlite import file as sqlite_file
+from server.database.sqlite.contents import beside, uri
 from server.files import drafts
 from server.files.file_lock import FairLock
-from server.store import sqlite_file
-from server.store.sqlite_contents import beside, uri
 
 # A step copies so many pages; between two of them it can be stopped, and tells how far it is.
 _PAGES = 2048

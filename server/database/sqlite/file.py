@@ -15,13 +15,13 @@ from pathlib import Path
 
 from server.core.clock import SystemClock
 from server.core.errors import StoreRefused
+from server.database.migrate import Applied, newer, pending
+from server.database.migration_files import Migration, migrations
+from server.database.sqlite.contents import beside, contents, has_log, log_fits, mark, uri, was_replaced
+from server.database.sqlite.length import missing_pages
 from server.files.drafts import make, sync
 from server.files.file_lock import LOCKED
 from server.files.ownership import make_folder, why_denied
-from server.store.migrate import Applied, newer, pending
-from server.store.migrations import Migration, migrations
-from server.store.sqlite_contents import beside, contents, has_log, log_fits, mark, uri, was_replaced
-from server.store.sqlite_length import missing_pages
 
 # "WWrd" in the header of the file: it tells our files from others'.
 APPLICATION_ID = 0x57577264

@@ -17,8 +17,8 @@ from typing import NamedTuple, NoReturn
 import structlog
 
 from server.core.errors import StoreUnavailable
-from server.store.sqlite_contents import beside, contents, has_contents, is_older, mark, uri
-from server.store.sqlite_length import log_has_hole
+from server.database.sqlite.contents import beside, contents, has_contents, is_older, mark, uri
+from server.database.sqlite.length import log_has_hole
 
 # SQLite begins the log anew by itself, as a rule at 4 MB, but not beside a reader that holds on to an old state.
 LONGEST_LOG = 16_000_000

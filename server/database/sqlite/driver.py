@@ -19,14 +19,14 @@ import aiosqlite
 import orjson
 
 from server.core.errors import StoreRefused, StoreUnavailable
+from server.database.driver import Result, Row, Transaction, Unit
+from server.database.failure import unavailable
+from server.database.sqlite import file as sqlite_file
+from server.database.sqlite.contents import beside, has_log, uri
+from server.database.sqlite.file_watch import FileWatch
+from server.database.sqlite.group_writer import GroupWriter, bound, is_unavailable
+from server.database.sqlite.length import log_has_hole
 from server.files.file_lock import FairLock, FileLock, to_the_end
-from server.store import sqlite_file
-from server.store.driver import Result, Row, Transaction, Unit
-from server.store.failure import unavailable
-from server.store.file_watch import FileWatch
-from server.store.group_writer import GroupWriter, bound, is_unavailable
-from server.store.sqlite_contents import beside, has_log, uri
-from server.store.sqlite_length import log_has_hole
 
 # Enough that a long listing does not hold up the short reads; more would only compete for the interpreter.
 SERVING_READERS = 3

@@ -13,8 +13,8 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 import asyncpg
 
 from server.core.errors import StoreRefused, StoreUnavailable
-from server.store.failure import unavailable
-from server.store.postgres_schema import SCHEMA
+from server.database.failure import unavailable
+from server.database.postgres.schema import SCHEMA
 
 CONNECT_SECONDS = 3.0
 # How long a statement may take, waiting for others included: the server ends it, so it holds no locks for longer.

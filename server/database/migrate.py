@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from server.core.errors import StoreRefused
-from server.store.migrations import Migration
+from server.database.migration_files import Migration
 
 
 class Applied(NamedTuple):

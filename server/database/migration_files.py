@@ -1,10 +1,17 @@
-"""The SQL files that make and change the tables: numbered, forward only, the same numbers in both folders."""
+"""The SQL files that make and change the tables: numbered, forward only, the same numbers in both folders.
+
+In the checkout they are in `migrations/` at the top. A wheel has them beside this file, since nothing else of its
+may lie at the top of what is installed.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+
+_INSTALLED = Path(__file__).parent / "migrations"
+_CHECKOUT = Path(__file__).parents[2] / "migrations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +30,8 @@ class Migration:
 
 def migrations(dialect: str) -> list[Migration]:
     """All migrations of `sqlite` or `postgres`, in order."""
+    folder = _INSTALLED if _INSTALLED.is_dir() else _CHECKOUT
     return [
         Migration(int(path.stem.partition("_")[0]), path.stem, path.read_text("utf-8"))
-        for path in sorted((Path(__file__).parent / dialect).glob("[0-9]*.sql"))
+        for path in sorted((folder / dialect).glob("[0-9]*.sql"))
     ]

@@ -11,13 +11,14 @@ from weakref import WeakSet
 import asyncpg
 
 from server.core.errors import StoreUnavailable
-from server.store import postgres_connect, postgres_schema
-from server.store.driver import Result, Row, Unit
-from server.store.failure import unavailable
-from server.store.patience import Patience, current_patience
-from server.store.postgres_connect import asking, connector, opening
-from server.store.postgres_schema import Connection
-from server.store.postgres_watch import CHANNEL, Watch
+from server.database.driver import Result, Row, Unit
+from server.database.failure import unavailable
+from server.database.patience import Patience, current_patience
+from server.database.postgres import connect as postgres_connect
+from server.database.postgres import schema as postgres_schema
+from server.database.postgres.connect import asking, connector, opening
+from server.database.postgres.schema import Connection
+from server.database.postgres.watch import CHANNEL, Watch
 
 # A connection that was not used for so long is asked whether it still leads anywhere, and has so long to say so.
 IDLE_SECONDS = 1.0

@@ -1,0 +1,1 @@
+"""The data edge: one protocol, two drivers."""
