@@ -10,42 +10,42 @@ from pathlib import Path
 
 from aiohttp import web
 
+from server.audit.chain import AuditChain
 from server.audit.service import Audit
+from server.authentication.device import DeviceMarks
+from server.authentication.throttling import Guesses
 from server.background import background
-from server.context import DOCUMENTS, SERVICES, Documents, Services
 from server.core.clock import Clock, SystemClock
 from server.core.errors import StoreUnavailable
 from server.core.ids import Ids, SystemRandomness
 from server.database.open import sqlite_path
-from server.limits.device import DeviceMarks
-from server.limits.guesses import Guesses
-from server.observe.requests import RequestLog
+from server.documents.docs_page import POLICY, docs_page
+from server.documents.openapi import openapi_bytes, openapi_document
+from server.health.service import Readiness
+from server.http.cors import Cors
+from server.http.edge import Edge
+from server.http.request_log import RequestLog
+from server.http.route_table import AccessTable
+from server.http.runner import EdgeRunner
+from server.keys.master_key_file import MasterKeyFile
+from server.keys.rotation import Rules
+from server.keys.sealing import MasterKey
+from server.keys.service import KeyService
+from server.keys.signer import Signer
 from server.passwords.hasher import Hasher
 from server.passwords.policy import PasswordPolicy
 from server.passwords.pool import HashPool
+from server.services import DOCUMENTS, SERVICES, Documents, Services
 from server.sessions.authenticator import Authenticator
-from server.sessions.readiness import Readiness
 from server.sessions.refresh_token import RefreshTokens
+from server.sessions.revocation import Revocations
 from server.sessions.service import Sessions
 from server.settings import Settings
 from server.settings.secrets import texts
-from server.store.audit_chain import AuditChain
-from server.store.protocol import Store
-from server.store.queries import open_store
-from server.tokens.keyservice import KeyService
-from server.tokens.master_key_file import MasterKeyFile
-from server.tokens.revocation import Revocations
-from server.tokens.rotation import Rules
-from server.tokens.sealing import MasterKey
-from server.tokens.signer import Signer
+from server.store import Store
+from server.users.repository import open_store
 from server.users.reset_token import ResetTokens
 from server.users.service import Users
-from server.web.cors import Cors
-from server.web.docs_page import POLICY, docs_page
-from server.web.edge import Edge
-from server.web.openapi import openapi_bytes, openapi_document
-from server.web.runner import EdgeRunner
-from server.web.table import AccessTable
 from watchword_client.access import RoleTable
 from watchword_client.auth_middleware import guard
 from watchword_client.keys import shared_secret

@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import structlog
 from aiohttp import web
 
-from server.context import SERVICES
 from server.core.clock import Clock, Steadiness
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.passwords.pool import HashPool
-from server.store.protocol import RevocationStore, Store
+from server.services import SERVICES
+from server.store import RevocationStore, Store
 
 ROUND_SECONDS = 60
 # The store tells of a change by itself; this is for the case that it could not.

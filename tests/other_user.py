@@ -17,7 +17,7 @@ from server.app import open_services
 from server.core.errors import StoreRefused, WatchwordError
 from server.sessions.service import Client
 from server.settings.tree import KeySettings
-from server.store.queries import open_store
+from server.users.repository import open_store
 from tests.needed import require
 from tests.running import PASSWORD, settings_with
 

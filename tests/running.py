@@ -14,11 +14,11 @@ from aiohttp.test_utils import BaseTestServer, TestClient
 from pydantic import SecretStr
 
 from server.app import create_runner, open_services
-from server.context import Services
-from server.observe.requests import RequestLog
+from server.http.request_log import RequestLog
+from server.http.runner import EdgeRunner
+from server.services import Services
 from server.settings import Settings
 from server.settings.tree import KeySettings, PasswordSettings, StoreSettings
-from server.web.runner import EdgeRunner
 from tests.clock import FakeClock
 
 PASSWORD = "brown otters juggle turnips"

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from server.limits.guesses import DEVICE_TRIES, FREE_FAILURES
+from server.authentication import repository as guess_queries
+from server.authentication.throttling import DEVICE_TRIES, FREE_FAILURES
+from server.http.body import MAXIMUM_MEMBERS
+from server.http.connection import FRAMING_BYTES, HALF_CLOSED_SECONDS, HEAD_BYTES, WRITE_SECONDS
+from server.http.runner import ENOUGH_DESCRIPTORS, KEEPALIVE_SECONDS, KEPT_DESCRIPTORS
 from server.passwords.hasher import MAXIMUM_BYTES
+from server.sessions.cookies import DEVICE_SECONDS
 from server.settings import Settings
-from server.store import guess_queries
-from server.web.body import MAXIMUM_MEMBERS
-from server.web.connection import FRAMING_BYTES, HALF_CLOSED_SECONDS, HEAD_BYTES, WRITE_SECONDS
-from server.web.cookies import DEVICE_SECONDS
-from server.web.runner import ENOUGH_DESCRIPTORS, KEEPALIVE_SECONDS, KEPT_DESCRIPTORS
 from watchword_client import verifier
 
 ROOT = Path(__file__).parents[1]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
+from server.audit.chain import START, AuditChain
+from server.audit.model import AuditFilter, AuditHead, AuditRecord
 from server.core.ids import id_in
-from server.store.audit_chain import START, AuditChain
-from server.store.audit_records import AuditFilter, AuditHead, AuditRecord
-from server.store.protocol import Store
+from server.store import Store
 
 # Records that are read and checked in one go.
 PAGE = 1000

@@ -77,7 +77,7 @@ def _run(signals: ServerSignals | CommandSignals) -> int:
     gc.freeze()
     gc.enable()
     from server.cli.streams import tell  # noqa: PLC0415
-    from server.cli.text import program, visible  # noqa: PLC0415
+    from server.cli.tables import program, visible  # noqa: PLC0415
     from server.core.errors import (  # noqa: PLC0415
         ApiError,
         ConfigurationError,

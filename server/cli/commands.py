@@ -8,9 +8,16 @@ from typing import Annotated
 import typer
 
 from server import __version__
-from server.cli import access, audit, configuration, keys, store, tokens, transfer, users
+from server.audit import commands as audit
+from server.cli.context import CommandLine
 from server.cli.serve import serve
-from server.cli.state import CommandLine
+from server.database import commands as store
+from server.documents import commands as access
+from server.inspection import commands as tokens
+from server.keys import commands as keys
+from server.settings import commands as configuration
+from server.users import commands as users
+from server.users.transfer import commands as transfer
 
 app = typer.Typer(
     help="Watchword: logins, short-lived tokens, sessions and roles for your API. Without a command it serves.",

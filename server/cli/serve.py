@@ -18,21 +18,21 @@ import typer
 from aiohttp import web
 
 from server.app import create_runner, open_services
-from server.cli.listening import listen_on
+from server.cli.context import Config, loaded_for, signals_of, sources
 from server.cli.shown import show
 from server.cli.signals import LOG_SECONDS, ServerSignals
-from server.cli.state import Config, loaded_for, signals_of, sources
-from server.cli.text import program
+from server.cli.tables import program
 from server.cli.workers import become_workers, end_with
-from server.context import Services
 from server.core.errors import FileRefused, WatchwordError
+from server.http.listening import listen_on
+from server.http.request_log import RequestLog
+from server.http.runner import raise_descriptor_limit
 from server.logs.output import configure_logs
 from server.logs.stream import WriterThread
-from server.observe.requests import RequestLog
+from server.services import Services
 from server.settings import Settings
 from server.settings.tree import KeySettings, StoreSettings
-from server.store.records import NewUser
-from server.web.runner import raise_descriptor_limit
+from server.users.records import NewUser
 
 Result = TypeVar("Result")
 

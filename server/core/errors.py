@@ -3,7 +3,7 @@
     WatchwordError
     ├── ConfigurationError        the start ends with exit code 2, one line per problem
     ├── KeyRefused                a JWK or JWK Set that must not be used to verify tokens
-    ├── RotationUnderWay          in tokens/rotation.py: a key that was asked to follow has not begun to sign
+    ├── RotationUnderWay          in keys/rotation.py: a key that was asked to follow has not begun to sign
     ├── StoreRefused              the store can't be used as it is: locked, newer, foreign, damaged; exit code 1
     ├── FileRefused               a file that a command was given can't be used; exit code 1
     └── ApiError                  becomes a problem (RFC 9457) with `status`, `code`, `title`

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import structlog
 
+from server.audit.model import AuditEvent, AuditNote
+from server.authentication.device import DeviceMarks
+from server.authentication.throttling import Attempt, Guesses
 from server.core.clock import Clock
 from server.core.errors import (
     InvalidCredentials,
@@ -18,17 +21,14 @@ from server.core.errors import (
     RefreshReused,
 )
 from server.core.ids import Ids
-from server.limits.device import DeviceMarks
-from server.limits.guesses import Attempt, Guesses
-from server.names import compared
+from server.keys.signer import Signer
 from server.passwords.pool import HashPool, NeverBegun
 from server.sessions.refresh_token import RefreshToken, RefreshTokens
+from server.sessions.revocation import Revocations
 from server.settings.tree import SessionSettings, TokenSettings
-from server.store.audit_records import AuditEvent, AuditNote
-from server.store.protocol import Store
-from server.store.records import LAST_ID, PAGE, Credentials, Session, UserSession
-from server.tokens.revocation import Revocations
-from server.tokens.signer import Signer
+from server.store import Store
+from server.users.names import compared
+from server.users.records import LAST_ID, PAGE, Credentials, Session, UserSession
 from watchword_client.claims import AccessClaims
 
 USER_AGENT_LENGTH = 256

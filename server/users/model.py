@@ -1,4 +1,4 @@
-"""What a name to show is. Usernames are in server/names.py."""
+"""What a name to show is. Usernames are in server/users/names.py."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import struct
 import uuid
 from dataclasses import dataclass
 
-from server.tokens.opaque import Key, OpaqueTokens
+from server.keys.opaque import Key, OpaqueTokens
 
 _LAYOUT = struct.Struct(">16sQQ")
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from server.audit.model import AuditEvent, AuditNote
+from server.authentication.throttling import Guesses
 from server.core.clock import Clock
 from server.core.errors import InvalidCredentials, InvalidRequest, InvalidResetToken, NotFound
 from server.core.ids import Ids
-from server.limits.guesses import Guesses
-from server.names import compared, username_of
 from server.passwords.policy import PasswordPolicy
 from server.passwords.pool import HashPool
+from server.sessions.revocation import Revocations
 from server.settings.tree import PasswordSettings
-from server.store.audit_records import AuditEvent, AuditNote
-from server.store.protocol import Store
-from server.store.records import Credentials, NewUser, User, UserChange, UserFilter
-from server.tokens.revocation import Revocations
+from server.store import Store
 from server.users.model import NAME_LENGTH, is_displayable
+from server.users.names import compared, username_of
+from server.users.records import Credentials, NewUser, User, UserChange, UserFilter
 from server.users.reset_token import ResetToken, ResetTokens
 from watchword_client.access import RoleTable, only
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.store.audit_records import AuditEvent
+from server.audit.model import AuditEvent
 from tests.process.server_process import ROOT
 from tests.running import PASSWORD, Api
 

@@ -14,9 +14,9 @@ import jwt
 import pytest
 from yarl import URL
 
-from server.limits.device import DeviceMarks
+from server.authentication.device import DeviceMarks
+from server.sessions.cookies import DEVICE_COOKIE, SESSION_COOKIE
 from server.settings.tree import CorsSettings
-from server.web.cookies import DEVICE_COOKIE, SESSION_COOKIE
 from tests.api.test_refresh import is_alive
 from tests.running import PASSWORD, Api, StartApi
 

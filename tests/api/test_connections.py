@@ -15,8 +15,8 @@ import pytest
 from aiohttp import web
 from aiohttp.streams import StreamReader
 
-from server.web import connection
-from server.web.connection import EdgeProtocol, unread_bytes
+from server.http import connection
+from server.http.connection import EdgeProtocol, unread_bytes
 from tests.running import PASSWORD, Api
 
 on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)

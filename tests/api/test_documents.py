@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 
 from server.core import errors
-from server.web.docs_page import docs_page
-from server.web.routes import ROUTES
+from server.documents.docs_page import docs_page
+from server.routes import ROUTES
 from tests.running import Api
 from watchword_client.errors import KeysUnavailable
 

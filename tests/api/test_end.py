@@ -10,10 +10,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from server.http import runner as server_runner
+from server.http.runner import EdgeRunner
 from server.passwords.hasher import Hasher
 from server.settings.tree import PasswordSettings
-from server.web import runner as server_runner
-from server.web.runner import EdgeRunner
 from tests.running import PASSWORD, Api, StartApi
 
 

@@ -16,7 +16,7 @@ from server.cli import serve, shown
 from server.core.errors import WatchwordError
 from server.logs.stream import WriterThread
 from server.sessions.service import Client
-from server.store.records import UserFilter
+from server.users.records import UserFilter
 from tests.running import settings_with
 
 

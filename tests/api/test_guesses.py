@@ -12,9 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 
+from server.http import connection
 from server.passwords.hasher import Hasher
 from server.settings.tree import LimitSettings, PasswordSettings, ServerSettings
-from server.web import connection
 from tests.running import PASSWORD, Api, StartApi
 
 MARK = "__Host-watchword-device"

@@ -17,8 +17,8 @@ from server.core.errors import StoreUnavailable
 from server.database.driver import Driver
 from server.database.sqlite.contents import beside
 from server.files.file_lock import FileLock
-from server.sessions import readiness
-from server.sessions.readiness import FRESH_SECONDS
+from server.health import service as readiness
+from server.health.service import FRESH_SECONDS
 from tests.running import Api
 
 SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)

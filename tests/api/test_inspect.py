@@ -12,8 +12,8 @@ from typing import Any
 import jwt
 import pytest
 
-from server.tokens.inspection import UNKNOWN_KEY
-from server.web.schemas import InspectionAnswer
+from server.http.schemas import InspectionAnswer
+from server.inspection.flaws import UNKNOWN_KEY
 from tests.api.test_logs import Log, start_logged
 from tests.running import Api, StartApi
 from tests.unit.tokens import base64url

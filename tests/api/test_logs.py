@@ -11,8 +11,8 @@ from typing import Any, Literal
 import pytest
 import structlog
 
+from server.http.request_log import RequestLog
 from server.logs.output import configure_logs
-from server.observe.requests import RequestLog
 from server.settings.tree import LogSettings, ServerSettings
 from tests.clock import FakeClock
 from tests.running import PASSWORD, Api, StartApi

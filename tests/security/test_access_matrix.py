@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass
 
-from server.store.records import UserFilter
-from server.web.cookies import DEVICE_COOKIE
-from server.web.routes import ROUTES
+from server.routes import ROUTES
+from server.sessions.cookies import DEVICE_COOKIE
+from server.users.records import UserFilter
 from tests.running import PASSWORD, Api, StartApi
 from tests.security.access_table import CALLERS, METHODS, OBJECTS, SETTINGS, TABLE, USERS, Caller, Listed, Person
 

@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from server.http.request_log import RequestLog
 from server.logs.output import configure_logs
-from server.observe.requests import RequestLog
 from server.settings.tree import CorsSettings, LogSettings, ServerSettings
 from tests.clock import FakeClock
 from tests.running import PASSWORD, Api, StartApi

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from server.keys.opaque import OpaqueTokens
 from server.sessions.refresh_token import RefreshTokens
-from server.tokens.opaque import OpaqueTokens
 from server.users.reset_token import ResetToken, ResetTokens
 from tests.clock import START_MS
 from tests.security.hostile import (

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from server.store.protocol import Store
-from server.store.queries import open_store
+from server.store import Store
+from server.users.repository import open_store
 
 OpenStore = Callable[[], Awaitable[Store]]
 

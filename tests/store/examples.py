@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from server.store.protocol import Store
-from server.store.records import KeyRecord, NewUser, Session, User, UserChange, UserFilter
+from server.store import Store
+from server.users.records import KeyRecord, NewUser, Session, User, UserChange, UserFilter
 
 NOW = 1_790_000_000_000
 

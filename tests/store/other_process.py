@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from server.core.errors import StoreRefused
-from server.store.queries import open_store
+from server.users.repository import open_store
 from tests.store.examples import new_user
 
 ROOT = Path(__file__).parents[2]

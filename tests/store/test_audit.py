@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from server.audit.chain import AuditChain
+from server.audit.model import AuditEvent, AuditFilter, AuditNote, AuditRecord
 from server.audit.service import Audit
 from server.core.errors import LastAdmin, StoreUnavailable, UsernameTaken
 from server.core.origin import Origin, reset_origin, set_origin
-from server.store.audit_chain import AuditChain
-from server.store.audit_records import AuditEvent, AuditFilter, AuditNote, AuditRecord
-from server.store.protocol import Store
-from server.store.records import Credentials, User, UserChange
+from server.store import Store
+from server.users.records import Credentials, User, UserChange
 from tests.store.conftest import OpenStore
 from tests.store.examples import NOW, all_users, id_of, key, new_user, rename, session, set_password
 from tests.store.tampering import run_sql

@@ -7,9 +7,9 @@ from __future__ import annotations
 import pytest
 
 from server.audit import service
+from server.audit.chain import AuditChain
 from server.audit.service import Audit, Verdict
-from server.store.audit_chain import AuditChain
-from server.store.protocol import Store
+from server.store import Store
 from tests.store.examples import NOW, id_of, new_user, rename
 from tests.store.tampering import run_sql
 

@@ -23,8 +23,8 @@ from server.database.open import pending_migrations
 from server.database.sqlite import file_watch
 from server.database.sqlite.contents import beside
 from server.settings.tree import KeySettings
-from server.store.protocol import Store
-from server.store.queries import open_store
+from server.store import Store
+from server.users.repository import open_store
 from tests.running import settings_with
 from tests.store.examples import new_user, usernames
 from tests.store.other_process import ROOT, command

@@ -3,8 +3,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from server.store.protocol import Store
-from server.store.records import KeyRecord
+from server.store import Store
+from server.users.records import KeyRecord
 from tests.store.conftest import OpenStore
 from tests.store.examples import NOW, key
 

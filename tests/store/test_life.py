@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from server.core.errors import StoreRefused, StoreUnavailable
-from server.store.protocol import Store
-from server.store.queries import open_store
+from server.store import Store
+from server.users.repository import open_store
 from tests.store.examples import id_of, new_user, usernames
 
 

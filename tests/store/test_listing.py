@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from server.store.protocol import Store
-from server.store.records import UserFilter
+from server.store import Store
+from server.users.records import UserFilter
 from tests.store.examples import id_of, new_user
 
 

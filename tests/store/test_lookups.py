@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from server.core.errors import StoreUnavailable
-from server.store.protocol import Store
-from server.store.queries import SqlStore
-from server.store.records import User
-from server.store.user_lookups import UserLookups
+from server.store import Store
+from server.users.lookups import UserLookups
+from server.users.records import User
+from server.users.repository import SqlStore
 from tests.store.examples import id_of, new_user, rename
 
 

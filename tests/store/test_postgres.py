@@ -16,7 +16,7 @@ from server.database.patience import REQUEST_SECONDS
 from server.database.postgres.connect import connector
 from server.database.postgres.driver import ATTEMPTS, SERVING_CONNECTIONS, PostgresDriver
 from server.database.postgres.watch import OPENING_SECONDS, Watch
-from server.store.queries import SqlStore, open_store
+from server.users.repository import SqlStore, open_store
 from tests.store.examples import NOW, id_of, new_user, rename, session, usernames
 
 pytestmark = pytest.mark.xdist_group("postgres")

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from server.core.errors import StoreUnavailable
-from server.store.queries import open_store
+from server.users.repository import open_store
 from tests.postgres_proxy import PostgresProxy
 from tests.postgres_standby import Standby
 from tests.running import Api, StartApi

@@ -19,7 +19,7 @@ from server.database.open import apply_migrations, pending_migrations
 from server.database.postgres import driver as postgres
 from server.database.postgres import schema as postgres_schema
 from server.database.postgres.driver import PostgresDriver
-from server.store.queries import SqlStore, open_store
+from server.users.repository import SqlStore, open_store
 from tests.certificates import certified
 from tests.postgres import PostgresServer
 from tests.postgres_proxy import PostgresProxy

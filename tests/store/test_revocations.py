@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from server.core.errors import LastAdmin
-from server.store.protocol import Store
-from server.store.records import Revocation, UserChange
+from server.store import Store
+from server.users.records import Revocation, UserChange
 from tests.store.conftest import OpenStore
 from tests.store.examples import NOW, id_of, new_user, session, set_password
 

@@ -14,11 +14,11 @@ import pytest
 from server.database.migration_files import Migration, migrations
 from server.database.sqlite.file import APPLICATION_ID
 from server.database.sqlite.group_writer import bound
-from server.names import search_form
-from server.store import user_search
-from server.store.protocol import Store
-from server.store.queries import open_store
-from server.store.records import NewUser, UserFilter
+from server.store import Store
+from server.users import search as user_search
+from server.users.names import search_form
+from server.users.records import NewUser, UserFilter
+from server.users.repository import open_store
 from tests.store.examples import NOW, id_of, new_user, rename
 
 # The users looked at one by one, and how many are many: with these a handful takes every way.

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from server.store.protocol import Store
-from server.store.records import UserChange
+from server.store import Store
+from server.users.records import UserChange
 from tests.store.conftest import OpenStore
 from tests.store.examples import NOW, id_of, new_user, session
 

@@ -23,7 +23,7 @@ from server.database.sqlite import backup as sqlite_backup
 from server.database.sqlite import file as sqlite_file
 from server.database.sqlite.contents import beside
 from server.files import drafts
-from server.store.queries import open_store
+from server.users.repository import open_store
 from tests.store.examples import id_of, new_user, usernames
 from tests.store.other_process import ROOT, command
 

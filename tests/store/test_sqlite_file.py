@@ -11,7 +11,7 @@ import pytest
 from server.core.errors import StoreRefused
 from server.database.migration_files import migrations
 from server.database.open import apply_migrations, pending_migrations, sqlite_path
-from server.store.queries import open_store
+from server.users.repository import open_store
 from tests.store.examples import new_user, usernames
 
 ALL = [migration.name for migration in migrations("sqlite")]

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from server.app import master_key_file, open_services
-from server.context import Services
 from server.database.open import apply_migrations, back_up
 from server.database.sqlite.backup import key_beside
 from server.database.sqlite.contents import beside
 from server.files import ownership
 from server.files.ownership import why_denied
+from server.services import Services
 from server.settings.tree import KeySettings
-from server.store.queries import open_store
+from server.users.repository import open_store
 from tests.other_user import ROOT, command, nobody, open_folder
 from tests.process.server_process import uncovered
 from tests.running import PASSWORD, settings_with

@@ -18,7 +18,7 @@ from server.database.sqlite import group_writer
 from server.database.sqlite.contents import beside
 from server.files import file_lock
 from server.files.file_lock import FileLock
-from server.store.queries import open_store
+from server.users.repository import open_store
 from tests.store.examples import new_user, usernames
 from tests.store.other_process import ROOT, command
 

@@ -17,7 +17,7 @@ from server.database.open import apply_migrations, back_up, pending_migrations, 
 from server.database.sqlite.contents import beside
 from server.database.sqlite.file import inspect
 from server.database.sqlite.length import missing_pages
-from server.store.queries import open_store
+from server.users.repository import open_store
 from tests.store.examples import usernames
 from tests.store.other_process import ROOT, command
 

@@ -21,7 +21,7 @@ from server.database.sqlite import group_writer
 from server.database.sqlite.contents import beside
 from server.database.sqlite.driver import SqliteDriver
 from server.files.file_lock import FileLock
-from server.store.queries import SqlStore, open_store
+from server.users.repository import SqlStore, open_store
 from tests.store.examples import new_user, usernames
 
 # Far above what the test needs, far below what the writer would need group by group.

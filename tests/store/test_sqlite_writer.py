@@ -16,7 +16,7 @@ from server.database.driver import Row, Transaction
 from server.database.sqlite.contents import beside
 from server.database.sqlite.driver import SqliteDriver
 from server.files.file_lock import FileLock
-from server.store.queries import SqlStore
+from server.users.repository import SqlStore
 from tests.store.examples import all_users, id_of, new_user, session, usernames
 
 

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
-from server.store.protocol import Store
-from server.store.records import Credentials, User, UserFilter
+from server.store import Store
+from server.users.records import Credentials, User, UserFilter
 from tests.store.conftest import OpenStore
 from tests.store.examples import NOW, all_users, id_of, new_user, set_password
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from server.core.errors import UsernameTaken
-from server.store.protocol import Store
-from server.store.records import Credentials, User, UserFilter
+from server.store import Store
+from server.users.records import Credentials, User, UserFilter
 from tests.store.conftest import OpenStore
 from tests.store.examples import NOW, all_users, id_of, new_user, rename, set_password, usernames
 

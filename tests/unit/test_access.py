@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from server.core.errors import ConfigurationError
-from server.web.table import AccessTable
+from server.http.route_table import AccessTable
 from watchword_client.access import ANY_USER, ANYONE, Access, RoleTable, decide, only
 from watchword_client.role_table import DEFAULT_ROLES
 

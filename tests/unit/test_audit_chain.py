@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from server.store.audit_chain import START, AuditChain
-from server.store.audit_records import AuditRecord
+from server.audit.chain import START, AuditChain
+from server.audit.model import AuditRecord
 
 CHAIN = AuditChain(b"a key for tests")
 FIELDS: tuple[Any, ...] = (

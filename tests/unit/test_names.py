@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from server.names import SEARCH_TEXT_LENGTH, search_form, username_key, username_of
+from server.users.names import SEARCH_TEXT_LENGTH, search_form, username_key, username_of
 
 # What usernames were made of before other scripts were allowed.
 ALLOWED_BEFORE = string.ascii_letters + string.digits + "._@+-"

@@ -8,8 +8,8 @@ import json
 from collections.abc import AsyncIterator
 
 from server.core.clock import rfc3339
-from server.store.protocol import TransferStore
-from server.store.records import Credentials
+from server.store import TransferStore
+from server.users.records import Credentials
 from server.users.transfer.row import COLUMNS
 
 PAGE = 500

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 
+from server.authentication.throttling import Guesses
 from server.core.clock import Clock
 from server.core.ids import id_tail
-from server.limits.guesses import Guesses
-from server.names import compared
-from server.store.protocol import TransferStore
-from server.store.records import User
-from server.store.user_rows import key_of
+from server.store import TransferStore
+from server.users.names import compared
+from server.users.records import User
+from server.users.rows import key_of
 from server.users.transfer.lines import Record
 from server.users.transfer.row import Row, RowRefused, read_row
 from server.users.transfer.seen import Seen

@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from server.cli.listening import listen_on
 from server.core.errors import ConfigurationError
+from server.http.listening import listen_on
 
 
 def problem_of(host: str, port: int) -> str:

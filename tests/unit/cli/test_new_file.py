@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from server.cli.new_file import new_file
 from server.core.errors import FileRefused
+from server.files.new_file import new_file
 
 
 def test_a_new_file_is_whole_and_for_its_owner_alone(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import io
 import pytest
 import typer
 
-from server.cli.users import read_password
+from server.users.commands import read_password
 
 PASSWORD = "brown otters juggle turnips"
 

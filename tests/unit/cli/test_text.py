@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.cli.text import Rows, visible
+from server.cli.tables import Rows, visible
 
 
 @pytest.mark.parametrize(

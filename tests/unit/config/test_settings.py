@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from server.cli.configuration import plain
 from server.core.errors import ConfigurationError
 from server.settings import Settings, load_settings
 from server.settings.allowed import what_it_takes
+from server.settings.commands import plain
 from server.settings.secrets import texts
 from server.settings.tree import setting_names
 

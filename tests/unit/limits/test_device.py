@@ -4,9 +4,9 @@ import uuid
 
 import pytest
 
+from server.authentication.device import DeviceMarks
 from server.core.clock import SystemClock
 from server.core.ids import Ids, SystemRandomness
-from server.limits.device import DeviceMarks
 
 IDS = Ids(SystemClock(), SystemRandomness())
 MARKS = DeviceMarks(b"k" * 32, IDS)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from server.authentication.throttling import FREE_FAILURES, Guesses, network_of
 from server.core.errors import InvalidCredentials, InvalidResetToken, Overloaded, StoreUnavailable, TooManyAttempts
-from server.limits.guesses import FREE_FAILURES, Guesses, network_of
 from server.passwords.pool import NeverBegun
 from server.settings.tree import LimitSettings
-from server.store.queries import open_store
+from server.users.repository import open_store
 from tests.clock import FakeClock
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.tokens.inspection import UNKNOWN_KEY, Inspection, in_words, inspect, times
+from server.inspection.flaws import UNKNOWN_KEY, Inspection, in_words, inspect, times
 from tests.clock import START_MS
 from tests.unit.tokens import (
     ALGORITHMS,

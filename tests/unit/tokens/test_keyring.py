@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from server.tokens.keyring import LEEWAY_MS, Keyring, KeyState
+from server.keys.keyring import LEEWAY_MS, Keyring, KeyState
 from tests.unit.tokens import record, signing_key
 from watchword_client.keys import public_jwk
 

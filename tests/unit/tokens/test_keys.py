@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from server.tokens.signer import Signer
+from server.keys.signer import Signer
 from tests.unit.tokens import CLAIMS, Keys, signing_key
 from watchword_client.jwk import load_jwk
 from watchword_client.keys import PrivateKey, VerificationKey, dump, generate, load, public_jwk, secret_kid

@@ -10,14 +10,14 @@ import pytest
 from server.core.clock import SystemClock
 from server.core.errors import NotFound, StoreRefused, StoreUnavailable
 from server.core.ids import Ids, SystemRandomness
-from server.store.protocol import Store
-from server.store.queries import open_store
-from server.store.records import KeyRecord
-from server.tokens.derivation import derivations
-from server.tokens.keyservice import KeyService
-from server.tokens.rotation import RotationUnderWay, Rules
-from server.tokens.sealing import MasterKey
-from server.tokens.signer import Signer
+from server.keys.derivation import derivations
+from server.keys.rotation import RotationUnderWay, Rules
+from server.keys.sealing import MasterKey
+from server.keys.service import KeyService
+from server.keys.signer import Signer
+from server.store import Store
+from server.users.records import KeyRecord
+from server.users.repository import open_store
 from tests.clock import FakeClock
 from tests.unit.tokens import AUDIENCE, CLAIMS, ISSUER
 from watchword_client.keys import shared_secret

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from server.names import USERNAME_BYTES, USERNAME_LENGTH, username_of
+from server.keys.signer import Signer
 from server.settings.tree import Settings, TokenSettings
-from server.tokens.signer import Signer
+from server.users.names import USERNAME_BYTES, USERNAME_LENGTH, username_of
 from tests.clock import START_MS
 from tests.unit.tokens import ALGORITHMS, CLAIMS, Keys, signing_key
 from watchword_client.errors import TokenInvalid

@@ -12,7 +12,7 @@ import pytest
 from server.core.clock import SystemClock
 from server.core.errors import StoreRefused
 from server.core.ids import Ids, SystemRandomness
-from server.tokens.master_key_file import MasterKeyFile
+from server.keys.master_key_file import MasterKeyFile
 
 IDS = Ids(SystemClock(), SystemRandomness())
 ROOT = Path(__file__).parents[3]
@@ -20,7 +20,7 @@ PRINT_KEY = """
 import pathlib, sys
 from server.core.clock import SystemClock
 from server.core.ids import Ids, SystemRandomness
-from server.tokens.master_key_file import MasterKeyFile
+from server.keys.master_key_file import MasterKeyFile
 file = MasterKeyFile(pathlib.Path(sys.argv[1]), Ids(SystemClock(), SystemRandomness()))
 file.make()
 print(file.read()[0], end="")

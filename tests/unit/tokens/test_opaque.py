@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
+from server.keys.opaque import OpaqueTokens
 from server.sessions.refresh_token import RefreshToken, RefreshTokens
-from server.tokens.opaque import OpaqueTokens
 from server.users.reset_token import ResetToken, ResetTokens
 from tests.unit.tokens import base64url
 

@@ -7,9 +7,9 @@ import pytest
 
 from server.core.errors import StoreUnavailable
 from server.core.ids import Ids, SystemRandomness
+from server.sessions.revocation import MEMORY_MS, TIDY_MS, Revocations
 from server.settings.tree import TokenSettings
-from server.store.records import Revocation, RevocationPage
-from server.tokens.revocation import MEMORY_MS, TIDY_MS, Revocations
+from server.users.records import Revocation, RevocationPage
 from tests.clock import FakeClock
 from watchword_client.claims import AccessClaims
 
@@ -253,7 +253,7 @@ async def test_all_that_is_read_anew_stands_in_place_of_what_was_known(
 async def test_a_change_is_answered_though_it_can_not_be_read_back_just_now(
     revocations: Revocations, source: Source, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.tokens.revocation.SOON_SECONDS", 0.01)
+    monkeypatch.setattr("server.sessions.revocation.SOON_SECONDS", 0.01)
     answering = asyncio.Event()
     read = source.revocations_since
 

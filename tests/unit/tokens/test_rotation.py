@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from server.store.records import KeyRecord
-from server.tokens import rotation
-from server.tokens.keyring import LEEWAY_MS, KeyState
-from server.tokens.rotation import WHEN_ASKED, RotationUnderWay, Rules
+from server.keys import rotation
+from server.keys.keyring import LEEWAY_MS, KeyState
+from server.keys.rotation import WHEN_ASKED, RotationUnderWay, Rules
+from server.users.records import KeyRecord
 from tests.unit.tokens import record, signing_key
 
 NOW = 1_000_000_000

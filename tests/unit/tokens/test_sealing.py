@@ -7,7 +7,7 @@ import pytest
 from server.core.clock import SystemClock
 from server.core.errors import StoreRefused
 from server.core.ids import Ids, SystemRandomness
-from server.tokens.sealing import MasterKey, derive
+from server.keys.sealing import MasterKey, derive
 
 IDS = Ids(SystemClock(), SystemRandomness())
 MASTER = MasterKey(["a master key of enough characters"], IDS)

@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 import pytest
 
-from server.tokens.signer import Signer
+from server.keys.signer import Signer
 from tests.clock import START_MS
 from tests.unit.tokens import (
     ALGORITHMS,

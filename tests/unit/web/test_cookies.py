@@ -6,7 +6,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from server.web.cookies import DEVICE_COOKIE, SESSION_COOKIE, device_mark_of, session_cookie_of
+from server.sessions.cookies import DEVICE_COOKIE, SESSION_COOKIE, device_mark_of, session_cookie_of
 
 NAME = SESSION_COOKIE
 

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from server.limits.guesses import Guesses
+from server.authentication.throttling import Guesses
 from server.settings.tree import LimitSettings
-from server.store.protocol import Store
-from server.store.queries import open_store
-from server.store.records import Credentials, User
+from server.store import Store
+from server.users.records import Credentials, User
+from server.users.repository import open_store
 from server.users.transfer.exporter import PAGE, export_pages
 from server.users.transfer.formats import read_csv, read_json_lines
 from server.users.transfer.importer import ImportCounts, Importer, Refusal

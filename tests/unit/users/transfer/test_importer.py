@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from server.authentication.throttling import Guesses
 from server.core.errors import TooManyAttempts
-from server.limits.guesses import Guesses
-from server.names import compared
 from server.settings.tree import LimitSettings
-from server.store.protocol import Store
-from server.store.queries import open_store
-from server.store.records import UserChange
+from server.store import Store
+from server.users.names import compared
+from server.users.records import UserChange
+from server.users.repository import open_store
 from server.users.transfer.importer import BATCH, ImportCounts, Importer, Refusal
 from server.users.transfer.lines import Record
 from tests.clock import FakeClock

@@ -1,0 +1,143 @@
+"""`audit …`: the audit log, while the server runs or not."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from server.audit.model import AuditEvent, AuditRecord
+from server.audit.schemas import audit_json
+from server.audit.service import Verdict
+from server.cli.context import AsJson, Config, run_with_services, settings_for
+from server.cli.progress import progress_bar
+from server.cli.tables import Rows, visible
+from server.core.errors import WatchwordError
+from server.files.new_file import new_file
+from server.services import Services
+
+HEAD = re.compile(r"[0-9a-f]{64}")
+app = typer.Typer(help="Who did what to whom; the server may be running.", no_args_is_help=True)
+
+PAGE = 1000
+
+
+@app.command("list")
+def list_events(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, help="How many records.")] = 50,
+    event: Annotated[AuditEvent | None, typer.Option(help="Only of this event.", show_default=False)] = None,
+    actor: Annotated[str | None, typer.Option(help="Only what this user did: id or name.", show_default=False)] = None,
+    target: Annotated[
+        str | None, typer.Option(help="Only what was done to this user or key: id or name.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Print the newest records, the newest first."""
+
+    async def work(services: Services) -> list[AuditRecord]:
+        found: list[AuditRecord] = []
+        while len(found) < limit:
+            before_seq = found[-1].seq if found else None
+            wanted = min(PAGE, limit - len(found))
+            page = await services.audit.page(
+                limit=wanted, before_seq=before_seq, event=event, actor=actor, target=target
+            )
+            found += page
+            if len(page) < wanted:
+                break
+        return found
+
+    records = run_with_services(settings_for(context, config), work)
+    if as_json:
+        typer.echo(json.dumps({"events": [audit_json(record) for record in records]}, indent=2))
+        return
+    rows = Rows("seq", "at", "event", "actor", "target", "via", "ip", "before", "after")
+    rows.add(map(_cells, records))
+
+
+def _cells(record: AuditRecord) -> list[str]:
+    shown = audit_json(record)
+    actor = record.actor_name or record.actor_id or ""
+    target = record.target_name or record.target_id or ""
+    texts = [shown["at"], record.event, actor, target, record.via, record.ip or ""]
+    return [str(record.seq), *texts, _short(shown["before"]), _short(shown["after"])]
+
+
+def _short(members: dict[str, object] | None) -> str:
+    return " ".join(f"{visible(name)}={json.dumps(value)}" for name, value in (members or {}).items())
+
+
+def _head(text: str) -> str:
+    """As it was printed, in any case. Nothing less: an unset variable of a shell would check nothing."""
+    head = text.strip().lower()
+    if not HEAD.fullmatch(head):
+        raise typer.BadParameter("not a head: it has 64 hexadecimal digits, as audit verify prints them")
+    return head
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    head: Annotated[
+        str | None,
+        typer.Option(
+            help="The head that an earlier run has printed: the chain must pass it.", parser=_head, show_default=False
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Prove that no record was altered, inserted or taken away; exit with 1 and name the first bad one if not.
+
+    Keep the printed head elsewhere: only with it can be noticed that the whole store was put back to an earlier state.
+    """
+    with progress_bar("records") as progress:
+
+        async def work(services: Services) -> Verdict:
+            end = await services.audit.head()
+            task = progress.task_ids[0]
+            progress.update(task, total=None if end is None else end.seq)
+            return await services.audit.verify(head, lambda count: progress.update(task, completed=count))
+
+        verdict = run_with_services(settings_for(context, config), work)
+    fault = verdict.fault
+    if as_json:
+        found = None if fault is None else {"seq": fault.seq, "reason": fault.reason}
+        typer.echo(json.dumps({"count": verdict.count, "head": verdict.head, "fault": found}, indent=2))
+    elif fault is None:
+        typer.echo(f"{verdict.count} records, none altered, missing or inserted\nhead {verdict.head or 'none yet'}")
+    if fault is not None:
+        raise WatchwordError(f"the audit log is not whole: record {fault.seq} is {fault.reason}")
+
+
+@app.command()
+def export(
+    context: typer.Context,
+    file: Annotated[
+        Path | None, typer.Argument(help="A new file, readable by you alone; else standard output.", show_default=False)
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Write all records as JSON lines, the oldest first."""
+    settings = settings_for(context, config)
+    with nullcontext(sys.stdout.buffer) if file is None else new_file(file) as output:
+
+        async def work(services: Services) -> int:
+            count = 0
+            async for page in services.audit.pages():
+                # In ASCII: a line stays one line, whatever is in it.
+                output.writelines(json.dumps(audit_json(record)).encode("ascii") + b"\n" for record in page)
+                count += len(page)
+            output.flush()
+            return count
+
+        count = run_with_services(settings, work)
+    if file is not None:
+        typer.echo(f"{count} records written to {file}")

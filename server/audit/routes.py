@@ -1,0 +1,31 @@
+"""Who did what."""
+
+from __future__ import annotations
+
+import re
+
+from aiohttp import web
+
+from server.audit.schemas import AuditQuery, audit_json
+from server.http.body import read_query
+from server.http.cursor import cursor_of, position_of
+from server.http.responses import json_response
+from server.services import services_of
+
+_SEQ = re.compile(r"[1-9][0-9]{0,17}")
+
+
+def _seq_in(text: str) -> int | None:
+    return int(text) if _SEQ.fullmatch(text) else None
+
+
+async def list_events(request: web.Request) -> web.Response:
+    """GET /audit. One record more than asked for is read, to know whether there is a next page."""
+    query = read_query(request, AuditQuery)
+    before_seq = position_of(query.cursor, _seq_in)
+    found = await services_of(request).audit.page(
+        limit=query.limit + 1, before_seq=before_seq, event=query.event, actor=query.actor, target=query.target
+    )
+    page = found[: query.limit]
+    next_cursor = cursor_of(page[-1].seq) if len(found) > query.limit else None
+    return json_response({"events": [audit_json(record) for record in page], "next_cursor": next_cursor})

@@ -1,0 +1,117 @@
+"""What commands share: the settings, and running something async with the services."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from server.app import open_services
+from server.cli.signals import CommandSignals, ServerSignals
+from server.cli.tables import visible
+from server.core.origin import COMMAND_LINE, Origin, reset_origin, set_origin
+from server.database.open import require_store, sqlite_path
+from server.files.ownership import user_name
+from server.http.route_table import AccessTable
+from server.logs.output import configure_logs
+from server.services import Services
+from server.settings import LoadedSettings, Settings, load_settings
+from server.settings.load import DEFAULT_FILE
+from server.settings.masking import masked_url
+from watchword_client.access import RoleTable
+
+Result = TypeVar("Result")
+
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Settings to read in place of config.toml.", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """The options before the command, and who takes the signals."""
+
+    config: Path | None
+    signals: ServerSignals | CommandSignals | None = None
+
+
+def settings_for(context: typer.Context, config: Path | None) -> Settings:
+    """Load the settings; --config may stand before the command or behind it. Raises ConfigurationError."""
+    return loaded_for(context, config).settings
+
+
+def loaded_for(context: typer.Context, config: Path | None) -> LoadedSettings:
+    """The same, with where they come from."""
+    common: CommandLine = context.find_object(CommandLine) or CommandLine(None)
+    loaded = load_settings(config or common.config)
+    # What `[access]` names has to be there, and to be known before anything is made.
+    AccessTable(RoleTable(loaded.settings.role_includes), loaded.settings.access)
+    return loaded
+
+
+def signals_of(context: typer.Context) -> ServerSignals:
+    """Those of the server that this process is."""
+    common: CommandLine | None = context.find_object(CommandLine)
+    return common.signals if common and isinstance(common.signals, ServerSignals) else ServerSignals()
+
+
+def sources(loaded: LoadedSettings) -> list[str]:
+    """Lines that name the settings file and the store: in another folder both may be others."""
+    url = loaded.settings.store.url
+    file = loaded.file or f"none; there is no {DEFAULT_FILE} in {Path.cwd()}"
+    return [
+        f"settings  {visible(str(file))}",
+        f"store     {visible(str(sqlite_path(url)) if loaded.settings.store.is_sqlite else masked_url(url))}",
+        *(f"ignored   {name}, which the container host has made" for name in map(visible, loaded.ignored)),
+    ]
+
+
+def run_with_services(
+    settings: Settings, work: Callable[[Services], Awaitable[Result]], *, makes_store: bool = False
+) -> Result:
+    """Open the services beside a server that may be running, and do `work`; the audit log names who runs it.
+
+    Only a command that brings the first data in `makes_store`; the others refuse one that is not there.
+    """
+    configure_logs(settings.logs)
+
+    async def run() -> Result:
+        if not makes_store:
+            await require_store(settings.store.url)
+        async with open_services(settings, serving=False) as services:
+            return await work(services)
+
+    origin = Origin(COMMAND_LINE, actor_name=user_name(os.getuid()))
+    before = set_origin(lambda: origin)
+    try:
+        return run_async(run())
+    finally:
+        reset_origin(before)
+
+
+def run_async(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run it to its end, or to what an interrupted command has to undo."""
+
+    async def interruptible() -> Result:
+        try:
+            return await work
+        except KeyboardInterrupt:
+            # asyncio would complain of a task that ended with it.
+            raise asyncio.CancelledError from None
+
+    try:
+        return asyncio.run(interruptible())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output, in ASCII: whatever a name holds, any terminal and pipe can take it."""
+    typer.echo(json.dumps(value, indent=2))

@@ -1,1 +1,0 @@
-"""The web pages: static files, and the headers that they are sent with."""

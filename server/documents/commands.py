@@ -1,0 +1,88 @@
+"""`routes`, `explain` and `openapi`: what the server would decide and says of itself."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
+from server.cli.tables import Rows, program
+from server.core.errors import ConfigurationError, Unauthorized
+from server.documents.openapi import openapi_bytes, openapi_document
+from server.http.route_table import AccessTable
+from server.services import Services
+from server.settings import Settings
+from watchword_client.access import RoleTable
+
+
+def _table_of(settings: Settings) -> AccessTable:
+    return AccessTable(RoleTable(settings.role_includes), settings.access)
+
+
+def routes(context: typer.Context, as_json: AsJson = False, config: Config = None) -> None:
+    """Print the effective role table."""
+    listing = _table_of(settings_for(context, config)).listing()
+    if as_json:
+        print_json({"routes": listing})
+        return
+    rows = Rows("method", "path", "open to", "roles that may", "")
+    rows.add(
+        (
+            str(row["method"]),
+            str(row["path"]),
+            str(row["access"]),
+            ", ".join(row["roles"]) if isinstance(row["roles"], list) else "",
+            "overridden" if row["overridden"] else "",
+        )
+        for row in listing
+    )
+
+
+def explain(
+    context: typer.Context,
+    method: Annotated[str, typer.Argument(help="GET, POST, …")],
+    path: Annotated[str, typer.Argument(help="/users or /users/{user_id} or a real path")],
+    role: Annotated[str | None, typer.Option(help="Decide for this role.", show_default=False)] = None,
+    token: Annotated[
+        str | None, typer.Option(help="Decide for the role of this access token.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Say whether a call would be allowed, and why. Without role and token: for a caller without a token."""
+    settings = settings_for(context, config)
+    path = path.partition("?")[0]
+    if role is not None and token is not None:
+        raise ConfigurationError(["explain: give --role or --token, not both"])
+    if role is not None and role not in settings.roles:
+        raise ConfigurationError([f"explain: there is no role {role!r}; roles: {', '.join(settings.roles)}"])
+    found = _table_of(settings).explain(method.upper(), path, None)
+    if found is None:
+        typer.echo(f"{method.upper()} {path}: there is no such route; `{program()} routes` lists them", err=True)
+        raise typer.Exit(1)
+    if token is not None:
+        try:
+            role = run_with_services(settings, lambda services: _role_of(services, token))
+        except Unauthorized as error:
+            _say(as_json, method, path, allowed=found[0].open_to_anyone, reason=f"{error.code}: {error.detail}")
+            return
+    decided = _table_of(settings).explain(method.upper(), path, role)
+    if decided is not None:
+        _say(as_json, method, path, allowed=decided[1].allowed, reason=decided[1].reason)
+
+
+async def _role_of(services: Services, token: str) -> str:
+    return (await services.authenticator.verify(token)).role
+
+
+def _say(as_json: bool, method: str, path: str, *, allowed: bool, reason: str) -> None:
+    if as_json:
+        print_json({"method": method.upper(), "path": path, "allowed": allowed, "reason": reason})
+    else:
+        typer.echo(f"{'allowed' if allowed else 'denied'}: {method.upper()} {path}: {reason}")
+
+
+def openapi(context: typer.Context, config: Config = None) -> None:
+    """Print the OpenAPI document."""
+    typer.echo(openapi_bytes(openapi_document(_table_of(settings_for(context, config)).rows)).decode())

@@ -1,0 +1,233 @@
+"""A connection: what a client can do to the process before and behind its requests is bounded here.
+
+aiohttp has no hooks for errors of its parser, so this looks into its queue of messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import sys
+import termios
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, cast
+
+from aiohttp import hdrs, web
+from aiohttp.http_exceptions import BadHttpMessage
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
+from aiohttp.web_request import BaseRequest
+
+if TYPE_CHECKING:
+    from server.http.runner import EdgeServer
+
+# Who takes nothing of an answer for so long is cut off.
+WRITE_SECONDS = 20.0
+# Who sends no more has left, or waits for an answer: for so long it is assumed to wait.
+HALF_CLOSED_SECONDS = 2.0
+# At the end, for the answers of what is given up.
+CANCELLING_SECONDS = 0.5
+# So much of a body is held unread, twice at most, and a 16th as many chunks: that bounds what is parsed in one go.
+READ_BUFFER_BYTES = 16_384
+# Of a request line and headers that are not complete yet. aiohttp's own limits allow 128 headers of 8 KB each.
+HEAD_BYTES = 65_536
+# Of the chunks of a body that are no content (sizes, extensions, trailers), beyond as many bytes as the content has.
+FRAMING_BYTES = 65_536
+
+
+class EdgeProtocol(RequestHandler):
+    """A connection. Slots as in the base class."""
+
+    __slots__ = ("_cut_off", "_edge", "_half_closed", "_reading_ended", "_unfinished_bytes")
+
+    def __init__(self, manager: EdgeServer, **kwargs: Any) -> None:
+        super().__init__(manager, **kwargs)
+        self._edge = manager.edge
+        self._half_closed = False
+        self._reading_ended = False
+        self._unfinished_bytes = 0
+        self._cut_off: asyncio.TimerHandle | None = None
+
+    @property
+    def waits_for_client(self) -> bool:
+        """For a request, for the rest of its body, or for an answer to be read."""
+        request = self._current_request
+        return self.writing_paused or (not self._messages if request is None else not request.content.is_eof())
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Have `pause_writing` called as soon as the system does not take all of an answer."""
+        cast("asyncio.Transport", transport).set_write_buffer_limits(high=0)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """It is closed, by us or by the client."""
+        self._stop_clock()
+        if self._task_handler is not None:
+            self._task_handler.add_done_callback(_take_error)
+        super().connection_lost(exc)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio allows it
+        """Answer who has closed only its side of the connection (RFC 9293 section 3.6) what it has asked in whole."""
+        request = self._current_request
+        is_idle = not self._keepalive or (self._waiter is not None and not self._waiter.done())
+        if self.transport is None or is_idle or (request is not None and not request.content.is_eof()):
+            return False
+        self._half_closed = True
+        # To close it cancels what is still at work.
+        self._loop.call_later(HALF_CLOSED_SECONDS, self.transport.close)
+        return True
+
+    def pause_writing(self) -> None:
+        """The client does not read. Without a limit that would keep the connection and what is in it for ever."""
+        super().pause_writing()
+        if self.transport is not None:
+            self._watch_writing(self.transport, None)
+
+    def resume_writing(self) -> None:
+        """The client has read all that there is."""
+        self._stop_clock()
+        super().resume_writing()
+
+    def _watch_writing(self, transport: asyncio.Transport, left_before: int | None) -> None:
+        """Look again in a while, unless as much is left as the last time."""
+        left = unread_bytes(transport)
+        if left == left_before:
+            transport.abort()
+        else:
+            self._cut_off = self._loop.call_later(WRITE_SECONDS, self._watch_writing, transport, left)
+
+    def _stop_clock(self) -> None:
+        if self._cut_off is not None:
+            self._cut_off.cancel()
+            self._cut_off = None
+
+    async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - as in the base class
+        """Wait so long for what is in flight. aiohttp would wait as long again for an answer that nobody reads."""
+        giving_up = None
+        if timeout is not None and self.transport is not None:
+            giving_up = self._loop.call_later(timeout + CANCELLING_SECONDS, self.transport.abort)
+        try:
+            await super().shutdown(timeout)
+        finally:
+            if giving_up is not None:
+                giving_up.cancel()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, until the first error: aiohttp would make one of each piece that follows it, and keep them all."""
+        if self._reading_ended:
+            return
+        super().data_received(data)
+        if self._messages:
+            # With its head, and without what came before it.
+            self._unfinished_bytes = len(data) if len(self._messages) == 1 else 0
+            message, body = self._messages[-1]
+            if isinstance(message, _ErrInfo):
+                self._messages.pop()
+                self._refuse(message.exc)
+            else:
+                self._look_at(body)
+        elif self._current_request is not None:
+            self._unfinished_bytes += len(data)
+            self._look_at(self._current_request.content)
+        elif self._waiter is not None or not self._request_count:
+            # Of the next request, or of the first one.
+            self._unfinished_bytes += len(data)
+            if self._unfinished_bytes > HEAD_BYTES:
+                self._refuse(BadHttpMessage("the head is too long"))
+
+    def _look_at(self, body: StreamReader) -> None:
+        if body.is_eof():
+            return
+        error = body.exception()
+        if error is not None:
+            # The parser in Python tells of some errors only here, and would take what follows for a request.
+            self.end_reading()
+            _forget(error)
+        elif self._unfinished_bytes > 2 * body.total_bytes + FRAMING_BYTES and not self._reading_paused:
+            # Nothing that has come is still to be parsed, so this is what was sent beside the content.
+            self._refuse(BadHttpMessage("the chunks are too small, or their extensions too long"))
+
+    def _refuse(self, error: BaseException) -> None:
+        """Queue the answer to what is not HTTP, behind the requests before it; one whose body it is fails by it."""
+        self.end_reading()
+        _forget(error)
+        bodies = [body for _, body in self._messages]
+        if self._current_request is not None:
+            bodies.append(self._current_request.content)
+        for body in bodies:
+            if not body.is_eof():
+                body.set_exception(RequestPayloadError())
+        # What follows has no end, so aiohttp lingers before it closes.
+        rest = StreamReader(self, READ_BUFFER_BYTES, loop=self._loop)
+        # Its message quotes what was sent.
+        kind = type(error)
+        self._messages.append((_ErrInfo(400, kind.__new__(kind), ""), rest))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def end_reading(self) -> None:
+        """Throw away what comes from now on."""
+        self._reading_ended = True
+
+    def leave_body(self, request: BaseRequest, response: web.StreamResponse) -> None:
+        """There is an answer before all of the body is there. aiohttp waits for the rest; a long one is not parsed."""
+        is_broken = request.content.exception() is not None
+        # Behind the body of a request to upgrade, aiohttp would wait for another protocol.
+        is_upgrade = hdrs.UPGRADE in request.headers
+        length = request.content_length
+        if is_broken or is_upgrade or length is None or length > READ_BUFFER_BYTES:
+            self.end_reading()
+            response.force_close()
+        if is_broken:
+            # The handler was told. aiohttp waits by reading, and would close at once, which resets the connection.
+            request.content._exception = None  # noqa: SLF001 - can't be taken back otherwise
+
+    async def finish_response(
+        self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Answer. The last answer is followed by the end of the stream, and what comes meanwhile is thrown away.
+
+        Closing at once resets the connection of a client that still sends, and it might not see the answer.
+        """
+        # What came for this request is no part of the next one's head.
+        self._unfinished_bytes = 0
+        finished = await super().finish_response(request, resp, start_time)
+        if self.transport is not None:
+            if self._half_closed and not self._messages:
+                self.transport.close()
+            elif self._reading_ended and not resp.keep_alive:
+                self.transport.write_eof()
+        return finished
+
+    def handle_error(
+        self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Answer what never became a request, or a defect in the edge itself."""
+        if request.writer is not None and request.writer.output_size > 0:
+            raise ConnectionError("the answer was under way")
+        response = self._edge.refuse(request.remote, status, exc)
+        if exc is not None:
+            _forget(exc)
+        response.force_close()
+        return response
+
+
+def unread_bytes(transport: asyncio.Transport) -> int:
+    """Of the answers. The system takes them in large steps, so what it has taken and not delivered counts."""
+    taken = bytes(4)
+    # On macOS the system does not tell.
+    with suppress(OSError):
+        taken = fcntl.ioctl(transport.get_extra_info("socket"), termios.TIOCOUTQ, taken)
+    return transport.get_write_buffer_size() + int.from_bytes(taken, sys.byteorder)
+
+
+def _take_error(task: asyncio.Task[None]) -> None:
+    """Else a cancelled task keeps its error, whose frames hold the task, the connection, and what is left unread."""
+    if task.cancelled():
+        with suppress(asyncio.CancelledError):
+            task.exception()
+
+
+def _forget(error: BaseException) -> None:
+    """The frames of a traceback hold what was sent, and the error again: only a collection would free that."""
+    error.__traceback__ = error.__context__ = error.__cause__ = None

@@ -1,0 +1,135 @@
+"""The edge: what every request passes first and every answer last. Request id, failures, CORS, log."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+import structlog
+from aiohttp import ClientConnectionResetError, hdrs, web
+
+from server.core.clock import Clock
+from server.core.errors import (
+    ApiError,
+    InternalError,
+    MalformedRequest,
+    MethodNotAllowed,
+    NotFound,
+    Overloaded,
+    PayloadTooLarge,
+)
+from server.core.ids import Ids
+from server.core.origin import Origin, reset_origin, set_origin
+from server.database.patience import reset_patience, set_patience
+from server.http.client_ip import client_ip
+from server.http.cors import Cors
+from server.http.request_log import RequestLog
+from server.http.responses import REQUEST_ID_HEADER, problem_response
+from server.services import REQUEST_ID
+from server.settings.tree import Network
+from watchword_client.auth_middleware import CLAIMS
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_log = structlog.get_logger("watchword.web")
+
+
+class Edge:
+    """Stands between the server and the application, so it also sees what never reaches a route."""
+
+    def __init__(
+        self, *, clock: Clock, ids: Ids, cors: Cors, log: RequestLog | None, trusted: Sequence[Network]
+    ) -> None:
+        self._clock = clock
+        self._ids = ids
+        self._cors = cors
+        self._log = log
+        self._trusted = trusted
+
+    async def handle(self, request: web.Request, inner: Answer) -> web.StreamResponse:
+        """Every request gets an id, every failure becomes a problem, every answer a log line."""
+        started = self._clock.monotonic()
+        request_id = request[REQUEST_ID] = self._ids.new_request_id()
+        before = set_origin(partial(_origin_of, request, self._trusted))
+        patience_before = set_patience()
+        try:
+            _check_expectation(request)
+            response = await inner(request)
+            response.headers[REQUEST_ID_HEADER] = request_id
+        except (asyncio.CancelledError, ClientConnectionResetError):
+            # The client has left, perhaps before its 100 Continue; nobody sees this status but the reader of the log.
+            self._note(request, 499, started)
+            raise asyncio.CancelledError from None
+        except Exception as error:  # noqa: BLE001 - the last line: a defect is logged whole and answered without detail
+            response = self._failure(request, error, request_id)
+            # Its frames hold the request, and the request the error, if it is one of the router: with all headers they
+            # would be kept until a collection.
+            error.__traceback__ = None
+        finally:
+            reset_patience(patience_before)
+            reset_origin(before)
+        if self._cors.active:
+            self._cors.decorate(request, response)
+        self._note(request, response.status, started)
+        return response
+
+    def _failure(self, request: web.Request, error: Exception, request_id: str) -> web.Response:
+        if isinstance(error, web.HTTPException):
+            preflight = self._cors.preflight(request, error, request_id)
+            return preflight or problem_response(_from_aiohttp(error), request_id)
+        return problem_response(error if isinstance(error, ApiError) else _unexpected(error, request_id), request_id)
+
+    def refuse(self, client: str | None, status: int, error: BaseException | None) -> web.Response:
+        """The answer to what never became a request: bytes that are not HTTP, or a defect outside the application."""
+        request_id = self._ids.new_request_id()
+        if status != 400:
+            _log.error("request failed outside the application", request_id=request_id, exc_info=error)
+            return problem_response(InternalError(), request_id)
+        # The message of the parser quotes what was sent, which may be a secret.
+        _log.info("malformed request", request_id=request_id, client=client, reason=type(error).__name__)
+        return problem_response(MalformedRequest(), request_id)
+
+    def _note(self, request: web.Request, status: int, started: float) -> None:
+        if self._log is not None:
+            self._log.write(request, status, started, client_ip(request, self._trusted))
+
+
+def _origin_of(request: web.Request, trusted: Sequence[Network]) -> Origin:
+    """Asked when something is changed, so behind the guard, which has put the claims there."""
+    claims = request.get(CLAIMS)
+    return Origin(
+        "http",
+        None if claims is None else claims.subject,
+        None if claims is None else claims.username,
+        client_ip(request, trusted),
+        request[REQUEST_ID],
+    )
+
+
+def _check_expectation(request: web.Request) -> None:
+    """Aiohttp's own refusal is plain text, and a 500 where the value is not UTF-8."""
+    expected = request.headers.get(hdrs.EXPECT)
+    if expected is not None and expected.lower() != "100-continue":
+        raise MalformedRequest("The only expectation that is known here is 100-continue.")
+
+
+def _unexpected(error: Exception, request_id: str) -> ApiError:
+    """A defect, or what needs a file while all descriptors are in use."""
+    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+        _log.warning("no descriptor was left", request_id=request_id)
+        return Overloaded()
+    _log.error("request failed", request_id=request_id, exc_info=error)
+    return InternalError()
+
+
+def _from_aiohttp(error: web.HTTPException) -> ApiError:
+    """The router's and the framework's own refusals, as ours."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return MethodNotAllowed(sorted(error.allowed_methods))
+    if error.status == 404:
+        return NotFound()
+    if error.status == 413:
+        return PayloadTooLarge()
+    return MalformedRequest()

@@ -1,0 +1,95 @@
+"""One structured line for each request.
+
+Written without structlog, whose cheapest chain costs about 7 µs a line, a tenth of a checked request; this takes a
+third of that. What it writes looks like the rest of the log; on a terminal structlog's renderer writes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+from collections.abc import Callable
+from typing import TextIO
+
+import orjson
+from aiohttp import web
+
+from server.core.clock import Clock, rfc3339
+from server.logs.stream import SteadyStream
+from server.services import REQUEST_ID
+from watchword_client.auth_middleware import CLAIMS, REVOKED_SUBJECT, ROUTE
+
+Renderer = Callable[[dict[str, object]], str]
+
+# Lines wait this long for company: one write for many.
+DELAY_SECONDS = 0.05
+# Of a path that no route has: enough for a name and an id, too little for a token.
+_SEGMENTS, _SEGMENT_LENGTH = 2, 36
+_NOT_VISIBLE = re.compile(rb"[^!-~]")
+# What is behind : ; = ? or @, also if these are encoded, may be a value or a password.
+_VALUE = re.compile(r"(?:[:;=?@]|%(?:3[abdf]|40)).*", re.IGNORECASE)
+
+
+class RequestLog:
+    """Collects lines and writes them together.
+
+    A line names the route's template and never the path, query or headers, which may hold secrets; where there is no
+    such route, the beginning of the path. Without `render` it is JSON.
+    """
+
+    def __init__(self, clock: Clock, render: Renderer | None = None, stream: TextIO | None = None) -> None:
+        self._clock = clock
+        self._render = render
+        self._stream = SteadyStream(stream if stream is not None else sys.stderr)
+        self._lines: list[tuple[int, dict[str, object]]] = []
+
+    def write(self, request: web.Request, status: int, started: float, client: str | None) -> None:
+        """Note a finished request. `started` is the clock's monotonic time at its begin, `client` an address."""
+        if not self._lines:
+            asyncio.get_running_loop().call_later(DELAY_SECONDS, self.flush)
+        claims = request.get(CLAIMS)
+        route = request.get(ROUTE)
+        line: dict[str, object] = {
+            "timestamp": None,
+            "level": "info" if status < 500 else "error",
+            "event": "request",
+            "method": request.method,
+            "route": route,
+            "status": status,
+            "duration_ms": round((self._clock.monotonic() - started) * 1000, 2),
+            "request_id": request[REQUEST_ID],
+            "client": client,
+            "subject": request.get(REVOKED_SUBJECT) if claims is None else claims.subject,
+        }
+        if route is None:
+            line["path"] = _beginning(request.rel_url.raw_path)
+        self._lines.append((self._clock.now_ms(), line))
+
+    def flush(self) -> None:
+        """Write what was collected."""
+        lines, self._lines = self._lines, []
+        written = []
+        previous, text = -1, ""
+        for now_ms, line in lines:
+            if now_ms != previous:
+                # Under load many lines share a millisecond.
+                previous, text = now_ms, rfc3339(now_ms)
+            line["timestamp"] = text
+            written.append(orjson.dumps(line).decode() if self._render is None else self._render(line))
+        if written:
+            self._stream.write("\n".join(written) + "\n")
+            self._stream.flush()
+
+
+def _beginning(path: str) -> str:
+    """The first segments, in visible ASCII, and dots for whatever is left out."""
+    visible = _NOT_VISIBLE.sub(lambda found: b"%%%02X" % found[0][0], path.encode("utf-8", "surrogateescape"))
+    first, *segments = visible.decode("ascii").split("/")
+    kept = [_cut(segment) for segment in segments[:_SEGMENTS]]
+    return "/".join([_cut(first), *kept, *(["..."] if len(segments) > _SEGMENTS else [])])
+
+
+def _cut(segment: str) -> str:
+    name = _VALUE.sub("", segment)[:_SEGMENT_LENGTH]
+    return name if name == segment else f"{name}..."

@@ -1,0 +1,40 @@
+"""What several handlers read from a request."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from aiohttp import hdrs, web
+from pydantic import BaseModel
+
+from server.core.errors import NotFound
+from server.core.ids import id_in
+from server.http.body import read_json
+from server.http.client_ip import client_ip
+from server.services import services_of
+from server.sessions.service import Client
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+async def body_of(request: web.Request, model: type[Model], *, optional: bool = False) -> Model:
+    """The body as `model`, within the configured size and time; with `optional`, none is an empty object."""
+    server = services_of(request).settings.server
+    limit, timeout_seconds = server.max_body_bytes, server.body_timeout_seconds
+    return await read_json(request, model, limit=limit, timeout_seconds=timeout_seconds, optional=optional)
+
+
+def id_of(request: web.Request, name: str) -> str:
+    """An id in the path. What can't be an id is not found, without asking the store."""
+    found = id_in(request.match_info[name])
+    if found is None:
+        raise NotFound
+    return found
+
+
+def client_of(request: web.Request) -> Client:
+    """Address and user agent. Header bytes that are not UTF-8 arrive as surrogates, which no store takes."""
+    agent = request.headers.get(hdrs.USER_AGENT)
+    if agent is not None:
+        agent = agent.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+    return Client(client_ip(request, services_of(request).settings.server.trusted_networks), agent)

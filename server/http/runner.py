@@ -1,0 +1,138 @@
+"""The server under the application: what aiohttp would answer itself, in plain text, goes to the edge."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from server.http.connection import READ_BUFFER_BYTES, EdgeProtocol
+from server.http.edge import Edge
+
+_log = structlog.get_logger("watchword.web")
+
+# aiohttp waits `keepalive_timeout` for the rest of half-sent headers too; its own default is an hour.
+KEEPALIVE_SECONDS = 75.0
+LINGERING_SECONDS = 2.0
+# What is in flight may take so long, and what is cancelled then. The store is closed in what is left of 8.5 s.
+SHUTDOWN_SECONDS = 7.0
+CANCEL_SECONDS = 0.5
+# For the store, the log, and connections that are being closed.
+KEPT_DESCRIPTORS = 100
+# Beyond this, memory is what connections run out of.
+ENOUGH_DESCRIPTORS = 65_536
+
+
+class EdgeServer(web.Server):
+    """Makes an EdgeProtocol for each connection, and passes each request through the edge.
+
+    With as many connections as the process has descriptors for, one makes room for a new one: of those that wait for
+    their client, the one whose latest request is the longest ago.
+    """
+
+    def __init__(self, edge: Edge, inner: web.Server, options: dict[str, Any]) -> None:
+        self.edge = edge
+        self._inner = inner.request_handler
+        self._protocol_options = options
+        self._most = _most_connections()
+        # By their latest request, the oldest first.
+        self._open: dict[RequestHandler, None] = {}
+        self._is_full = False
+        super().__init__(
+            self._handle,
+            request_factory=inner.request_factory,
+            handler_cancellation=True,
+            loop=asyncio.get_running_loop(),
+        )
+
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        """Told by each protocol."""
+        super().connection_made(handler, transport)
+        self._open[handler] = None
+        if len(self._open) > self._most:
+            self._make_room(handler)
+
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        """Told by each protocol."""
+        super().connection_lost(handler, exc)
+        self._open.pop(handler, None)
+        self._is_full = self._is_full and len(self._open) > self._most // 2
+
+    def _make_room(self, newest: RequestHandler) -> None:
+        if not self._is_full:
+            self._is_full = True
+            _log.warning(
+                "connections are used up", limit=self._most, consequence="those that wait for their client are closed"
+            )
+        # A handler at work is let be, so the newest may be the only one.
+        leaving = next(
+            one for one in self._open if one is newest or (isinstance(one, EdgeProtocol) and one.waits_for_client)
+        )
+        del self._open[leaving]
+        self._connections[leaving].abort()
+
+    async def _handle(self, request: Any) -> web.StreamResponse:
+        protocol = request.protocol
+        if protocol in self._open:
+            del self._open[protocol]
+            self._open[protocol] = None
+        response = await self.edge.handle(request, self._inner)
+        if not request.content.is_eof():
+            protocol.leave_body(request, response)
+        return response
+
+    async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as in the base class
+        """Wait for what is in flight, then cancel it. aiohttp alone would wait as long again for that."""
+        try:
+            async with asyncio.timeout(SHUTDOWN_SECONDS + CANCEL_SECONDS):
+                await super().shutdown(timeout)
+        except TimeoutError:
+            for connection in self.connections:
+                connection.force_close()
+
+    def __call__(self) -> RequestHandler:
+        """A new connection."""
+        return EdgeProtocol(self, loop=self._loop, **self._protocol_options)
+
+
+def raise_descriptor_limit() -> None:
+    """Take all that the system lets this process have: the usual 1,024 is for old programs, and soon used up."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = ENOUGH_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):
+            # macOS names a limit that it does not grant.
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _most_connections() -> int:
+    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if descriptors == resource.RLIM_INFINITY:
+        descriptors = ENOUGH_DESCRIPTORS
+    return max(descriptors - KEPT_DESCRIPTORS, descriptors // 2)
+
+
+class EdgeRunner(web.AppRunner):
+    """Runs an application behind an edge.
+
+    Handlers are cancelled when their client has left, so a queued hash of a client that went away is dropped.
+    """
+
+    def __init__(self, app: web.Application, edge: Edge) -> None:
+        super().__init__(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+        self._edge = edge
+
+    async def _make_server(self) -> web.Server:
+        options: dict[str, Any] = {
+            "access_log": None,
+            "auto_decompress": False,
+            "keepalive_timeout": KEEPALIVE_SECONDS,
+            "lingering_time": LINGERING_SECONDS,
+            "read_bufsize": READ_BUFFER_BYTES,
+        }
+        return EdgeServer(self._edge, await super()._make_server(), options)

@@ -1,0 +1,125 @@
+"""`token …`: looking into a token."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from server.cli.context import AsJson, Config, run_with_services, settings_for
+from server.cli.tables import visible
+from server.core.clock import SystemClock
+from server.core.errors import ConfigurationError
+from server.files.text_file import decode_text, read_text
+from server.http.route_table import AccessTable
+from server.inspection.service import ACCEPTED, inspect_elsewhere, inspect_here
+from server.settings import Settings
+from watchword_client.access import ANYONE, RoleTable
+from watchword_client.errors import KeyRefused
+from watchword_client.jwk import KeySet
+from watchword_client.verifier import Verifier
+
+app = typer.Typer(help="Look into an access token.", no_args_is_help=True)
+
+Token = Annotated[
+    str | None, typer.Argument(help="The token; else it is read from standard input.", show_default=False)
+]
+Jwks = Annotated[
+    Path | None,
+    typer.Option("--jwks", help="A file with a JWK Set or a JWK, in place of the store's keys.", show_default=False),
+]
+# More than any token has. JSON is printed in ASCII: a terminal must not be told what to do, and has no half characters.
+_INPUT_CHARACTERS = 65_536
+
+
+@app.command()
+def inspect(
+    context: typer.Context, token: Token = None, jwks: Jwks = None, as_json: AsJson = False, config: Config = None
+) -> None:
+    """Print what a token says, whether it holds, why it would be refused, and which routes it may call."""
+    report = _report(settings_for(context, config), token, jwks)
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+    else:
+        typer.echo("\n".join(_lines(report)))
+
+
+@app.command()
+def verify(
+    context: typer.Context, token: Token = None, jwks: Jwks = None, as_json: AsJson = False, config: Config = None
+) -> None:
+    """Exit with 0 if a token is accepted, and with 1 if not, saying why."""
+    report = _report(settings_for(context, config), token, jwks)
+    if as_json:
+        typer.echo(json.dumps({name: report[name] for name in ("verdict", "reasons", "claims")}, indent=2))
+    else:
+        typer.echo(_verdict(report))
+    if report["verdict"] != ACCEPTED:
+        raise typer.Exit(1)
+
+
+def _report(settings: Settings, given: str | None, jwks: Path | None) -> dict[str, Any]:
+    token = _token_in(given if given is not None else _read_token())
+    if jwks is not None:
+        verifier = Verifier(_keys_of(jwks), issuer=settings.tokens.issuer, audience=settings.tokens.audience)
+        return inspect_elsewhere(token, verifier, SystemClock().now_ms())
+    table = AccessTable(RoleTable(settings.role_includes), settings.access)
+    return run_with_services(settings, lambda services: inspect_here(token, services, table.allowed_to))
+
+
+def _read_token() -> str:
+    return decode_text(sys.stdin.buffer.read(_INPUT_CHARACTERS), "replace")
+
+
+def _token_in(text: str) -> str:
+    """The bare token: also out of the answer to a login, or out of a header line."""
+    text = text.strip()
+    with suppress(ValueError, RecursionError):
+        answer = json.loads(text)
+        if isinstance(answer, dict) and isinstance(answer.get("token"), str):
+            return str(answer["token"])
+    return text.removeprefix("Authorization:").strip().removeprefix("Bearer ").strip()
+
+
+def _keys_of(path: Path) -> KeySet:
+    try:
+        return KeySet.parse(read_text(path))
+    except OSError as error:
+        raise ConfigurationError([f"--jwks {path}: can't be read ({error.strerror})"]) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError([f"--jwks {path}: it is not UTF-8; save it as UTF-8"]) from None
+    except KeyRefused as error:
+        raise ConfigurationError([f"--jwks {path}: {error}"]) from None
+
+
+def _verdict(report: dict[str, Any]) -> str:
+    """The verdict, with its reasons in one line."""
+    return ": ".join([report["verdict"], *(["; ".join(report["reasons"])] if report["reasons"] else [])])
+
+
+def _lines(report: dict[str, Any]) -> list[str]:
+    lines = [report["verdict"], *(f"  {reason}" for reason in report["reasons"])]
+    signature = report["signature"]
+    if signature["valid"] is not None:
+        key = f"{signature['algorithm']} by key {visible(signature['kid'])}"
+        state = f", which is {signature['key_state']}" if signature["key_state"] else ""
+        lines.append(f"signature {'holds' if signature['valid'] else 'does not hold'}: {key}{state}")
+    if report["header"] is not None:
+        lines += ["header", *_members(report["header"], {})]
+    if report["claims"] is not None:
+        words = {time["claim"]: f"  {time['at']}, {time['words']}" for time in report["times"]}
+        unproven = "" if signature["valid"] else ", which nothing vouches for"
+        lines += [f"claims{unproven}", *_members(report["claims"], words)]
+    if report["routes"]:
+        own = [route for route in report["routes"] if route["access"] != str(ANYONE)]
+        lines += ["may call", *(f"  {route['method']:<8}{route['path']}" for route in own)]
+        lines.append(f"  and the {len(report['routes']) - len(own)} that anyone may call")
+    return lines
+
+
+def _members(members: dict[str, Any], words: dict[str, str]) -> list[str]:
+    return [f"  {visible(name):<9} {visible(value)}{words.get(name, '')}" for name, value in members.items()]

@@ -1,0 +1,27 @@
+"""Looking into a token."""
+
+from __future__ import annotations
+
+import json
+
+from aiohttp import web
+
+from server.http.requests import body_of
+from server.http.responses import document_response, json_text_response
+from server.http.schemas import InspectionBody
+from server.inspection.page import INSPECT
+from server.inspection.service import inspect_here
+from server.services import DOCUMENTS, services_of
+
+
+async def inspect_page(_: web.Request) -> web.Response:
+    """GET /inspect: the page. What is pasted there goes to this server and nowhere else."""
+    return document_response(INSPECT.body, "text/html; charset=utf-8", INSPECT.headers)
+
+
+async def inspect_token(request: web.Request) -> web.Response:
+    """POST /inspect: everything about a token."""
+    body = await body_of(request, InspectionBody)
+    answer = await inspect_here(body.token, services_of(request), request.app[DOCUMENTS].routes_for)
+    # What a hostile token holds may be more than orjson writes: lone surrogates, numbers of any length.
+    return json_text_response(json.dumps(answer))

@@ -1,0 +1,156 @@
+"""`keys …`: the keys that sign, while the server runs or not."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Annotated
+
+import typer
+
+from server.app import master_key_file
+from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
+from server.cli.progress import progress_bar
+from server.cli.tables import Rows, questions
+from server.core.clock import rfc3339
+from server.core.errors import WatchwordError
+from server.keys.rotation import WHEN_ASKED, RotationUnderWay
+from server.services import Services
+from server.users.records import UserFilter
+from watchword_client.keys import SHARED
+
+app = typer.Typer(help="The keys that sign tokens; the server may be running.", no_args_is_help=True)
+
+# Users whose sessions are ended at the same time.
+PAGE = 200
+
+
+@app.command("list")
+def list_keys(context: typer.Context, as_json: AsJson = False, config: Config = None) -> None:
+    """Print the keys, and where each is in its life: next, active, retired or revoked."""
+    keys = run_with_services(settings_for(context, config), _described)
+    if as_json:
+        print_json({"keys": keys})
+        return
+    rows = Rows("kid", "algorithm", "state", "made", "signs from", "accepted until")
+    rows.add(
+        (
+            str(key["kid"]),
+            str(key["algorithm"]),
+            str(key["state"]),
+            str(key["created_at"]),
+            key["activates_at"] or "when asked: keys rotate",
+            key["accepted_until"] or "",
+        )
+        for key in keys
+    )
+
+
+async def _described(services: Services) -> list[dict[str, str | None]]:
+    ring, now = services.keys.keyring, services.clock.now_ms()
+    return [
+        {
+            "kid": record.kid,
+            "algorithm": record.algorithm,
+            "state": ring.state(record, now).value,
+            "created_at": rfc3339(record.created_at),
+            "activates_at": _time(None if record.activates_at == WHEN_ASKED else record.activates_at),
+            "accepted_until": _time(ring.accepted_until(record)),
+            "revoked_at": _time(record.revoked_at),
+        }
+        for record in ring.records
+    ]
+
+
+def _time(at: int | None) -> str | None:
+    return None if at is None or at >= WHEN_ASKED else rfc3339(at)
+
+
+@app.command()
+def rotate(
+    context: typer.Context,
+    at_once: Annotated[
+        bool,
+        typer.Option("--now", help="Do not wait until every cache of the JWKS knows the next key.", show_default=False),
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Let the next key follow, and make another one. Tokens of the old key stay good until they expire."""
+
+    async def work(services: Services) -> str:
+        try:
+            record = await services.keys.rotate(at_once=at_once)
+        except RotationUnderWay as error:
+            raise WatchwordError(
+                f"a rotation is under way: the next key signs from {rfc3339(error.at)} on; "
+                "with --now it does not wait for caches of the JWKS"
+            ) from None
+        if record.activates_at <= services.clock.now_ms():
+            return f"{record.kid} signs now"
+        return f"{record.kid} signs from {rfc3339(record.activates_at)} on, when every cache of the JWKS knows it"
+
+    typer.echo(run_with_services(settings_for(context, config), work))
+
+
+# A kid may begin with a dash.
+@app.command(context_settings={"ignore_unknown_options": True})
+def revoke(
+    context: typer.Context,
+    kid: Annotated[str, typer.Argument(help="The name of the key, as `keys list` prints it.", show_default=False)],
+    config: Config = None,
+) -> None:
+    """A key is in wrong hands: its tokens are refused within a second, and the next key signs at once."""
+    run_with_services(settings_for(context, config), lambda services: services.keys.revoke(kid))
+    typer.echo(
+        f"{kid} is revoked; its tokens are refused. Services that verify by the JWKS refuse them when they fetch it"
+    )
+
+
+@app.command()
+def replace(
+    context: typer.Context,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask, also on a terminal.", show_default=False)] = False,
+    config: Config = None,
+) -> None:
+    """After a break-in: replace every key and end every session; no token made before is good for anything.
+
+    It asks before, if this is a terminal. The audit log keeps its own key, and can still be verified.
+    """
+    settings = settings_for(context, config)
+    if sys.stdin.isatty() and not yes:
+        with questions():
+            typer.confirm("Replace all keys? Everybody has to log in again.", abort=True)
+    with progress_bar("users") as progress:
+
+        async def work(services: Services) -> bool:
+            await services.keys.replace()
+            after_id = None
+            while users := await services.users.list(UserFilter(limit=PAGE, after_id=after_id)):
+                await asyncio.gather(*(services.sessions.end_all(user.id) for user in users))
+                after_id = users[-1].id
+                progress.advance(progress.task_ids[0], len(users))
+            return any(record.algorithm == SHARED for record in services.keys.keyring.records)
+
+        shared = run_with_services(settings, work)
+    typer.echo("all keys of the store are replaced, and all sessions are over")
+    if shared:
+        typer.echo("the secrets of HS256 are in the settings: put a new one in place of tokens.secret and restart")
+
+
+@app.command()
+def rewrap(context: typer.Context, config: Config = None) -> None:
+    """Change the master key. Beside an SQLite file a new one is made; else the first of keys.master_key takes over."""
+    settings = settings_for(context, config)
+
+    async def work(services: Services) -> int:
+        file = master_key_file(settings, services.ids)
+        if file is None:
+            return await services.keys.rewrap()
+        with file.changing():
+            return await services.keys.rewrap()
+
+    count = run_with_services(settings, work)
+    if settings.keys.master_key:
+        typer.echo(f"{count} keys are sealed under the first master key; the others can go from keys.master_key")
+    else:
+        typer.echo(f"{count} keys are sealed under a new master key; back up the .key file again")

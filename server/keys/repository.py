@@ -1,0 +1,46 @@
+"""The queries about the server's own keys: a handful of rows, read and replaced as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple
+
+from server.audit.model import AuditNote
+from server.audit.repository import AuditQueries
+from server.database.driver import Transaction
+from server.users.records import KeyRecord
+
+_KEY = "kid, algorithm, public_jwk, sealed, created_at, activates_at, longest_ttl_seconds, revoked_at"
+_LIST = f"SELECT {_KEY} FROM server_keys ORDER BY created_at, kid"
+_INSERT = f"INSERT INTO server_keys ({_KEY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+
+
+class KeyQueries(AuditQueries):
+    """KeyStore of protocol.py, on any driver."""
+
+    async def list_keys(self) -> list[KeyRecord]:
+        """Past the queue of the pool: a revoked key has to be known within a second."""
+        return [KeyRecord(*row) for row in await self._driver.read_soon(_LIST)]
+
+    async def swap_keys(
+        self, seen: Sequence[KeyRecord], wanted: Sequence[KeyRecord], note: AuditNote | None = None
+    ) -> bool:
+        """Under a lock, so of several nodes that saw the same keys one changes them."""
+        audit = self._audit()
+
+        async def unit(transaction: Transaction) -> bool:
+            await transaction.lock("keys")
+            if [KeyRecord(*row) for row in await transaction.run(_LIST)] != list(seen):
+                return False
+            for record in seen:
+                if record not in wanted:
+                    await transaction.run("DELETE FROM server_keys WHERE kid = $1", record.kid)
+            for record in wanted:
+                if record not in seen:
+                    await transaction.run(_INSERT, *astuple(record))
+            await transaction.announce()
+            if note is not None:
+                await audit.write(transaction, note)
+            return True
+
+        return await self._driver.write(unit)

@@ -1,0 +1,222 @@
+"""What becomes of the keys: made, scheduled, rotated, revoked, forgotten. Pure: records and a time in, records out.
+
+    next ──activates_at──► active ──the next one's activates_at──► retired ──its last token has expired──► gone
+      └───────────────────────┴──────────── keys revoke ─────────────┴──► revoked ──────────────────────► gone
+
+There is always a next key. It is published as soon as it exists, so whoever verifies our tokens knows it long before it
+signs, and a rotation can be brought forward at any moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from server.core.errors import WatchwordError
+from server.keys.keyring import LEEWAY_MS, Keyring, KeyState
+from server.users.records import KeyRecord
+from watchword_client.keys import SHARED, SigningKey
+
+# The `activates_at` of a key that waits until it is asked for: the last number that every reader of JSON keeps whole.
+WHEN_ASKED = 2**53 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the settings say. `rotate_every_ms` 0: keys do not rotate by age."""
+
+    algorithm: str
+    access_ttl_seconds: int
+    rotate_every_ms: int
+    publish_ahead_ms: int
+    secrets: Sequence[SigningKey] = ()
+
+    def keyring(self, records: Sequence[KeyRecord]) -> Keyring:
+        """The view of these keys."""
+        return Keyring(records, algorithm=self.algorithm, secrets=self.secrets)
+
+    def follows_at(self, activates_at: int, created_at: int) -> int:
+        """When a key made at `created_at` signs, behind one that does so from `activates_at` on."""
+        if self.rotate_every_ms == 0 or activates_at >= WHEN_ASKED:
+            return WHEN_ASKED
+        return max(activates_at + self.rotate_every_ms, created_at + self.publish_ahead_ms)
+
+
+# Makes a key of that algorithm that signs from that time on.
+MakeKey = Callable[[str, int], KeyRecord]
+
+
+class RotationUnderWay(WatchwordError):
+    """A key that was asked to follow has not begun to sign. `at`: when it will."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+
+
+def started(records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey) -> list[KeyRecord]:
+    """At the start of a server: a key of the configured algorithm signs, and one is next.
+
+    Where another algorithm signed last, this is a rotation that can't wait: the setting is in force now.
+    """
+    others_next = [
+        record for record in records if record.algorithm not in (rules.algorithm, "HKDF") and record.activates_at > now
+    ]
+    kept = [record for record in records if record not in others_next]
+    ring = rules.keyring(kept)
+    last = [record for record in ring.records if record.activates_at <= now and record.revoked_at is None]
+    if rules.algorithm == SHARED:
+        return sorted_keys(_shared_active(kept, rules, now, make, last[-1] if last else None))
+    if not last or last[-1].algorithm != rules.algorithm:
+        chain = [record for record in ring.chain() if record.activates_at > now]
+        kept = _replaced(kept, chain[0], activates_at=now) if chain else [*kept, make(rules.algorithm, now)]
+    return kept_up(kept, rules, now, make)
+
+
+def _shared_active(
+    records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey, last: KeyRecord | None
+) -> list[KeyRecord]:
+    """With HS256 a record says since when the first secret signs, so that what signed before can end."""
+    first = rules.secrets[0].kid
+    known = [record for record in records if record.kid == first]
+    if last is not None and last.kid == first:
+        return _with_ttl(records, rules, now)
+    if known:
+        return _replaced(records, known[0], activates_at=now)
+    return [*records, make(rules.algorithm, now)]
+
+
+def kept_up(records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey) -> list[KeyRecord]:
+    """From time to time: spent keys go, and behind the key that signs there is a next one, at the right time."""
+    kept = _with_ttl(_without_spent(_of_this_time(records, rules, now), rules, now), rules, now)
+    if rules.algorithm == SHARED:
+        return sorted_keys(kept)
+    chain = rules.keyring(kept).chain()
+    if not chain:
+        kept.append(make(rules.algorithm, now))
+        chain = kept[-1:]
+    if chain[-1].activates_at <= now:
+        kept.append(make(rules.algorithm, rules.follows_at(chain[-1].activates_at, now)))
+    else:
+        kept = _rescheduled(kept, chain, rules, now)
+    return sorted_keys(kept)
+
+
+def _rescheduled(records: Sequence[KeyRecord], chain: Sequence[KeyRecord], rules: Rules, now: int) -> list[KeyRecord]:
+    """The setting, or the clock, may have changed since: keys that wait are due by their age, or were asked for."""
+    kept, before = list(records), chain[0].activates_at
+    for record in chain[1:]:
+        at = record.activates_at
+        if at > now:
+            due = rules.follows_at(before, record.created_at)
+            at = due if record is chain[-1] else min(at, due)
+            kept = _replaced(kept, record, activates_at=at)
+        before = at
+    return kept
+
+
+def _of_this_time(records: Sequence[KeyRecord], rules: Rules, now: int) -> list[KeyRecord]:
+    """Keys that were made by a clock that was ahead count as made now, or they would not rotate until that time.
+
+    The one that signs does so from now on. Keys that others are derived from stay: their order has a meaning.
+    """
+    kept = [
+        replace(record, created_at=now)
+        if record.algorithm != "HKDF" and record.created_at > now + LEEWAY_MS
+        else record
+        for record in records
+    ]
+    chain = rules.keyring(kept).chain()
+    if chain and chain[0].activates_at > now + LEEWAY_MS:
+        kept = _replaced(kept, chain[0], activates_at=now)
+    return kept
+
+
+def rotated(
+    records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey, *, at_once: bool = False
+) -> list[KeyRecord]:
+    """Asked for by an operator: the next key signs as soon as every cache of the JWKS knows it, and another is next.
+
+    `at_once` does not wait for caches. Raises RotationUnderWay.
+    """
+    kept = kept_up(records, rules, now, make)
+    waiting = [record for record in rules.keyring(kept).chain() if record.activates_at > now]
+    if len(waiting) > 1 and not at_once:
+        raise RotationUnderWay(waiting[0].activates_at)
+    ready_at = now if at_once else max(now, waiting[0].created_at + rules.publish_ahead_ms)
+    activates_at = max(ready_at, _earliest(kept, now))
+    kept = _replaced(kept, waiting[0], activates_at=activates_at)
+    if len(waiting) == 1:
+        kept.append(make(rules.algorithm, rules.follows_at(activates_at, now)))
+    return sorted_keys(kept)
+
+
+def revoked(records: Sequence[KeyRecord], kid: str, rules: Rules, now: int, make: MakeKey) -> list[KeyRecord]:
+    """A key that may be in wrong hands: it loses its secret half, and if it was the one that signs, the next one does.
+
+    One that has not signed yet simply goes. Raises KeyError if there is no such key.
+    """
+    record = {record.kid: record for record in records if record.algorithm != "HKDF"}[kid]
+    if record.revoked_at is not None:
+        return list(records)
+    state = rules.keyring(records).state(record, now)
+    if state is KeyState.NEXT:
+        return kept_up([other for other in records if other != record], rules, now, make)
+    kept = _replaced(records, record, sealed=b"", revoked_at=now)
+    if state is KeyState.ACTIVE:
+        waiting = [other for other in rules.keyring(kept).chain() if other.activates_at > now]
+        signs_from = _earliest(kept, now)
+        kept = (
+            _replaced(kept, waiting[0], activates_at=signs_from)
+            if waiting
+            else [*kept, make(rules.algorithm, signs_from)]
+        )
+    return kept_up(kept, rules, now, make)
+
+
+def all_replaced(records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey) -> list[KeyRecord]:
+    """All key pairs may be in wrong hands: they are revoked, and new ones sign and are next."""
+    kept = list(records)
+    # The last one first: what is next goes before its turn would come.
+    for record in reversed(rules.keyring(records).records):
+        if record.algorithm != SHARED and any(other.kid == record.kid for other in kept):
+            kept = revoked(kept, record.kid, rules, now, make)
+    return kept
+
+
+def in_force(records: Sequence[KeyRecord], rules: Rules, now: int) -> Rules:
+    """The rules with the algorithm that signs now: a command may run with other settings than the server."""
+    active = [record for record in rules.keyring(records).records if record.activates_at <= now]
+    return replace(rules, algorithm=active[-1].algorithm) if active else rules
+
+
+def sorted_keys(records: Sequence[KeyRecord]) -> list[KeyRecord]:
+    """In the order of the store."""
+    return sorted(records, key=lambda record: (record.created_at, record.kid))
+
+
+def _without_spent(records: Sequence[KeyRecord], rules: Rules, now: int) -> list[KeyRecord]:
+    ring = rules.keyring(records)
+    ends = {record.kid: ring.accepted_until(record) for record in ring.records}
+    return [record for record in records if (end := ends.get(record.kid)) is None or end > now]
+
+
+def _with_ttl(records: Sequence[KeyRecord], rules: Rules, now: int) -> list[KeyRecord]:
+    """Keys that sign or will do so note the longest life of their tokens, since the setting may be lowered later."""
+    ring = rules.keyring(records)
+    signing = {record.kid for record in ring.records if ring.state(record, now) in {KeyState.ACTIVE, KeyState.NEXT}}
+    return [
+        replace(record, longest_ttl_seconds=max(record.longest_ttl_seconds, rules.access_ttl_seconds))
+        if record.kid in signing
+        else record
+        for record in records
+    ]
+
+
+def _earliest(records: Sequence[KeyRecord], now: int) -> int:
+    """When a key can begin to sign that was asked for now: behind all that have begun, also in the same millisecond."""
+    return max([now, *(record.activates_at + 1 for record in records if record.activates_at <= now)])
+
+
+def _replaced(records: Sequence[KeyRecord], old: KeyRecord, **changes: object) -> list[KeyRecord]:
+    return [replace(record, **changes) if record == old else record for record in records]  # type: ignore[arg-type]

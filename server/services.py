@@ -1,0 +1,68 @@
+"""Every key under which something hangs on the application or on a request, with its type."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from server.audit.service import Audit
+from server.core.clock import Clock
+from server.core.ids import Ids
+from server.health.service import Readiness
+from server.keys.service import KeyService
+from server.passwords.pool import HashPool
+from server.sessions.authenticator import Authenticator
+from server.sessions.revocation import Revocations
+from server.sessions.service import Sessions
+from server.settings import Settings
+from server.store import Store
+from server.users.service import Users
+from watchword_client.access import RoleTable
+from watchword_client.token_verifier import TokenVerifier
+
+# The routes that a role may call.
+RoutesFor = Callable[[str], list[dict[str, object]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that handlers and commands call, constructed once in app.py."""
+
+    settings: Settings
+    clock: Clock
+    ids: Ids
+    roles: RoleTable
+    store: Store
+    hashes: HashPool
+    preferred_hashes: HashPool
+    keys: KeyService
+    revocations: Revocations
+    users: Users
+    sessions: Sessions
+    audit: Audit
+    verifier: TokenVerifier
+    authenticator: Authenticator
+    readiness: Readiness
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """What the server says of itself, made once at the start."""
+
+    routes: list[dict[str, object]]
+    routes_for: RoutesFor
+    openapi: bytes
+    page: bytes
+    page_policy: str
+
+
+SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
+DOCUMENTS: web.AppKey[Documents] = web.AppKey("documents", Documents)
+REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
+
+
+def services_of(request: web.Request) -> Services:
+    """The services of the application that got this request."""
+    return request.app[SERVICES]

@@ -1,1 +1,0 @@
-"""The server's own keys, and what is made with them."""

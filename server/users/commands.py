@@ -1,0 +1,246 @@
+"""`users …`: accounts, while the server runs or not."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
+from server.cli.tables import Rows, questions
+from server.core.errors import FileRefused
+from server.files.text_file import first_line
+from server.http.schemas import user_json
+from server.services import Services
+from server.settings.meant import not_meant
+from server.users.names import USERNAME_RULE, username_of
+from server.users.records import Credentials, User
+from server.users.service import CreatedUser
+
+app = typer.Typer(help="Make and change accounts; the server may be running.", no_args_is_help=True)
+
+PAGE = 200
+RESET_HINT = "reset token, to set a password with POST /password/reset"
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    username: Annotated[str | None, typer.Option(help="The name to log in with.", show_default=False)] = None,
+    role: Annotated[str | None, typer.Option(help="The role.", show_default=False)] = None,
+    name: Annotated[str | None, typer.Option(help="The name to show; else the username.", show_default=False)] = None,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from standard input; else print a reset token.")
+    ] = False,
+    as_json: AsJson = False,
+    config: Config = None,
+) -> None:
+    """Make a user. On a terminal it asks for what is not given."""
+    settings = settings_for(context, config)
+    asking = sys.stdin.isatty() and not password_stdin
+    chosen = _given("--username", username, asking=asking)
+    try:
+        username_of(chosen)
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}; {USERNAME_RULE}", param_hint="--username") from None
+    chosen_role = _given("--role", role, asking=asking, choices=list(settings.roles))
+    password = read_password() if password_stdin else None
+    if asking:
+        password = _ask_for_password("Password (nothing: print a reset token instead)", default="") or None
+
+    async def work(services: Services) -> CreatedUser:
+        return await services.users.create(chosen, name or chosen, chosen_role, password)
+
+    created = run_with_services(settings, work, makes_store=True)
+    if as_json:
+        answer: dict[str, object] = {"user": user_json(created.user)}
+        print_json(answer | ({"reset_token": created.reset_token} if created.reset_token else {}))
+        return
+    typer.echo(f"made {created.user.username} ({created.user.role}), id {created.user.id}")
+    if created.reset_token is not None:
+        typer.echo(f"{RESET_HINT}: {created.reset_token}")
+
+
+def _given(option: str, value: str | None, *, asking: bool, choices: Sequence[str] = ()) -> str:
+    """What the option says, or else the user at the terminal."""
+    if value is not None:
+        return value
+    if not asking:
+        raise typer.BadParameter("is needed; on a terminal it would be asked for", param_hint=option)
+    choice = f" ({', '.join(choices)})" if choices else ""
+    with questions():
+        answer: str = typer.prompt(option.removeprefix("--").capitalize() + choice)
+    return answer.strip()
+
+
+def _ask_for_password(question: str, default: str | None = None) -> str:
+    """Asked for twice, and not shown. The default, if there is one, needs no second time."""
+    with questions():
+        while True:
+            answer: str = typer.prompt(question, hide_input=True, default=default, show_default=False)
+            if answer == default or answer == typer.prompt("The same again", hide_input=True):
+                return answer
+            typer.echo("These are two different passwords.")
+
+
+def read_password() -> str:
+    """The first line of standard input, as it was meant: what shells put around it is refused."""
+    try:
+        password = first_line(sys.stdin.buffer)
+    except UnicodeDecodeError:
+        raise typer.BadParameter("the password is not UTF-8", param_hint="standard input") from None
+    except FileRefused:
+        password = ""
+    if not password:
+        raise typer.BadParameter("there is no password; its first line has to be one", param_hint="standard input")
+    reason = not_meant(password)
+    if reason is not None:
+        raise typer.BadParameter(f"the password {reason}", param_hint="standard input")
+    return password
+
+
+@app.command("list")
+def list_users(context: typer.Context, as_json: AsJson = False, config: Config = None) -> None:
+    """Print all users, the oldest first. Who has no password needs a reset token: users reset-password."""
+    run_with_services(settings_for(context, config), _print_json if as_json else _print_rows)
+
+
+async def _print_rows(services: Services) -> None:
+    rows = Rows("username", "name", "role", "disabled", "password", "id")
+    async for page in _pages(services):
+        rows.add(
+            (
+                each.user.username,
+                each.user.name,
+                each.user.role,
+                "yes" if each.user.disabled else "",
+                "" if each.password_hash else "none",
+                each.user.id,
+            )
+            for each in page
+        )
+    # The names, if there is nobody.
+    rows.add(())
+
+
+async def _print_json(services: Services) -> None:
+    """As print_json would, a page at a time."""
+    before = '{\n  "users": ['
+    async for page in _pages(services):
+        for each in page:
+            user = {**user_json(each.user), "has_password": each.password_hash is not None}
+            typer.echo(before + "\n    " + json.dumps(user, indent=2).replace("\n", "\n    "), nl=False)
+            before = ","
+    typer.echo(f"{before}]\n}}" if before != "," else "\n  ]\n}")
+
+
+async def _pages(services: Services) -> AsyncIterator[list[Credentials]]:
+    after_id = ""
+    while page := await services.store.list_credentials(PAGE, after_id):
+        yield page
+        after_id = page[-1].user.id
+
+
+Username = Annotated[str, typer.Argument(help="The user's name.", show_default=False)]
+
+
+@app.command()
+def disable(context: typer.Context, username: Username, config: Config = None) -> None:
+    """Lock a user out; every session ends within a second."""
+    _update(context, config, username, disabled=True)
+    typer.echo(f"{username} is disabled; all sessions are over")
+
+
+@app.command()
+def enable(context: typer.Context, username: Username, config: Config = None) -> None:
+    """Let a disabled user log in again."""
+    _update(context, config, username, disabled=False)
+    typer.echo(f"{username} is enabled")
+
+
+@app.command("set-role")
+def set_role(
+    context: typer.Context,
+    username: Username,
+    role: Annotated[str | None, typer.Argument(help="The new role.", show_default=False)] = None,
+    role_option: Annotated[
+        str | None, typer.Option("--role", help="The new role, as `users create` takes it.", show_default=False)
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Give a user another role; access tokens with the old one end within a second, the session goes on."""
+    wanted = role or role_option
+    if wanted is None or (role and role_option):
+        raise typer.BadParameter("give the role, once", param_hint="ROLE")
+    _update(context, config, username, role=wanted)
+    typer.echo(f"{username} has the role {wanted}; the next refresh brings a token with it")
+
+
+@app.command("set-password")
+def set_password(
+    context: typer.Context,
+    username: Username,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read it from standard input, also from a terminal.")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Give a user a new password, asked for on a terminal or read from standard input; every session ends."""
+    settings = settings_for(context, config)
+    asking = sys.stdin.isatty() and not password_stdin
+    password = _ask_for_password("New password") if asking else read_password()
+    run_with_services(settings, lambda services: services.users.replace_password(username, password))
+    typer.echo(f"{username} has a new password; all sessions are over")
+
+
+@app.command("reset-password")
+def reset_password(context: typer.Context, username: Username, as_json: AsJson = False, config: Config = None) -> None:
+    """Print a token with which the user can set a new password, once. The current one stays good until then."""
+    settings = settings_for(context, config)
+
+    async def work(services: Services) -> str:
+        return await services.users.reset_token((await services.users.credentials_of(username)).user.id)
+
+    token = run_with_services(settings, work)
+    expires_in = settings.passwords.reset_ttl_seconds
+    if as_json:
+        print_json({"reset_token": token, "expires_in": expires_in})
+        return
+    typer.echo(f"{RESET_HINT}, good for {expires_in} s: {token}")
+
+
+@app.command()
+def delete(
+    context: typer.Context,
+    username: Username,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask, also on a terminal.")] = False,
+    config: Config = None,
+) -> None:
+    """Delete a user, after a question if this is a terminal; every session ends within a second."""
+    settings = settings_for(context, config)
+
+    async def find(services: Services) -> User:
+        return (await services.users.credentials_of(username)).user
+
+    user = run_with_services(settings, find)
+    if sys.stdin.isatty() and not yes:
+        question = f"Delete {user.username} ({user.role}), id {user.id}? This can't be undone."
+        with questions():
+            typer.confirm(question, abort=True)
+    # By the id: nobody else who has got the name meanwhile.
+    run_with_services(settings, lambda services: services.users.delete(user.id))
+    typer.echo(f"{user.username} is deleted; all sessions are over")
+
+
+def _update(
+    context: typer.Context, config: Path | None, username: str, *, role: str | None = None, disabled: bool | None = None
+) -> None:
+    async def work(services: Services) -> None:
+        user = (await services.users.credentials_of(username)).user
+        await services.users.update(user.id, role=role, disabled=disabled)
+
+    run_with_services(settings_for(context, config), work)

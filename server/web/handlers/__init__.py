@@ -1,1 +1,0 @@
-"""Handlers: parse, call a feature, shape the answer. No SQL, no crypto."""
