@@ -9,8 +9,22 @@ from tests.postgres_proxy import postgres_proxy
 from tests.postgres_standby import standby
 from tests.publisher import publisher
 from tests.running import api, start_api, store_url
+from tests.stores import open_another, path, store, url
 
-__all__ = ["api", "postgres_proxy", "postgres_server", "postgres_url", "publisher", "standby", "start_api", "store_url"]
+__all__ = [
+    "api",
+    "open_another",
+    "path",
+    "postgres_proxy",
+    "postgres_server",
+    "postgres_url",
+    "publisher",
+    "standby",
+    "start_api",
+    "store",
+    "store_url",
+    "url",
+]
 
 
 def pytest_collection_finish() -> None:

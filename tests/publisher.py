@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.clock import FakeClock
-from tests.unit.tokens import AUDIENCE, ISSUER, signing_key
+from tests.forging import AUDIENCE, ISSUER, signing_key
 from watchword_client.keys import SigningKey, public_jwk
 from watchword_client.remote import RemoteKeySet
 from watchword_client.token_verifier import TokenVerifier

@@ -35,7 +35,7 @@ from server.store import Store
 from server.users.names import compared
 from server.users.records import NewUser, UserChange, UserFilter
 from server.users.repository import _INSERT_USER, _insert_values, open_store
-from tests.store.examples import NOW, id_of, new_user, session
+from tests.records import NOW, id_of, new_user, session
 
 FEW = 1000
 # Names are made of these, the first ones more often than the last ones, as names are.

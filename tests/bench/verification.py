@@ -20,8 +20,8 @@ from rich.table import Table
 from server.keys.signer import Signer
 from tests.bench.load import get
 from tests.clock import FakeClock
+from tests.forging import ALGORITHMS, AUDIENCE, CLAIMS, ISSUER, Keys, base64url, signing_key, verification_key
 from tests.process.server_process import ServerProcess
-from tests.unit.tokens import ALGORITHMS, AUDIENCE, CLAIMS, ISSUER, Keys, base64url, signing_key, verification_key
 from watchword_client.jwk import KeySet
 from watchword_client.token_verifier import TokenVerifier
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.audit.tampering import run_sql
 from tests.process.server_process import run, serving
-from tests.store.tampering import run_sql
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 

@@ -14,9 +14,9 @@ import aiohttp
 import asyncpg
 import pytest
 
-from tests.api.test_tutorial import claims_of
 from tests.process.server_process import ServerProcess, run, serving
 from tests.running import MASTER_KEY
+from tests.test_tutorial import claims_of
 from tests.volume import volume
 
 PASSWORD = "brown otters juggle turnips"

@@ -16,7 +16,7 @@ from joserfc import jwe
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from tests.clock import START_MS
-from tests.unit.tokens import (
+from tests.forging import (
     AUDIENCE,
     CLAIMS,
     ISSUER,

@@ -13,6 +13,19 @@ from pydantic import ValidationError
 
 from server.settings.tree import TokenSettings
 from tests.clock import START_MS
+from tests.forging import (
+    ALGORITHMS,
+    AUDIENCE,
+    CLAIMS,
+    ISSUER,
+    NOW,
+    Keys,
+    claims_with,
+    forge,
+    header_of,
+    signing_key,
+    verifier_of,
+)
 from tests.running import Api
 from tests.security.hostile import (
     GOOD,
@@ -28,19 +41,6 @@ from tests.security.hostile import (
     public_bytes,
     unsigned,
     verifier_with,
-)
-from tests.unit.tokens import (
-    ALGORITHMS,
-    AUDIENCE,
-    CLAIMS,
-    ISSUER,
-    NOW,
-    Keys,
-    claims_with,
-    forge,
-    header_of,
-    signing_key,
-    verifier_of,
 )
 from watchword_client.errors import TokenExpired, TokenInvalid
 from watchword_client.keys import SigningKey, public_jwk

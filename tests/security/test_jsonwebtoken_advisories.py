@@ -13,6 +13,18 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from tests.forging import (
+    ALGORITHMS,
+    AUDIENCE,
+    ISSUER,
+    Keys,
+    base64url,
+    claims_with,
+    forge,
+    header_of,
+    signing_key,
+    verifier_of,
+)
 from tests.security.hostile import (
     GOOD,
     KEY,
@@ -28,18 +40,6 @@ from tests.security.hostile import (
     verifier_with,
 )
 from tests.security.watch import Watch
-from tests.unit.tokens import (
-    ALGORITHMS,
-    AUDIENCE,
-    ISSUER,
-    Keys,
-    base64url,
-    claims_with,
-    forge,
-    header_of,
-    signing_key,
-    verifier_of,
-)
 from watchword_client.keys import VerificationKey, public_jwk
 from watchword_client.verifier import Verifier
 

@@ -16,6 +16,19 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.clock import START_MS
+from tests.forging import (
+    AUDIENCE,
+    ISSUER,
+    NOW,
+    SECRET,
+    base64url,
+    claims_with,
+    forge,
+    header_of,
+    signature,
+    signing_key,
+    verifier_of,
+)
 from tests.security.hostile import (
     GOOD,
     KEY,
@@ -30,19 +43,6 @@ from tests.security.hostile import (
     verifier_with,
 )
 from tests.security.watch import Trap, Watch
-from tests.unit.tokens import (
-    AUDIENCE,
-    ISSUER,
-    NOW,
-    SECRET,
-    base64url,
-    claims_with,
-    forge,
-    header_of,
-    signature,
-    signing_key,
-    verifier_of,
-)
 from watchword_client.errors import KeyRefused, TokenExpired, TokenInvalid
 from watchword_client.jwk import KeySet, load_jwk
 from watchword_client.keys import SigningKey, VerificationKey, public_jwk

@@ -12,8 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from server.core.errors import ConfigurationError
 from tests.clock import START_MS
-from tests.publisher import JWKS_PATH, Publisher
-from tests.unit.tokens import (
+from tests.forging import (
     AUDIENCE,
     CLAIMS,
     ISSUER,
@@ -24,7 +23,8 @@ from tests.unit.tokens import (
     signature,
     signing_key,
 )
-from tests.unit.tokens.jwks import PAIRS, public, shared
+from tests.publisher import JWKS_PATH, Publisher
+from tests.watchword_client.jwks import PAIRS, public, shared
 from watchword_client.errors import KeyRefused, TokenInvalid
 from watchword_client.jwk import KeySet, load_jwk
 from watchword_client.keys import public_jwk

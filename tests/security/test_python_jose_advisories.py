@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.clock import START_MS
+from tests.forging import ALGORITHMS, base64url, claims_with, forge, header_of, signing_key, verifier_of
 from tests.security.hostile import (
     PAIRS,
     assert_no_hmac_secret,
@@ -24,7 +25,6 @@ from tests.security.hostile import (
     unsigned,
     verifier_with,
 )
-from tests.unit.tokens import ALGORITHMS, base64url, claims_with, forge, header_of, signing_key, verifier_of
 from watchword_client.verifier import MAXIMUM_LENGTH, Verifier
 
 

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from tests.forging import base64url, claims_with, forge, header_of, signature, signing_key
 from tests.security.hostile import GOOD, HEADER, KEY, PAYLOAD, VERIFIER, assert_refused, assert_taken, signed
 from tests.security.watch import Trap, Watch
-from tests.unit.tokens import base64url, claims_with, forge, header_of, signature, signing_key
 from watchword_client.keys import public_jwk
 from watchword_client.verifier import MAXIMUM_LENGTH
 

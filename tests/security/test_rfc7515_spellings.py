@@ -10,8 +10,8 @@ import urllib.parse
 
 import pytest
 
+from tests.forging import ALGORITHMS, base64url, claims_with, forge, header_of, signature, signing_key, verifier_of
 from tests.security.hostile import GOOD, HEADER, KEY, PAYLOAD, VERIFIER, assert_refused, assert_taken, signed
-from tests.unit.tokens import ALGORITHMS, base64url, claims_with, forge, header_of, signature, signing_key, verifier_of
 
 ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 

@@ -17,8 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from jwt.algorithms import get_default_algorithms
 
 from tests.clock import START_MS
-from tests.security.hostile import KEY, P256_ORDER, VERIFIER, assert_refused, assert_taken, unsigned
-from tests.unit.tokens import (
+from tests.forging import (
     ALGORITHMS,
     AUDIENCE,
     CLAIMS,
@@ -32,6 +31,7 @@ from tests.unit.tokens import (
     signing_key,
     verifier_of,
 )
+from tests.security.hostile import KEY, P256_ORDER, VERIFIER, assert_refused, assert_taken, unsigned
 from watchword_client.keys import SigningKey
 from watchword_client.verifier import Verifier
 

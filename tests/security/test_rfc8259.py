@@ -11,8 +11,8 @@ import json
 import pytest
 
 from tests.clock import START_MS
+from tests.forging import CLAIMS, NOW, claims_with, forge, header_of
 from tests.security.hostile import HEADER, KEY, PAYLOAD, VERIFIER, assert_refused, assert_taken
-from tests.unit.tokens import CLAIMS, NOW, claims_with, forge, header_of
 
 TEXT_CLAIMS = ("iss", "sub", "aud", "jti", "sid", "role", "username")
 

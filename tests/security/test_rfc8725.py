@@ -19,6 +19,20 @@ from server.keys.opaque import OpaqueTokens
 from server.sessions.refresh_token import RefreshTokens
 from server.users.reset_token import ResetToken, ResetTokens
 from tests.clock import START_MS
+from tests.forging import (
+    ALGORITHMS,
+    AUDIENCE,
+    CLAIMS,
+    ISSUER,
+    Keys,
+    base64url,
+    claims_with,
+    forge,
+    header_of,
+    signature,
+    signing_key,
+    verifier_of,
+)
 from tests.security.hostile import (
     GOOD,
     HEADER,
@@ -34,20 +48,6 @@ from tests.security.hostile import (
     signed,
     unsigned,
     verifier_with,
-)
-from tests.unit.tokens import (
-    ALGORITHMS,
-    AUDIENCE,
-    CLAIMS,
-    ISSUER,
-    Keys,
-    base64url,
-    claims_with,
-    forge,
-    header_of,
-    signature,
-    signing_key,
-    verifier_of,
 )
 from watchword_client.errors import TokenExpired, TokenInvalid
 from watchword_client.keys import public_jwk

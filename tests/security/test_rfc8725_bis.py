@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.forging import ALGORITHMS, base64url, claims_with, forge, header_of, signature, signing_key, verifier_of
 from tests.security.hostile import (
     GOOD,
     KEY,
@@ -24,7 +25,6 @@ from tests.security.hostile import (
     unsigned,
 )
 from tests.security.watch import Watch
-from tests.unit.tokens import ALGORITHMS, base64url, claims_with, forge, header_of, signature, signing_key, verifier_of
 from watchword_client.verifier import MAXIMUM_LENGTH
 
 ENCRYPTIONS = [

@@ -1,0 +1,331 @@
+"""What a PostgreSQL has to be like, and what becomes of a start, a unit and a command when it is not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from server.core.errors import StoreRefused, StoreUnavailable
+from server.database.driver import Transaction
+from server.database.migration_files import migrations
+from server.database.open import apply_migrations, pending_migrations
+from server.database.postgres import driver as postgres
+from server.database.postgres import schema as postgres_schema
+from server.database.postgres.driver import PostgresDriver
+from server.users.repository import SqlStore, open_store
+from tests.certificates import certified
+from tests.postgres import PostgresServer
+from tests.postgres_proxy import PostgresProxy
+from tests.records import NOW, id_of, new_user, session, usernames
+
+pytestmark = pytest.mark.xdist_group("postgres")
+
+LONGEST_SECONDS = 5.0
+
+
+async def run(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    for statement in statements:
+        await connection.execute(statement)
+    await connection.close()
+
+
+async def refusal(url: str, *, serving: bool = True) -> str:
+    """What is said of a store that can't be opened: in one line, and soon."""
+    begun = time.monotonic()
+    with pytest.raises((StoreRefused, StoreUnavailable)) as caught:
+        await open_store(url, serving=serving)
+    assert time.monotonic() - begun < LONGEST_SECONDS
+    text = str(getattr(caught.value, "detail", caught.value))
+    assert "\n" not in text
+    return text
+
+
+@pytest.fixture
+def database(postgres_url: str) -> str:
+    return urlsplit(postgres_url).path[1:]
+
+
+@pytest.fixture
+async def driver(postgres_proxy: PostgresProxy, database: str) -> AsyncIterator[PostgresDriver]:
+    """Of a server, behind the proxy."""
+    opened = await PostgresDriver.open(postgres_proxy.url(database), serving=True)
+    yield opened
+    await opened.close()
+
+
+async def test_a_start_tells_what_is_wrong_in_one_line(
+    postgres_server: PostgresServer, postgres_url: str, postgres_proxy: PostgresProxy, database: str
+) -> None:
+    for encoding in ("SQL_ASCII", "LATIN1"):
+        other = f"{database}_{encoding.lower()}"
+        await run(postgres_server.url(), f"CREATE DATABASE {other} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
+        url = postgres_server.url(other)
+        for refused in (open_store(url, serving=True), pending_migrations(url)):
+            with pytest.raises(StoreRefused, match=f"encoding {encoding}.*CREATE DATABASE.*UTF8"):
+                await refused
+        await run(postgres_server.url(), f"DROP DATABASE {other}")
+
+    operator = await asyncpg.connect(postgres_server.url())
+    major = operator.get_server_version().major
+    await operator.close()
+    postgres_proxy.replaced = (f"server_version\0{major}".encode(), b"server_version\x0012")
+    assert "PostgreSQL is version 12; Watchword needs 13" in await refusal(postgres_proxy.url(database))
+    postgres_proxy.replaced = None
+
+    await apply_migrations(postgres_url)
+    await run(postgres_server.url(), f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+    assert "default_transaction_read_only" in await refusal(postgres_url)
+    await run(postgres_server.url(), f"ALTER DATABASE {database} RESET default_transaction_read_only")
+
+    await run(postgres_server.url(), "CREATE ROLE stranger LOGIN")
+    assert "permission denied" in await refusal(postgres_proxy.url(database).replace("postgres@", "stranger@"))
+    await run(postgres_server.url(), "DROP ROLE stranger")
+    assert 'role "nobody" does not exist' in await refusal(postgres_proxy.url(database).replace("postgres@", "nobody@"))
+
+    assert "can't be reached" in await refusal("postgresql://db.invalid/name")
+    postgres_proxy.hold(new_too=True)
+    assert "no answer in time" in await refusal(postgres_proxy.url(database))
+    await postgres_proxy.refuse()
+    assert "can't be reached" in await refusal(postgres_proxy.url(database))
+
+
+async def test_a_pooler_that_keeps_settings_to_itself_is_refused(postgres_proxy: PostgresProxy, database: str) -> None:
+    """PgBouncer refuses them, or with `ignore_startup_parameters` forgets them, in each of its modes."""
+    postgres_proxy.replaced = b"search_path\0watchword", b"search_path\0elsewhere"
+    assert "pooler" in await refusal(postgres_proxy.url(database))
+
+    async def as_pgbouncer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        fields = b"SFATAL\0VFATAL\0C08P01\0Munsupported startup parameter: search_path\0\0"
+        await reader.read(1000)
+        writer.write(b"E" + (4 + len(fields)).to_bytes(4) + fields)
+        writer.close()
+
+    async with await asyncio.start_server(as_pgbouncer, "127.0.0.1", 0) as pooler:
+        port = pooler.sockets[0].getsockname()[1]
+        assert "pooler" in await refusal(f"postgresql://me@127.0.0.1:{port}/{database}?sslmode=disable")
+
+
+async def test_migrations_take_their_time_whatever_the_database_allows(
+    postgres_server: PostgresServer, postgres_url: str, database: str
+) -> None:
+    limits = ("statement_timeout", "lock_timeout", "transaction_timeout", "idle_in_transaction_session_timeout")
+    await run(postgres_server.url(), *(f"ALTER DATABASE {database} SET {limit} = '1ms'" for limit in limits))
+    store = await open_store(postgres_url, serving=True)
+    await store.insert_user(new_user(1))
+    await store.close()
+
+
+async def test_a_table_that_is_locked_holds_up_a_migration_for_a_while_only(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_schema, "TABLE_LOCK_MS", 200)
+    with monkeypatch.context() as older:
+        older.setattr(postgres_schema, "migrations", lambda dialect: migrations(dialect)[:5])
+        await apply_migrations(postgres_url)
+    holder = await asyncpg.connect(postgres_url)
+    # As a write and a maintenance do it.
+    for lock in ("users IN ROW EXCLUSIVE MODE", "schema_migrations IN ACCESS EXCLUSIVE MODE"):
+        transaction = holder.transaction()
+        await transaction.start()
+        await holder.execute(f"LOCK TABLE watchword.{lock}")
+        assert "another session has locked" in await refusal(postgres_url)
+        await transaction.rollback()
+    await holder.close()
+    assert await apply_migrations(postgres_url)
+
+
+async def test_a_client_that_is_lost_in_a_unit_holds_up_others_for_a_moment_only(
+    driver: PostgresDriver, postgres_url: str, postgres_proxy: PostgresProxy
+) -> None:
+    begun = asyncio.Event()
+    store = SqlStore(driver)
+    await store.insert_user(new_user(1))
+
+    async def unit(transaction: Transaction) -> None:
+        await transaction.run("UPDATE users SET name = 'lost'")
+        postgres_proxy.hold(new_too=True)
+        begun.set()
+        await transaction.run("SELECT 1")
+
+    lost = asyncio.create_task(driver.write(unit))
+    await begun.wait()
+    other = await open_store(postgres_url, serving=True)
+    changed_after = time.monotonic()
+    while True:
+        try:
+            assert await other.delete_user(id_of(1), (), NOW, NOW)
+            break
+        except StoreUnavailable:
+            assert time.monotonic() - changed_after < 2 * LONGEST_SECONDS
+    await other.close()
+    with pytest.raises(StoreUnavailable):
+        await lost
+    # What it left to tidy up does not keep the end waiting.
+    begun_to_close = time.monotonic()
+    await driver.close()
+    assert time.monotonic() - begun_to_close < LONGEST_SECONDS
+
+
+async def test_a_commit_whose_answer_is_lost_is_not_called_done(
+    driver: PostgresDriver, postgres_proxy: PostgresProxy
+) -> None:
+    """Whether it happened nobody here can know, so it is neither acknowledged nor done again."""
+    store = SqlStore(driver)
+    runs = 0
+
+    async def unit(transaction: Transaction) -> None:
+        nonlocal runs
+        runs += 1
+        await transaction.run("INSERT INTO guesses VALUES ('lost', 1, 0, 0, 0)")
+        # From here on the server hears, and is not heard.
+        postgres_proxy.deafen()
+
+    with pytest.raises(StoreUnavailable):
+        await driver.write(unit)
+    assert runs == 1
+    assert [tuple(row) for row in await driver.read("SELECT key FROM guesses")] == [("lost",)]
+    assert await usernames(store) == set()
+
+
+async def test_an_answer_that_makes_no_sense_is_an_outage(
+    driver: PostgresDriver, postgres_proxy: PostgresProxy
+) -> None:
+    """As from a network that changes bytes: asyncpg tells of it by AssertionError, ValueError and others."""
+    sent = b"\0\0\0\x06marker"
+    for told in (b"\0\0\x10\x06marker", b"\0\0\0\x06mark\xff\xff", b"\xff\0\0\x06marker"):
+        postgres_proxy.replaced = sent, told
+        with pytest.raises(StoreUnavailable):
+            await driver.read("SELECT 'marker'")
+        postgres_proxy.replaced = None
+        assert [tuple(row) for row in await driver.read("SELECT 'marker'")] == [("marker",)]
+    # Nor does it stay in the cursor, which goes back to the server.
+    store = SqlStore(driver)
+    cursor = (await store.revocations_since("0")).cursor
+    assert not (await store.revocations_since(cursor)).whole
+    assert (await store.revocations_since(cursor.replace("|", "|k"))).whole
+
+
+async def test_statements_that_have_vanished_or_changed_are_prepared_anew(
+    driver: PostgresDriver, postgres_url: str
+) -> None:
+    """By DISCARD ALL of a pooler, or a migration of another node."""
+    store = SqlStore(driver)
+    await store.insert_user(new_user(1))
+    assert await store.open_session(session(10, 1), NOW)
+    await driver.read("DEALLOCATE ALL")
+    assert await store.get_session(id_of(10))
+    await driver.read("DEALLOCATE ALL")
+    assert await store.open_session(session(11, 1), NOW)
+
+    async def unit(transaction: Transaction) -> int:
+        return len((await transaction.run("SELECT * FROM users"))[0])
+
+    columns = await driver.write(unit)
+    await run(postgres_url, "ALTER TABLE watchword.users ADD COLUMN later TEXT")
+    assert await driver.write(unit) == columns + 1
+    assert len((await driver.read("SELECT * FROM users"))[0]) == columns + 1
+
+
+async def test_a_restored_dump_is_read_once_whatever_its_transaction_numbers(
+    driver: PostgresDriver, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = (
+        "INSERT INTO watchword.revocations (made_by, session_id, forget_at) "
+        "SELECT ({} + n)::text::xid8, 'old' || n, 9 FROM generate_series(1, 300) AS n"
+    )
+    # Ahead by more than 32 bits hold.
+    ahead, behind = rows.format("1000000000000000"), rows.format("3")
+    await run(postgres_url, ahead, behind)
+    store = SqlStore(driver)
+    # Pages that end where the last one does, and one that does not.
+    monkeypatch.setattr(postgres, "REVOCATIONS_IN_A_PAGE", 200)
+    whole = await store.revocations_since("0")
+    assert len({found.session_id for found in whole.revocations}) == 300
+    monkeypatch.setattr(postgres, "REVOCATIONS_IN_A_PAGE", 70)
+    assert whole.whole
+    assert len(whole.revocations) == 600
+    again = await store.revocations_since(whole.cursor)
+    assert (again.whole, again.revocations) == (False, [])
+
+    await store.insert_user(new_user(1))
+    await store.open_session(session(10, 1), NOW)
+    await store.end_session(id_of(10), None, NOW, NOW)
+    new = await store.revocations_since(again.cursor)
+    assert [found.session_id for found in new.revocations] == [id_of(10)]
+    # Into a running server: the table is another one.
+    await run(postgres_url, "TRUNCATE watchword.revocations", behind)
+    restored = await store.revocations_since(new.cursor)
+    assert restored.whole
+    assert len(restored.revocations) == 300
+
+
+async def test_of_several_hosts_the_primary_is_found_though_another_says_nothing(
+    postgres_server: PostgresServer, postgres_proxy: PostgresProxy, database: str
+) -> None:
+    dead = PostgresProxy(postgres_server.socket)
+    await dead.listen()
+    dead.hold(new_too=True)
+    first, second = (urlsplit(proxy.url(database)).netloc for proxy in (dead, postgres_proxy))
+    driver = await PostgresDriver.open(f"postgresql://{first},{second.rpartition('@')[2]}/{database}", serving=True)
+    await driver.read("SELECT 1")
+    # Neither is the one that has become the primary since.
+    dead.release()
+    postgres_proxy.hold(new_too=True)
+    postgres_proxy.cut()
+    with suppress(StoreUnavailable):
+        # Whether that it was cut is known yet.
+        await driver.read("SELECT 1")
+    await driver.read("SELECT 1")
+    await driver.close()
+    await dead.close()
+
+
+async def test_sslmode_verify_full_checks_certificate_and_host(
+    postgres_proxy: PostgresProxy, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As docs/security.md advises it. The TLS is the proxy's, since this PostgreSQL was built without."""
+    certificate = tmp_path / "authority.pem"
+    postgres_proxy.tls = certified("localhost", certificate)
+    url = postgres_proxy.url(database).replace("127.0.0.1", "localhost")
+
+    async def opens(options: str) -> None:
+        store = await open_store(url + options, serving=True)
+        await store.close()
+
+    await opens(f"?sslmode=verify-full&sslrootcert={certificate}")
+    # The authorities of the system, as OpenSSL finds them.
+    of_the_system = ("?sslmode=verify-full", "?sslmode=verify-full&sslrootcert=system", "?sslrootcert=system")
+    for options in of_the_system:
+        assert "certificate of PostgreSQL is not trusted" in await refusal(url + options)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    for options in of_the_system:
+        await opens(options)
+    for options, problem in (
+        ("?sslmode=verify-full&sslrootcert=/absent.pem", "/absent.pem is not there"),
+        ("?sslmode=verify-ca", "needs sslrootcert="),
+        ("?sslmode=full", "sslmode in store.url is none of: disable, allow"),
+        ("?sslmode=require&sslcert=/absent.pem", "sslcert in store.url: /absent.pem is not there"),
+        ("?sslmode=verify-full&sslcrl=/absent.pem", "sslcrl in store.url: /absent.pem is not there"),
+        (f"?sslmode=verify-full&sslrootcert={__file__}", "check the files that sslrootcert="),
+        (f"?sslmode=verify-full&sslcert={__file__}&sslkey={__file__}", "check the files that sslrootcert="),
+        ("?sslmode=require&sslrootcert=system", "needs sslmode=verify-full"),
+    ):
+        assert problem in await refusal(url + options)
+    by_address = url.replace("localhost", "127.0.0.1")
+    assert "certificate of PostgreSQL is not trusted" in await refusal(f"{by_address}?sslmode=verify-full")
+
+    # A certificate that stops fitting while the server runs.
+    driver = await PostgresDriver.open(f"{url}?sslmode=verify-full", serving=True)
+    postgres_proxy.tls = certified("localhost", tmp_path / "another.pem")
+    postgres_proxy.cut()
+    with pytest.raises(StoreUnavailable):
+        await driver.write_one("DELETE FROM guesses")
+    await driver.close()

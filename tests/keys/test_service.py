@@ -1,0 +1,406 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from server.core.clock import SystemClock
+from server.core.errors import NotFound, StoreRefused, StoreUnavailable
+from server.core.ids import Ids, SystemRandomness
+from server.keys.derivation import derivations
+from server.keys.rotation import RotationUnderWay, Rules
+from server.keys.sealing import MasterKey
+from server.keys.service import KeyService
+from server.keys.signer import Signer
+from server.store import Store
+from server.users.records import KeyRecord
+from server.users.repository import open_store
+from tests.clock import FakeClock
+from tests.forging import AUDIENCE, CLAIMS, ISSUER
+from watchword_client.keys import shared_secret
+from watchword_client.verifier import UnknownKey, Verifier
+
+TTL_SECONDS = 900
+LIFE_SECONDS = TTL_SECONDS + 60
+DAY_SECONDS = 86_400
+AHEAD_SECONDS = 600
+RULES = Rules("ES256", TTL_SECONDS, 30 * DAY_SECONDS * 1000, AHEAD_SECONDS * 1000)
+SHARED = replace(RULES, algorithm="HS256", secrets=[shared_secret("a shared secret of more than 32 bytes")])
+IDS = Ids(SystemClock(), SystemRandomness())
+
+
+class Node:
+    """A server's keys, with what signs and verifies by them."""
+
+    def __init__(self, store: Store, clock: FakeClock, rules: Rules = RULES, master: list[str] | None = None) -> None:
+        self.clock = clock
+        self.master = master or ["a master key of enough characters"]
+        self.forgotten = 0
+        self.service = KeyService(
+            store=store, master_key=lambda: MasterKey(self.master, IDS), rules=rules, clock=clock, ids=IDS
+        )
+        self.service.on_removal(self._forget)
+        self._verifier = Verifier(self.service, issuer=ISSUER, audience=AUDIENCE)
+
+    def _forget(self) -> None:
+        self.forgotten += 1
+
+    def sign(self) -> str:
+        now = self.clock.now_ms() // 1000
+        return Signer(self.service).sign(replace(CLAIMS, issued_at=now, expires_at=now + TTL_SECONDS))
+
+    def knows(self, token: str) -> bool:
+        try:
+            self._verifier.verify(token, self.clock.now_ms())
+        except UnknownKey:
+            return False
+        return True
+
+    def published(self) -> list[str]:
+        return [key["kid"] for key in self.service.keyring.jwks(self.clock.now_ms())["keys"]]
+
+    def signing_kid(self) -> str:
+        return self.service.signing_key().kid
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[Store]:
+    opened = await open_store(store_url, serving=True)
+    yield opened
+    await opened.close()
+
+
+async def node(store: Store, clock: FakeClock, rules: Rules = RULES, **changes: Any) -> Node:
+    made = Node(store, clock, rules, **changes)
+    await made.service.load(serving=True)
+    return made
+
+
+async def signing_keys(store: Store) -> list[KeyRecord]:
+    return [record for record in await store.list_keys() if record.algorithm != "HKDF"]
+
+
+async def kids(store: Store) -> list[str]:
+    return [record.kid for record in await signing_keys(store)]
+
+
+async def test_the_first_start_makes_two_keys_and_the_next_ones_use_them(store: Store) -> None:
+    clock = FakeClock()
+    first, second = await node(store, clock), await node(store, clock)
+    assert len(await kids(store)) == 2
+    assert set(await kids(store)) == set(first.published()) == set(second.published())
+    assert first.signing_kid() == second.signing_kid()
+    assert second.knows(first.sign())
+    assert first.knows(second.sign())
+
+
+async def test_the_private_keys_are_not_readable_in_the_store(store: Store) -> None:
+    started = await node(store, FakeClock())
+    private = started.service.signing_key().material.private_numbers().private_value.to_bytes(32, "big")
+    for record in await store.list_keys():
+        assert private not in record.sealed
+        assert '"d"' not in record.public_jwk
+
+
+@pytest.mark.parametrize("serving", [True, False])
+async def test_a_wrong_master_key_refuses_the_start_and_changes_nothing(store: Store, serving: bool) -> None:
+    await node(store, FakeClock())
+    before = await store.list_keys()
+    wrong = Node(store, FakeClock(), master=["another master key, as long as that"])
+    with pytest.raises(StoreRefused, match="master key"):
+        await wrong.service.load(serving=serving)
+    assert await store.list_keys() == before
+
+
+async def test_rotation_by_age_signs_with_the_next_key_forgets_the_old_one_and_no_token_fails(store: Store) -> None:
+    clock = FakeClock()
+    started = await node(store, clock)
+    old = started.signing_kid()
+    (waiting,) = set(started.published()) - {old}
+    clock.advance(30 * DAY_SECONDS - 1)
+    await started.service.maintain()
+    last_token = started.sign()
+    assert started.signing_kid() == old
+    clock.advance(1)
+    # By the time alone: nothing has to run at that moment.
+    assert started.signing_kid() == waiting
+    assert started.knows(last_token)
+    assert started.knows(started.sign())
+    await started.service.maintain()
+    assert len(started.published()) == 3
+    clock.advance(LIFE_SECONDS - 1)
+    assert old in started.published()
+    clock.advance(1)
+    assert old not in started.published()
+    assert not started.knows(last_token)
+    assert old in await kids(store)
+    await started.service.maintain()
+    assert old not in await kids(store)
+
+
+async def test_nodes_that_start_rotate_or_keep_up_at_once_make_one_new_key(store: Store) -> None:
+    clock = FakeClock()
+    nodes = await asyncio.gather(*(node(store, clock) for _ in range(4)))
+    assert len(await kids(store)) == 2
+    assert len({each.signing_kid() for each in nodes}) == 1
+    clock.advance(30 * DAY_SECONDS)
+    await asyncio.gather(*(each.service.maintain() for each in nodes))
+    assert len(await kids(store)) == 3
+    clock.advance(DAY_SECONDS)
+    for each in nodes:
+        await each.service.maintain()
+    assert len(await kids(store)) == 2
+    rotated = await asyncio.gather(*(each.service.rotate(at_once=False) for each in nodes))
+    assert len({record.kid for record in rotated}) == 1
+    assert len(await kids(store)) == 3
+    assert {tuple(each.published()) for each in nodes} == {tuple(nodes[0].published())}
+    assert {each.signing_kid() for each in nodes} == {rotated[0].kid}
+
+
+async def test_rotations_one_after_the_other_each_make_a_key(store: Store) -> None:
+    clock = FakeClock()
+    started = await node(store, clock)
+    seen = [started.signing_kid()]
+    tokens = [started.sign()]
+    for _ in range(5):
+        clock.advance(AHEAD_SECONDS / 5)
+        record = await started.service.rotate(at_once=True)
+        assert started.signing_kid() == record.kid
+        seen.append(record.kid)
+        tokens.append(started.sign())
+        assert all(started.knows(token) for token in tokens)
+    assert len(set(seen)) == 6
+
+
+async def test_a_rotation_under_way_is_said_to_be(store: Store) -> None:
+    clock = FakeClock()
+    started = await node(store, clock)
+    record = await started.service.rotate(at_once=False)
+    assert record.activates_at == clock.now_ms() + AHEAD_SECONDS * 1000
+    with pytest.raises(RotationUnderWay):
+        await started.service.rotate(at_once=False)
+    assert len(await kids(store)) == 3
+
+
+async def test_a_revoked_key_is_unknown_in_every_process_that_reads_and_after_a_restart(store: Store) -> None:
+    clock = FakeClock()
+    here, there = await node(store, clock), await node(store, clock)
+    token, kid = here.sign(), here.signing_kid()
+    await here.service.revoke(kid)
+    assert not here.knows(token)
+    assert there.knows(token)
+    await there.service.refresh()
+    assert not there.knows(token)
+    assert not (await node(store, clock)).knows(token)
+    assert (here.forgotten, there.forgotten) == (1, 1)
+    assert here.signing_kid() == there.signing_kid() != kid
+    assert there.knows(here.sign())
+    assert kid not in there.published()
+    (record,) = (record for record in await store.list_keys() if record.kid == kid)
+    assert record.sealed == b""
+
+
+async def test_reading_without_a_change_makes_nothing_forgotten(store: Store) -> None:
+    clock = FakeClock()
+    started = await node(store, clock)
+    ring = started.service.keyring
+    await started.service.refresh()
+    clock.advance(0.001)
+    await started.service.rotate(at_once=True)
+    assert started.forgotten == 0
+    assert started.service.keyring is not ring
+
+
+@pytest.mark.parametrize("kid", ["", "unknown"])
+async def test_a_key_that_is_not_there_is_not_found(store: Store, kid: str) -> None:
+    with pytest.raises(NotFound):
+        await (await node(store, FakeClock())).service.revoke(kid)
+
+
+async def test_the_key_of_refresh_tokens_is_neither_listed_nor_revoked(store: Store) -> None:
+    started = await node(store, FakeClock())
+    (root,) = (record for record in await store.list_keys() if record.algorithm == "HKDF")
+    assert root.kid not in [record.kid for record in started.service.keyring.records]
+    with pytest.raises(NotFound):
+        await started.service.revoke(root.kid)
+
+
+async def test_a_node_learns_an_unknown_key_from_the_store_but_looks_at_most_each_second(store: Store) -> None:
+    clock = FakeClock()
+    behind, ahead = await node(store, clock), await node(store, clock)
+    for _ in range(2):
+        clock.advance(0.001)
+        await ahead.service.rotate(at_once=True)
+    token = ahead.sign()
+    assert not behind.knows(token)
+    assert not await behind.service.reload()
+    clock.advance(1)
+    # All that ask while it is being read wait for the same reading.
+    assert await asyncio.gather(*(behind.service.reload() for _ in range(100))) == [True] * 100
+    assert behind.knows(token)
+    clock.advance(0.9)
+    assert not await behind.service.reload()
+
+
+async def test_another_algorithm_takes_over_at_the_next_start_and_old_tokens_live_out(store: Store) -> None:
+    clock = FakeClock()
+    token = (await node(store, clock)).sign()
+    for rules in (replace(RULES, algorithm="EdDSA"), SHARED, replace(RULES, secrets=SHARED.secrets)):
+        clock.advance(60)
+        changed = await node(store, clock, rules)
+        assert changed.service.signing_key().algorithm == rules.algorithm
+        assert changed.knows(token)
+        token = changed.sign()
+        assert changed.knows(token)
+    clock.advance(LIFE_SECONDS)
+    await changed.service.maintain()
+    assert {record.algorithm for record in await signing_keys(store)} == {"ES256"}
+
+
+async def test_a_command_makes_no_signing_keys_but_what_reset_tokens_need(store: Store) -> None:
+    clock = FakeClock()
+    command = Node(store, clock, replace(RULES, algorithm="EdDSA"))
+    await command.service.load(serving=False)
+    assert await signing_keys(store) == []
+    server = await node(store, clock)
+    assert server.service.derive("x") == command.service.derive("x")
+    await command.service.rotate(at_once=True)
+    assert {record.algorithm for record in await signing_keys(store)} == {"ES256"}
+
+
+async def test_secrets_of_the_settings_are_not_rotated_or_revoked_here(store: Store) -> None:
+    shared = await node(store, FakeClock(), SHARED)
+    assert shared.published() == []
+    with pytest.raises(StoreRefused, match=r"tokens\.secret"):
+        await shared.service.rotate(at_once=True)
+    with pytest.raises(StoreRefused, match=r"tokens\.secret"):
+        await shared.service.revoke(shared.signing_kid())
+    assert shared.knows(shared.sign())
+
+
+async def test_a_new_master_key_seals_everything_and_ends_nothing(store: Store) -> None:
+    clock = FakeClock()
+    started = await node(store, clock)
+    token, derived = started.sign(), started.service.derive("refresh token")
+    rewrapping = await node(store, clock, master=["a new master key, as long as that", *started.master])
+    assert await rewrapping.service.rewrap() == 3
+    restarted = await node(store, clock, master=["a new master key, as long as that"])
+    assert restarted.knows(token)
+    assert restarted.service.derive("refresh token") == derived
+    assert restarted.signing_kid() == started.signing_kid()
+    with pytest.raises(StoreRefused, match="master key"):
+        await node(store, clock)
+
+
+async def test_a_server_whose_master_key_was_changed_reads_the_new_one_and_goes_on(store: Store) -> None:
+    clock = FakeClock()
+    started = await node(store, clock)
+    rewrapping = await node(store, clock, master=["a new master key, as long as that", *started.master])
+    await rewrapping.service.rewrap()
+    clock.advance(30 * DAY_SECONDS)
+    # What is in the file beside the database now.
+    started.master = ["a new master key, as long as that"]
+    await started.service.maintain()
+    assert started.knows(started.sign())
+    assert (await node(store, clock, master=started.master)).signing_kid() == started.signing_kid()
+
+
+async def test_a_server_with_an_outdated_master_key_makes_no_key_that_others_can_not_open(store: Store) -> None:
+    clock = FakeClock()
+    started = await node(store, clock)
+    rewrapping = await node(store, clock, master=["a new master key, as long as that", *started.master])
+    await rewrapping.service.rewrap()
+    clock.advance(30 * DAY_SECONDS)
+    before = await store.list_keys()
+    with pytest.raises(StoreRefused, match="master key"):
+        await started.service.maintain()
+    assert await store.list_keys() == before
+    # The keys that it has opened before it goes on using.
+    assert started.knows(started.sign())
+
+
+async def test_a_key_that_can_not_be_opened_signs_nothing(store: Store) -> None:
+    clock = FakeClock()
+    started = await node(store, clock)
+    rewrapping = await node(store, clock, master=["a new master key, as long as that", *started.master])
+    await rewrapping.service.rewrap()
+    for _ in range(2):
+        clock.advance(0.001)
+        await rewrapping.service.rotate(at_once=True)
+    await started.service.refresh()
+    with pytest.raises(StoreUnavailable):
+        started.sign()
+
+
+async def test_keys_that_were_taken_from_the_store_are_missed_until_they_are_made_again(store: Store) -> None:
+    started = await node(store, FakeClock())
+    await store.swap_keys(await store.list_keys(), [])
+    await started.service.refresh()
+    with pytest.raises(StoreUnavailable):
+        started.service.signing_key()
+    await started.service.maintain()
+    assert started.knows(started.sign())
+
+
+async def test_the_published_document_is_made_once_and_changes_with_the_keys_and_with_time(store: Store) -> None:
+    clock = FakeClock()
+    started = await node(store, clock)
+    document = started.service.jwks()
+    clock.advance(60)
+    assert started.service.jwks() is document
+    clock.advance(AHEAD_SECONDS)
+    await started.service.rotate(at_once=False)
+    rotated = started.service.jwks()
+    assert rotated.etag != document.etag
+    clock.advance(LIFE_SECONDS - 1)
+    assert started.service.jwks() is rotated
+    clock.advance(1)
+    assert started.service.jwks().etag not in {document.etag, rotated.etag}
+
+
+async def test_replaced_keys_are_believed_by_no_server_and_the_audit_log_keeps_its_own(store: Store) -> None:
+    clock = FakeClock()
+    started, command = await node(store, clock), await node(store, clock)
+    for _ in range(2):
+        token, derived, audit = started.sign(), started.service.derive("refresh token"), started.service.audit_key
+        before = set(await kids(store))
+        await command.service.replace()
+        await started.service.refresh()
+        assert not started.knows(token)
+        assert not before & set(started.published())
+        assert started.service.derive("refresh token") == command.service.derive("refresh token") != derived
+        assert started.knows(command.sign())
+        restarted = await node(store, clock)
+        assert restarted.service.derive("refresh token") == command.service.derive("refresh token")
+        assert restarted.service.audit_key == started.service.audit_key == audit
+        # What nothing needs any more is gone: the audit log's, and the one of today.
+        assert len(derivations(await store.list_keys())) == 2
+        # A clock that went back does not change which is which.
+        clock.advance(-1000)
+
+
+async def test_replaced_keys_can_be_sealed_under_a_new_master_key(store: Store) -> None:
+    clock = FakeClock()
+    started = await node(store, clock)
+    await started.service.replace()
+    derived, audit = started.service.derive("refresh token"), started.service.audit_key
+    rewrapping = await node(store, clock, master=["a new master key, as long as that", *started.master])
+    await rewrapping.service.rewrap()
+    restarted = await node(store, clock, master=["a new master key, as long as that"])
+    assert (restarted.service.derive("refresh token"), restarted.service.audit_key) == (derived, audit)
+
+
+async def test_a_key_for_tokens_that_can_not_be_opened_is_a_failure_of_the_moment(store: Store) -> None:
+    clock = FakeClock()
+    started = await node(store, clock)
+    renewing = await node(store, clock, master=["a new master key, as long as that", *started.master])
+    await renewing.service.rewrap()
+    await renewing.service.replace()
+    await started.service.refresh()
+    with pytest.raises(StoreUnavailable):
+        started.service.derive("refresh token")
+    started.master = renewing.master
+    assert started.service.derive("refresh token") == renewing.service.derive("refresh token")

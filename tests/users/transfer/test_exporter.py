@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+
+import pytest
+
+from server.authentication.throttling import Guesses
+from server.settings.tree import LimitSettings
+from server.store import Store
+from server.users.records import Credentials, User
+from server.users.repository import open_store
+from server.users.transfer.exporter import PAGE, export_pages
+from server.users.transfer.formats import read_csv, read_json_lines
+from server.users.transfer.importer import ImportCounts, Importer, Refusal
+from server.users.transfer.lines import read_lines
+from tests.clock import START_MS, FakeClock
+from tests.records import NOW, id_of
+from watchword_client.access import RoleTable
+from watchword_client.role_table import DEFAULT_ROLES
+
+HASH = "$2b$04$" + "a" * 53
+
+
+@pytest.fixture
+async def store(store_url: str) -> AsyncIterator[Store]:
+    opened = await open_store(store_url, serving=False)
+    yield opened
+    await opened.close()
+
+
+def users() -> list[Credentials]:
+    given = [
+        User(id_of(1), "Lak", 'Lak, "the first"', "admin", None, NOW, NOW + 1, NOW + 2),
+        User(id_of(2), "john@example.com", "👩‍🚀; Ünal,", "customer", NOW + 3, NOW, NOW, None),
+        User(id_of(3), "x", " spaces ", "customer", None, 0, 0, 0),
+    ]
+    given += [User(id_of(n), f"u{n}", f"U {n}", "customer", None, NOW, NOW, None) for n in range(4, PAGE + 10)]
+    return [Credentials(user, None if user.username == "x" else HASH, NOW) for user in given]
+
+
+@pytest.mark.parametrize("as_csv", [False, True])
+async def test_what_was_exported_comes_back_as_it_was(store: Store, tmp_path: object, as_csv: bool) -> None:
+    await store.insert_users(users(), NOW)
+    pages = [page async for page in export_pages(store, as_csv=as_csv)]
+    assert sum(count for count, _ in pages) == len(users())
+    exported = "".join(text for _, text in pages)
+    other = await open_store(f"sqlite:///{tmp_path}/other.db", serving=False)
+    refusals: list[Refusal] = []
+    importer = Importer(
+        store=other,
+        guesses=Guesses(other, FakeClock(), LimitSettings()),
+        roles=RoleTable(DEFAULT_ROLES),
+        clock=FakeClock(START_MS),
+        role=None,
+        dry_run=False,
+        refuse=refusals.append,
+        advance=lambda: None,
+    )
+    lines = read_lines(io.BytesIO(exported.encode()))
+    await importer.run(read_csv(lines) if as_csv else read_json_lines(lines))
+    assert (importer.counts, refusals) == (ImportCounts(imported=len(users())), [])
+    there = await other.list_credentials(10_000)
+    assert [(one.user, one.password_hash) for one in there] == [(one.user, one.password_hash) for one in users()]
+    assert "".join([text async for _, text in export_pages(other, as_csv=as_csv)]) == exported
+    await other.close()
+
+
+async def test_an_empty_store_exports_nothing_but_the_header_of_csv(store: Store) -> None:
+    assert [page async for page in export_pages(store, as_csv=False)] == []
+    assert [page async for page in export_pages(store, as_csv=True)] == [
+        (0, "id,username,name,role,password_hash,disabled,created_at,updated_at,last_login_at,disabled_at\n")
+    ]
