@@ -22,6 +22,7 @@ from server.database.open import sqlite_path
 from server.documents.docs_page import POLICY, docs_page
 from server.documents.openapi import openapi_bytes, openapi_document
 from server.health.service import Readiness
+from server.http.context import SERVER_SETTINGS
 from server.http.cors import Cors
 from server.http.edge import Edge
 from server.http.request_log import RequestLog
@@ -35,6 +36,7 @@ from server.keys.signer import Signer
 from server.passwords.hasher import Hasher
 from server.passwords.policy import PasswordPolicy
 from server.passwords.pool import HashPool
+from server.routes import ROUTES
 from server.services import DOCUMENTS, SERVICES, Documents, Services
 from server.sessions.authenticator import Authenticator
 from server.sessions.refresh_token import RefreshTokens
@@ -205,9 +207,10 @@ def create_runner(services: Services, request_log: RequestLog | None = None) -> 
 
 def create_app(services: Services) -> web.Application:
     """The guarded routes. Raises ConfigurationError for an override that fits no route."""
-    table = AccessTable(services.roles, services.settings.access)
+    table = AccessTable(services.roles, services.settings.access, ROUTES)
     app = web.Application(middlewares=[guard(table, services.authenticator)])
     app[SERVICES] = services
+    app[SERVER_SETTINGS] = services.settings.server
     app[DOCUMENTS] = _documents(table)
     table.register(app.router)
 

@@ -60,7 +60,6 @@ class Documents:
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)
 DOCUMENTS: web.AppKey[Documents] = web.AppKey("documents", Documents)
-REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 
 
 def services_of(request: web.Request) -> Services:

@@ -22,21 +22,10 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from server.audit.model import AuditEvent, AuditFilter, AuditHead, AuditNote, AuditRecord
-from server.users.records import (
-    LAST_ID,
-    PAGE,
-    Credentials,
-    GuessCounter,
-    KeyRecord,
-    NewUser,
-    RevocationPage,
-    Session,
-    Try,
-    User,
-    UserChange,
-    UserFilter,
-    UserSession,
-)
+from server.authentication.model import GuessCounter, Try
+from server.keys.model import KeyRecord
+from server.sessions.model import LAST_ID, PAGE, RevocationPage, Session, UserSession
+from server.users.model import Credentials, NewUser, User, UserChange, UserFilter
 
 
 class UserStore(Protocol):

@@ -10,7 +10,7 @@ from typing import Any
 
 from jwt.algorithms import get_default_algorithms
 
-from server.users.records import KeyRecord
+from server.keys.model import KeyRecord
 from tests.clock import START_MS
 from watchword_client.claims import AccessClaims
 from watchword_client.jwk import load_jwk

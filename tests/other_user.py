@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from server.app import open_services
+from server.core.client import Client
 from server.core.errors import StoreRefused, WatchwordError
-from server.sessions.service import Client
 from server.settings.tree import KeySettings
 from server.users.repository import open_store
 from tests.needed import require

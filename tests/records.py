@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from server.keys.model import KeyRecord
+from server.sessions.model import Session
 from server.store import Store
-from server.users.records import KeyRecord, NewUser, Session, User, UserChange, UserFilter
+from server.users.model import NewUser, User, UserChange, UserFilter
 
 NOW = 1_790_000_000_000
 

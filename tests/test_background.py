@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from server import background
 from server.background import follow
 from server.core.errors import StoreRefused, StoreUnavailable
-from server.users.records import RevocationPage
+from server.sessions.model import RevocationPage
 
 
 class Source:

@@ -6,10 +6,12 @@ import re
 
 from aiohttp import web
 
-from server.audit.schemas import AuditQuery, audit_json
+from server.audit.schemas import AuditAnswer, AuditQuery, audit_json
+from server.core.errors import StoreUnavailable
 from server.http.body import read_query
 from server.http.cursor import cursor_of, position_of
 from server.http.responses import json_response
+from server.http.route import ADMIN, Route
 from server.services import services_of
 
 _SEQ = re.compile(r"[1-9][0-9]{0,17}")
@@ -29,3 +31,18 @@ async def list_events(request: web.Request) -> web.Response:
     page = found[: query.limit]
     next_cursor = cursor_of(page[-1].seq) if len(found) > query.limit else None
     return json_response({"events": [audit_json(record) for record in page], "next_cursor": next_cursor})
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="GET",
+        path="/audit",
+        handler=list_events,
+        access=ADMIN,
+        tag="Audit",
+        summary="Who did what to whom, the newest first",
+        query=AuditQuery,
+        answers={200: AuditAnswer},
+        errors=(StoreUnavailable,),
+    ),
+)

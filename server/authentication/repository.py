@@ -11,9 +11,10 @@ from dataclasses import replace
 
 from server.audit.model import AuditNote
 from server.audit.repository import AuditQueries
-from server.core.errors import Overloaded, TooManyAttempts
+from server.authentication.errors import TooManyAttempts
+from server.authentication.model import Budget, GuessCounter, Try
+from server.core.errors import Overloaded
 from server.database.driver import Transaction
-from server.users.records import Budget, GuessCounter, Try
 
 LONGEST_WAIT_MS = 900_000
 _FIRST_WAIT_MS = 1000

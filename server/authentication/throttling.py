@@ -26,13 +26,14 @@ from typing import Self
 import structlog
 
 from server.audit.model import AuditNote
+from server.authentication.errors import TooManyAttempts
+from server.authentication.model import Budget, GuessCounter, Try
 from server.core.addresses import address_of
 from server.core.clock import Clock
-from server.core.errors import Overloaded, StoreUnavailable, TooManyAttempts
+from server.core.errors import Overloaded, StoreUnavailable
 from server.passwords.pool import NeverBegun
 from server.settings.tree import LimitSettings
 from server.store import GuessStore
-from server.users.records import Budget, GuessCounter, Try
 
 HOUR_MS = 3_600_000
 DEVICE_TRIES = 10

@@ -18,13 +18,12 @@ from server.cli.tables import visible
 from server.core.origin import COMMAND_LINE, Origin, reset_origin, set_origin
 from server.database.open import require_store, sqlite_path
 from server.files.ownership import user_name
-from server.http.route_table import AccessTable
 from server.logs.output import configure_logs
+from server.routes import access_table
 from server.services import Services
 from server.settings import LoadedSettings, Settings, load_settings
 from server.settings.load import DEFAULT_FILE
 from server.settings.masking import masked_url
-from watchword_client.access import RoleTable
 
 Result = TypeVar("Result")
 
@@ -52,7 +51,7 @@ def loaded_for(context: typer.Context, config: Path | None) -> LoadedSettings:
     common: CommandLine = context.find_object(CommandLine) or CommandLine(None)
     loaded = load_settings(config or common.config)
     # What `[access]` names has to be there, and to be known before anything is made.
-    AccessTable(RoleTable(loaded.settings.role_includes), loaded.settings.access)
+    access_table(loaded.settings)
     return loaded
 
 

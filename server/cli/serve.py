@@ -32,7 +32,7 @@ from server.logs.stream import WriterThread
 from server.services import Services
 from server.settings import Settings
 from server.settings.tree import KeySettings, StoreSettings
-from server.users.records import NewUser
+from server.users.model import NewUser
 
 Result = TypeVar("Result")
 

@@ -10,19 +10,13 @@ from server.cli.context import AsJson, Config, print_json, run_with_services, se
 from server.cli.tables import Rows, program
 from server.core.errors import ConfigurationError, Unauthorized
 from server.documents.openapi import openapi_bytes, openapi_document
-from server.http.route_table import AccessTable
+from server.routes import access_table
 from server.services import Services
-from server.settings import Settings
-from watchword_client.access import RoleTable
-
-
-def _table_of(settings: Settings) -> AccessTable:
-    return AccessTable(RoleTable(settings.role_includes), settings.access)
 
 
 def routes(context: typer.Context, as_json: AsJson = False, config: Config = None) -> None:
     """Print the effective role table."""
-    listing = _table_of(settings_for(context, config)).listing()
+    listing = access_table(settings_for(context, config)).listing()
     if as_json:
         print_json({"routes": listing})
         return
@@ -57,7 +51,7 @@ def explain(
         raise ConfigurationError(["explain: give --role or --token, not both"])
     if role is not None and role not in settings.roles:
         raise ConfigurationError([f"explain: there is no role {role!r}; roles: {', '.join(settings.roles)}"])
-    found = _table_of(settings).explain(method.upper(), path, None)
+    found = access_table(settings).explain(method.upper(), path, None)
     if found is None:
         typer.echo(f"{method.upper()} {path}: there is no such route; `{program()} routes` lists them", err=True)
         raise typer.Exit(1)
@@ -67,7 +61,7 @@ def explain(
         except Unauthorized as error:
             _say(as_json, method, path, allowed=found[0].open_to_anyone, reason=f"{error.code}: {error.detail}")
             return
-    decided = _table_of(settings).explain(method.upper(), path, role)
+    decided = access_table(settings).explain(method.upper(), path, role)
     if decided is not None:
         _say(as_json, method, path, allowed=decided[1].allowed, reason=decided[1].reason)
 
@@ -85,4 +79,4 @@ def _say(as_json: bool, method: str, path: str, *, allowed: bool, reason: str) -
 
 def openapi(context: typer.Context, config: Config = None) -> None:
     """Print the OpenAPI document."""
-    typer.echo(openapi_bytes(openapi_document(_table_of(settings_for(context, config)).rows)).decode())
+    typer.echo(openapi_bytes(openapi_document(access_table(settings_for(context, config)).rows)).decode())

@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-from server.core import errors
+from server.core.errors import ApiError, NotFound
+from server.http.errors import InternalError, MethodNotAllowed
 
 Json = dict[str, Any]
 
 # What is answered where no route is, or for a defect. All other failures are those that the routes name.
-_BESIDE_ROUTES = (errors.NotFound, errors.MethodNotAllowed, errors.InternalError)
+_BESIDE_ROUTES = (NotFound, MethodNotAllowed, InternalError)
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --accent: #2456c7; }
@@ -124,7 +125,7 @@ def _kind(schema: Json) -> str:
 
 def _problem_rows(document: Json) -> list[tuple[str, str, str]]:
     named = {error.code for error in _BESIDE_ROUTES} | _named_codes(document)
-    found = {error.code: error for error in _leaves(errors.ApiError) if error.code in named}
+    found = {error.code: error for error in _leaves(ApiError) if error.code in named}
     return [
         (f'<span id="{code}">{_code(code)}</span>', str(error.status), escape(error.default_detail))
         for code, error in sorted(found.items())
@@ -143,7 +144,7 @@ def _named_codes(document: Json) -> set[str]:
     }
 
 
-def _leaves(error: type[errors.ApiError]) -> Iterable[type[errors.ApiError]]:
+def _leaves(error: type[ApiError]) -> Iterable[type[ApiError]]:
     children = error.__subclasses__()
     for child in children:
         yield from _leaves(child)

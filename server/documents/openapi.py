@@ -11,22 +11,24 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from server import __version__
-from server.core import errors
+from server.core.errors import ApiError, InvalidRequest
+from server.http.errors import InvalidJson, MalformedRequest, PayloadTooLarge, RequestTimeout, UnsupportedMediaType
 from server.http.route_table import Row
 from server.http.schemas import Problem
+from server.sessions.errors import TokenRevoked
 from watchword_client.access import Kind
 from watchword_client.errors import InsufficientRole, TokenExpired, TokenInvalid, TokenMissing
 
 Json = dict[str, Any]
 
 _REFERENCE = "#/components/schemas/{model}"
-_TOKEN_ERRORS = (TokenMissing, TokenInvalid, TokenExpired, errors.TokenRevoked)
+_TOKEN_ERRORS = (TokenMissing, TokenInvalid, TokenExpired, TokenRevoked)
 _BODY_ERRORS = (
-    errors.InvalidJson,
-    errors.RequestTimeout,
-    errors.PayloadTooLarge,
-    errors.UnsupportedMediaType,
-    errors.InvalidRequest,
+    InvalidJson,
+    RequestTimeout,
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    InvalidRequest,
 )
 _REQUEST_ID: Json = {"description": "The id of this request in the log", "schema": {"type": "string"}}
 
@@ -61,9 +63,9 @@ def openapi_bytes(document: Json) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_INDENT_2)
 
 
-def errors_of(row: Row) -> list[type[errors.ApiError]]:
+def errors_of(row: Row) -> list[type[ApiError]]:
     """Every failure that a route can answer with: those of access, body and query, and its own."""
-    found: list[type[errors.ApiError]] = [errors.MalformedRequest]
+    found: list[type[ApiError]] = [MalformedRequest]
     if row.access.kind is not Kind.ANYONE:
         found += _TOKEN_ERRORS
     if row.access.kind is Kind.ROLES:
@@ -71,7 +73,7 @@ def errors_of(row: Row) -> list[type[errors.ApiError]]:
     if row.route.body is not None:
         found += _BODY_ERRORS
     if row.route.query is not None:
-        found.append(errors.InvalidRequest)
+        found.append(InvalidRequest)
     return list(dict.fromkeys([*found, *row.route.errors]))
 
 
@@ -112,7 +114,7 @@ def _responses(row: Row) -> Json:
     return responses
 
 
-def _failure(status: int, group: list[type[errors.ApiError]]) -> Json:
+def _failure(status: int, group: list[type[ApiError]]) -> Json:
     headers: Json = {"X-Request-Id": _REQUEST_ID}
     for error, name in ((401, "WWW-Authenticate"), (429, "Retry-After"), (503, "Retry-After")):
         if status == error:
@@ -132,8 +134,8 @@ def _failure(status: int, group: list[type[errors.ApiError]]) -> Json:
     }
 
 
-def _by_status(group: Iterable[type[errors.ApiError]]) -> dict[int, list[type[errors.ApiError]]]:
-    found: dict[int, list[type[errors.ApiError]]] = {}
+def _by_status(group: Iterable[type[ApiError]]) -> dict[int, list[type[ApiError]]]:
+    found: dict[int, list[type[ApiError]]] = {}
     for error in group:
         found.setdefault(error.status, []).append(error)
     return dict(sorted(found.items()))

@@ -1,35 +1,14 @@
-"""What the server says of itself: keys, routes, documentation."""
+"""What the server says of itself: routes and documentation."""
 
 from __future__ import annotations
 
 from aiohttp import hdrs, web
 
-from server.http.responses import document_response, json_response, not_modified_response
-from server.services import DOCUMENTS, services_of
-
-
-async def jwks(request: web.Request) -> web.Response:
-    """GET /.well-known/jwks.json, from memory. May be cached for half as long as a new key is published ahead."""
-    services = services_of(request)
-    document = services.keys.jwks()
-    headers: dict[str, str] = {
-        hdrs.CACHE_CONTROL: f"public, max-age={services.settings.keys.jwks_max_age_seconds}",
-        hdrs.ETAG: f'"{document.etag}"',
-        # Keys are public: any page may verify tokens.
-        hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
-    }
-    if _has(request, document.etag):
-        return not_modified_response(headers)
-    return document_response(document.body, "application/jwk-set+json", headers)
-
-
-def _has(request: web.Request, etag: str) -> bool:
-    """Whether the client has what it asks for (RFC 9110 section 13.1.2). A header that can't be read says no."""
-    try:
-        tags = request.if_none_match
-    except ValueError:
-        return False
-    return any(tag.value in {etag, "*"} for tag in tags or ())
+from server.documents.schemas import RoutesAnswer
+from server.http.responses import document_response, json_response
+from server.http.route import ADMIN, Route
+from server.services import DOCUMENTS
+from watchword_client.access import ANYONE
 
 
 async def list_routes(request: web.Request) -> web.Response:
@@ -52,3 +31,35 @@ async def docs(request: web.Request) -> web.Response:
         "Referrer-Policy": "no-referrer",
     }
     return document_response(documents.page, "text/html; charset=utf-8", headers)
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="GET",
+        path="/routes",
+        handler=list_routes,
+        access=ADMIN,
+        tag="This server",
+        summary="The effective role table",
+        answers={200: RoutesAnswer},
+    ),
+    Route(
+        method="GET",
+        path="/openapi.json",
+        handler=openapi,
+        access=ANYONE,
+        tag="This server",
+        summary="This API as OpenAPI 3.1",
+        answers={200: None},
+    ),
+    Route(
+        method="GET",
+        path="/docs",
+        handler=docs,
+        access=ANYONE,
+        tag="This server",
+        summary="This API, readable in a browser",
+        content_type="text/html",
+        answers={200: None},
+    ),
+)

@@ -15,14 +15,8 @@ from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ValidationError
 
-from server.core.errors import (
-    InvalidJson,
-    InvalidRequest,
-    MalformedRequest,
-    PayloadTooLarge,
-    RequestTimeout,
-    UnsupportedMediaType,
-)
+from server.core.errors import InvalidRequest
+from server.http.errors import InvalidJson, MalformedRequest, PayloadTooLarge, RequestTimeout, UnsupportedMediaType
 from watchword_client.encoding import no_constant, unique_members
 
 Model = TypeVar("Model", bound=BaseModel)

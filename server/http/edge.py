@@ -11,23 +11,16 @@ import structlog
 from aiohttp import ClientConnectionResetError, hdrs, web
 
 from server.core.clock import Clock
-from server.core.errors import (
-    ApiError,
-    InternalError,
-    MalformedRequest,
-    MethodNotAllowed,
-    NotFound,
-    Overloaded,
-    PayloadTooLarge,
-)
+from server.core.errors import ApiError, NotFound, Overloaded
 from server.core.ids import Ids
 from server.core.origin import Origin, reset_origin, set_origin
 from server.database.patience import reset_patience, set_patience
 from server.http.client_ip import client_ip
+from server.http.context import REQUEST_ID
 from server.http.cors import Cors
+from server.http.errors import InternalError, MalformedRequest, MethodNotAllowed, PayloadTooLarge
 from server.http.request_log import RequestLog
 from server.http.responses import REQUEST_ID_HEADER, problem_response
-from server.services import REQUEST_ID
 from server.settings.tree import Network
 from watchword_client.auth_middleware import CLAIMS
 

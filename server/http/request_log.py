@@ -16,8 +16,8 @@ import orjson
 from aiohttp import web
 
 from server.core.clock import Clock, rfc3339
+from server.http.context import REQUEST_ID
 from server.logs.stream import SteadyStream
-from server.services import REQUEST_ID
 from watchword_client.auth_middleware import CLAIMS, REVOKED_SUBJECT, ROUTE
 
 Renderer = Callable[[dict[str, object]], str]

@@ -7,19 +7,19 @@ from typing import TypeVar
 from aiohttp import hdrs, web
 from pydantic import BaseModel
 
+from server.core.client import Client
 from server.core.errors import NotFound
 from server.core.ids import id_in
 from server.http.body import read_json
 from server.http.client_ip import client_ip
-from server.services import services_of
-from server.sessions.service import Client
+from server.http.context import SERVER_SETTINGS
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 async def body_of(request: web.Request, model: type[Model], *, optional: bool = False) -> Model:
     """The body as `model`, within the configured size and time; with `optional`, none is an empty object."""
-    server = services_of(request).settings.server
+    server = request.app[SERVER_SETTINGS]
     limit, timeout_seconds = server.max_body_bytes, server.body_timeout_seconds
     return await read_json(request, model, limit=limit, timeout_seconds=timeout_seconds, optional=optional)
 
@@ -37,4 +37,4 @@ def client_of(request: web.Request) -> Client:
     agent = request.headers.get(hdrs.USER_AGENT)
     if agent is not None:
         agent = agent.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
-    return Client(client_ip(request, services_of(request).settings.server.trusted_networks), agent)
+    return Client(client_ip(request, request.app[SERVER_SETTINGS].trusted_networks), agent)

@@ -9,7 +9,8 @@ import orjson
 from aiohttp import hdrs, web
 from multidict import CIMultiDict, istr
 
-from server.core.errors import ApiError, MalformedRequest, RequestTimeout
+from server.core.errors import ApiError
+from server.http.errors import MalformedRequest, RequestTimeout
 
 REQUEST_ID_HEADER = istr("X-Request-Id")
 SERVER_NAME = "Watchword"
@@ -72,3 +73,12 @@ def problem_response(error: ApiError, request_id: str) -> web.Response:
         # What is left on the connection can't be told from the next request.
         response.force_close()
     return response
+
+
+def has_etag(request: web.Request, etag: str) -> bool:
+    """Whether the client has what it asks for (RFC 9110 section 13.1.2). A header that can't be read says no."""
+    try:
+        tags = request.if_none_match
+    except ValueError:
+        return False
+    return any(tag.value in {etag, "*"} for tag in tags or ())

@@ -1,4 +1,4 @@
-"""One row of the route table (routes.py)."""
+"""One row of the route table. Each feature has its own in its routes.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from server.core.errors import ApiError
-from watchword_client.access import Access
+from watchword_client.access import Access, only
+
+ADMIN = only("admin")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -10,7 +10,6 @@ from aiohttp.web_urldispatcher import AbstractRoute
 
 from server.core.errors import ConfigurationError
 from server.http.route import Route
-from server.routes import ROUTES
 from watchword_client.access import Access, Decision, Kind, RoleTable, decide, only
 
 
@@ -37,9 +36,7 @@ class Row:
 class AccessTable:
     """All rows. Raises ConfigurationError for an override that fits no route."""
 
-    def __init__(
-        self, roles: RoleTable, overrides: Mapping[str, tuple[str, ...]], routes: Iterable[Route] = ROUTES
-    ) -> None:
+    def __init__(self, roles: RoleTable, overrides: Mapping[str, tuple[str, ...]], routes: Iterable[Route]) -> None:
         self._roles = roles
         self.rows = tuple(self._row(route, overrides) for route in routes)
         self._bound: dict[AbstractRoute, Row] = {}
@@ -62,7 +59,7 @@ class AccessTable:
         for route in router.routes():
             if route not in self._bound:
                 name = f"{route.method} {route.resource.canonical if route.resource else '?'}"
-                raise ConfigurationError([f"route {name}: has no row in server/routes.py; add one with its access"])
+                raise ConfigurationError([f"route {name}: has no row in a routes.py; add one with its access"])
 
     def rule_of(self, request: web.Request) -> Row | None:
         """The row of a request; None where no route matches (404, 405)."""

@@ -15,10 +15,10 @@ from server.cli.tables import visible
 from server.core.clock import SystemClock
 from server.core.errors import ConfigurationError
 from server.files.text_file import decode_text, read_text
-from server.http.route_table import AccessTable
 from server.inspection.service import ACCEPTED, inspect_elsewhere, inspect_here
+from server.routes import access_table
 from server.settings import Settings
-from watchword_client.access import ANYONE, RoleTable
+from watchword_client.access import ANYONE
 from watchword_client.errors import KeyRefused
 from watchword_client.jwk import KeySet
 from watchword_client.verifier import Verifier
@@ -67,7 +67,7 @@ def _report(settings: Settings, given: str | None, jwks: Path | None) -> dict[st
     if jwks is not None:
         verifier = Verifier(_keys_of(jwks), issuer=settings.tokens.issuer, audience=settings.tokens.audience)
         return inspect_elsewhere(token, verifier, SystemClock().now_ms())
-    table = AccessTable(RoleTable(settings.role_includes), settings.access)
+    table = access_table(settings)
     return run_with_services(settings, lambda services: inspect_here(token, services, table.allowed_to))
 
 

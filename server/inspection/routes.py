@@ -8,10 +8,12 @@ from aiohttp import web
 
 from server.http.requests import body_of
 from server.http.responses import document_response, json_text_response
-from server.http.schemas import InspectionBody
+from server.http.route import Route
 from server.inspection.page import INSPECT
+from server.inspection.schemas import InspectionAnswer, InspectionBody
 from server.inspection.service import inspect_here
 from server.services import DOCUMENTS, services_of
+from watchword_client.access import ANYONE
 
 
 async def inspect_page(_: web.Request) -> web.Response:
@@ -25,3 +27,27 @@ async def inspect_token(request: web.Request) -> web.Response:
     answer = await inspect_here(body.token, services_of(request), request.app[DOCUMENTS].routes_for)
     # What a hostile token holds may be more than orjson writes: lone surrogates, numbers of any length.
     return json_text_response(json.dumps(answer))
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="GET",
+        path="/inspect",
+        handler=inspect_page,
+        access=ANYONE,
+        tag="This server",
+        summary="Look into a token, in a browser",
+        content_type="text/html",
+        answers={200: None},
+    ),
+    Route(
+        method="POST",
+        path="/inspect",
+        handler=inspect_token,
+        access=ANYONE,
+        tag="This server",
+        summary="Look into a token: what it says, whether it holds, why it would be refused",
+        body=InspectionBody,
+        answers={200: InspectionAnswer},
+    ),
+)

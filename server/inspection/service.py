@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from server.core.clock import rfc3339
-from server.core.errors import TokenRevoked, Unauthorized
+from server.core.errors import Unauthorized
 from server.inspection.flaws import UNKNOWN_KEY, Inspection, inspect, times
 from server.services import RoutesFor, Services
+from server.sessions.errors import TokenRevoked
 from watchword_client.claims import AccessClaims
 from watchword_client.errors import TokenExpired, TokenInvalid
 from watchword_client.verifier import Verifier

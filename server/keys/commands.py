@@ -16,7 +16,7 @@ from server.core.clock import rfc3339
 from server.core.errors import WatchwordError
 from server.keys.rotation import WHEN_ASKED, RotationUnderWay
 from server.services import Services
-from server.users.records import UserFilter
+from server.users.model import UserFilter
 from watchword_client.keys import SHARED
 
 app = typer.Typer(help="The keys that sign tokens; the server may be running.", no_args_is_help=True)

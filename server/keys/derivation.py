@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from server.users.records import KeyRecord
+from server.keys.model import KeyRecord
 
 DERIVATION = "HKDF"
 DERIVATION_BYTES = 32

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from server.users.records import KeyRecord
+from server.keys.model import KeyRecord
 from watchword_client.jwk import load_jwk
 from watchword_client.keys import ASYMMETRIC, SHARED, SigningKey, VerificationKey
 

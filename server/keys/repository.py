@@ -8,7 +8,7 @@ from dataclasses import astuple
 from server.audit.model import AuditNote
 from server.audit.repository import AuditQueries
 from server.database.driver import Transaction
-from server.users.records import KeyRecord
+from server.keys.model import KeyRecord
 
 _KEY = "kid, algorithm, public_jwk, sealed, created_at, activates_at, longest_ttl_seconds, revoked_at"
 _LIST = f"SELECT {_KEY} FROM server_keys ORDER BY created_at, kid"

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from server.core.errors import WatchwordError
 from server.keys.keyring import LEEWAY_MS, Keyring, KeyState
-from server.users.records import KeyRecord
+from server.keys.model import KeyRecord
 from watchword_client.keys import SHARED, SigningKey
 
 # The `activates_at` of a key that waits until it is asked for: the last number that every reader of JSON keeps whole.

@@ -18,10 +18,10 @@ from server.keys import rotation
 from server.keys.derivation import DERIVATION_BYTES, derivations, new_derivation, of_audit, of_tokens, succeeded
 from server.keys.jwks_document import JwksDocument
 from server.keys.keyring import Keyring
+from server.keys.model import KeyRecord
 from server.keys.rotation import Rules
 from server.keys.sealing import MasterKey, derive
 from server.store import KeyStore
-from server.users.records import KeyRecord
 from watchword_client.keys import SHARED, SigningKey, VerificationKey, dump, generate, load, public_jwk
 
 # A token with an unknown key makes the keys be read again, at most so often.

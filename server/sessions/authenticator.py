@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.core.errors import TokenRevoked
+from server.sessions.errors import TokenRevoked
 from server.sessions.revocation import Revocations
 from watchword_client.claims import AccessClaims
 from watchword_client.token_verifier import TokenVerifier

@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from aiohttp import hdrs, web
 
-from server.core.errors import CsrfRefused
+from server.http.errors import CsrfRefused
 
 # `__Host-`: the browser takes it only with Secure, Path=/ and without Domain, so no other host can plant one
 # (draft-ietf-httpbis-rfc6265bis, section 4.1.3.2).

@@ -1,16 +1,192 @@
-"""The list of a user's sessions, for the user and for admins."""
+"""Logging in, refreshing, logging out, checking a token for somebody else, and the lists of sessions."""
 
 from __future__ import annotations
 
-from aiohttp import web
+import re
+from urllib.parse import quote
 
+from aiohttp import hdrs, web
+
+from server.core.errors import InvalidRequest, Unauthorized
 from server.core.ids import id_in
 from server.http.body import read_query
+from server.http.context import REQUEST_ID
 from server.http.cursor import cursor_of, position_of
-from server.http.responses import json_response
-from server.http.schemas import PageQuery, session_json
+from server.http.requests import body_of, client_of, id_of
+from server.http.responses import empty_response, json_response, problem_response
+from server.http.schemas import PageQuery
 from server.services import services_of
+from server.sessions.cookies import (
+    clear_session_cookie,
+    device_mark_of,
+    refuse_cross_site,
+    session_cookie_of,
+    set_device_cookie,
+    set_session_cookie,
+)
+from server.sessions.errors import RefreshInvalid, SessionConflict
+from server.sessions.schemas import LoginBody, RefreshBody, VerifyQuery, session_json
+from server.sessions.service import IssuedTokens
 from watchword_client.auth_middleware import claims_of
+from watchword_client.bearer import bearer_token
+from watchword_client.claims import AccessClaims
+from watchword_client.errors import InsufficientRole
+
+# What stands in a header field for itself: visible ASCII but %.
+_PLAIN_SIGNS = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
+_PLAIN = re.compile(f"[{re.escape(_PLAIN_SIGNS)}]+")
+
+
+async def log_in(request: web.Request) -> web.Response:
+    """POST /login."""
+    body = await body_of(request, LoginBody)
+    services = services_of(request)
+    if body.cookie:
+        refuse_cross_site(request, services.settings.cors.origins)
+    logged_in = await services.sessions.log_in(
+        body.username, body.password, client_of(request), device_mark_of(request)
+    )
+    response = _tokens_response(logged_in.tokens, in_cookie=body.cookie)
+    set_device_cookie(response, logged_in.device_mark)
+    return response
+
+
+async def refresh(request: web.Request) -> web.Response:
+    """POST /refresh: with the token in the body, or in the browser's cookie."""
+    sent, cookie = await _refresh_tokens(request)
+    token = cookie or sent
+    if token is None:
+        raise RefreshInvalid("Send a refresh token.")
+    await _refuse_other_bearer(request, token)
+    # A failure leaves the cookie: by the time that the browser hears of it, another tab may have logged in anew.
+    tokens = await services_of(request).sessions.refresh(token, client_of(request).ip)
+    return _tokens_response(tokens, in_cookie=cookie is not None)
+
+
+async def log_out(request: web.Request) -> web.Response:
+    """POST /logout: the session of the refresh token, or else of the bearer token, is over; also if it was already."""
+    sent, cookie = await _refresh_tokens(request)
+    sessions = services_of(request).sessions
+    token = cookie or sent
+    if token is None:
+        session_id = (await _bearer_claims(request)).session_id
+    else:
+        await _refuse_other_bearer(request, token)
+        found = sessions.session_of(token)
+        if found is None:
+            if cookie is None:
+                raise RefreshInvalid
+            # It is good for nothing, and no script could delete it.
+            response = problem_response(RefreshInvalid(), request[REQUEST_ID])
+            clear_session_cookie(response)
+            return response
+        session_id = found
+    await sessions.log_out(session_id)
+    response = empty_response()
+    if cookie is not None:
+        clear_session_cookie(response)
+    return response
+
+
+async def _refresh_tokens(request: web.Request) -> tuple[str | None, str | None]:
+    """The refresh tokens of body and cookie. Raises SessionConflict if they are of different sessions."""
+    services = services_of(request)
+    cookie = session_cookie_of(request, services.settings.cors.origins)
+    sent = (await body_of(request, RefreshBody, optional=True)).refresh_token
+    session_of = services.sessions.session_of
+    if cookie is not None and sent is not None and session_of(cookie) != session_of(sent):
+        raise SessionConflict
+    return sent, cookie
+
+
+async def _refuse_other_bearer(request: web.Request, refresh_token: str) -> None:
+    """A valid bearer token beside a refresh token must be of the same session; an invalid one says nothing."""
+    if hdrs.AUTHORIZATION not in request.headers:
+        return
+    try:
+        claims = await _bearer_claims(request)
+    except Unauthorized:
+        return
+    if claims.session_id != services_of(request).sessions.session_of(refresh_token):
+        raise SessionConflict
+
+
+async def _bearer_claims(request: web.Request) -> AccessClaims:
+    """Whose session it is; the role may be out of date, the session lives on."""
+    return await services_of(request).authenticator.claims_of_session(bearer_token(request))
+
+
+def _tokens_response(tokens: IssuedTokens, *, in_cookie: bool) -> web.Response:
+    answer: dict[str, object] = {
+        "token": tokens.access_token,
+        "token_type": "Bearer",
+        "expires_in": tokens.expires_in,
+    }
+    if not in_cookie:
+        answer["refresh_token"] = tokens.refresh_token
+        answer["refresh_expires_in"] = tokens.refresh_expires_in
+    response = json_response(answer)
+    if in_cookie:
+        set_session_cookie(response, tokens.refresh_token, tokens.refresh_expires_in)
+    return response
+
+
+async def verify(request: web.Request) -> web.Response:
+    """GET /verify: the guard has checked the token; what is left is the role."""
+    claims = claims_of(request)
+    if request.query_string:
+        wanted = read_query(request, VerifyQuery).role
+        roles = services_of(request).roles
+        if wanted is not None:
+            if wanted not in roles:
+                raise InvalidRequest([("role", f"There is no such role. Roles: {', '.join(roles.names())}.")])
+            if not roles.has(claims.role, wanted):
+                raise InsufficientRole(required=[wanted], role=claims.role)
+    return empty_response(
+        {
+            "X-Auth-Subject": claims.subject,
+            "X-Auth-Username": _field_value(claims.username),
+            "X-Auth-Role": claims.role,
+        }
+    )
+
+
+def _field_value(text: str) -> str:
+    """For a header field: visible ASCII as it is, all else and % as percent-encoded UTF-8 (RFC 3986 section 2.1)."""
+    return text if _PLAIN.fullmatch(text) else quote(text, safe=_PLAIN_SIGNS)
+
+
+async def list_my_sessions(request: web.Request) -> web.Response:
+    """GET /me/sessions."""
+    return await page_of_sessions(request, claims_of(request).subject)
+
+
+async def end_my_session(request: web.Request) -> web.Response:
+    """DELETE /me/sessions/{session_id}."""
+    await services_of(request).sessions.end(id_of(request, "session_id"), claims_of(request).subject)
+    return empty_response()
+
+
+async def end_my_other_sessions(request: web.Request) -> web.Response:
+    """DELETE /me/sessions: all but the one that asks."""
+    claims = claims_of(request)
+    await services_of(request).sessions.end_all(claims.subject, keep_session_id=claims.session_id)
+    return empty_response()
+
+
+async def list_user_sessions(request: web.Request) -> web.Response:
+    """GET /users/{user_id}/sessions."""
+    services = services_of(request)
+    user = await services.users.get(id_of(request, "user_id"))
+    return await page_of_sessions(request, user.id)
+
+
+async def end_user_sessions(request: web.Request) -> web.Response:
+    """DELETE /users/{user_id}/sessions."""
+    services = services_of(request)
+    user = await services.users.get(id_of(request, "user_id"))
+    await services.sessions.end_all(user.id)
+    return empty_response()
 
 
 async def page_of_sessions(request: web.Request, user_id: str) -> web.Response:

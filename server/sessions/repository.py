@@ -9,7 +9,7 @@ from typing import Any
 from server.audit.model import AuditEvent, AuditNote
 from server.audit.repository import AuditQueries
 from server.database.driver import Row, Transaction
-from server.users.records import LAST_ID, PAGE, Revocation, RevocationPage, Session, UserSession
+from server.sessions.model import LAST_ID, PAGE, Revocation, RevocationPage, Session, UserSession
 
 _SESSION = "id, user_id, step, created_at, stepped_at, idle_expires_at, expires_at, ip, user_agent, ended_at"
 

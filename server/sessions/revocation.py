@@ -14,8 +14,8 @@ from dataclasses import replace
 from server.core.clock import Clock, Steadiness
 from server.core.errors import StoreUnavailable
 from server.core.ids import made_at
+from server.sessions.model import Revocation
 from server.store import RevocationStore
-from server.users.records import Revocation
 from watchword_client.claims import AccessClaims
 
 # A day, the longest life that a token can be given, whatever it is just now: another process, or this one before its

@@ -1,151 +1,132 @@
-"""Logging in, refreshing, logging out, and checking a token for somebody else."""
+"""The routes of sessions and their tokens."""
 
 from __future__ import annotations
 
-import re
-from urllib.parse import quote
+from server.authentication.errors import InvalidCredentials, TooManyAttempts
+from server.core.errors import NotFound, Overloaded, StoreUnavailable
+from server.http.errors import CsrfRefused
+from server.http.route import ADMIN, Route
+from server.http.schemas import PageQuery
+from server.sessions import handlers
+from server.sessions.errors import RefreshExpired, RefreshInvalid, RefreshReused, SessionConflict, TokenRevoked
+from server.sessions.schemas import LoginBody, RefreshBody, SessionsAnswer, TokenAnswer, VerifyQuery
+from watchword_client.access import ANY_USER, ANYONE
+from watchword_client.errors import InsufficientRole, TokenExpired, TokenInvalid, TokenMissing
 
-from aiohttp import hdrs, web
+_VERIFY_HEADERS = {
+    "X-Auth-Subject": "The user's id",
+    "X-Auth-Username": "The user's name",
+    "X-Auth-Role": "The user's role",
+}
 
-from server.core.errors import InvalidRequest, RefreshInvalid, SessionConflict, Unauthorized
-from server.http.body import read_query
-from server.http.requests import body_of, client_of
-from server.http.responses import empty_response, json_response, problem_response
-from server.http.schemas import LoginBody, RefreshBody, VerifyQuery
-from server.services import REQUEST_ID, services_of
-from server.sessions.cookies import (
-    clear_session_cookie,
-    device_mark_of,
-    refuse_cross_site,
-    session_cookie_of,
-    set_device_cookie,
-    set_session_cookie,
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="POST",
+        path="/login",
+        handler=handlers.log_in,
+        access=ANYONE,
+        fixed=True,
+        tag="Sessions",
+        summary="Log in with username and password",
+        body=LoginBody,
+        answers={200: TokenAnswer},
+        errors=(InvalidCredentials, TooManyAttempts, CsrfRefused, Overloaded, StoreUnavailable),
+    ),
+    Route(
+        method="POST",
+        path="/refresh",
+        handler=handlers.refresh,
+        access=ANYONE,
+        fixed=True,
+        tag="Sessions",
+        summary="New tokens for a refresh token, of the body or of the browser's cookie",
+        body=RefreshBody,
+        body_required=False,
+        answers={200: TokenAnswer},
+        errors=(RefreshInvalid, RefreshExpired, RefreshReused, SessionConflict, CsrfRefused, StoreUnavailable),
+    ),
+    Route(
+        method="POST",
+        path="/logout",
+        handler=handlers.log_out,
+        access=ANYONE,
+        fixed=True,
+        tag="Sessions",
+        summary="End the session of the refresh token, of the browser's cookie, or of the bearer token",
+        body=RefreshBody,
+        body_required=False,
+        answers={204: None},
+        errors=(
+            TokenMissing,
+            TokenInvalid,
+            TokenExpired,
+            TokenRevoked,
+            RefreshInvalid,
+            SessionConflict,
+            CsrfRefused,
+            StoreUnavailable,
+        ),
+    ),
+    Route(
+        method="GET",
+        path="/me/sessions",
+        handler=handlers.list_my_sessions,
+        access=ANY_USER,
+        tag="Own account",
+        summary="Where you are logged in",
+        query=PageQuery,
+        answers={200: SessionsAnswer},
+        errors=(StoreUnavailable,),
+    ),
+    Route(
+        method="DELETE",
+        path="/me/sessions",
+        handler=handlers.end_my_other_sessions,
+        access=ANY_USER,
+        tag="Own account",
+        summary="End all your sessions but this one",
+        answers={204: None},
+        errors=(StoreUnavailable,),
+    ),
+    Route(
+        method="DELETE",
+        path="/me/sessions/{session_id}",
+        handler=handlers.end_my_session,
+        access=ANY_USER,
+        tag="Own account",
+        summary="End one of your sessions",
+        answers={204: None},
+        errors=(NotFound, StoreUnavailable),
+    ),
+    Route(
+        method="GET",
+        path="/users/{user_id}/sessions",
+        handler=handlers.list_user_sessions,
+        access=ADMIN,
+        summary="Where a user is logged in",
+        query=PageQuery,
+        answers={200: SessionsAnswer},
+        errors=(NotFound, StoreUnavailable),
+    ),
+    Route(
+        method="DELETE",
+        path="/users/{user_id}/sessions",
+        handler=handlers.end_user_sessions,
+        access=ADMIN,
+        summary="End all sessions of a user",
+        answers={204: None},
+        errors=(NotFound, StoreUnavailable),
+    ),
+    Route(
+        method="GET",
+        path="/verify",
+        handler=handlers.verify,
+        access=ANY_USER,
+        tag="Sessions",
+        summary="Check a token, and a role if one is named; for a proxy's auth_request",
+        query=VerifyQuery,
+        answers={204: None},
+        headers=_VERIFY_HEADERS,
+        errors=(InsufficientRole,),
+    ),
 )
-from server.sessions.service import IssuedTokens
-from watchword_client.auth_middleware import claims_of
-from watchword_client.bearer import bearer_token
-from watchword_client.claims import AccessClaims
-from watchword_client.errors import InsufficientRole
-
-# What stands in a header field for itself: visible ASCII but %.
-_PLAIN_SIGNS = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
-_PLAIN = re.compile(f"[{re.escape(_PLAIN_SIGNS)}]+")
-
-
-async def log_in(request: web.Request) -> web.Response:
-    """POST /login."""
-    body = await body_of(request, LoginBody)
-    services = services_of(request)
-    if body.cookie:
-        refuse_cross_site(request, services.settings.cors.origins)
-    logged_in = await services.sessions.log_in(
-        body.username, body.password, client_of(request), device_mark_of(request)
-    )
-    response = _tokens_response(logged_in.tokens, in_cookie=body.cookie)
-    set_device_cookie(response, logged_in.device_mark)
-    return response
-
-
-async def refresh(request: web.Request) -> web.Response:
-    """POST /refresh: with the token in the body, or in the browser's cookie."""
-    sent, cookie = await _refresh_tokens(request)
-    token = cookie or sent
-    if token is None:
-        raise RefreshInvalid("Send a refresh token.")
-    await _refuse_other_bearer(request, token)
-    # A failure leaves the cookie: by the time that the browser hears of it, another tab may have logged in anew.
-    tokens = await services_of(request).sessions.refresh(token, client_of(request).ip)
-    return _tokens_response(tokens, in_cookie=cookie is not None)
-
-
-async def log_out(request: web.Request) -> web.Response:
-    """POST /logout: the session of the refresh token, or else of the bearer token, is over; also if it was already."""
-    sent, cookie = await _refresh_tokens(request)
-    sessions = services_of(request).sessions
-    token = cookie or sent
-    if token is None:
-        session_id = (await _bearer_claims(request)).session_id
-    else:
-        await _refuse_other_bearer(request, token)
-        found = sessions.session_of(token)
-        if found is None:
-            if cookie is None:
-                raise RefreshInvalid
-            # It is good for nothing, and no script could delete it.
-            response = problem_response(RefreshInvalid(), request[REQUEST_ID])
-            clear_session_cookie(response)
-            return response
-        session_id = found
-    await sessions.log_out(session_id)
-    response = empty_response()
-    if cookie is not None:
-        clear_session_cookie(response)
-    return response
-
-
-async def _refresh_tokens(request: web.Request) -> tuple[str | None, str | None]:
-    """The refresh tokens of body and cookie. Raises SessionConflict if they are of different sessions."""
-    services = services_of(request)
-    cookie = session_cookie_of(request, services.settings.cors.origins)
-    sent = (await body_of(request, RefreshBody, optional=True)).refresh_token
-    session_of = services.sessions.session_of
-    if cookie is not None and sent is not None and session_of(cookie) != session_of(sent):
-        raise SessionConflict
-    return sent, cookie
-
-
-async def _refuse_other_bearer(request: web.Request, refresh_token: str) -> None:
-    """A valid bearer token beside a refresh token must be of the same session; an invalid one says nothing."""
-    if hdrs.AUTHORIZATION not in request.headers:
-        return
-    try:
-        claims = await _bearer_claims(request)
-    except Unauthorized:
-        return
-    if claims.session_id != services_of(request).sessions.session_of(refresh_token):
-        raise SessionConflict
-
-
-async def _bearer_claims(request: web.Request) -> AccessClaims:
-    """Whose session it is; the role may be out of date, the session lives on."""
-    return await services_of(request).authenticator.claims_of_session(bearer_token(request))
-
-
-def _tokens_response(tokens: IssuedTokens, *, in_cookie: bool) -> web.Response:
-    answer: dict[str, object] = {
-        "token": tokens.access_token,
-        "token_type": "Bearer",
-        "expires_in": tokens.expires_in,
-    }
-    if not in_cookie:
-        answer["refresh_token"] = tokens.refresh_token
-        answer["refresh_expires_in"] = tokens.refresh_expires_in
-    response = json_response(answer)
-    if in_cookie:
-        set_session_cookie(response, tokens.refresh_token, tokens.refresh_expires_in)
-    return response
-
-
-async def verify(request: web.Request) -> web.Response:
-    """GET /verify: the guard has checked the token; what is left is the role."""
-    claims = claims_of(request)
-    if request.query_string:
-        wanted = read_query(request, VerifyQuery).role
-        roles = services_of(request).roles
-        if wanted is not None:
-            if wanted not in roles:
-                raise InvalidRequest([("role", f"There is no such role. Roles: {', '.join(roles.names())}.")])
-            if not roles.has(claims.role, wanted):
-                raise InsufficientRole(required=[wanted], role=claims.role)
-    return empty_response(
-        {
-            "X-Auth-Subject": claims.subject,
-            "X-Auth-Username": _field_value(claims.username),
-            "X-Auth-Role": claims.role,
-        }
-    )
-
-
-def _field_value(text: str) -> str:
-    """For a header field: visible ASCII as it is, all else and % as percent-encoded UTF-8 (RFC 3986 section 2.1)."""
-    return text if _PLAIN.fullmatch(text) else quote(text, safe=_PLAIN_SIGNS)

@@ -10,25 +10,22 @@ import structlog
 
 from server.audit.model import AuditEvent, AuditNote
 from server.authentication.device import DeviceMarks
+from server.authentication.errors import InvalidCredentials
 from server.authentication.throttling import Attempt, Guesses
+from server.core.client import Client
 from server.core.clock import Clock
-from server.core.errors import (
-    InvalidCredentials,
-    NotFound,
-    Overloaded,
-    RefreshExpired,
-    RefreshInvalid,
-    RefreshReused,
-)
+from server.core.errors import NotFound, Overloaded
 from server.core.ids import Ids
 from server.keys.signer import Signer
 from server.passwords.pool import HashPool, NeverBegun
+from server.sessions.errors import RefreshExpired, RefreshInvalid, RefreshReused
+from server.sessions.model import LAST_ID, PAGE, Session, UserSession
 from server.sessions.refresh_token import RefreshToken, RefreshTokens
 from server.sessions.revocation import Revocations
 from server.settings.tree import SessionSettings, TokenSettings
 from server.store import Store
+from server.users.model import Credentials
 from server.users.names import compared
-from server.users.records import LAST_ID, PAGE, Credentials, Session, UserSession
 from watchword_client.claims import AccessClaims
 
 USER_AGENT_LENGTH = 256
@@ -39,14 +36,6 @@ EARLIEST_MS = 1_788_220_800_000  # 2026-09-01
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
 _log = structlog.get_logger("watchword.sessions")
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Who is at the other end: shown to users beside their sessions; by its address guesses are counted."""
-
-    ip: str | None
-    user_agent: str | None
 
 
 @dataclass(frozen=True, slots=True)

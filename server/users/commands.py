@@ -14,11 +14,11 @@ from server.cli.context import AsJson, Config, print_json, run_with_services, se
 from server.cli.tables import Rows, questions
 from server.core.errors import FileRefused
 from server.files.text_file import first_line
-from server.http.schemas import user_json
 from server.services import Services
 from server.settings.meant import not_meant
+from server.users.model import Credentials, User
 from server.users.names import USERNAME_RULE, username_of
-from server.users.records import Credentials, User
+from server.users.schemas import user_json
 from server.users.service import CreatedUser
 
 app = typer.Typer(help="Make and change accounts; the server may be running.", no_args_is_help=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from server.users.records import User
+from server.users.model import User
 
 FetchUsers = Callable[[list[str]], Awaitable[dict[str, User]]]
 

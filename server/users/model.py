@@ -1,12 +1,77 @@
-"""What a name to show is. Usernames are in server/users/names.py."""
+"""Accounts. Times are epoch milliseconds, ids are strings."""
 
 from __future__ import annotations
 
-import unicodedata
-
-NAME_LENGTH = 200
+from dataclasses import dataclass
 
 
-def is_displayable(text: str) -> bool:
-    """Whether a name to show is one line of characters: no control characters, line breaks or lone surrogates."""
-    return not any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text)
+@dataclass(frozen=True, slots=True)
+class User:
+    """An account, without its password."""
+
+    id: str
+    username: str
+    name: str
+    role: str
+    disabled_at: int | None
+    created_at: int
+    updated_at: int
+    last_login_at: int | None
+
+    @property
+    def disabled(self) -> bool:
+        """Whether the account is switched off."""
+        return self.disabled_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """A user with what is needed to check a password.
+
+    `password_hash` is None for an account that has no password yet. `password_changed_at` names the state of the
+    password: whatever is bound to it (a reset token, a login under way) fails once the password was changed.
+    """
+
+    user: User
+    password_hash: str | None
+    password_changed_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewUser:
+    """An account to be made, its username in the form of server.users.names.username_of."""
+
+    id: str
+    username: str
+    name: str
+    role: str
+    password_hash: str | None
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class UserFilter:
+    """Which users to list. None means: does not matter.
+
+    `text` is looked for in username and name, in the form of users.names.search_form. `after_id` is the last id of
+    the page before.
+    """
+
+    limit: int
+    after_id: str | None = None
+    text: str | None = None
+    role: str | None = None
+    disabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UserChange:
+    """What to change of a user; None leaves a value as it is.
+
+    `admin_roles` are the roles that make an admin: the change must leave an enabled user with one of them.
+    """
+
+    admin_roles: tuple[str, ...]
+    name: str | None = None
+    role: str | None = None
+    disabled: bool | None = None

@@ -22,6 +22,8 @@ USERNAME_RULE = (
     f"letters and digits of any script and the signs of ASCII, no spaces, at most {USERNAME_LENGTH} characters and "
     f"{USERNAME_BYTES} bytes of UTF-8 (RFC 8265 UsernameCaseMapped)"
 )
+# Of a name to show, in characters.
+NAME_LENGTH = 200
 # What is searched is cut here; a name to show may grow when its characters are taken apart.
 SEARCH_TEXT_LENGTH = 1000
 

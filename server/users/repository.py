@@ -8,15 +8,15 @@ from typing import Any
 
 from server.audit.model import AuditEvent, AuditNote, Value
 from server.authentication.repository import GuessQueries
-from server.core.errors import LastAdmin, UsernameTaken
 from server.database.driver import Driver, Row, Transaction
 from server.database.open import open_driver
 from server.keys.repository import KeyQueries
 from server.sessions.repository import SessionQueries, revoke_for_role
 from server.store import Store
+from server.users.errors import LastAdmin, UsernameTaken
 from server.users.lookups import UserLookups
+from server.users.model import Credentials, NewUser, User, UserChange, UserFilter
 from server.users.names import username_key
-from server.users.records import Credentials, NewUser, User, UserChange, UserFilter
 from server.users.rows import USER, key_of, search_text
 from server.users.search import UserSearch
 from server.users.transfer.repository import TransferQueries

@@ -1,83 +1,127 @@
-"""What admins do with accounts."""
+"""The routes of accounts."""
 
 from __future__ import annotations
 
-from aiohttp import web
-
-from server.core.ids import id_in
-from server.http.body import read_query
-from server.http.cursor import cursor_of, position_of
-from server.http.requests import body_of, id_of
-from server.http.responses import empty_response, json_response
-from server.http.schemas import (
+from server.authentication.errors import InvalidCredentials, TooManyAttempts
+from server.core.errors import NotFound, Overloaded, StoreUnavailable
+from server.http.route import ADMIN, Route
+from server.users import handlers
+from server.users.errors import InvalidResetToken, LastAdmin, UsernameTaken
+from server.users.schemas import (
+    NewUserAnswer,
     NewUserBody,
+    OneUserAnswer,
+    PasswordBody,
+    PasswordResetBody,
+    ProfileBody,
+    ResetTokenAnswer,
     UserChangeBody,
+    UsersAnswer,
     UsersQuery,
-    user_json,
 )
-from server.services import services_of
-from server.sessions.handlers import page_of_sessions
-from server.users.records import UserFilter
+from watchword_client.access import ANY_USER, ANYONE
 
-
-async def list_users(request: web.Request) -> web.Response:
-    """GET /users. One user more than asked for is read, to know whether there is a next page."""
-    query = read_query(request, UsersQuery)
-    after_id = position_of(query.cursor, id_in)
-    wanted = UserFilter(query.limit + 1, after_id, query.q, query.role, query.disabled)
-    found = await services_of(request).users.list(wanted)
-    page = found[: query.limit]
-    next_cursor = cursor_of(page[-1].id) if len(found) > query.limit else None
-    return json_response({"users": [user_json(user) for user in page], "next_cursor": next_cursor})
-
-
-async def create_user(request: web.Request) -> web.Response:
-    """POST /users."""
-    body = await body_of(request, NewUserBody)
-    created = await services_of(request).users.create(body.username, body.name, body.role, body.password)
-    answer: dict[str, object] = {"user": user_json(created.user)}
-    if created.reset_token is not None:
-        answer["reset_token"] = created.reset_token
-    return json_response(answer, 201, {"Location": f"/users/{created.user.id}"})
-
-
-async def get_user(request: web.Request) -> web.Response:
-    """GET /users/{user_id}."""
-    user = await services_of(request).users.get(id_of(request, "user_id"))
-    return json_response({"user": user_json(user)})
-
-
-async def update_user(request: web.Request) -> web.Response:
-    """PATCH /users/{user_id}."""
-    user_id = id_of(request, "user_id")
-    body = await body_of(request, UserChangeBody)
-    user = await services_of(request).users.update(user_id, name=body.name, role=body.role, disabled=body.disabled)
-    return json_response({"user": user_json(user)})
-
-
-async def delete_user(request: web.Request) -> web.Response:
-    """DELETE /users/{user_id}."""
-    await services_of(request).users.delete(id_of(request, "user_id"))
-    return empty_response()
-
-
-async def list_user_sessions(request: web.Request) -> web.Response:
-    """GET /users/{user_id}/sessions."""
-    services = services_of(request)
-    user = await services.users.get(id_of(request, "user_id"))
-    return await page_of_sessions(request, user.id)
-
-
-async def end_user_sessions(request: web.Request) -> web.Response:
-    """DELETE /users/{user_id}/sessions."""
-    services = services_of(request)
-    user = await services.users.get(id_of(request, "user_id"))
-    await services.sessions.end_all(user.id)
-    return empty_response()
-
-
-async def make_reset_token(request: web.Request) -> web.Response:
-    """POST /users/{user_id}/password-reset."""
-    services = services_of(request)
-    token = await services.users.reset_token(id_of(request, "user_id"))
-    return json_response({"reset_token": token, "expires_in": services.settings.passwords.reset_ttl_seconds})
+ROUTES: tuple[Route, ...] = (
+    Route(
+        method="GET",
+        path="/me",
+        handler=handlers.get_me,
+        access=ANY_USER,
+        tag="Own account",
+        summary="Your account",
+        answers={200: OneUserAnswer},
+        errors=(NotFound, StoreUnavailable),
+    ),
+    Route(
+        method="PATCH",
+        path="/me",
+        handler=handlers.update_me,
+        access=ANY_USER,
+        tag="Own account",
+        summary="Change your display name",
+        body=ProfileBody,
+        answers={200: OneUserAnswer},
+        errors=(NotFound, StoreUnavailable),
+    ),
+    Route(
+        method="POST",
+        path="/me/password",
+        handler=handlers.change_password,
+        access=ANY_USER,
+        tag="Own account",
+        summary="Change your password; all your other sessions end",
+        body=PasswordBody,
+        answers={204: None},
+        errors=(InvalidCredentials, TooManyAttempts, NotFound, Overloaded, StoreUnavailable),
+    ),
+    Route(
+        method="POST",
+        path="/password/reset",
+        handler=handlers.reset_password,
+        access=ANYONE,
+        fixed=True,
+        tag="Own account",
+        summary="Set a new password with a reset token, once",
+        body=PasswordResetBody,
+        answers={204: None},
+        errors=(InvalidResetToken, TooManyAttempts, Overloaded, StoreUnavailable),
+    ),
+    Route(
+        method="GET",
+        path="/users",
+        handler=handlers.list_users,
+        access=ADMIN,
+        summary="A page of users",
+        query=UsersQuery,
+        answers={200: UsersAnswer},
+        errors=(StoreUnavailable,),
+    ),
+    Route(
+        method="POST",
+        path="/users",
+        handler=handlers.create_user,
+        access=ADMIN,
+        summary="Make a user; without a password, with a token to set one",
+        body=NewUserBody,
+        answers={201: NewUserAnswer},
+        headers={"Location": "The path of the new user"},
+        errors=(UsernameTaken, Overloaded, StoreUnavailable),
+    ),
+    Route(
+        method="GET",
+        path="/users/{user_id}",
+        handler=handlers.get_user,
+        access=ADMIN,
+        summary="One user",
+        answers={200: OneUserAnswer},
+        errors=(NotFound, StoreUnavailable),
+    ),
+    Route(
+        method="PATCH",
+        path="/users/{user_id}",
+        handler=handlers.update_user,
+        access=ADMIN,
+        summary="Change a user's display name or role, or disable the user",
+        body=UserChangeBody,
+        answers={200: OneUserAnswer},
+        errors=(NotFound, LastAdmin, StoreUnavailable),
+    ),
+    Route(
+        method="DELETE",
+        path="/users/{user_id}",
+        handler=handlers.delete_user,
+        access=ADMIN,
+        summary="Delete a user",
+        answers={204: None},
+        errors=(NotFound, LastAdmin, StoreUnavailable),
+    ),
+    Route(
+        method="POST",
+        path="/users/{user_id}/password-reset",
+        handler=handlers.make_reset_token,
+        access=ADMIN,
+        summary="A token with which the user can set a new password, once",
+        answers={200: ResetTokenAnswer},
+        errors=(NotFound, StoreUnavailable),
+    ),
+)

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from server.database.driver import Driver, Row
+from server.users.model import User, UserFilter
 from server.users.names import search_form
-from server.users.records import User, UserFilter
 from server.users.rows import USER
 
 # Users looked at one by one before the index is asked: that costs about as much as the index.

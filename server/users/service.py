@@ -6,18 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from server.audit.model import AuditEvent, AuditNote
+from server.authentication.errors import InvalidCredentials
 from server.authentication.throttling import Guesses
 from server.core.clock import Clock
-from server.core.errors import InvalidCredentials, InvalidRequest, InvalidResetToken, NotFound
+from server.core.errors import InvalidRequest, NotFound
 from server.core.ids import Ids
+from server.core.text import is_displayable
 from server.passwords.policy import PasswordPolicy
 from server.passwords.pool import HashPool
 from server.sessions.revocation import Revocations
 from server.settings.tree import PasswordSettings
 from server.store import Store
-from server.users.model import NAME_LENGTH, is_displayable
-from server.users.names import compared, username_of
-from server.users.records import Credentials, NewUser, User, UserChange, UserFilter
+from server.users.errors import InvalidResetToken
+from server.users.model import Credentials, NewUser, User, UserChange, UserFilter
+from server.users.names import NAME_LENGTH, compared, username_of
 from server.users.reset_token import ResetToken, ResetTokens
 from watchword_client.access import RoleTable, only
 

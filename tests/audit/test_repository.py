@@ -12,10 +12,11 @@ import pytest
 from server.audit.chain import AuditChain
 from server.audit.model import AuditEvent, AuditFilter, AuditNote, AuditRecord
 from server.audit.service import Audit
-from server.core.errors import LastAdmin, StoreUnavailable, UsernameTaken
+from server.core.errors import StoreUnavailable
 from server.core.origin import Origin, reset_origin, set_origin
 from server.store import Store
-from server.users.records import Credentials, User, UserChange
+from server.users.errors import LastAdmin, UsernameTaken
+from server.users.model import Credentials, User, UserChange
 from tests.audit.tampering import run_sql
 from tests.records import NOW, all_users, id_of, key, new_user, rename, session, set_password
 from tests.stores import OpenStore

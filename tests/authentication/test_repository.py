@@ -6,13 +6,14 @@ from itertools import takewhile
 
 import pytest
 
+from server.authentication.errors import TooManyAttempts
+from server.authentication.model import Budget, GuessCounter, Try
 from server.authentication.repository import LONGEST_WAIT_MS, PERIOD_MS, wait_after
-from server.core.errors import Overloaded, TooManyAttempts
+from server.core.errors import Overloaded
 from server.database.migration_files import Migration, migrations
 from server.database.postgres import schema as postgres_schema
 from server.database.sqlite import file as sqlite_file
 from server.store import Store
-from server.users.records import Budget, GuessCounter, Try
 from server.users.repository import SqlStore, open_store
 from tests.records import NOW
 from tests.stores import OpenStore

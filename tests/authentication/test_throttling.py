@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from server.authentication.errors import InvalidCredentials, TooManyAttempts
 from server.authentication.throttling import FREE_FAILURES, Guesses, network_of
-from server.core.errors import InvalidCredentials, InvalidResetToken, Overloaded, StoreUnavailable, TooManyAttempts
+from server.core.errors import Overloaded, StoreUnavailable
 from server.passwords.pool import NeverBegun
 from server.settings.tree import LimitSettings
+from server.users.errors import InvalidResetToken
 from server.users.repository import open_store
 from tests.clock import FakeClock
 

@@ -32,8 +32,8 @@ from server.database.open import apply_migrations
 from server.database.postgres.schema import SCHEMA
 from server.settings.tree import LimitSettings
 from server.store import Store
+from server.users.model import NewUser, UserChange, UserFilter
 from server.users.names import compared
-from server.users.records import NewUser, UserChange, UserFilter
 from server.users.repository import _INSERT_USER, _insert_values, open_store
 from tests.records import NOW, id_of, new_user, session
 

@@ -13,10 +13,10 @@ import pytest
 
 from server.app import open_services
 from server.cli import serve, shown
+from server.core.client import Client
 from server.core.errors import WatchwordError
 from server.logs.stream import WriterThread
-from server.sessions.service import Client
-from server.users.records import UserFilter
+from server.users.model import UserFilter
 from tests.running import settings_with
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from server.app import master_key_file, open_services
+from server.core.client import Client
 from server.core.errors import FileRefused, StoreRefused, WatchwordError
 from server.database.migration_files import migrations
 from server.database.open import back_up
 from server.files.new_file import new_file
-from server.sessions.service import Client
 from server.settings.tree import KeySettings
 from server.users.repository import open_store
 from tests.needed import require

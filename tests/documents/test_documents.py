@@ -7,8 +7,9 @@ import hashlib
 import re
 from pathlib import Path
 
-from server.core import errors
+from server.core.errors import ApiError
 from server.documents.docs_page import docs_page
+from server.http.errors import InternalError
 from server.routes import ROUTES
 from tests.running import Api
 from watchword_client.errors import KeysUnavailable
@@ -21,12 +22,12 @@ def test_the_docs_name_every_route_and_every_code() -> None:
     text = (Path(__file__).parents[2] / "docs" / "http.md").read_text("utf-8")
     for route in ROUTES:
         assert f"`{route.name}`" in text, route.name
-    for code in codes_of(errors.ApiError) - {errors.InternalError.code, ELSEWHERE}:
+    for code in codes_of(ApiError) - {InternalError.code, ELSEWHERE}:
         assert f"| `{code}` |" in text, code
     assert ELSEWHERE not in text
 
 
-def codes_of(kind: type[errors.ApiError]) -> set[str]:
+def codes_of(kind: type[ApiError]) -> set[str]:
     """The codes of the leaves of the error tree."""
     children = kind.__subclasses__()
     return {code for child in children for code in codes_of(child)} if children else {kind.code}
@@ -70,7 +71,7 @@ async def test_the_docs_page_needs_nothing_but_itself(api: Api) -> None:
 async def test_the_docs_page_has_an_entry_for_every_problem_type_and_no_other(api: Api) -> None:
     page = await (await api.request("GET", "/docs")).text()
     shown = set(re.findall(r'<span id="(\w+)">', page))
-    assert shown == codes_of(errors.ApiError) - {ELSEWHERE}
+    assert shown == codes_of(ApiError) - {ELSEWHERE}
 
 
 def test_the_docs_page_escapes_what_it_shows() -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import jwt
 import pytest
 
-from server.http.schemas import InspectionAnswer
 from server.inspection.flaws import UNKNOWN_KEY
+from server.inspection.schemas import InspectionAnswer
 from tests.forging import base64url
 from tests.http.test_request_log import Log, start_logged
 from tests.running import Api, StartApi

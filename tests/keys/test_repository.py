@@ -3,8 +3,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from server.keys.model import KeyRecord
 from server.store import Store
-from server.users.records import KeyRecord
 from tests.records import NOW, key
 from tests.stores import OpenStore
 

@@ -8,8 +8,8 @@ import pytest
 
 from server.keys import rotation
 from server.keys.keyring import LEEWAY_MS, KeyState
+from server.keys.model import KeyRecord
 from server.keys.rotation import WHEN_ASKED, RotationUnderWay, Rules
-from server.users.records import KeyRecord
 from tests.forging import record, signing_key
 
 NOW = 1_000_000_000

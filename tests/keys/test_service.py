@@ -11,12 +11,12 @@ from server.core.clock import SystemClock
 from server.core.errors import NotFound, StoreRefused, StoreUnavailable
 from server.core.ids import Ids, SystemRandomness
 from server.keys.derivation import derivations
+from server.keys.model import KeyRecord
 from server.keys.rotation import RotationUnderWay, Rules
 from server.keys.sealing import MasterKey
 from server.keys.service import KeyService
 from server.keys.signer import Signer
 from server.store import Store
-from server.users.records import KeyRecord
 from server.users.repository import open_store
 from tests.clock import FakeClock
 from tests.forging import AUDIENCE, CLAIMS, ISSUER

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from server.routes import ROUTES
 from server.sessions.cookies import DEVICE_COOKIE
-from server.users.records import UserFilter
+from server.users.model import UserFilter
 from tests.running import PASSWORD, Api, StartApi
 from tests.security.access_table import CALLERS, METHODS, OBJECTS, SETTINGS, TABLE, USERS, Caller, Listed, Person
 

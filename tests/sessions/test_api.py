@@ -9,7 +9,7 @@ import pytest
 
 from server.background import PURGE_DELAY_MS, purge
 from server.sessions.revocation import MEMORY_MS
-from server.users.records import UserChange
+from server.users.model import UserChange
 from tests.running import PASSWORD, Api
 from tests.sessions.test_refresh import is_alive, refresh, refused
 from tests.test_tutorial import claims_of

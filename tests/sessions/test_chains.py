@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from server.store import Store
-from server.users.records import UserChange
+from server.users.model import UserChange
 from tests.records import NOW, id_of, new_user, session
 from tests.stores import OpenStore
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import asyncio
 
+from server.sessions.model import UserSession
 from server.store import Store
-from server.users.records import UserSession
 from tests.records import NOW, id_of, new_user, session, set_password
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from server.core.errors import StoreUnavailable
 from server.core.ids import Ids, SystemRandomness
+from server.sessions.model import Revocation, RevocationPage
 from server.sessions.revocation import MEMORY_MS, TIDY_MS, Revocations
 from server.settings.tree import TokenSettings
-from server.users.records import Revocation, RevocationPage
 from tests.clock import FakeClock
 from watchword_client.claims import AccessClaims
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from server.core.errors import LastAdmin
+from server.sessions.model import Revocation
 from server.store import Store
-from server.users.records import Revocation, UserChange
+from server.users.errors import LastAdmin
+from server.users.model import UserChange
 from tests.records import NOW, id_of, new_user, session, set_password
 from tests.stores import OpenStore
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from server.store import Store
-from server.users.records import UserFilter
+from server.users.model import UserFilter
 from tests.records import id_of, new_user
 
 

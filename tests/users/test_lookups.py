@@ -10,7 +10,7 @@ import pytest
 from server.core.errors import StoreUnavailable
 from server.store import Store
 from server.users.lookups import UserLookups
-from server.users.records import User
+from server.users.model import User
 from server.users.repository import SqlStore
 from tests.records import id_of, new_user, rename
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.users.model import is_displayable
+from server.core.text import is_displayable
 
 
 @pytest.mark.parametrize("name", ["Lak", "Zoë Müller-Lüdenscheidt", "山田 太郎", "👩‍💻 dev", "O'Neil", ""])

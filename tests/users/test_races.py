@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from server.settings.tree import RoleSettings, default_roles
-from server.users.records import User, UserFilter
+from server.users.model import User, UserFilter
 from tests.running import PASSWORD, Api, StartApi
 
 TIMES = 50

@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from server.core.errors import UsernameTaken
 from server.store import Store
-from server.users.records import Credentials, User, UserFilter
+from server.users.errors import UsernameTaken
+from server.users.model import Credentials, User, UserFilter
 from tests.records import NOW, all_users, id_of, new_user, rename, set_password, usernames
 from tests.stores import OpenStore
 

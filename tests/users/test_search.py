@@ -16,8 +16,8 @@ from server.database.sqlite.file import APPLICATION_ID
 from server.database.sqlite.group_writer import bound
 from server.store import Store
 from server.users import search as user_search
+from server.users.model import NewUser, UserFilter
 from server.users.names import search_form
-from server.users.records import NewUser, UserFilter
 from server.users.repository import open_store
 from tests.records import NOW, id_of, new_user, rename
 

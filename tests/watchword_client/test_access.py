@@ -4,6 +4,7 @@ import pytest
 
 from server.core.errors import ConfigurationError
 from server.http.route_table import AccessTable
+from server.routes import ROUTES
 from watchword_client.access import ANY_USER, ANYONE, Access, RoleTable, decide, only
 from watchword_client.role_table import DEFAULT_ROLES
 
@@ -51,7 +52,7 @@ def test_a_circle_of_roles_ends_and_makes_them_equal() -> None:
 )
 def test_an_override_has_to_fit_a_route(override: str, problem: str) -> None:
     with pytest.raises(ConfigurationError, match=problem):
-        AccessTable(ROLES, {override: ("admin",)})
+        AccessTable(ROLES, {override: ("admin",)}, ROUTES)
 
 
 @pytest.mark.parametrize(
@@ -67,5 +68,5 @@ def test_an_override_has_to_fit_a_route(override: str, problem: str) -> None:
     ],
 )
 def test_explain_finds_the_row_that_the_router_would(method: str, path: str, row: str | None) -> None:
-    found = AccessTable(ROLES, {}).explain(method, path, "admin")
+    found = AccessTable(ROLES, {}, ROUTES).explain(method, path, "admin")
     assert (None if found is None else found[0].route.name) == row

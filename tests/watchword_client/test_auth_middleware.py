@@ -10,7 +10,8 @@ from aiohttp.typedefs import Handler
 from pytest_aiohttp.plugin import AiohttpClient
 from structlog.testing import capture_logs
 
-from server.core.errors import LastAdmin, Overloaded
+from server.core.errors import Overloaded
+from server.users.errors import LastAdmin
 from tests.forging import claims_with, forge, header_of
 from tests.publisher import Publisher
 from tests.watchword_client.guarded import (

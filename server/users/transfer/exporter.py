@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from server.core.clock import rfc3339
 from server.store import TransferStore
-from server.users.records import Credentials
+from server.users.model import Credentials
 from server.users.transfer.row import COLUMNS
 
 PAGE = 500

@@ -10,8 +10,8 @@ from server.authentication.throttling import Guesses
 from server.core.clock import Clock
 from server.core.ids import id_tail
 from server.store import TransferStore
+from server.users.model import User
 from server.users.names import compared
-from server.users.records import User
 from server.users.rows import key_of
 from server.users.transfer.lines import Record
 from server.users.transfer.row import Row, RowRefused, read_row

@@ -8,7 +8,7 @@ from typing import Any
 from server.audit.model import AuditEvent, AuditNote, Value
 from server.audit.repository import AuditQueries
 from server.database.driver import Row, Transaction
-from server.users.records import Credentials, User
+from server.users.model import Credentials, User
 from server.users.rows import USER, key_of, search_text
 
 _COLUMNS = (

@@ -9,10 +9,10 @@ from typing import Any
 
 from server.core.clock import read_rfc3339
 from server.core.ids import derived_id, id_in, made_at
+from server.core.text import is_displayable
 from server.passwords.foreign import cost_problem
-from server.users.model import NAME_LENGTH, is_displayable
-from server.users.names import username_of
-from server.users.records import Credentials, User
+from server.users.model import Credentials, User
+from server.users.names import NAME_LENGTH, username_of
 from watchword_client.access import RoleTable
 
 COLUMNS = (

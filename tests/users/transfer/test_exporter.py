@@ -8,7 +8,7 @@ import pytest
 from server.authentication.throttling import Guesses
 from server.settings.tree import LimitSettings
 from server.store import Store
-from server.users.records import Credentials, User
+from server.users.model import Credentials, User
 from server.users.repository import open_store
 from server.users.transfer.exporter import PAGE, export_pages
 from server.users.transfer.formats import read_csv, read_json_lines

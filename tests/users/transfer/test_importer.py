@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
+from server.authentication.errors import TooManyAttempts
 from server.authentication.throttling import Guesses
-from server.core.errors import TooManyAttempts
 from server.settings.tree import LimitSettings
 from server.store import Store
+from server.users.model import UserChange
 from server.users.names import compared
-from server.users.records import UserChange
 from server.users.repository import open_store
 from server.users.transfer.importer import BATCH, ImportCounts, Importer, Refusal
 from server.users.transfer.lines import Record

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from server.store import Store
-from server.users.records import Credentials, User, UserFilter
+from server.users.model import Credentials, User, UserFilter
 from tests.records import NOW, all_users, id_of, new_user, set_password
 from tests.stores import OpenStore
 

@@ -6,7 +6,7 @@ import pytest
 
 from server.core.clock import rfc3339
 from server.core.ids import id_tail, made_at
-from server.users.records import Credentials, User
+from server.users.model import Credentials, User
 from server.users.transfer.row import Row, RowRefused, read_row
 from tests.foreign_hashes import ARGON2
 from watchword_client.access import RoleTable

@@ -1,0 +1,35 @@
+"""What counts how often passwords are tried. Times are in milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class GuessCounter:
+    """Counts the wrong tries since a success, at most `limit`.
+
+    Behind `free` of them one runs at a time, and each wait is longer; before, no more run than could all be wrong.
+    """
+
+    key: str
+    limit: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """A number of tries that refills: each costs `cost_ms` of time, and at most `capacity_ms` may be spent ahead."""
+
+    key: str
+    cost_ms: int
+    capacity_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One password to be looked at, with all that counts it. `period` is when it was taken (guess_queries.py)."""
+
+    counters: tuple[GuessCounter, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+    period: int = 0

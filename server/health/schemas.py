@@ -1,0 +1,15 @@
+"""The answer of the health checks."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from server.http.schemas import (
+    Answer,
+)
+
+
+class HealthAnswer(Answer):
+    """The server is well."""
+
+    status: Literal["ok"]

@@ -1,0 +1,50 @@
+"""Sessions that are over, and tokens that don't fit."""
+
+from __future__ import annotations
+
+from server.core.errors import ApiError, Unauthorized
+
+
+class SessionConflict(ApiError):
+    """Bearer token, cookie and body of one request are not all of the same session."""
+
+    status = 400
+    code = "session_conflict"
+    title = "Two sessions in one request"
+    default_detail = "The tokens of this request belong to different sessions. Send one of them."
+
+
+class TokenRevoked(Unauthorized):
+    """A genuine token whose session is over or whose role is out of date. `subject` is whose it is, for the log."""
+
+    code = "token_revoked"
+    title = "Token revoked"
+    default_detail = "This access token is not valid any more. Refresh it, or log in again."
+
+    def __init__(self, subject: str | None = None) -> None:
+        super().__init__()
+        self.subject = subject
+
+
+class RefreshInvalid(Unauthorized):
+    """Not a refresh token of a living session."""
+
+    code = "refresh_invalid"
+    title = "Invalid refresh token"
+    default_detail = "The refresh token is not valid. Please log in again."
+
+
+class RefreshExpired(Unauthorized):
+    """The session was unused for too long, or reached its full age."""
+
+    code = "refresh_expired"
+    title = "Session expired"
+    default_detail = "Session expired. Please log in again."
+
+
+class RefreshReused(Unauthorized):
+    """A refresh token came back after its successor was used: the session is ended (RFC 9700 section 4.14.2)."""
+
+    code = "refresh_reused"
+    title = "Refresh token reused"
+    default_detail = "This refresh token was used before, so its session was ended. Please log in again."

@@ -1,0 +1,101 @@
+"""What users do with their own account, and what admins do with all of them."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from server.core.ids import id_in
+from server.http.body import read_query
+from server.http.cursor import cursor_of, position_of
+from server.http.requests import body_of, client_of, id_of
+from server.http.responses import empty_response, json_response
+from server.services import services_of
+from server.users.model import UserFilter
+from server.users.schemas import (
+    NewUserBody,
+    PasswordBody,
+    PasswordResetBody,
+    ProfileBody,
+    UserChangeBody,
+    UsersQuery,
+    user_json,
+)
+from watchword_client.auth_middleware import claims_of
+
+
+async def get_me(request: web.Request) -> web.Response:
+    """GET /me."""
+    user = await services_of(request).users.get(claims_of(request).subject)
+    return json_response({"user": user_json(user)})
+
+
+async def update_me(request: web.Request) -> web.Response:
+    """PATCH /me."""
+    body = await body_of(request, ProfileBody)
+    user = await services_of(request).users.update(claims_of(request).subject, name=body.name)
+    return json_response({"user": user_json(user)})
+
+
+async def change_password(request: web.Request) -> web.Response:
+    """POST /me/password: all other sessions are over."""
+    body = await body_of(request, PasswordBody)
+    claims = claims_of(request)
+    await services_of(request).users.change_password(
+        claims.subject, claims.session_id, body.current_password, body.new_password
+    )
+    return empty_response()
+
+
+async def reset_password(request: web.Request) -> web.Response:
+    """POST /password/reset."""
+    body = await body_of(request, PasswordResetBody)
+    await services_of(request).users.reset_password(body.reset_token, body.new_password, client_of(request).ip)
+    return empty_response()
+
+
+async def list_users(request: web.Request) -> web.Response:
+    """GET /users. One user more than asked for is read, to know whether there is a next page."""
+    query = read_query(request, UsersQuery)
+    after_id = position_of(query.cursor, id_in)
+    wanted = UserFilter(query.limit + 1, after_id, query.q, query.role, query.disabled)
+    found = await services_of(request).users.list(wanted)
+    page = found[: query.limit]
+    next_cursor = cursor_of(page[-1].id) if len(found) > query.limit else None
+    return json_response({"users": [user_json(user) for user in page], "next_cursor": next_cursor})
+
+
+async def create_user(request: web.Request) -> web.Response:
+    """POST /users."""
+    body = await body_of(request, NewUserBody)
+    created = await services_of(request).users.create(body.username, body.name, body.role, body.password)
+    answer: dict[str, object] = {"user": user_json(created.user)}
+    if created.reset_token is not None:
+        answer["reset_token"] = created.reset_token
+    return json_response(answer, 201, {"Location": f"/users/{created.user.id}"})
+
+
+async def get_user(request: web.Request) -> web.Response:
+    """GET /users/{user_id}."""
+    user = await services_of(request).users.get(id_of(request, "user_id"))
+    return json_response({"user": user_json(user)})
+
+
+async def update_user(request: web.Request) -> web.Response:
+    """PATCH /users/{user_id}."""
+    user_id = id_of(request, "user_id")
+    body = await body_of(request, UserChangeBody)
+    user = await services_of(request).users.update(user_id, name=body.name, role=body.role, disabled=body.disabled)
+    return json_response({"user": user_json(user)})
+
+
+async def delete_user(request: web.Request) -> web.Response:
+    """DELETE /users/{user_id}."""
+    await services_of(request).users.delete(id_of(request, "user_id"))
+    return empty_response()
+
+
+async def make_reset_token(request: web.Request) -> web.Response:
+    """POST /users/{user_id}/password-reset."""
+    services = services_of(request)
+    token = await services.users.reset_token(id_of(request, "user_id"))
+    return json_response({"reset_token": token, "expires_in": services.settings.passwords.reset_ttl_seconds})
