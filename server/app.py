@@ -36,6 +36,7 @@ from server.keys.signer import Signer
 from server.passwords.hasher import Hasher
 from server.passwords.policy import PasswordPolicy
 from server.passwords.pool import HashPool
+from server.repositories import Repositories, open_repositories
 from server.routes import ROUTES
 from server.services import DOCUMENTS, SERVICES, Documents, Services
 from server.sessions.authenticator import Authenticator
@@ -44,8 +45,6 @@ from server.sessions.revocation import Revocations
 from server.sessions.service import Sessions
 from server.settings import Settings
 from server.settings.secrets import texts
-from server.store import Store
-from server.users.repository import open_store
 from server.users.reset_token import ResetTokens
 from server.users.service import Users
 from watchword_client.access import RoleTable
@@ -66,29 +65,29 @@ async def open_services(
     """
     clock = clock or SystemClock()
     ids = ids or Ids(clock, SystemRandomness())
-    store = await open_store(settings.store.url, serving=serving)
+    repositories = await open_repositories(settings.store.url, serving=serving)
     hasher, queue = Hasher(settings.passwords.bcrypt_cost), settings.passwords.hash_queue
     hashes, preferred = HashPool(hasher, settings.passwords.hash_threads, queue), HashPool(hasher, 1, queue)
     try:
         services = await _construct(
-            settings, clock, ids, store, hashes=hashes, preferred_hashes=preferred, serving=serving
+            settings, clock, ids, repositories, hashes=hashes, preferred_hashes=preferred, serving=serving
         )
         if serving:
             # Its keys could be opened, so a log that was left is its own: after a write, closing writes that back.
             with suppress(StoreUnavailable):
-                await store.ping()
+                await repositories.readiness.ping()
         yield services
     finally:
         hashes.close()
         preferred.close()
-        await store.close()
+        await repositories.close()
 
 
 async def _construct(
     settings: Settings,
     clock: Clock,
     ids: Ids,
-    store: Store,
+    repositories: Repositories,
     *,
     hashes: HashPool,
     preferred_hashes: HashPool,
@@ -96,21 +95,27 @@ async def _construct(
 ) -> Services:
     roles = RoleTable(settings.role_includes)
     key_file = master_key_file(settings, ids)
-    if key_file is not None and key_file.is_missing and not any(record.sealed for record in await store.list_keys()):
+    if (
+        key_file is not None
+        and key_file.is_missing
+        and not any(record.sealed for record in await repositories.keys.list_keys())
+    ):
         key_file.make()
     keys = KeyService(
-        store=store,
+        keys=repositories.keys,
+        audit=repositories.audit,
         master_key=lambda: MasterKey(key_file.read() if key_file is not None else texts(settings.keys.master_key), ids),
         rules=_rules(settings),
         clock=clock,
         ids=ids,
     )
     await keys.load(serving=serving)
-    revocations = Revocations(store, clock, settings.tokens.access_ttl_seconds)
+    revocations = Revocations(repositories.sessions, clock, settings.tokens.access_ttl_seconds)
     await revocations.refresh()
-    guesses = Guesses(store, clock, settings.limits)
+    guesses = Guesses(repositories.attempts, clock, settings.limits)
     users = Users(
-        store=store,
+        repository=repositories.users,
+        audit=repositories.audit,
         hashes=preferred_hashes,
         reset_tokens=ResetTokens(partial(keys.derive, "password reset token")),
         revocations=revocations,
@@ -122,7 +127,8 @@ async def _construct(
         passwords=settings.passwords,
     )
     sessions = Sessions(
-        store=store,
+        repository=repositories.sessions,
+        users=repositories.users,
         hashes=hashes,
         preferred_hashes=preferred_hashes,
         signer=Signer(keys),
@@ -147,17 +153,17 @@ async def _construct(
         clock=clock,
         ids=ids,
         roles=roles,
-        store=store,
+        repositories=repositories,
         hashes=hashes,
         preferred_hashes=preferred_hashes,
         keys=keys,
         revocations=revocations,
         users=users,
         sessions=sessions,
-        audit=Audit(store, AuditChain(keys.audit_key)),
+        audit=Audit(repositories.audit, repositories.users, AuditChain(keys.audit_key)),
         verifier=verifier,
         authenticator=Authenticator(verifier, revocations),
-        readiness=Readiness(store, keys, clock),
+        readiness=Readiness(repositories.readiness, keys, clock),
     )
 
 

@@ -11,8 +11,9 @@ from aiohttp import web
 from server.core.clock import Clock, Steadiness
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.passwords.pool import HashPool
+from server.repositories import Repositories
 from server.services import SERVICES
-from server.store import RevocationStore, Store
+from server.sessions.revocation import RevocationSource
 
 ROUND_SECONDS = 60
 # The store tells of a change by itself; this is for the case that it could not.
@@ -35,13 +36,15 @@ async def background(app: web.Application) -> AsyncIterator[None]:
     async def tidy() -> None:
         if steadiness.holds():
             await services.sessions.recount()
-            await purge(services.store, services.clock)
+            await purge(services.repositories, services.clock)
 
     tasks = [
-        asyncio.create_task(follow(services.store, [services.revocations.refresh, services.keys.refresh])),
+        asyncio.create_task(
+            follow(services.repositories.sessions, [services.revocations.refresh, services.keys.refresh])
+        ),
         asyncio.create_task(_each_round("signing keys", services.keys.maintain)),
         asyncio.create_task(_each_round("purge", tidy)),
-        asyncio.create_task(learn_costs(services.store, services.hashes)),
+        asyncio.create_task(learn_costs(services.repositories, services.hashes)),
     ]
     try:
         yield
@@ -51,7 +54,7 @@ async def background(app: web.Application) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def follow(store: RevocationStore, read: Sequence[Callable[[], Awaitable[None]]]) -> None:
+async def follow(sessions: RevocationSource, read: Sequence[Callable[[], Awaitable[None]]]) -> None:
     """Read again whatever another process may have changed, within a second, until cancelled.
 
     While the store can't be reached, nothing can be revoked either; what is known stays in force.
@@ -59,7 +62,7 @@ async def follow(store: RevocationStore, read: Sequence[Callable[[], Awaitable[N
     told = False
     while True:
         try:
-            await store.wait_for_change(WAIT_SECONDS)
+            await sessions.wait_for_change(WAIT_SECONDS)
             for one in read:
                 await one()
             told = False
@@ -73,7 +76,7 @@ async def follow(store: RevocationStore, read: Sequence[Callable[[], Awaitable[N
             await asyncio.sleep(RETRY_SECONDS)
 
 
-async def purge(store: Store, clock: Clock) -> None:
+async def purge(repositories: Repositories, clock: Clock) -> None:
     """Delete sessions that are over, spent revocations and old counts of guesses.
 
     In steps, so that other writes pass between them.
@@ -81,15 +84,15 @@ async def purge(store: Store, clock: Clock) -> None:
     now = clock.now_ms()
     gone = PURGE_STEP
     while gone == PURGE_STEP:
-        gone = await store.purge(now, now - PURGE_DELAY_MS, PURGE_STEP)
-    while await store.purge_tries(now, PURGE_STEP) == PURGE_STEP:
+        gone = await repositories.sessions.purge(now, now - PURGE_DELAY_MS, PURGE_STEP)
+    while await repositories.attempts.purge_tries(now, PURGE_STEP) == PURGE_STEP:
         pass
 
 
-async def learn_costs(store: Store, hashes: HashPool) -> None:
+async def learn_costs(repositories: Repositories, hashes: HashPool) -> None:
     """Find out what the kinds of password hash in the store cost, before a failed login would show it by its time."""
     try:
-        users = await store.list_credentials(LEARN_USERS)
+        users = await repositories.transfer.list_credentials(LEARN_USERS)
         await hashes.learn([user.password_hash for user in users if user.password_hash is not None])
     except StoreUnavailable:
         _log.warning("the costs of password hashes are learned from logins, since they could not be at the start")

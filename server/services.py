@@ -13,11 +13,11 @@ from server.core.ids import Ids
 from server.health.service import Readiness
 from server.keys.service import KeyService
 from server.passwords.pool import HashPool
+from server.repositories import Repositories
 from server.sessions.authenticator import Authenticator
 from server.sessions.revocation import Revocations
 from server.sessions.service import Sessions
 from server.settings import Settings
-from server.store import Store
 from server.users.service import Users
 from watchword_client.access import RoleTable
 from watchword_client.token_verifier import TokenVerifier
@@ -34,7 +34,7 @@ class Services:
     clock: Clock
     ids: Ids
     roles: RoleTable
-    store: Store
+    repositories: Repositories
     hashes: HashPool
     preferred_hashes: HashPool
     keys: KeyService

@@ -16,8 +16,8 @@ import pytest
 from server.app import open_services
 from server.core.client import Client
 from server.core.errors import StoreRefused, WatchwordError
+from server.repositories import open_repositories
 from server.settings.tree import KeySettings
-from server.users.repository import open_store
 from tests.needed import require
 from tests.running import PASSWORD, settings_with
 
@@ -50,7 +50,7 @@ async def _look(urls: list[str]) -> None:
     """Tell of each store whether a server could open it."""
     for url in urls:
         try:
-            await (await open_store(url, serving=True)).close()
+            await (await open_repositories(url, serving=True)).close()
         except StoreRefused as refused:
             print(f"refused: {refused}", flush=True)
         else:

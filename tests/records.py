@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from server.keys.model import KeyRecord
+from server.repositories import Repositories
 from server.sessions.model import Session
-from server.store import Store
 from server.users.model import NewUser, User, UserChange, UserFilter
 
 NOW = 1_790_000_000_000
@@ -58,20 +58,20 @@ def key(number: int, **changes: Any) -> KeyRecord:
     return replace(made, **changes)
 
 
-async def rename(store: Store, number: int, name: str, now: int) -> User | None:
+async def rename(store: Repositories, number: int, name: str, now: int) -> User | None:
     change = UserChange(name=name, role=None, disabled=None, admin_roles=("admin",))
-    return await store.update_user(id_of(number), change, now, now)
+    return await store.users.update_user(id_of(number), change, now, now)
 
 
-async def set_password(store: Store, number: int, new_hash: str, expected: int, now: int) -> bool:
-    return await store.set_password(
+async def set_password(store: Repositories, number: int, new_hash: str, expected: int, now: int) -> bool:
+    return await store.users.set_password(
         id_of(number), new_hash, expected, keep_session_id=None, now=now, forget_at=now + 1000
     )
 
 
-async def all_users(store: Store) -> list[User]:
-    return await store.list_users(UserFilter(limit=10_000))
+async def all_users(store: Repositories) -> list[User]:
+    return await store.users.list_users(UserFilter(limit=10_000))
 
 
-async def usernames(store: Store) -> set[str]:
+async def usernames(store: Repositories) -> set[str]:
     return {user.username for user in await all_users(store)}

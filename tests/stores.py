@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from server.store import Store
-from server.users.repository import open_store
+from server.repositories import Repositories, open_repositories
 
-OpenStore = Callable[[], Awaitable[Store]]
+OpenStore = Callable[[], Awaitable[Repositories]]
 
 
 @pytest.fixture
@@ -19,8 +18,8 @@ async def open_another(store_url: str) -> AsyncIterator[OpenStore]:
     """Opens further stores on the database of the test, and closes them."""
     async with AsyncExitStack() as stack:
 
-        async def open_it() -> Store:
-            store = await open_store(store_url, serving=False)
+        async def open_it() -> Repositories:
+            store = await open_repositories(store_url, serving=False)
             stack.push_async_callback(store.close)
             return store
 
@@ -28,8 +27,8 @@ async def open_another(store_url: str) -> AsyncIterator[OpenStore]:
 
 
 @pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    opened = await open_store(store_url, serving=True)
+async def store(store_url: str) -> AsyncIterator[Repositories]:
+    opened = await open_repositories(store_url, serving=True)
     yield opened
     await opened.close()
 

@@ -70,24 +70,25 @@ class AuditWriter:
         )
 
 
-class AuditQueries:
-    """AuditStore of protocol.py, on any driver."""
+class AuditRepository:
+    """The SQL of the audit log."""
 
-    _driver: Driver
-    # Until the server's own keys are known, at the first start, nothing is written.
-    _chain = AuditChain(b"")
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        # Until the server's own keys are known, at the first start, nothing is written.
+        self._chain = AuditChain(b"")
 
     def chain_audit(self, key: bytes) -> None:
-        """Both dialects alike."""
+        """From now on, link records under this key. It is among the server's keys, so it is known when they are."""
         self._chain = AuditChain(key)
 
-    def _audit(self) -> AuditWriter:
+    def writer(self) -> AuditWriter:
         """For the unit that this task is about to write."""
         return AuditWriter(self._chain, current_origin())
 
     async def record(self, note: AuditNote) -> None:
         """A unit of its own."""
-        audit = self._audit()
+        audit = self.writer()
 
         async def unit(transaction: Transaction) -> None:
             await audit.write(transaction, note)

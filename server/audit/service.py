@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from server.audit.chain import START, AuditChain
 from server.audit.model import AuditFilter, AuditHead, AuditRecord
+from server.audit.repository import AuditRepository
 from server.core.ids import id_in
-from server.store import Store
+from server.users.repository import UserRepository
 
 # Records that are read and checked in one go.
 PAGE = 1000
@@ -42,8 +43,9 @@ def _silent(_: int) -> None:
 class Audit:
     """The log of one store."""
 
-    def __init__(self, store: Store, chain: AuditChain) -> None:
-        self._store = store
+    def __init__(self, audit: AuditRepository, users: UserRepository, chain: AuditChain) -> None:
+        self._audit = audit
+        self._users = users
         self._chain = chain
 
     async def page(
@@ -59,7 +61,7 @@ class Audit:
         actor_id, actor_name = await self._id_or_name(actor)
         target_id, target_name = await self._id_or_name(target)
         wanted = AuditFilter(limit, before_seq, event, actor_id, actor_name, target_id, target_name)
-        return await self._store.list_audit(wanted)
+        return await self._audit.list_audit(wanted)
 
     async def _id_or_name(self, text: str | None) -> tuple[str | None, str | None]:
         if text is None:
@@ -67,12 +69,12 @@ class Audit:
         as_id = id_in(text)
         if as_id is not None:
             return as_id, None
-        found = await self._store.find_credentials(text)
+        found = await self._users.find_credentials(text)
         return None, found.user.username if found is not None else text
 
     async def head(self) -> AuditHead | None:
         """The end of the chain."""
-        return await self._store.audit_head()
+        return await self._audit.audit_head()
 
     async def pages(self) -> AsyncIterator[list[AuditRecord]]:
         """All records, the oldest first, a page at a time."""
@@ -91,7 +93,7 @@ class Audit:
             page = await self._behind(last)
             if not page:
                 # Read behind the records, so it is no older than they are.
-                head = await self._store.audit_head()
+                head = await self._audit.audit_head()
                 if head is not None and head.seq > count and await self._behind(last):
                     # Written meanwhile.
                     continue
@@ -101,7 +103,7 @@ class Audit:
                 return Verdict(count, previous, fault)
             for record in page:
                 if record.seq != count + 1 or not self._chain.holds(previous, record):
-                    return Verdict(count, previous, _fault(record, count, await self._store.audit_head()))
+                    return Verdict(count, previous, _fault(record, count, await self._audit.audit_head()))
                 count, previous, last = record.seq, record.hash, record
                 passed = passed or previous == kept_head
             progress(count)
@@ -112,8 +114,8 @@ class Audit:
         The last record is read again, or another one of its number could hide between two pages.
         """
         if last is None:
-            return await self._store.audit_from(None, PAGE)
-        page = await self._store.audit_from(last.seq, PAGE + 1)
+            return await self._audit.audit_from(None, PAGE)
+        page = await self._audit.audit_from(last.seq, PAGE + 1)
         if last in page:
             page.remove(last)
         return page

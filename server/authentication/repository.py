@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from server.audit.model import AuditNote
-from server.audit.repository import AuditQueries
+from server.audit.repository import AuditRepository
 from server.authentication.errors import TooManyAttempts
 from server.authentication.model import Budget, GuessCounter, Try
 from server.core.errors import Overloaded
-from server.database.driver import Transaction
+from server.database.driver import Driver, Transaction
 
 LONGEST_WAIT_MS = 900_000
 _FIRST_WAIT_MS = 1000
@@ -68,11 +68,15 @@ _FAIL_BUDGET = (
 )
 
 
-class GuessQueries(AuditQueries):
-    """GuessStore of protocol.py, on any driver.
+class AttemptRepository:
+    """The SQL of attempts at passwords.
 
     Rows are locked in the order of their keys, so no two units wait for each other.
     """
+
+    def __init__(self, driver: Driver, audit: AuditRepository) -> None:
+        self._driver = driver
+        self._audit = audit
 
     async def take_try(self, wanted: Try, now: int) -> Try:
         """All of its counters and budgets, or none."""
@@ -90,7 +94,7 @@ class GuessQueries(AuditQueries):
 
     async def note_failure(self, taken: Try, now: int, note: AuditNote | None = None) -> None:
         """Counters wait longer and longer, budgets pay."""
-        audit = self._audit()
+        audit = self._audit.writer()
 
         async def unit(transaction: Transaction) -> None:
             for one in _in_order(taken):

@@ -28,12 +28,12 @@ import structlog
 from server.audit.model import AuditNote
 from server.authentication.errors import TooManyAttempts
 from server.authentication.model import Budget, GuessCounter, Try
+from server.authentication.repository import AttemptRepository
 from server.core.addresses import address_of
 from server.core.clock import Clock
 from server.core.errors import Overloaded, StoreUnavailable
 from server.passwords.pool import NeverBegun
 from server.settings.tree import LimitSettings
-from server.store import GuessStore
 
 HOUR_MS = 3_600_000
 DEVICE_TRIES = 10
@@ -50,9 +50,11 @@ class Attempt:
     looked at, or nothing told, gives the try back, as does the end of the block; everything else is a failure.
     """
 
-    def __init__(self, store: GuessStore, clock: Clock, counted: Sequence[GuessCounter], *wanted: Try) -> None:
+    def __init__(
+        self, attempts: AttemptRepository, clock: Clock, counted: Sequence[GuessCounter], *wanted: Try
+    ) -> None:
         """`wanted`: the first one that is not used up is taken. `counted`: what a success lets begin anew."""
-        self._store = store
+        self._attempts = attempts
         self._clock = clock
         self._counted = counted
         self._wanted = wanted
@@ -77,31 +79,31 @@ class Attempt:
         if error is None or isinstance(error, NeverBegun | Overloaded | StoreUnavailable):
             # If that fails, it ends by itself.
             with suppress(StoreUnavailable):
-                await asyncio.shield(self._store.give_back(self._taken))
+                await asyncio.shield(self._attempts.give_back(self._taken))
         else:
             await self.failed()
 
     async def failed(self, note: AuditNote | None = None) -> None:
         """It was wrong, or nobody waited for the outcome. The note is recorded in the same step."""
         self._ended = True
-        await asyncio.shield(self._store.note_failure(self._taken, self._clock.now_ms(), note))
+        await asyncio.shield(self._attempts.note_failure(self._taken, self._clock.now_ms(), note))
 
     async def succeeded(self) -> None:
         """It was right: whatever was wrong before is forgotten; if the store fails just now, at the next success."""
         self._ended = True
         try:
-            await asyncio.shield(self._store.settle(self._taken, [*self._counted, *self._taken.counters]))
+            await asyncio.shield(self._attempts.settle(self._taken, [*self._counted, *self._taken.counters]))
         except StoreUnavailable:
             _log.warning("a right password could not be noted: wrong ones before it still count")
 
     async def _take(self, wanted: Try) -> Self:
-        taking = asyncio.ensure_future(self._store.take_try(wanted, self._clock.now_ms()))
+        taking = asyncio.ensure_future(self._attempts.take_try(wanted, self._clock.now_ms()))
         try:
             self._taken = await asyncio.shield(taking)
         except asyncio.CancelledError:
             # The client has left meanwhile; what was taken all the same is given back.
             with suppress(TooManyAttempts, Overloaded, StoreUnavailable):
-                await asyncio.shield(self._store.give_back(await taking))
+                await asyncio.shield(self._attempts.give_back(await taking))
             raise
         return self
 
@@ -109,8 +111,8 @@ class Attempt:
 class Guesses:
     """What there is to be taken. An account is named by its username in the form that is compared."""
 
-    def __init__(self, store: GuessStore, clock: Clock, settings: LimitSettings) -> None:
-        self._store = store
+    def __init__(self, attempts: AttemptRepository, clock: Clock, settings: LimitSettings) -> None:
+        self._attempts = attempts
         self._clock = clock
         self._settings = settings
 
@@ -128,17 +130,17 @@ class Guesses:
 
     def reset(self, address: str | None) -> Attempt:
         """Of a reset token. A right one costs nothing: leave the block."""
-        return Attempt(self._store, self._clock, (), Try((), self._budgets(address)))
+        return Attempt(self._attempts, self._clock, (), Try((), self._budgets(address)))
 
     async def forget(self, *accounts: str) -> None:
         """After a password that was set anew, or accounts that were made: nobody has guessed at these."""
         try:
-            await self._store.settle(None, [one for account in accounts for one in self._counted(account)])
+            await self._attempts.settle(None, [one for account in accounts for one in self._counted(account)])
         except StoreUnavailable:
             _log.warning("wrong passwords before a new one could not be forgotten: they still count")
 
     def _attempt(self, account: str, *wanted: Try) -> Attempt:
-        return Attempt(self._store, self._clock, self._counted(account), *wanted)
+        return Attempt(self._attempts, self._clock, self._counted(account), *wanted)
 
     def _counted(self, account: str) -> list[GuessCounter]:
         return [self._strangers(account), self._devices(account), self._changes(account)]

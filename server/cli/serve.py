@@ -246,7 +246,9 @@ async def _make_demo_users(services: Services, address: str) -> str:
         # Past the rules for passwords, which refuse what everybody knows.
         password_hash = await services.hashes.hash(demo_password(name))
         user_id, now = services.ids.new_id(), services.clock.now_ms()
-        await services.store.insert_user(NewUser(user_id, name, name.capitalize(), role, password_hash, now))
+        await services.repositories.users.insert_user(
+            NewUser(user_id, name, name.capitalize(), role, password_hash, now)
+        )
     if not services.settings.server.is_loopback:
         print("The demo's passwords are public, and this address is not only yours.", file=sys.stderr)
     lines = "".join(f"  {name:<12}{role:<12}{demo_password(name)}\n" for name, role in DEMO_USERS.items())

@@ -8,8 +8,8 @@ import structlog
 
 from server.core.clock import Clock
 from server.core.errors import StoreUnavailable
+from server.health.repository import ReadinessRepository
 from server.keys.signer import SigningKeys
-from server.store import Store
 
 # However many ask, and however often, there is one write in so many seconds.
 FRESH_SECONDS = 1.0
@@ -21,8 +21,8 @@ _log = structlog.get_logger("watchword")
 class Readiness:
     """Tries it out, once for all who ask meanwhile."""
 
-    def __init__(self, store: Store, keys: SigningKeys, clock: Clock) -> None:
-        self._store = store
+    def __init__(self, readiness: ReadinessRepository, keys: SigningKeys, clock: Clock) -> None:
+        self._readiness = readiness
         self._keys = keys
         self._clock = clock
         self._trying: asyncio.Task[bool] | None = None
@@ -40,7 +40,7 @@ class Readiness:
 
     async def _try(self) -> bool:
         try:
-            await self._store.ping()
+            await self._readiness.ping()
             self._keys.signing_key()
         except StoreUnavailable:
             return False

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import astuple
 
 from server.audit.model import AuditNote
-from server.audit.repository import AuditQueries
-from server.database.driver import Transaction
+from server.audit.repository import AuditRepository
+from server.database.driver import Driver, Transaction
 from server.keys.model import KeyRecord
 
 _KEY = "kid, algorithm, public_jwk, sealed, created_at, activates_at, longest_ttl_seconds, revoked_at"
@@ -15,8 +15,12 @@ _LIST = f"SELECT {_KEY} FROM server_keys ORDER BY created_at, kid"
 _INSERT = f"INSERT INTO server_keys ({_KEY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
 
 
-class KeyQueries(AuditQueries):
-    """KeyStore of protocol.py, on any driver."""
+class KeyRepository:
+    """The SQL of the server's own keys."""
+
+    def __init__(self, driver: Driver, audit: AuditRepository) -> None:
+        self._driver = driver
+        self._audit = audit
 
     async def list_keys(self) -> list[KeyRecord]:
         """Past the queue of the pool: a revoked key has to be known within a second."""
@@ -26,7 +30,7 @@ class KeyQueries(AuditQueries):
         self, seen: Sequence[KeyRecord], wanted: Sequence[KeyRecord], note: AuditNote | None = None
     ) -> bool:
         """Under a lock, so of several nodes that saw the same keys one changes them."""
-        audit = self._audit()
+        audit = self._audit.writer()
 
         async def unit(transaction: Transaction) -> bool:
             await transaction.lock("keys")

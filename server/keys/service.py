@@ -11,6 +11,7 @@ import orjson
 import structlog
 
 from server.audit.model import AuditEvent, AuditNote, Value
+from server.audit.repository import AuditRepository
 from server.core.clock import Clock, rfc3339
 from server.core.errors import NotFound, StoreRefused, StoreUnavailable
 from server.core.ids import Ids
@@ -19,9 +20,9 @@ from server.keys.derivation import DERIVATION_BYTES, derivations, new_derivation
 from server.keys.jwks_document import JwksDocument
 from server.keys.keyring import Keyring
 from server.keys.model import KeyRecord
+from server.keys.repository import KeyRepository
 from server.keys.rotation import Rules
 from server.keys.sealing import MasterKey, derive
-from server.store import KeyStore
 from watchword_client.keys import SHARED, SigningKey, VerificationKey, dump, generate, load, public_jwk
 
 # A token with an unknown key makes the keys be read again, at most so often.
@@ -38,13 +39,15 @@ class KeyService:
     def __init__(
         self,
         *,
-        store: KeyStore,
+        keys: KeyRepository,
+        audit: AuditRepository,
         master_key: Callable[[], MasterKey],
         rules: Rules,
         clock: Clock,
         ids: Ids,
     ) -> None:
-        self._store = store
+        self._keys = keys
+        self._audit = audit
         self._read_master_key = master_key
         self._master_key = master_key()
         self._rules = rules
@@ -69,7 +72,7 @@ class KeyService:
         """
         await self._change(self._with_derivation, None)
         self._audit_key = derive(self._unseal(of_audit(self._records)), "audit log")
-        self._store.chain_audit(self._audit_key)
+        self._audit.chain_audit(self._audit_key)
         if serving:
             # A command may run with other settings than the server; it decides nothing about its keys.
             await self._change(lambda seen: rotation.started(seen, self._rules, self._now, self._make))
@@ -88,7 +91,7 @@ class KeyService:
         """
         last = None
         while True:
-            seen = await self._store.list_keys()
+            seen = await self._keys.list_keys()
             self._require_master_key(seen)
             rules = rotation.in_force(seen, self._rules, self._now)
             if rules.algorithm == SHARED:
@@ -99,7 +102,7 @@ class KeyService:
                 break
             last = chain[-1].kid if chain else None
             wanted = await asyncio.to_thread(rotation.rotated, seen, rules, self._now, self._make, at_once=at_once)
-            if await self._store.swap_keys(seen, wanted, self._note(AuditEvent.KEYS_ROTATED, seen, wanted)):
+            if await self._keys.swap_keys(seen, wanted, self._note(AuditEvent.KEYS_ROTATED, seen, wanted)):
                 chain = rules.keyring(wanted).chain()
                 break
         await self.refresh()
@@ -115,7 +118,7 @@ class KeyService:
             now = self._now
             return rotation.revoked(seen, kid, rotation.in_force(seen, self._rules, now), now, self._make)
 
-        if any(record.kid == kid and record.algorithm == SHARED for record in await self._store.list_keys()):
+        if any(record.kid == kid and record.algorithm == SHARED for record in await self._keys.list_keys()):
             raise StoreRefused("this key is a secret of the settings: take it out of tokens.secret and restart")
 
         try:
@@ -168,7 +171,7 @@ class KeyService:
 
     async def refresh(self) -> None:
         """Read the keys. Raises StoreUnavailable."""
-        self._take(await self._store.list_keys())
+        self._take(await self._keys.list_keys())
 
     async def reload(self) -> bool:
         """Read the keys again for a token with an unknown key; False if that was done a moment ago.
@@ -248,12 +251,12 @@ class KeyService:
     ) -> None:
         """Carry out a plan on the keys as they are, again if another process was faster. Recorded as `event`."""
         while True:
-            seen = await self._store.list_keys()
+            seen = await self._keys.list_keys()
             self._require_master_key(seen)
             # Making an RSA key takes longer than the event loop should stand still.
             wanted = await asyncio.to_thread(plan, seen)
             note = None if event is None else self._note(event, seen, wanted, kid)
-            if wanted == seen or await self._store.swap_keys(seen, wanted, note):
+            if wanted == seen or await self._keys.swap_keys(seen, wanted, note):
                 break
         await self.refresh()
 

@@ -7,8 +7,8 @@ from dataclasses import astuple
 from typing import Any
 
 from server.audit.model import AuditEvent, AuditNote
-from server.audit.repository import AuditQueries
-from server.database.driver import Row, Transaction
+from server.audit.repository import AuditRepository
+from server.database.driver import Driver, Row, Transaction
 from server.sessions.model import LAST_ID, PAGE, Revocation, RevocationPage, Session, UserSession
 
 _SESSION = "id, user_id, step, created_at, stepped_at, idle_expires_at, expires_at, ip, user_agent, ended_at"
@@ -22,12 +22,16 @@ _OF_USER = (
 _ENDED = "id, user_id, (SELECT username FROM users WHERE users.id = sessions.user_id)"
 
 
-class SessionQueries(AuditQueries):
-    """SessionStore and RevocationStore of protocol.py, on any driver."""
+class SessionRepository:
+    """The SQL of sessions and revocations."""
+
+    def __init__(self, driver: Driver, audit: AuditRepository) -> None:
+        self._driver = driver
+        self._audit = audit
 
     async def open_session(self, session: Session, password_changed_at: int) -> UserSession | None:
         """Locks the user's row by updating it first, so a change of the user comes wholly before or wholly after."""
-        audit = self._audit()
+        audit = self._audit.writer()
 
         async def unit(transaction: Transaction) -> UserSession | None:
             sql = (
@@ -88,7 +92,7 @@ class SessionQueries(AuditQueries):
         event: AuditEvent = AuditEvent.SESSIONS_ENDED,
     ) -> bool:
         """With its revocation, in one unit."""
-        audit = self._audit()
+        audit = self._audit.writer()
         condition, values = (
             ("id = $2", [session_id]) if user_id is None else ("id = $2 AND user_id = $3", [session_id, user_id])
         )
@@ -106,10 +110,10 @@ class SessionQueries(AuditQueries):
 
     async def end_sessions_of(self, user_id: str, keep_session_id: str | None, now: int, forget_at: int) -> int:
         """With their revocations, in one unit."""
-        audit = self._audit()
+        audit = self._audit.writer()
 
         async def unit(transaction: Transaction) -> int:
-            ended = await self._end_all(transaction, user_id, keep_session_id, now, forget_at)
+            ended = await self.end_all(transaction, user_id, keep_session_id, now, forget_at)
             if ended:
                 after = {"sessions_ended": len(ended)}
                 note = AuditNote(AuditEvent.SESSIONS_ENDED, now, user_id, ended[0][2], after=after)
@@ -118,7 +122,7 @@ class SessionQueries(AuditQueries):
 
         return await self._driver.write(unit)
 
-    async def _end_all(
+    async def end_all(
         self, transaction: Transaction, user_id: str, keep_session_id: str | None, now: int, forget_at: int
     ) -> Sequence[Row]:
         """Inside a unit: end a user's sessions but one; which, as `_end` tells."""

@@ -10,12 +10,12 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from typing import Protocol
 
 from server.core.clock import Clock, Steadiness
 from server.core.errors import StoreUnavailable
 from server.core.ids import made_at
-from server.sessions.model import Revocation
-from server.store import RevocationStore
+from server.sessions.model import Revocation, RevocationPage
 from watchword_client.claims import AccessClaims
 
 # A day, the longest life that a token can be given, whatever it is just now: another process, or this one before its
@@ -26,11 +26,23 @@ TIDY_MS = 60_000
 SOON_SECONDS = 1.0
 
 
+class RevocationSource(Protocol):
+    """Where revocations come from, in the order in which processes can read on: SessionRepository."""
+
+    async def revocations_since(self, cursor: str) -> RevocationPage:
+        """All that were committed since the page of that cursor, "0" for all there are. None is ever passed over."""
+        ...
+
+    async def wait_for_change(self, timeout_seconds: float) -> None:
+        """Return as soon as there may be a new revocation, from whatever process, or at the timeout."""
+        ...
+
+
 class Revocations:
     """What was revoked, until the tokens have expired by themselves."""
 
-    def __init__(self, store: RevocationStore, clock: Clock, access_ttl_seconds: int) -> None:
-        self._store = store
+    def __init__(self, sessions: RevocationSource, clock: Clock, access_ttl_seconds: int) -> None:
+        self._sessions = sessions
         self._clock = clock
         self._ended: dict[str, int] = {}
         self._roles: dict[str, Revocation] = {}
@@ -77,7 +89,7 @@ class Revocations:
                 self._told = asked
 
     async def _read(self) -> None:
-        page = await self._store.revocations_since(self._cursor)
+        page = await self._sessions.revocations_since(self._cursor)
         known, self._roles = self._roles, {} if page.whole else self._roles
         for revocation in page.revocations:
             if revocation.session_id is not None:

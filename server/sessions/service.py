@@ -21,11 +21,12 @@ from server.passwords.pool import HashPool, NeverBegun
 from server.sessions.errors import RefreshExpired, RefreshInvalid, RefreshReused
 from server.sessions.model import LAST_ID, PAGE, Session, UserSession
 from server.sessions.refresh_token import RefreshToken, RefreshTokens
+from server.sessions.repository import SessionRepository
 from server.sessions.revocation import Revocations
 from server.settings.tree import SessionSettings, TokenSettings
-from server.store import Store
 from server.users.model import Credentials
 from server.users.names import compared
+from server.users.repository import UserRepository
 from watchword_client.claims import AccessClaims
 
 USER_AGENT_LENGTH = 256
@@ -63,7 +64,8 @@ class Sessions:
     def __init__(
         self,
         *,
-        store: Store,
+        repository: SessionRepository,
+        users: UserRepository,
         hashes: HashPool,
         preferred_hashes: HashPool,
         signer: Signer,
@@ -76,7 +78,8 @@ class Sessions:
         tokens: TokenSettings,
         sessions: SessionSettings,
     ) -> None:
-        self._store = store
+        self._sessions = repository
+        self._users = users
         self._hashes = hashes
         self._preferred_hashes = preferred_hashes
         self._signer = signer
@@ -95,7 +98,7 @@ class Sessions:
         Raises InvalidCredentials, in the same words and after one hash, for an unknown user, a disabled one and a wrong
         password; TooManyAttempts, for each of them alike; Overloaded if too many hashes wait, or tries of it run.
         """
-        credentials = await self._store.find_credentials(username)
+        credentials = await self._users.find_credentials(username)
         user_id = credentials.user.id if credentials else NOBODY
         device = self._devices.device_of(device_mark, user_id)
         account = compared(username)
@@ -128,7 +131,7 @@ class Sessions:
             # If the queue is full just now, it is done at the next login.
             with suppress(Overloaded):
                 renewed = await hashes.hash(password)
-                await self._store.renew_password_hash(credentials.user.id, password_hash, renewed)
+                await self._users.renew_password_hash(credentials.user.id, password_hash, renewed)
         opened = await self._open(credentials, client)
         if opened is None:
             await attempt.failed(self._failure(credentials, "changed meanwhile"))
@@ -164,7 +167,7 @@ class Sessions:
             ip=client.ip,
             user_agent=client.user_agent[:USER_AGENT_LENGTH] if client.user_agent else None,
         )
-        opened = await self._store.open_session(session, credentials.password_changed_at)
+        opened = await self._sessions.open_session(session, credentials.password_changed_at)
         return None if opened is None else self._issue(opened, now)
 
     async def refresh(self, refresh_token: str, ip: str | None = None) -> IssuedTokens:
@@ -180,9 +183,9 @@ class Sessions:
         now = self._clock.now_ms()
         # A clock that is far behind, as at the start of a machine, would shorten the life of a session that is in use.
         idle_expires_at = None if now < EARLIEST_MS else now + self._settings.idle_ttl_seconds * 1000
-        found = await self._store.step_session(token.session_id, token.step, now, idle_expires_at, ip)
+        found = await self._sessions.step_session(token.session_id, token.step, now, idle_expires_at, ip)
         if found is None:
-            found = await self._store.get_session(token.session_id)
+            found = await self._sessions.get_session(token.session_id)
             if found is None:
                 raise RefreshInvalid
             await self._require_successor(found.session, token)
@@ -197,7 +200,7 @@ class Sessions:
         if now < EARLIEST_MS:
             return
         ahead = now + AHEAD_MS
-        count = await self._store.recount_sessions(now, ahead, ahead + self._settings.idle_ttl_seconds * 1000)
+        count = await self._sessions.recount_sessions(now, ahead, ahead + self._settings.idle_ttl_seconds * 1000)
         if count:
             _log.warning("sessions were used in the future: their lives are counted from now", sessions=count)
 
@@ -224,7 +227,7 @@ class Sessions:
 
     async def list(self, user_id: str, limit: int = PAGE, before_id: str | None = None) -> list[Session]:
         """The living sessions of a user, the newest first; behind `before_id` in that order."""
-        return await self._store.list_sessions(user_id, self._clock.now_ms(), limit, before_id or LAST_ID)
+        return await self._sessions.list_sessions(user_id, self._clock.now_ms(), limit, before_id or LAST_ID)
 
     async def end(self, session_id: str, user_id: str) -> None:
         """End one session of that user. Raises NotFound."""
@@ -238,12 +241,12 @@ class Sessions:
     async def end_all(self, user_id: str, keep_session_id: str | None = None) -> None:
         """End the sessions of a user, but for one."""
         now = self._clock.now_ms()
-        await self._store.end_sessions_of(user_id, keep_session_id, now, self._revocations.forget_at(now))
+        await self._sessions.end_sessions_of(user_id, keep_session_id, now, self._revocations.forget_at(now))
         await self._revocations.soon()
 
     async def _end(self, session_id: str, user_id: str | None, event: AuditEvent = AuditEvent.SESSIONS_ENDED) -> bool:
         now = self._clock.now_ms()
-        ended = await self._store.end_session(session_id, user_id, now, self._revocations.forget_at(now), event)
+        ended = await self._sessions.end_session(session_id, user_id, now, self._revocations.forget_at(now), event)
         if ended:
             await self._revocations.soon()
         return ended

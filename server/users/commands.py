@@ -140,7 +140,7 @@ async def _print_json(services: Services) -> None:
 
 async def _pages(services: Services) -> AsyncIterator[list[Credentials]]:
     after_id = ""
-    while page := await services.store.list_credentials(PAGE, after_id):
+    while page := await services.repositories.transfer.list_credentials(PAGE, after_id):
         yield page
         after_id = page[-1].user.id
 

@@ -1,4 +1,4 @@
-"""Every query, once, for both databases."""
+"""The SQL of accounts, once for both databases."""
 
 from __future__ import annotations
 
@@ -7,19 +7,15 @@ from dataclasses import replace
 from typing import Any
 
 from server.audit.model import AuditEvent, AuditNote, Value
-from server.authentication.repository import GuessQueries
+from server.audit.repository import AuditRepository
 from server.database.driver import Driver, Row, Transaction
-from server.database.open import open_driver
-from server.keys.repository import KeyQueries
-from server.sessions.repository import SessionQueries, revoke_for_role
-from server.store import Store
+from server.sessions.repository import SessionRepository, revoke_for_role
 from server.users.errors import LastAdmin, UsernameTaken
 from server.users.lookups import UserLookups
 from server.users.model import Credentials, NewUser, User, UserChange, UserFilter
 from server.users.names import username_key
 from server.users.rows import USER, key_of, search_text
 from server.users.search import UserSearch
-from server.users.transfer.repository import TransferQueries
 
 # No row comes back if the username is taken.
 _INSERT_USER = (
@@ -33,46 +29,18 @@ _UPDATE_USER = (
     "CASE WHEN role = $3 THEN role_changed_at WHEN role_changed_at < $5 THEN $5 ELSE role_changed_at + 1 END "
     f"WHERE id = $6 RETURNING {USER}, role_changed_at"
 )
-# What a login writes, without a row: each waits as a login would for who has locked its table, and fails without the
-# table or the right to write to it.
-_AS_A_LOGIN = (
-    "INSERT INTO guesses (key) SELECT key FROM guesses WHERE 1 = 0 ON CONFLICT (key) DO UPDATE SET failures = 0",
-    "UPDATE users SET last_login_at = 0 WHERE 1 = 0",
-    "INSERT INTO sessions (id) SELECT id FROM sessions WHERE 1 = 0",
-    "UPDATE audit_head SET seq = 0 WHERE 1 = 0",
-    "INSERT INTO audit_events (seq) SELECT seq FROM audit_events WHERE 1 = 0",
-)
 
 
-async def open_store(url: str, *, serving: bool) -> Store:
-    """All queries on the database of that URL. Raises StoreRefused, StoreUnavailable."""
-    return SqlStore(await open_driver(url, serving=serving))
+class UserRepository:
+    """The SQL of accounts. Ids and usernames are printable, so others are not there."""
 
-
-class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
-    """The Store of protocol.py, on any driver. Ids and usernames are printable, so others are not there."""
-
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, audit: AuditRepository, sessions: SessionRepository) -> None:
         self._driver = driver
+        self._audit = audit
+        self._sessions = sessions
         self._lookups = UserLookups(self._fetch_users)
         self._search = UserSearch(driver)
         self._users_by_id = f"SELECT {USER} FROM users WHERE {driver.in_list('id')}"
-
-    async def ping(self) -> None:
-        """By a row that is another one each time, or SQLite would write nothing."""
-        self._driver.require_room()
-        for statement in _AS_A_LOGIN:
-            await self._driver.write_one(statement)
-        await self._driver.write_one(
-            "INSERT INTO readiness (id, writes) VALUES (1, 1) "
-            "ON CONFLICT (id) DO UPDATE SET writes = readiness.writes + 1 RETURNING id"
-        )
-
-    async def close(self) -> None:
-        """Let go of the driver."""
-        await self._driver.close()
-
-    # Users
 
     async def get_user(self, user_id: str) -> User | None:
         """Shares its query with the other calls of this turn of the event loop."""
@@ -107,7 +75,7 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
 
     async def insert_user(self, user: NewUser) -> User:
         """The unique indexes decide who has the name, and the id; which of the two is looked at first is open."""
-        audit = self._audit()
+        audit = self._audit.writer()
 
         async def unit(transaction: Transaction) -> User:
             inserted = _user_of(await transaction.run(_INSERT_USER, *_insert_values(user)))
@@ -120,7 +88,7 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
 
     async def insert_first_user(self, user: NewUser, before_commit: Callable[[], None] | None = None) -> bool:
         """Under a lock, since two empty tables look alike to two nodes."""
-        audit = self._audit()
+        audit = self._audit.writer()
 
         async def unit(transaction: Transaction) -> bool:
             await transaction.lock("first user")
@@ -157,13 +125,13 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
             "WHERE id = $4 AND password_changed_at = $5 RETURNING username"
         )
         changed_at = max(now, expected_changed_at + 1)
-        audit = self._audit()
+        audit = self._audit.writer()
 
         async def unit(transaction: Transaction) -> bool:
             rows = await transaction.run(sql, password_hash, changed_at, now, user_id, expected_changed_at)
             if not rows:
                 return False
-            ended = await self._end_all(transaction, user_id, keep_session_id, now, forget_at)
+            ended = await self._sessions.end_all(transaction, user_id, keep_session_id, now, forget_at)
             note = AuditNote(event, now, user_id, rows[0][0], after={"sessions_ended": len(ended)})
             await audit.write(transaction, note)
             return True
@@ -172,7 +140,7 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
 
     async def update_user(self, user_id: str, change: UserChange, now: int, forget_at: int) -> User | None:
         """Under a lock where an admin could be the last one."""
-        audit = self._audit()
+        audit = self._audit.writer()
 
         async def unit(transaction: Transaction) -> User | None:
             before = await self._lock_user(transaction, user_id, change.admin_roles)
@@ -184,7 +152,7 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
             if _is_admin(before, change.admin_roles) and not _is_admin(after, change.admin_roles):
                 await _require_other_admin(transaction, user_id, change.admin_roles)
             if after.disabled and not before.disabled:
-                await self._end_all(transaction, user_id, None, now, forget_at)
+                await self._sessions.end_all(transaction, user_id, None, now, forget_at)
             searched = search_text(after.username, after.name)
             rows = await transaction.run(
                 _UPDATE_USER, after.name, searched, after.role, after.disabled_at, now, user_id
@@ -199,7 +167,7 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
 
     async def delete_user(self, user_id: str, admin_roles: Sequence[str], now: int, forget_at: int) -> bool:
         """The sessions go with the user; what revokes their tokens stays."""
-        audit = self._audit()
+        audit = self._audit.writer()
 
         async def unit(transaction: Transaction) -> bool:
             before = await self._lock_user(transaction, user_id, admin_roles)
@@ -207,7 +175,7 @@ class SqlStore(GuessQueries, KeyQueries, SessionQueries, TransferQueries):
                 return False
             if _is_admin(before, admin_roles):
                 await _require_other_admin(transaction, user_id, admin_roles)
-            await self._end_all(transaction, user_id, None, now, forget_at)
+            await self._sessions.end_all(transaction, user_id, None, now, forget_at)
             await transaction.run("DELETE FROM users WHERE id = $1", user_id)
             note = AuditNote(AuditEvent.USER_DELETED, now, user_id, before.username, before=_shown(before))
             await audit.write(transaction, note)

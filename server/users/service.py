@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from server.audit.model import AuditEvent, AuditNote
+from server.audit.repository import AuditRepository
 from server.authentication.errors import InvalidCredentials
 from server.authentication.throttling import Guesses
 from server.core.clock import Clock
@@ -16,10 +17,10 @@ from server.passwords.policy import PasswordPolicy
 from server.passwords.pool import HashPool
 from server.sessions.revocation import Revocations
 from server.settings.tree import PasswordSettings
-from server.store import Store
 from server.users.errors import InvalidResetToken
 from server.users.model import Credentials, NewUser, User, UserChange, UserFilter
 from server.users.names import NAME_LENGTH, compared, username_of
+from server.users.repository import UserRepository
 from server.users.reset_token import ResetToken, ResetTokens
 from watchword_client.access import RoleTable, only
 
@@ -41,7 +42,8 @@ class Users:
     def __init__(
         self,
         *,
-        store: Store,
+        repository: UserRepository,
+        audit: AuditRepository,
         hashes: HashPool,
         reset_tokens: ResetTokens,
         revocations: Revocations,
@@ -52,7 +54,8 @@ class Users:
         policy: PasswordPolicy,
         passwords: PasswordSettings,
     ) -> None:
-        self._store = store
+        self._users = repository
+        self._audit = audit
         self._hashes = hashes
         self._reset_tokens = reset_tokens
         self._revocations = revocations
@@ -66,19 +69,19 @@ class Users:
 
     async def get(self, user_id: str) -> User:
         """The user of that id. Raises NotFound."""
-        user = await self._store.get_user(user_id)
+        user = await self._users.get_user(user_id)
         if user is None:
             raise NotFound("There is no such user.")
         return user
 
     async def list(self, wanted: UserFilter) -> list[User]:
         """The users that fit, in the order of their ids."""
-        return await self._store.list_users(wanted)
+        return await self._users.list_users(wanted)
 
     async def create(self, username: str, name: str, role: str, password: str | None) -> CreatedUser:
         """Make an account. Raises UsernameTaken, InvalidRequest (role, username, name, password), Overloaded."""
         new = await self._new_user(username, name, role, password)
-        user = await self._store.insert_user(new)
+        user = await self._users.insert_user(new)
         await self._guesses.forget(compared(username))
         if password is not None:
             return CreatedUser(user, None)
@@ -91,14 +94,14 @@ class Users:
 
         If `before_commit` raises, there is no account.
         """
-        if await self._store.list_users(UserFilter(limit=1)):
+        if await self._users.list_users(UserFilter(limit=1)):
             return False
-        return await self._store.insert_first_user(await self._new_user(username, name, role, password), before_commit)
+        return await self._users.insert_first_user(await self._new_user(username, name, role, password), before_commit)
 
     async def has_admin(self) -> bool:
         """Whether an enabled user can administer the others."""
         for role in self._admin_roles:
-            if await self._store.list_users(UserFilter(limit=1, role=role, disabled=False)):
+            if await self._users.list_users(UserFilter(limit=1, role=role, disabled=False)):
                 return True
         return False
 
@@ -114,7 +117,7 @@ class Users:
             self._check_role(role)
         now = self._clock.now_ms()
         change = UserChange(self._admin_roles, name, role, disabled)
-        user = await self._store.update_user(user_id, change, now, self._revocations.forget_at(now))
+        user = await self._users.update_user(user_id, change, now, self._revocations.forget_at(now))
         if user is None:
             raise NotFound("There is no such user.")
         await self._revocations.soon()
@@ -123,7 +126,7 @@ class Users:
     async def delete(self, user_id: str) -> None:
         """Delete an account and end its sessions. Raises NotFound, LastAdmin."""
         now = self._clock.now_ms()
-        if not await self._store.delete_user(user_id, self._admin_roles, now, self._revocations.forget_at(now)):
+        if not await self._users.delete_user(user_id, self._admin_roles, now, self._revocations.forget_at(now)):
             raise NotFound("There is no such user.")
         await self._revocations.soon()
 
@@ -132,7 +135,7 @@ class Users:
 
         Raises InvalidCredentials, TooManyAttempts, InvalidRequest, Overloaded, NotFound.
         """
-        credentials = await self._store.get_credentials(user_id)
+        credentials = await self._users.get_credentials(user_id)
         if credentials is None:
             raise NotFound("There is no such user.")
         # First this: who does not know the current password learns nothing, and makes nobody examine another.
@@ -155,17 +158,17 @@ class Users:
 
     async def credentials_of(self, username: str) -> Credentials:
         """By name. Raises NotFound."""
-        credentials = await self._store.find_credentials(username)
+        credentials = await self._users.find_credentials(username)
         if credentials is None:
             raise NotFound(f"There is no user {username!r}.")
         return credentials
 
     async def reset_token(self, user_id: str) -> str:
         """A token with which the user can set a new password, once. Raises NotFound."""
-        credentials = await self._store.get_credentials(user_id)
+        credentials = await self._users.get_credentials(user_id)
         if credentials is None:
             raise NotFound("There is no such user.")
-        await self._store.record(self._note(AuditEvent.PASSWORD_RESET_REQUESTED, credentials.user))
+        await self._audit.record(self._note(AuditEvent.PASSWORD_RESET_REQUESTED, credentials.user))
         return self._reset_token(credentials)
 
     async def reset_password(self, reset_token: str, new_password: str, address: str | None) -> None:
@@ -187,7 +190,7 @@ class Users:
         # One that lasts longer than any was made by a clock that was ahead.
         if content is None or not now < content.expires_at <= now + LONGEST_RESET_MS:
             raise InvalidResetToken
-        credentials = await self._store.get_credentials(content.user_id)
+        credentials = await self._users.get_credentials(content.user_id)
         if credentials is None or credentials.password_changed_at != content.password_changed_at:
             raise InvalidResetToken
         return credentials
@@ -206,7 +209,7 @@ class Users:
         """False if the password was changed since the credentials were read."""
         new_hash = await self._hashes.hash(new)
         now = self._clock.now_ms()
-        done = await self._store.set_password(
+        done = await self._users.set_password(
             credentials.user.id,
             new_hash,
             credentials.password_changed_at,

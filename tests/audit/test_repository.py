@@ -14,7 +14,7 @@ from server.audit.model import AuditEvent, AuditFilter, AuditNote, AuditRecord
 from server.audit.service import Audit
 from server.core.errors import StoreUnavailable
 from server.core.origin import Origin, reset_origin, set_origin
-from server.store import Store
+from server.repositories import Repositories
 from server.users.errors import LastAdmin, UsernameTaken
 from server.users.model import Credentials, User, UserChange
 from tests.audit.tampering import run_sql
@@ -24,32 +24,32 @@ from tests.stores import OpenStore
 KEY = b"the key of the audit log"
 
 
-async def records(store: Store) -> list[AuditRecord]:
-    return await store.audit_from(None, 10_000)
+async def records(store: Repositories) -> list[AuditRecord]:
+    return await store.audit.audit_from(None, 10_000)
 
 
-async def events(store: Store) -> list[str]:
+async def events(store: Repositories) -> list[str]:
     return [record.event for record in await records(store)]
 
 
-async def verified(store: Store) -> int:
+async def verified(store: Repositories) -> int:
     """The number of records of a whole log."""
-    verdict = await Audit(store, AuditChain(KEY)).verify()
+    verdict = await Audit(store.audit, store.users, AuditChain(KEY)).verify()
     assert verdict.fault is None
     return verdict.count
 
 
 @pytest.fixture(autouse=True)
-def keyed(store: Store) -> None:
-    store.chain_audit(KEY)
+def keyed(store: Repositories) -> None:
+    store.audit.chain_audit(KEY)
 
 
-async def test_a_change_is_recorded_with_who_and_where(store: Store) -> None:
+async def test_a_change_is_recorded_with_who_and_where(store: Repositories) -> None:
     before = set_origin(lambda: Origin("http", id_of(9), "sahan", "192.0.2.7", "r-1"))
-    await store.insert_user(new_user(1))
-    await store.update_user(id_of(1), UserChange(("admin",), name="N", disabled=True), NOW + 1, NOW)
+    await store.users.insert_user(new_user(1))
+    await store.users.update_user(id_of(1), UserChange(("admin",), name="N", disabled=True), NOW + 1, NOW)
     reset_origin(before)
-    await store.delete_user(id_of(1), ("admin",), NOW + 2, NOW)
+    await store.users.delete_user(id_of(1), ("admin",), NOW + 2, NOW)
     made, changed, deleted = await records(store)
     assert (made.seq, made.at, made.event) == (1, NOW, "user_created")
     assert (made.actor_id, made.actor_name, made.ip, made.via) == (id_of(9), "sahan", "192.0.2.7", "http")
@@ -65,42 +65,42 @@ async def test_a_change_is_recorded_with_who_and_where(store: Store) -> None:
     assert await verified(store) == 3
 
 
-async def test_what_changes_nothing_is_not_recorded(store: Store) -> None:
-    await store.insert_user(new_user(1, role="admin"))
-    await store.open_session(session(10, 1), NOW)
-    await store.end_session(id_of(10), None, NOW, NOW)
+async def test_what_changes_nothing_is_not_recorded(store: Repositories) -> None:
+    await store.users.insert_user(new_user(1, role="admin"))
+    await store.sessions.open_session(session(10, 1), NOW)
+    await store.sessions.end_session(id_of(10), None, NOW, NOW)
     before = await records(store)
     with pytest.raises(UsernameTaken):
-        await store.insert_user(new_user(2, username="USER1"))
+        await store.users.insert_user(new_user(2, username="USER1"))
     with pytest.raises(LastAdmin):
-        await store.delete_user(id_of(1), ("admin",), NOW, NOW)
+        await store.users.delete_user(id_of(1), ("admin",), NOW, NOW)
     with pytest.raises(LastAdmin):
-        await store.update_user(id_of(1), UserChange(("admin",), role="customer"), NOW, NOW)
-    assert not await store.insert_first_user(new_user(3))
+        await store.users.update_user(id_of(1), UserChange(("admin",), role="customer"), NOW, NOW)
+    assert not await store.users.insert_first_user(new_user(3))
     assert await rename(store, 1, "Name 1", NOW + 1)
     assert await rename(store, 7, "nobody", NOW + 1) is None
     assert not await set_password(store, 1, "new", NOW - 1, NOW)
-    assert await store.open_session(session(11, 1), NOW - 1) is None
-    assert not await store.end_session(id_of(10), None, NOW, NOW)
-    assert await store.end_sessions_of(id_of(1), None, NOW, NOW) == 0
-    assert await store.step_session(id_of(10), 0, NOW, NOW) is None
-    assert not await store.swap_keys([key(1)], [], AuditNote(AuditEvent.KEYS_ROTATED, NOW))
+    assert await store.sessions.open_session(session(11, 1), NOW - 1) is None
+    assert not await store.sessions.end_session(id_of(10), None, NOW, NOW)
+    assert await store.sessions.end_sessions_of(id_of(1), None, NOW, NOW) == 0
+    assert await store.sessions.step_session(id_of(10), 0, NOW, NOW) is None
+    assert not await store.keys.swap_keys([key(1)], [], AuditNote(AuditEvent.KEYS_ROTATED, NOW))
     assert await records(store) == before
     assert await verified(store) == 3
 
 
-async def test_a_refresh_is_not_recorded(store: Store) -> None:
-    await store.insert_user(new_user(1))
-    await store.open_session(session(10, 1), NOW)
-    assert await store.step_session(id_of(10), 0, NOW + 6, NOW + 900) is not None
+async def test_a_refresh_is_not_recorded(store: Repositories) -> None:
+    await store.users.insert_user(new_user(1))
+    await store.sessions.open_session(session(10, 1), NOW)
+    assert await store.sessions.step_session(id_of(10), 0, NOW + 6, NOW + 900) is not None
     assert await events(store) == ["user_created", "login_succeeded"]
 
 
-async def test_who_has_just_logged_in_or_out_is_the_actor(store: Store) -> None:
-    await store.insert_user(new_user(1))
+async def test_who_has_just_logged_in_or_out_is_the_actor(store: Repositories) -> None:
+    await store.users.insert_user(new_user(1))
     for number, event in ((10, AuditEvent.LOGGED_OUT), (11, AuditEvent.REFRESH_REUSED)):
-        await store.open_session(session(number, 1), NOW)
-        await store.end_session(id_of(number), None, NOW, NOW, event)
+        await store.sessions.open_session(session(number, 1), NOW)
+        await store.sessions.end_session(id_of(number), None, NOW, NOW, event)
     _, login, logout, _, reused = await records(store)
     assert (login.actor_id, login.actor_name) == (id_of(1), "user1")
     assert json.loads(login.after or "") == {"session_id": id_of(10), "user_agent": "curl/8"}
@@ -109,51 +109,51 @@ async def test_who_has_just_logged_in_or_out_is_the_actor(store: Store) -> None:
     assert (reused.event, reused.actor_id, reused.target_id) == ("refresh_reused", None, id_of(1))
 
 
-async def test_a_record_that_can_not_be_written_undoes_its_change(store: Store, store_url: str) -> None:
-    await store.insert_user(new_user(1))
-    await store.open_session(session(10, 1), NOW)
+async def test_a_record_that_can_not_be_written_undoes_its_change(store: Repositories, store_url: str) -> None:
+    await store.users.insert_user(new_user(1))
+    await store.sessions.open_session(session(10, 1), NOW)
     # The next record finds its place taken.
     await run_sql(store_url, "UPDATE audit_head SET seq = 0")
     refused = (
-        store.insert_user(new_user(2)),
+        store.users.insert_user(new_user(2)),
         rename(store, 1, "other", NOW + 1),
-        store.delete_user(id_of(1), ("admin",), NOW, NOW),
+        store.users.delete_user(id_of(1), ("admin",), NOW, NOW),
         set_password(store, 1, "new", NOW, NOW),
-        store.open_session(session(11, 1), NOW),
-        store.end_session(id_of(10), None, NOW, NOW),
-        store.end_sessions_of(id_of(1), None, NOW, NOW),
-        store.swap_keys([], [key(1)], AuditNote(AuditEvent.KEYS_ROTATED, NOW)),
+        store.sessions.open_session(session(11, 1), NOW),
+        store.sessions.end_session(id_of(10), None, NOW, NOW),
+        store.sessions.end_sessions_of(id_of(1), None, NOW, NOW),
+        store.keys.swap_keys([], [key(1)], AuditNote(AuditEvent.KEYS_ROTATED, NOW)),
     )
     for change in refused:
         with pytest.raises((StoreUnavailable, sqlite3.IntegrityError)) as caught:
             await change
         assert "unique" in f"{caught.value!r} {caught.value.__cause__!r}".lower()
     await run_sql(store_url, "UPDATE audit_head SET seq = 2")
-    user = await store.get_user(id_of(1))
+    user = await store.users.get_user(id_of(1))
     assert user is not None
     assert (user.name, len(await all_users(store))) == ("Name 1", 1)
-    assert [found.id for found in await store.list_sessions(id_of(1), NOW)] == [id_of(10)]
-    assert await store.list_keys() == []
-    assert (await store.revocations_since("0")).revocations == []
+    assert [found.id for found in await store.sessions.list_sessions(id_of(1), NOW)] == [id_of(10)]
+    assert await store.keys.list_keys() == []
+    assert (await store.sessions.revocations_since("0")).revocations == []
     assert await set_password(store, 1, "new", NOW, NOW + 1)
     assert await verified(store) == 3
 
 
-async def test_writers_of_two_stores_make_one_unbroken_chain(store: Store, open_another: OpenStore) -> None:
+async def test_writers_of_two_stores_make_one_unbroken_chain(store: Repositories, open_another: OpenStore) -> None:
     other = await open_another()
-    other.chain_audit(KEY)
+    other.audit.chain_audit(KEY)
     stores = [store, other]
 
     async def act(number: int) -> None:
         mine = stores[number % 2]
         user = number % 7
         try:
-            await mine.insert_user(new_user(user))
+            await mine.users.insert_user(new_user(user))
         except UsernameTaken:
             await rename(mine, user, f"N {number}", NOW + number)
-            await mine.record(AuditNote(AuditEvent.LOGIN_FAILED, NOW))
+            await mine.audit.record(AuditNote(AuditEvent.LOGIN_FAILED, NOW))
             if number % 5 == 0:
-                await mine.delete_user(id_of(user), ("admin",), NOW, NOW)
+                await mine.users.delete_user(id_of(user), ("admin",), NOW, NOW)
 
     await asyncio.gather(*(act(number) for number in range(80)))
     found = await records(store)
@@ -166,25 +166,25 @@ async def test_writers_of_two_stores_make_one_unbroken_chain(store: Store, open_
     }
 
 
-async def test_an_import_is_recorded_with_those_that_were_made(store: Store) -> None:
-    await store.insert_user(new_user(2))
+async def test_an_import_is_recorded_with_those_that_were_made(store: Repositories) -> None:
+    await store.users.insert_user(new_user(2))
     users = [Credentials(User(id_of(n), f"user{n}", "N", "customer", None, 5, 5, None), "hash", 5) for n in (3, 2, 1)]
-    await store.insert_users(users, NOW + 1)
-    await store.insert_users(users, NOW + 2)
+    await store.transfer.insert_users(users, NOW + 1)
+    await store.transfer.insert_users(users, NOW + 2)
     _, imported = await records(store)
     assert (imported.event, imported.at) == ("users_imported", NOW + 1)
     assert json.loads(imported.after or "") == {"users": 2, "user_ids": [id_of(1), id_of(3)]}
     assert await verified(store) == 2
 
 
-async def test_pages_and_filters(store: Store) -> None:
+async def test_pages_and_filters(store: Repositories) -> None:
     for number in range(1, 6):
-        await store.insert_user(new_user(number))
+        await store.users.insert_user(new_user(number))
     await rename(store, 3, "x", NOW)
     await rename(store, 3, "y", NOW)
 
     async def seqs(limit: int = 10, **wanted: Any) -> list[int]:
-        return [record.seq for record in await store.list_audit(AuditFilter(limit, **wanted))]
+        return [record.seq for record in await store.audit.list_audit(AuditFilter(limit, **wanted))]
 
     assert await seqs() == [7, 6, 5, 4, 3, 2, 1]
     assert await seqs(2) == [7, 6]
@@ -194,13 +194,13 @@ async def test_pages_and_filters(store: Store) -> None:
     assert await seqs(target_id=id_of(3), event="user_created", before_seq=7) == [3]
     assert await seqs(actor_id=id_of(3)) == await seqs(actor_name="x") == []
     assert await seqs(target_name="a\0b") == await seqs(target_name="\ud800") == []
-    assert [record.seq for record in await store.audit_from(3, 3)] == [3, 4, 5]
+    assert [record.seq for record in await store.audit.audit_from(3, 3)] == [3, 4, 5]
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\0b", "\u2028", "\u202ered", "\x85\x1b[31m", "\ud800"])
-async def test_hostile_text_is_kept_and_its_json_is_one_line(store: Store, text: str) -> None:
+async def test_hostile_text_is_kept_and_its_json_is_one_line(store: Repositories, text: str) -> None:
     before = set_origin(lambda: Origin("command line", actor_name=text))
-    await store.record(AuditNote(AuditEvent.LOGIN_FAILED, NOW, target_name=text, after={"user_agent": text}))
+    await store.audit.record(AuditNote(AuditEvent.LOGIN_FAILED, NOW, target_name=text, after={"user_agent": text}))
     reset_origin(before)
     (record,) = await records(store)
     assert record.after is not None
@@ -210,8 +210,8 @@ async def test_hostile_text_is_kept_and_its_json_is_one_line(store: Store, text:
     assert await verified(store) == 1
 
 
-async def test_without_the_head_nothing_can_be_changed(store: Store, store_url: str) -> None:
+async def test_without_the_head_nothing_can_be_changed(store: Repositories, store_url: str) -> None:
     await run_sql(store_url, "DELETE FROM audit_head")
     with pytest.raises(StoreUnavailable):
-        await store.insert_user(new_user(1))
+        await store.users.insert_user(new_user(1))
     assert await all_users(store) == []

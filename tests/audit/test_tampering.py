@@ -9,7 +9,7 @@ import pytest
 from server.audit import service
 from server.audit.chain import AuditChain
 from server.audit.service import Audit, Verdict
-from server.store import Store
+from server.repositories import Repositories
 from tests.audit.tampering import run_sql
 from tests.records import NOW, id_of, new_user, rename
 
@@ -26,12 +26,12 @@ WITHOUT_TRIGGER = {
 
 
 @pytest.fixture(autouse=True)
-async def filled(store: Store) -> None:
-    store.chain_audit(KEY)
+async def filled(store: Repositories) -> None:
+    store.audit.chain_audit(KEY)
     for number in range(1, COUNT - 1):
-        await store.insert_user(new_user(number))
+        await store.users.insert_user(new_user(number))
     await rename(store, 3, "other", NOW + 1)
-    await store.delete_user(id_of(4), ("admin",), NOW + 2, NOW)
+    await store.users.delete_user(id_of(4), ("admin",), NOW + 2, NOW)
 
 
 @pytest.fixture(params=[2, 1000])
@@ -42,18 +42,18 @@ def page(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int
     return size
 
 
-async def verify(store: Store, head: str | None = None) -> Verdict:
-    return await Audit(store, AuditChain(KEY)).verify(head)
+async def verify(store: Repositories, head: str | None = None) -> Verdict:
+    return await Audit(store.audit, store.users, AuditChain(KEY)).verify(head)
 
 
-async def fault(store: Store, head: str | None = None) -> tuple[int, str] | None:
+async def fault(store: Repositories, head: str | None = None) -> tuple[int, str] | None:
     found = (await verify(store, head)).fault
     return None if found is None else (found.seq, found.reason.partition(":")[0])
 
 
-async def test_a_log_that_nobody_touched_is_whole(store: Store, page: int) -> None:
+async def test_a_log_that_nobody_touched_is_whole(store: Repositories, page: int) -> None:
     verdict = await verify(store)
-    head = await store.audit_head()
+    head = await store.audit.audit_head()
     assert head is not None
     assert (verdict.fault, verdict.count, verdict.head) == (None, COUNT, head.hash)
     assert (await verify(store, head.hash)).fault is None
@@ -62,16 +62,16 @@ async def test_a_log_that_nobody_touched_is_whole(store: Store, page: int) -> No
     assert await fault(store, "0" * 64) == (COUNT + 2, "cut off")
 
 
-async def test_the_count_of_pages_is_told(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_count_of_pages_is_told(store: Repositories, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "PAGE", 3)
     told: list[int] = []
-    await Audit(store, AuditChain(KEY)).verify(progress=told.append)
+    await Audit(store.audit, store.users, AuditChain(KEY)).verify(progress=told.append)
     assert told == [3, 6, 7]
 
 
 @pytest.mark.parametrize("seq", range(1, COUNT + 1))
-async def test_any_altered_column_of_any_row_is_found(store: Store, store_url: str, seq: int) -> None:
-    original = (await store.audit_from(seq, 1))[0]
+async def test_any_altered_column_of_any_row_is_found(store: Repositories, store_url: str, seq: int) -> None:
+    original = (await store.audit.audit_from(seq, 1))[0]
     columns = COLUMNS.split(", ")[1:]
     for column, value in zip(columns, list(_values(original))[1:], strict=True):
         for change in ("NULL", "'x'") if column != "at" else ("at + 1",):
@@ -89,12 +89,12 @@ def _values(record: object) -> list[object]:
 
 
 @pytest.mark.parametrize("seq", range(1, COUNT))
-async def test_a_missing_row_is_found(store: Store, store_url: str, seq: int, page: int) -> None:
+async def test_a_missing_row_is_found(store: Repositories, store_url: str, seq: int, page: int) -> None:
     await run_sql(store_url, f"DELETE FROM audit_events WHERE seq = {seq}")
     assert await fault(store) == (seq, "missing")
 
 
-async def test_closing_the_gap_does_not_help(store: Store, store_url: str) -> None:
+async def test_closing_the_gap_does_not_help(store: Repositories, store_url: str) -> None:
     await run_sql(store_url, "DELETE FROM audit_events WHERE seq = 3")
     for seq in range(4, COUNT + 1):
         await run_sql(store_url, f"UPDATE audit_events SET seq = {seq - 1} WHERE seq = {seq}")
@@ -103,12 +103,12 @@ async def test_closing_the_gap_does_not_help(store: Store, store_url: str) -> No
 
 
 @pytest.mark.parametrize("count", [1, 3, COUNT])
-async def test_a_cut_off_tail_is_found(store: Store, store_url: str, count: int, page: int) -> None:
+async def test_a_cut_off_tail_is_found(store: Repositories, store_url: str, count: int, page: int) -> None:
     await run_sql(store_url, f"DELETE FROM audit_events WHERE seq > {COUNT - count}")
     assert await fault(store) == (COUNT - count + 1, "cut off")
 
 
-async def test_an_altered_or_missing_head_is_found(store: Store, store_url: str) -> None:
+async def test_an_altered_or_missing_head_is_found(store: Repositories, store_url: str) -> None:
     await run_sql(store_url, "UPDATE audit_head SET hash = 'x'")
     assert await fault(store) == (COUNT, "altered")
     await run_sql(store_url, "UPDATE audit_head SET seq = 5")
@@ -118,7 +118,7 @@ async def test_an_altered_or_missing_head_is_found(store: Store, store_url: str)
 
 
 @pytest.mark.parametrize("seq", [0, -5, -(2**63), COUNT + 1, COUNT + 9])
-async def test_an_inserted_row_is_found(store: Store, store_url: str, seq: int, page: int) -> None:
+async def test_an_inserted_row_is_found(store: Repositories, store_url: str, seq: int, page: int) -> None:
     kind = store_url.partition(":")[0]
     copied = COLUMNS.removeprefix("seq, ")
     await run_sql(
@@ -140,7 +140,7 @@ WITHOUT_KEY = {
 
 
 @pytest.mark.parametrize("seq", [1, 3, COUNT])
-async def test_a_second_row_of_a_number_is_found(store: Store, store_url: str, seq: int, page: int) -> None:
+async def test_a_second_row_of_a_number_is_found(store: Repositories, store_url: str, seq: int, page: int) -> None:
     kind = store_url.partition(":")[0]
     copied = COLUMNS.removeprefix("seq, ")
     await run_sql(
@@ -150,27 +150,27 @@ async def test_a_second_row_of_a_number_is_found(store: Store, store_url: str, s
     )
     # Which of the two comes first is for the database to decide.
     assert await fault(store) in {(seq, "altered"), (seq, "inserted")}
-    async for records in Audit(store, AuditChain(KEY)).pages():
+    async for records in Audit(store.audit, store.users, AuditChain(KEY)).pages():
         assert records
 
 
-async def test_a_row_that_moves_the_head_is_found_too(store: Store, store_url: str) -> None:
+async def test_a_row_that_moves_the_head_is_found_too(store: Repositories, store_url: str) -> None:
     copied = COLUMNS.removeprefix("seq, ")
     insert = f"INSERT INTO audit_events ({COLUMNS}) SELECT {COUNT + 1}, {copied} FROM audit_events WHERE seq = 2"
     await run_sql(store_url, insert)
     assert await fault(store) == (COUNT + 1, "altered")
 
 
-async def test_swapped_rows_are_found(store: Store, store_url: str) -> None:
+async def test_swapped_rows_are_found(store: Repositories, store_url: str) -> None:
     swap = [(2, 99), (5, 2), (99, 5)]
     await run_sql(store_url, *(f"UPDATE audit_events SET seq = {new} WHERE seq = {old}" for old, new in swap))
     assert await fault(store) == (2, "altered")
 
 
-async def test_a_chain_that_was_made_anew_without_the_key_is_found(store: Store, store_url: str) -> None:
+async def test_a_chain_that_was_made_anew_without_the_key_is_found(store: Repositories, store_url: str) -> None:
     forged = AuditChain(b"")
     previous = ""
-    for record in await store.audit_from(None, COUNT):
+    for record in await store.audit.audit_from(None, COUNT):
         values = [*_values(record)[:-1]]
         values[6] = "somebody else"
         previous = forged.link(previous, values)  # type: ignore[arg-type]
@@ -183,10 +183,10 @@ async def test_a_chain_that_was_made_anew_without_the_key_is_found(store: Store,
 
 
 async def test_a_log_put_back_to_an_earlier_state_is_found_by_the_head_that_was_kept(
-    store: Store, store_url: str
+    store: Repositories, store_url: str
 ) -> None:
     kept = (await verify(store)).head
-    (third,) = await store.audit_from(3, 1)
+    (third,) = await store.audit.audit_from(3, 1)
     await run_sql(
         store_url,
         "DELETE FROM audit_events WHERE seq > 3",
@@ -196,5 +196,5 @@ async def test_a_log_put_back_to_an_earlier_state_is_found_by_the_head_that_was_
     assert await fault(store, kept) == (4, "cut off")
     # Also when it has grown again.
     for number in range(10, 16):
-        await store.insert_user(new_user(number))
+        await store.users.insert_user(new_user(number))
     assert await fault(store, kept) == (10, "cut off")

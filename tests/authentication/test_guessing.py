@@ -66,7 +66,7 @@ async def test_of_1000_wrong_guesses_at_most_100_are_looked_at_and_the_owner_log
     mark = await mark_of(await try_password(api, PASSWORD))
     before = await guess(api, addresses, at_once=True, count=GUESSES // 2)
     await api.client.close()
-    await api.services.store.close()
+    await api.services.repositories.close()
     again = await start_api(server=BEHIND_A_PROXY, passwords=passwords)
     again.clock.advance(3600)
     after = await guess(again, addresses, at_once=False, count=GUESSES // 2)

@@ -20,16 +20,16 @@ from tests.test_tutorial import claims_of
 
 
 async def hash_of(api: Api, username: str) -> str:
-    found = await api.services.store.find_credentials(username)
+    found = await api.services.repositories.users.find_credentials(username)
     assert found is not None
     assert found.password_hash is not None
     return found.password_hash
 
 
 async def give_hash(api: Api, username: str, new: str) -> None:
-    found = await api.services.store.find_credentials(username)
+    found = await api.services.repositories.users.find_credentials(username)
     assert found is not None
-    assert await api.services.store.renew_password_hash(found.user.id, found.password_hash or "", new)
+    assert await api.services.repositories.users.renew_password_hash(found.user.id, found.password_hash or "", new)
 
 
 def plain_bcrypt(password: str) -> str:
@@ -71,7 +71,7 @@ async def test_a_role_that_changes_while_the_password_is_hashed_is_in_the_token(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verify = api.services.hashes.verify
-    found = await api.services.store.find_credentials("lak")
+    found = await api.services.repositories.users.find_credentials("lak")
     assert found is not None
 
     async def verify_slowly(password: str, password_hash: str | None) -> bool:
@@ -251,7 +251,7 @@ async def test_a_login_whose_tries_can_not_be_settled_is_a_login(api: Api, monke
     async def fail(*_: object) -> None:
         raise StoreUnavailable
 
-    monkeypatch.setattr(api.services.store, "settle", fail)
+    monkeypatch.setattr(api.services.repositories.attempts, "settle", fail)
     assert (await api.log_in("lak"))["token"]
 
 
@@ -261,7 +261,7 @@ async def test_a_server_knows_from_its_start_what_the_hashes_in_its_store_cost(s
     kind = foreign.kind_of(await hash_of(api, "lak"))
     assert kind is not None
     await api.client.close()
-    await api.services.store.close()
+    await api.services.repositories.close()
     again = await start_api(passwords=PasswordSettings(bcrypt_cost=4))
     async with asyncio.timeout(10):
         while not again.services.hashes._hasher.prepare().failure_cost.knows(kind):  # noqa: ASYNC110 - nothing tells of it
@@ -276,5 +276,5 @@ async def test_a_server_that_can_not_learn_costs_at_its_start_goes_on(
         raise failure
 
     monkeypatch.setattr(api.services.hashes, "learn", fail)
-    await learn_costs(api.services.store, api.services.hashes)
+    await learn_costs(api.services.repositories, api.services.hashes)
     assert (await api.log_in("lak"))["token"]

@@ -13,8 +13,7 @@ from server.core.errors import Overloaded
 from server.database.migration_files import Migration, migrations
 from server.database.postgres import schema as postgres_schema
 from server.database.sqlite import file as sqlite_file
-from server.store import Store
-from server.users.repository import SqlStore, open_store
+from server.repositories import Repositories, open_repositories
 from tests.records import NOW
 from tests.stores import OpenStore
 
@@ -25,75 +24,75 @@ BOTH = Try((ACCOUNT,), (ADDRESS,))
 FREE = ACCOUNT.free
 
 
-async def take(store: Store, wanted: Try, now: int = NOW) -> Try | int:
+async def take(store: Repositories, wanted: Try, now: int = NOW) -> Try | int:
     """The try; or the seconds to wait, below zero if only for others to end."""
     try:
-        return await store.take_try(wanted, now)
+        return await store.attempts.take_try(wanted, now)
     except TooManyAttempts as refused:
         return refused.retry_after_seconds
     except Overloaded as refused:
         return -refused.retry_after_seconds
 
 
-async def take_many(store: Store, wanted: Try, count: int, now: int = NOW) -> tuple[list[Try], Counter[int]]:
+async def take_many(store: Repositories, wanted: Try, count: int, now: int = NOW) -> tuple[list[Try], Counter[int]]:
     """At once: those that were taken, and how the others were refused."""
     done = await asyncio.gather(*(take(store, wanted, now) for _ in range(count)))
     return [one for one in done if isinstance(one, Try)], Counter(one for one in done if isinstance(one, int))
 
 
-async def fail(store: Store, wanted: Try, now: int = NOW) -> bool:
+async def fail(store: Repositories, wanted: Try, now: int = NOW) -> bool:
     """A wrong password; False if it was not looked at."""
     taken = await take(store, wanted, now)
     if isinstance(taken, Try):
-        await store.note_failure(taken, now)
+        await store.attempts.note_failure(taken, now)
         return True
     return False
 
 
-async def fail_often(store: Store, wanted: Try, count: int) -> int:
+async def fail_often(store: Repositories, wanted: Try, count: int) -> int:
     """The time at which the next one may be wrong, after so many."""
     now = NOW
     for _ in range(count):
         assert await fail(store, wanted, now)
         refused = await take(store, wanted, now)
         if isinstance(refused, Try):
-            await store.give_back(refused)
+            await store.attempts.give_back(refused)
         else:
             now += refused * 1000
     return now
 
 
 async def test_no_more_run_at_once_than_could_all_be_wrong_however_many_come_to_however_many_nodes(
-    store: Store, open_another: OpenStore
+    store: Repositories, open_another: OpenStore
 ) -> None:
     wanted = Try((ACCOUNT,))
     both = await asyncio.gather(*(take_many(one, wanted, 75) for one in (store, await open_another())))
     taken = [one for some, _ in both for one in some]
     # Nobody has to wait long, since none of them was wrong yet.
     assert (len(taken), sum((refused for _, refused in both), Counter())) == (FREE, Counter({-1: 150 - FREE}))
-    await asyncio.gather(*(store.note_failure(one, NOW) for one in taken))
+    await asyncio.gather(*(store.attempts.note_failure(one, NOW) for one in taken))
     assert await take_many(store, wanted, 5) == ([], Counter({1: 5}))
 
 
 @pytest.mark.parametrize("wrong", [FREE, FREE + 1, FREE + 30])
-async def test_behind_the_free_failures_one_runs_at_a_time(store: Store, wrong: int) -> None:
+async def test_behind_the_free_failures_one_runs_at_a_time(store: Repositories, wrong: int) -> None:
     wanted = Try((ACCOUNT,))
     now = await fail_often(store, wanted, wrong)
     taken, refused = await take_many(store, wanted, 10, now)
     assert (len(taken), refused) == (1, Counter({-1: 9}))
-    await store.note_failure(taken[0], now)
+    await store.attempts.note_failure(taken[0], now)
     wait = wait_after(wrong + 1, FREE) // 1000
     assert await take_many(store, wanted, 10, now) == ([], Counter({wait: 10}))
 
 
-async def test_a_counter_takes_its_limit_and_no_more_and_does_not_refill(store: Store) -> None:
+async def test_a_counter_takes_its_limit_and_no_more_and_does_not_refill(store: Repositories) -> None:
     wanted = Try((GuessCounter("account:limit", 7, 7),))
     now = await fail_often(store, wanted, 7)
     assert await take(store, wanted, now) == LONGEST_WAIT_MS // 1000
     assert await take(store, wanted, NOW + 365 * 86_400_000) == LONGEST_WAIT_MS // 1000
 
 
-async def test_behind_the_free_failures_each_wait_is_twice_as_long(store: Store) -> None:
+async def test_behind_the_free_failures_each_wait_is_twice_as_long(store: Repositories) -> None:
     wanted = Try((GuessCounter("account:c", 100, 3),))
     now = NOW
     waits = []
@@ -101,7 +100,7 @@ async def test_behind_the_free_failures_each_wait_is_twice_as_long(store: Store)
         assert await fail(store, wanted, now)
         refused = await take(store, wanted, now)
         if isinstance(refused, Try):
-            await store.give_back(refused)
+            await store.attempts.give_back(refused)
             refused = 0
         waits.append(refused)
         now += refused * 1000
@@ -117,7 +116,7 @@ async def test_behind_the_free_failures_each_wait_is_twice_as_long(store: Store)
     ]
 
 
-async def test_a_budget_takes_what_is_in_it_and_refills(store: Store) -> None:
+async def test_a_budget_takes_what_is_in_it_and_refills(store: Repositories) -> None:
     wanted = Try((), (ADDRESS,))
     assert [await fail(store, wanted) for _ in range(12)] == [True] * 10 + [False] * 2
     assert await take(store, wanted) == 60
@@ -128,20 +127,20 @@ async def test_a_budget_takes_what_is_in_it_and_refills(store: Store) -> None:
     assert [await fail(store, wanted, later) for _ in range(11)] == [True] * 10 + [False]
 
 
-async def test_a_budget_lets_no_more_run_than_it_could_pay(store: Store) -> None:
+async def test_a_budget_lets_no_more_run_than_it_could_pay(store: Repositories) -> None:
     wanted = Try((), (ADDRESS,))
     assert await fail(store, wanted)
     taken, refused = await take_many(store, wanted, 20)
     assert (len(taken), refused) == (9, Counter({-1: 11}))
-    await store.settle(taken[0], [])
-    await store.give_back(taken[1])
+    await store.attempts.settle(taken[0], [])
+    await store.attempts.give_back(taken[1])
     for one in taken[2:]:
-        await store.note_failure(one, NOW)
+        await store.attempts.note_failure(one, NOW)
     assert [await fail(store, wanted) for _ in range(3)] == [True, True, False]
     assert await take(store, wanted) == 60
 
 
-async def test_a_try_is_counted_everywhere_or_nowhere(store: Store) -> None:
+async def test_a_try_is_counted_everywhere_or_nowhere(store: Repositories) -> None:
     narrow = Try((GuessCounter("account:b", 1, 1),), (ADDRESS,))
     assert await fail(store, narrow)
     for _ in range(20):
@@ -153,7 +152,7 @@ async def test_a_try_is_counted_everywhere_or_nowhere(store: Store) -> None:
     assert len((await take_many(store, fresh, 6))[0]) == 5
 
 
-async def test_what_nobody_ended_counts_for_one_to_two_minutes_and_no_longer(store: Store) -> None:
+async def test_what_nobody_ended_counts_for_one_to_two_minutes_and_no_longer(store: Repositories) -> None:
     """A process that was killed; others go on trying, and their tries are counted as they should be."""
     wanted = Try((GuessCounter("account:killed", 5, 5),), (Budget("address:killed", 120_000, 600_000),))
     begun = NOW // PERIOD_MS * PERIOD_MS + PERIOD_MS - 1
@@ -163,19 +162,19 @@ async def test_what_nobody_ended_counts_for_one_to_two_minutes_and_no_longer(sto
         taken, _ = await take_many(store, wanted, 6, now)
         assert len(taken) == (2 if second < 60 else 5), second
         for one in taken:
-            await store.give_back(one)
+            await store.attempts.give_back(one)
     # Ended after all, by a process that only slept: nothing is given back twice, and a wrong one still counts.
     running, _ = await take_many(store, wanted, 6, now)
-    await store.give_back(left[0])
-    await store.settle(left[1], [])
+    await store.attempts.give_back(left[0])
+    await store.attempts.settle(left[1], [])
     assert await take(store, wanted, now) == -1
-    await store.note_failure(left[2], now)
+    await store.attempts.note_failure(left[2], now)
     for one in running:
-        await store.give_back(one)
+        await store.attempts.give_back(one)
     assert len((await take_many(store, wanted, 6, now))[0]) == 4
 
 
-async def test_one_that_was_killed_behind_the_free_failures_shuts_nobody_out_for_long(store: Store) -> None:
+async def test_one_that_was_killed_behind_the_free_failures_shuts_nobody_out_for_long(store: Repositories) -> None:
     wanted = Try((GuessCounter("account:shut", 70, 2),))
     now = await fail_often(store, wanted, 2)
     assert isinstance(await take(store, wanted, now), Try)
@@ -183,7 +182,7 @@ async def test_one_that_was_killed_behind_the_free_failures_shuts_nobody_out_for
     assert isinstance(await take(store, wanted, now + 2 * PERIOD_MS), Try)
 
 
-async def test_tries_of_the_period_before_end_as_their_own(store: Store) -> None:
+async def test_tries_of_the_period_before_end_as_their_own(store: Repositories) -> None:
     wanted = Try((GuessCounter("account:over", 5, 5),))
     end = NOW // PERIOD_MS * PERIOD_MS + PERIOD_MS
     before, _ = await take_many(store, wanted, 2, end - 1)
@@ -191,12 +190,12 @@ async def test_tries_of_the_period_before_end_as_their_own(store: Store) -> None
     assert len(after) == 3
     for one in (*before, *after):
         assert await take(store, wanted, end + 10_000) == -1
-        await store.give_back(one)
+        await store.attempts.give_back(one)
         assert isinstance(await take(store, wanted, end + 10_000), Try)
     assert len((await take_many(store, wanted, 6, end + 3 * PERIOD_MS))[0]) == 5
 
 
-async def test_a_node_whose_clock_is_a_little_behind_counts_the_same(store: Store) -> None:
+async def test_a_node_whose_clock_is_a_little_behind_counts_the_same(store: Repositories) -> None:
     wanted = Try((GuessCounter("account:skew", 5, 5),))
     end = NOW // PERIOD_MS * PERIOD_MS + PERIOD_MS
     early, late = end - 2000, end + 2000
@@ -204,11 +203,11 @@ async def test_a_node_whose_clock_is_a_little_behind_counts_the_same(store: Stor
     assert await take(store, wanted, early) == await take(store, wanted, late) == -1
     for one in taken:
         assert isinstance(one, Try)
-        await store.give_back(one)
+        await store.attempts.give_back(one)
     assert len((await take_many(store, wanted, 6, early))[0]) == 5
 
 
-async def test_a_clock_that_was_far_ahead_shuts_nobody_out_when_it_is_right_again(store: Store) -> None:
+async def test_a_clock_that_was_far_ahead_shuts_nobody_out_when_it_is_right_again(store: Repositories) -> None:
     wanted = Try((GuessCounter("account:e", 10, 1),), (ADDRESS,))
     month = 30 * 86_400_000
     assert await fail(store, wanted, NOW + month)
@@ -222,61 +221,63 @@ async def test_a_clock_that_was_far_ahead_shuts_nobody_out_when_it_is_right_agai
     assert not await fail(store, wanted, later + 3_600_000)
 
 
-async def test_tries_under_way_while_the_clock_is_set_right_are_counted_and_end(store: Store) -> None:
+async def test_tries_under_way_while_the_clock_is_set_right_are_counted_and_end(store: Repositories) -> None:
     wanted = Try((GuessCounter("account:f", 5, 5),))
     month = 30 * 86_400_000
     ahead, _ = await take_many(store, wanted, 3, NOW + month)
     taken, _ = await take_many(store, wanted, 6)
     assert len(taken) == 2
     for one in (*ahead, *taken):
-        await store.give_back(one)
+        await store.attempts.give_back(one)
     again, _ = await take_many(store, wanted, 6)
     assert len(again) == 5
     # What nobody ended does not stay until the clock is there again.
     assert len((await take_many(store, wanted, 6, NOW + 2 * PERIOD_MS))[0]) == 5
 
 
-async def test_clocks_that_differ_by_seconds_let_nobody_guess_more(store: Store) -> None:
+async def test_clocks_that_differ_by_seconds_let_nobody_guess_more(store: Repositories) -> None:
     ahead = NOW + 30_000
     while await fail(store, Try((), (ADDRESS,)), ahead):
         pass
     assert not await fail(store, Try((), (ADDRESS,)), NOW)
 
 
-async def test_what_was_no_guess_is_given_back(store: Store) -> None:
+async def test_what_was_no_guess_is_given_back(store: Repositories) -> None:
     for _ in range(100):
-        await store.give_back(await store.take_try(BOTH, NOW))
+        await store.attempts.give_back(await store.attempts.take_try(BOTH, NOW))
     # Once, and not what others run.
-    twice = await store.take_try(Try((ACCOUNT,)), NOW)
-    await store.give_back(twice)
-    await store.give_back(twice)
+    twice = await store.attempts.take_try(Try((ACCOUNT,)), NOW)
+    await store.attempts.give_back(twice)
+    await store.attempts.give_back(twice)
     assert len((await take_many(store, Try((ACCOUNT,)), 30))[0]) == FREE
 
 
-async def test_a_success_begins_the_counters_anew_and_ends_only_its_own_try(store: Store) -> None:
+async def test_a_success_begins_the_counters_anew_and_ends_only_its_own_try(store: Repositories) -> None:
     other = GuessCounter("account:other", 1, 1)
     assert await fail(store, Try((other,)))
     for _ in range(FREE - 1):
         assert await fail(store, Try((ACCOUNT,)))
-    right = await store.take_try(Try((ACCOUNT,)), NOW)
-    await store.settle(right, [ACCOUNT, GuessCounter("account:nobody", 1, 1)])
+    right = await store.attempts.take_try(Try((ACCOUNT,)), NOW)
+    await store.attempts.settle(right, [ACCOUNT, GuessCounter("account:nobody", 1, 1)])
     running, _ = await take_many(store, Try((ACCOUNT,)), 30)
     assert len(running) == FREE
-    await store.settle(running[0], [ACCOUNT])
+    await store.attempts.settle(running[0], [ACCOUNT])
     assert len((await take_many(store, Try((ACCOUNT,)), 5))[0]) == 1
-    await store.settle(None, [ACCOUNT])
+    await store.attempts.settle(None, [ACCOUNT])
     assert await take(store, Try((ACCOUNT,))) == -1
     assert not await fail(store, Try((other,)))
 
 
-async def test_a_success_uses_nothing_of_a_budget(store: Store) -> None:
+async def test_a_success_uses_nothing_of_a_budget(store: Repositories) -> None:
     # More than the address has in an hour.
     for _ in range(40):
-        await store.settle(await store.take_try(BOTH, NOW), BOTH.counters)
+        await store.attempts.settle(await store.attempts.take_try(BOTH, NOW), BOTH.counters)
     assert [await fail(store, Try((), (ADDRESS,))) for _ in range(11)] == [True] * 10 + [False]
 
 
-async def test_ends_of_all_kinds_at_the_same_moment_are_all_counted(store: Store, open_another: OpenStore) -> None:
+async def test_ends_of_all_kinds_at_the_same_moment_are_all_counted(
+    store: Repositories, open_another: OpenStore
+) -> None:
     """And no unit waits for one that waits for it, which a database would end with an error after a second."""
     stores = [store, await open_another()]
     budgets = (Budget("address:busy", 1, 600_000), Budget("all:busy", 1, 600_000))
@@ -286,30 +287,30 @@ async def test_ends_of_all_kinds_at_the_same_moment_are_all_counted(store: Store
 
     async def one(number: int) -> None:
         where = stores[number % 2]
-        taken = await where.take_try(kinds[number % 4], NOW)
+        taken = await where.attempts.take_try(kinds[number % 4], NOW)
         if number % 3 == 0:
-            await where.settle(taken, [*counters[:3], *taken.counters])
+            await where.attempts.settle(taken, [*counters[:3], *taken.counters])
         elif number % 3 == 1:
-            await where.give_back(taken)
+            await where.attempts.give_back(taken)
         else:
-            await where.note_failure(taken, NOW)
+            await where.attempts.note_failure(taken, NOW)
 
     async with asyncio.timeout(30):
         await asyncio.gather(*(one(number) for number in range(240)))
     # Nothing runs any more: what could be wrong may run, all of it.
-    await store.settle(None, counters)
+    await store.attempts.settle(None, counters)
     for counter in counters:
         narrow = Try((GuessCounter(counter.key, 3, 3),))
         assert len((await take_many(store, narrow, 4))[0]) == 3
 
 
-async def test_counts_that_nobody_touched_for_90_days_go(store: Store) -> None:
+async def test_counts_that_nobody_touched_for_90_days_go(store: Repositories) -> None:
     for number in range(5):
         assert await fail(store, Try((GuessCounter(f"account:{number}", 1, 1),)), NOW + number)
     later = NOW + 90 * 86_400_000 + 2
-    assert await store.purge_tries(later, 2) == 2
-    assert await store.purge_tries(later, 2) == 1
-    assert await store.purge_tries(later, 2) == 0
+    assert await store.attempts.purge_tries(later, 2) == 2
+    assert await store.attempts.purge_tries(later, 2) == 1
+    assert await store.attempts.purge_tries(later, 2) == 0
     assert not await fail(store, Try((GuessCounter("account:4", 1, 1),)), later)
 
 
@@ -326,13 +327,13 @@ async def test_what_was_counted_before_tries_could_run_still_counts(
     with monkeypatch.context() as before:
         for module in (sqlite_file, postgres_schema):
             before.setattr(module, "migrations", earlier_migrations)
-        store = await open_store(store_url, serving=True)
-        assert isinstance(store, SqlStore)
+        store = await open_repositories(store_url, serving=True)
+        assert isinstance(store, Repositories)
         for row in rows:
             sql = "INSERT INTO guesses (key, taken, failures, retry_at, touched_at) VALUES ($1, $2, $3, $4, 0)"
-            await store._driver.write_one(sql, *row)
+            await store.driver.write_one(sql, *row)
         await store.close()
-    store = await open_store(store_url, serving=True)
+    store = await open_repositories(store_url, serving=True)
     device, everything = GuessCounter("known:b", 10, 10), Budget("all:", 60_000, 600_000)
     assert await take(store, Try((ACCOUNT,)), now) == await take(store, Try((device,)), now) == 900
     # One more is in the address's, and all ten of the other.

@@ -10,9 +10,9 @@ from server.authentication.errors import InvalidCredentials, TooManyAttempts
 from server.authentication.throttling import FREE_FAILURES, Guesses, network_of
 from server.core.errors import Overloaded, StoreUnavailable
 from server.passwords.pool import NeverBegun
+from server.repositories import open_repositories
 from server.settings.tree import LimitSettings
 from server.users.errors import InvalidResetToken
-from server.users.repository import open_store
 from tests.clock import FakeClock
 
 
@@ -49,8 +49,8 @@ async def may_be_wrong_at_once(guesses: Guesses) -> int:
 
 async def test_whatever_ends_a_look_the_try_does_not_run_any_more(tmp_path: Path) -> None:
     """Nothing looked at, or nothing told: given back. Everything else is a failure, a defect too."""
-    store = await open_store(f"sqlite:///{tmp_path}/watchword.db", serving=False)
-    guesses = Guesses(store, FakeClock(), LimitSettings())
+    store = await open_repositories(f"sqlite:///{tmp_path}/watchword.db", serving=False)
+    guesses = Guesses(store.attempts, FakeClock(), LimitSettings())
     no_guess = [NeverBegun(), Overloaded(), StoreUnavailable()]
     wrong = [InvalidCredentials(), InvalidResetToken(), asyncio.CancelledError(), RuntimeError(), KeyError("x")]
     for error in (*no_guess, *wrong):
@@ -66,8 +66,8 @@ async def test_whatever_ends_a_look_the_try_does_not_run_any_more(tmp_path: Path
 
 async def test_a_client_that_leaves_while_its_try_is_taken_leaves_nothing_running(tmp_path: Path) -> None:
     """At whatever step: the store may have taken it when the caller is gone already."""
-    store = await open_store(f"sqlite:///{tmp_path}/watchword.db", serving=False)
-    guesses = Guesses(store, FakeClock(), LimitSettings())
+    store = await open_repositories(f"sqlite:///{tmp_path}/watchword.db", serving=False)
+    guesses = Guesses(store.attempts, FakeClock(), LimitSettings())
 
     async def look() -> None:
         async with guesses.login("lak", "192.0.2.1", None):

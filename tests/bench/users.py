@@ -30,11 +30,11 @@ from server.authentication.throttling import Guesses
 from server.core.clock import SystemClock
 from server.database.open import apply_migrations
 from server.database.postgres.schema import SCHEMA
+from server.repositories import Repositories, open_repositories
 from server.settings.tree import LimitSettings
-from server.store import Store
 from server.users.model import NewUser, UserChange, UserFilter
 from server.users.names import compared
-from server.users.repository import _INSERT_USER, _insert_values, open_store
+from server.users.repository import _INSERT_USER, _insert_values
 from tests.records import NOW, id_of, new_user, session
 
 FEW = 1000
@@ -46,7 +46,7 @@ SYLLABLES = [
 ENDINGS = ["a", "en", "son", "er", "ez", "ski", "sen", "y", "in", "o"]
 NEEDLE = "Zuckmayer"
 
-Work = Callable[[Store, int, int], Awaitable[object]]
+Work = Callable[[Repositories, int, int], Awaitable[object]]
 
 
 def made(count: int) -> Iterator[NewUser]:
@@ -89,54 +89,54 @@ async def fill_postgres(url: str, users: Iterator[NewUser], disabled: list[str])
 
 
 def listing(**wanted: Any) -> Work:
-    async def work(store: Store, count: int, _: int) -> object:
+    async def work(store: Repositories, count: int, _: int) -> object:
         after_id = id_of(count // 2) if wanted.get("after_id") else None
-        return await store.list_users(replace(UserFilter(limit=51), **(wanted | {"after_id": after_id})))
+        return await store.users.list_users(replace(UserFilter(limit=51), **(wanted | {"after_id": after_id})))
 
     return work
 
 
-async def look_up(store: Store, _: int, turn: int) -> object:
-    return await store.find_credentials(f"nobody{turn}@example.com")
+async def look_up(store: Repositories, _: int, turn: int) -> object:
+    return await store.users.find_credentials(f"nobody{turn}@example.com")
 
 
-async def log_in(store: Store, count: int, turn: int) -> object:
+async def log_in(store: Repositories, count: int, turn: int) -> object:
     """All that a login asks of the store."""
     number = turn * 7919 % count
-    user = await store.get_user(id_of(number))
+    user = await store.users.get_user(id_of(number))
     assert user is not None
-    credentials = await store.find_credentials(user.username)
+    credentials = await store.users.find_credentials(user.username)
     assert credentials is not None
     account = compared(user.username)
     async with guesses_in(store).login(account, "192.0.2.1", None) as attempt:
-        opened = await store.open_session(session(turn, number), credentials.password_changed_at)
+        opened = await store.sessions.open_session(session(turn, number), credentials.password_changed_at)
         await attempt.succeeded()
         return opened
 
 
-async def fail_to_log_in(store: Store, _: int, turn: int) -> object:
+async def fail_to_log_in(store: Repositories, _: int, turn: int) -> object:
     account = f"nobody{turn}@example.com"
     async with guesses_in(store).login(account, "192.0.2.1", None) as attempt:
-        await store.find_credentials(account)
+        await store.users.find_credentials(account)
         await attempt.failed(AuditNote(AuditEvent.LOGIN_FAILED, NOW + turn))
     return None
 
 
-def guesses_in(store: Store) -> Guesses:
-    return Guesses(store, SystemClock(), LimitSettings())
+def guesses_in(store: Repositories) -> Guesses:
+    return Guesses(store.attempts, SystemClock(), LimitSettings())
 
 
-async def get(store: Store, count: int, turn: int) -> object:
-    return await store.get_user(id_of(turn * 7919 % count))
+async def get(store: Repositories, count: int, turn: int) -> object:
+    return await store.users.get_user(id_of(turn * 7919 % count))
 
 
-async def update(store: Store, count: int, turn: int) -> object:
+async def update(store: Repositories, count: int, turn: int) -> object:
     change = UserChange(("admin",), name=f"New Name {turn}")
-    return await store.update_user(id_of(turn * 7919 % count + 1), change, NOW + turn, NOW)
+    return await store.users.update_user(id_of(turn * 7919 % count + 1), change, NOW + turn, NOW)
 
 
-async def insert(store: Store, count: int, turn: int) -> object:
-    return await store.insert_user(new_user(count + 100 + turn, username=f"late.comer{turn}@example.com"))
+async def insert(store: Repositories, count: int, turn: int) -> object:
+    return await store.users.insert_user(new_user(count + 100 + turn, username=f"late.comer{turn}@example.com"))
 
 
 QUESTIONS: dict[str, Work] = {
@@ -168,7 +168,7 @@ QUESTIONS: dict[str, Work] = {
 
 
 @asynccontextmanager
-async def filled(kind: str, folder: Path, counts: tuple[int, int]) -> AsyncIterator[list[Store]]:
+async def filled(kind: str, folder: Path, counts: tuple[int, int]) -> AsyncIterator[list[Repositories]]:
     """Stores with so many users each."""
     async with AsyncExitStack() as stack:
         server = stack.enter_context(get_server(f"{folder}/pg", cleanup_mode="delete")) if kind == "postgres" else None
@@ -185,13 +185,13 @@ async def filled(kind: str, folder: Path, counts: tuple[int, int]) -> AsyncItera
                 url = server.get_uri(f"users_{count}")
                 await fill_postgres(url, made(count), few_of(count))
             print(f"{kind}: {count:,} users made in {time.monotonic() - started:.0f} s", flush=True)
-            store = await open_store(url, serving=True)
+            store = await open_repositories(url, serving=True)
             stack.push_async_callback(store.close)
             stores.append(store)
         yield stores
 
 
-async def measured(stores: list[Store], counts: tuple[int, int], rounds: int) -> dict[str, list[float]]:
+async def measured(stores: list[Repositories], counts: tuple[int, int], rounds: int) -> dict[str, list[float]]:
     """The median seconds of each question on each store."""
     found: dict[str, list[float]] = {}
     for name, work in QUESTIONS.items():

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from server.core.errors import StoreRefused
-from server.users.repository import open_store
+from server.repositories import open_repositories
 from tests.records import new_user
 
 ROOT = Path(__file__).parents[2]
@@ -20,13 +20,13 @@ def command(action: str, url: str, count: int = 0) -> list[str]:
 
 async def _main(action: str, url: str, count: int) -> None:
     try:
-        store = await open_store(url, serving=action == "serve")
+        store = await open_repositories(url, serving=action == "serve")
     except StoreRefused as refused:
         print(f"refused: {refused}", flush=True)
         return
     print("open", flush=True)
     for number in range(1000, 1000 + count):
-        await store.insert_user(new_user(number))
+        await store.users.insert_user(new_user(number))
     print("written", flush=True)
     if action != "write":
         # Until the test closes the pipe, or kills.

@@ -22,9 +22,8 @@ from server.core.errors import StoreRefused, StoreUnavailable
 from server.database.open import pending_migrations
 from server.database.sqlite import file_watch
 from server.database.sqlite.contents import beside
+from server.repositories import Repositories, open_repositories
 from server.settings.tree import KeySettings
-from server.store import Store
-from server.users.repository import open_store
 from tests.database.other_process import ROOT, command
 from tests.records import new_user, usernames
 from tests.running import settings_with
@@ -33,9 +32,9 @@ ENOUGH = 40
 
 
 @pytest.fixture
-async def opened(url: str) -> AsyncIterator[Store]:
-    store = await open_store(url, serving=True)
-    await asyncio.gather(*(store.insert_user(new_user(number)) for number in range(ENOUGH)))
+async def opened(url: str) -> AsyncIterator[Repositories]:
+    store = await open_repositories(url, serving=True)
+    await asyncio.gather(*(store.users.insert_user(new_user(number)) for number in range(ENOUGH)))
     yield store
     await store.close()
 
@@ -115,13 +114,13 @@ TAKEN = [
 
 @pytest.mark.parametrize("take", TAKEN)
 async def test_nothing_is_acknowledged_once_a_file_was_taken(
-    opened: Store, path: Path, take: Callable[[Path], None]
+    opened: Repositories, path: Path, take: Callable[[Path], None]
 ) -> None:
     take(path)
     with capture_logs() as lines:
         for number in (100, 101):
             with pytest.raises(StoreUnavailable):
-                await opened.insert_user(new_user(number))
+                await opened.users.insert_user(new_user(number))
         with pytest.raises(StoreUnavailable):
             await usernames(opened)
     told = [line for line in lines if line["log_level"] == "error"]
@@ -130,13 +129,13 @@ async def test_nothing_is_acknowledged_once_a_file_was_taken(
 
 
 @pytest.mark.parametrize("take", [_rename_folder, _delete_log, _cut, _cut_log])
-async def test_it_is_noticed_without_a_write(opened: Store, path: Path, take: Callable[[Path], None]) -> None:
-    await opened.wait_for_change(WAIT_SECONDS)
+async def test_it_is_noticed_without_a_write(opened: Repositories, path: Path, take: Callable[[Path], None]) -> None:
+    await opened.sessions.wait_for_change(WAIT_SECONDS)
     take(path)
     with pytest.raises(StoreUnavailable):
-        await opened.wait_for_change(WAIT_SECONDS)
+        await opened.sessions.wait_for_change(WAIT_SECONDS)
     with pytest.raises(StoreUnavailable):
-        await opened.list_keys()
+        await opened.keys.list_keys()
 
 
 @pytest.mark.parametrize("of_folder", [False, True])
@@ -145,27 +144,27 @@ async def test_a_link_that_leads_elsewhere_by_now_is_noticed(tmp_path: Path, pat
     link, name = tmp_path / "link", path.name if of_folder else ""
     link.symlink_to(path.parent if of_folder else path)
     _make_folder(path.parent)
-    store = await open_store(f"sqlite:///{link}/{name}", serving=True)
-    await store.insert_user(new_user(1))
+    store = await open_repositories(f"sqlite:///{link}/{name}", serving=True)
+    await store.users.insert_user(new_user(1))
     shutil.copytree(path.parent, tmp_path / "copy")
     link.unlink()
     link.symlink_to(tmp_path / "copy" / ("" if of_folder else path.name))
     with pytest.raises(StoreUnavailable):
-        await store.insert_user(new_user(2))
+        await store.users.insert_user(new_user(2))
     await store.close()
 
 
 async def test_what_was_acknowledged_before_its_log_was_deleted_is_there_after_a_kill(
-    opened: Store, url: str, path: Path
+    opened: Repositories, url: str, path: Path
 ) -> None:
     _delete_log(path)
     with pytest.raises(StoreUnavailable):
-        await opened.insert_user(new_user(100))
+        await opened.users.insert_user(new_user(100))
     # As it would be found after kill -9: closing the store writes nothing more.
     left, _ = _bytes(path)
     await opened.close()
     await asyncio.to_thread(path.write_bytes, left)
-    again = await open_store(url, serving=True)
+    again = await open_repositories(url, serving=True)
     assert len(await usernames(again)) == ENOUGH
     await again.close()
 
@@ -185,7 +184,7 @@ def _run(path: Path, *statements: str) -> None:
 
 @pytest.mark.parametrize("size", [0, 20_000])
 async def test_a_log_that_was_cut_off_and_grows_again_is_noticed_and_not_written_back(
-    opened: Store, url: str, path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+    opened: Repositories, url: str, path: Path, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQLite writes on behind its former end; the hole is zeros to it, and would go over pages of the database."""
     before, _ = _bytes(path)
@@ -193,7 +192,7 @@ async def test_a_log_that_was_cut_off_and_grows_again_is_noticed_and_not_written
         # It happens behind the look before a write.
         patched.setattr(file_watch.FileWatch, "before_write", lambda *_: os.truncate(beside(path, "-wal"), size))
         with pytest.raises(StoreUnavailable):
-            await opened.insert_user(new_user(100))
+            await opened.users.insert_user(new_user(100))
     with pytest.raises(StoreUnavailable):
         await usernames(opened)
     await opened.close()
@@ -201,37 +200,37 @@ async def test_a_log_that_was_cut_off_and_grows_again_is_noticed_and_not_written
 
 
 async def test_a_file_that_is_overwritten_during_a_write_is_noticed(
-    opened: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Repositories, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, _ = _bytes(path)
     _run(path, "PRAGMA wal_checkpoint(TRUNCATE)")
-    await opened.wait_for_change(WAIT_SECONDS)
+    await opened.sessions.wait_for_change(WAIT_SECONDS)
     with monkeypatch.context() as patched:
         patched.setattr(file_watch.FileWatch, "before_write", lambda *_: path.write_bytes(before))
         with pytest.raises(StoreUnavailable):
-            await opened.insert_user(new_user(100))
+            await opened.users.insert_user(new_user(100))
     with pytest.raises(StoreUnavailable):
         await usernames(opened)
 
 
 @pytest.mark.parametrize("what", ["older copy", "another store", "zeros", "text"])
 async def test_a_file_that_is_overwritten_in_its_place_is_noticed(
-    opened: Store, path: Path, tmp_path: Path, what: str
+    opened: Repositories, path: Path, tmp_path: Path, what: str
 ) -> None:
     _run(path, "PRAGMA wal_checkpoint(TRUNCATE)")
-    await opened.wait_for_change(WAIT_SECONDS)
+    await opened.sessions.wait_for_change(WAIT_SECONDS)
     content, _ = _bytes(path)
     if what == "another store":
         await _copy_of_log(tmp_path / "other" / "watchword.db", ENOUGH)
         content, _ = _bytes(tmp_path / "other" / "watchword.db")
-    await opened.insert_user(new_user(100))
+    await opened.users.insert_user(new_user(100))
     _run(path, "PRAGMA wal_checkpoint(TRUNCATE)")
-    await opened.insert_user(new_user(101))
+    await opened.users.insert_user(new_user(101))
     _overwrite(path, {"zeros": len(content) * b"\0", "text": len(content) * b"x"}.get(what, content))
     with pytest.raises(StoreUnavailable):
-        await opened.wait_for_change(WAIT_SECONDS)
+        await opened.sessions.wait_for_change(WAIT_SECONDS)
     with pytest.raises(StoreUnavailable):
-        await opened.insert_user(new_user(102))
+        await opened.users.insert_user(new_user(102))
 
 
 @pytest.mark.parametrize(
@@ -243,16 +242,16 @@ async def test_a_file_that_is_overwritten_in_its_place_is_noticed(
     ],
 )
 async def test_another_program_may_empty_the_log_and_shrink_the_file(
-    opened: Store, path: Path, statements: list[str]
+    opened: Repositories, path: Path, statements: list[str]
 ) -> None:
     _run(path, *statements)
-    await opened.wait_for_change(WAIT_SECONDS)
-    await opened.insert_user(new_user(100))
+    await opened.sessions.wait_for_change(WAIT_SECONDS)
+    await opened.users.insert_user(new_user(100))
     assert "user100" in await usernames(opened)
 
 
 async def test_a_folder_that_can_not_be_looked_into_is_no_loss(
-    opened: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Repositories, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(_: Path) -> None:
         raise PermissionError(13, "Permission denied")
@@ -260,10 +259,10 @@ async def test_a_folder_that_can_not_be_looked_into_is_no_loss(
     with monkeypatch.context() as patched:
         patched.setattr(file_watch, "_look_at", denied)
         with pytest.raises(StoreUnavailable):
-            await opened.insert_user(new_user(100))
+            await opened.users.insert_user(new_user(100))
         with pytest.raises(StoreUnavailable):
-            await opened.wait_for_change(WAIT_SECONDS)
-    await opened.insert_user(new_user(101))
+            await opened.sessions.wait_for_change(WAIT_SECONDS)
+    await opened.users.insert_user(new_user(101))
 
 
 def _leave_log(url: str, users: int) -> None:
@@ -277,9 +276,9 @@ def _leave_log(url: str, users: int) -> None:
 
 
 async def _copy_of_log(path: Path, users: int) -> bytes:
-    store = await open_store(f"sqlite:///{path}", serving=True)
+    store = await open_repositories(f"sqlite:///{path}", serving=True)
     for number in range(users):
-        await store.insert_user(new_user(number))
+        await store.users.insert_user(new_user(number))
     log = beside(path, "-wal").read_bytes()
     await store.close()
     return log
@@ -288,18 +287,22 @@ async def _copy_of_log(path: Path, users: int) -> bytes:
 async def test_a_log_of_another_store_is_refused_and_both_files_stay_as_they_were(
     url: str, path: Path, tmp_path: Path
 ) -> None:
-    store = await open_store(url, serving=True)
-    await store.insert_user(new_user(1))
+    store = await open_repositories(url, serving=True)
+    await store.users.insert_user(new_user(1))
     await store.close()
     log = await _copy_of_log(tmp_path / "other" / "watchword.db", 30)
     before, _ = _bytes(path)
     beside(path, "-wal").write_bytes(log)
-    for refused in (open_store(url, serving=True), open_store(url, serving=False), pending_migrations(url)):
+    for refused in (
+        open_repositories(url, serving=True),
+        open_repositories(url, serving=False),
+        pending_migrations(url),
+    ):
         with pytest.raises(StoreRefused, match="were not left together"):
             await refused
     assert _bytes(path) == (before, log)
     beside(path, "-wal").unlink()
-    store = await open_store(url, serving=True)
+    store = await open_repositories(url, serving=True)
     assert await usernames(store) == {"user1"}
     await store.close()
 
@@ -313,12 +316,12 @@ async def test_a_log_that_was_left_is_used_once_it_is_sure_whose_it_is(url: str,
     # Everything together in another place. Who only reads writes nothing back.
     elsewhere = f"sqlite:///{moved}/watchword.db"
     for serving in (False, True):
-        store = await open_store(elsewhere, serving=serving)
+        store = await open_repositories(elsewhere, serving=serving)
         assert len(await usernames(store)) == 5
         await store.close()
         assert _bytes(moved / "watchword.db")[0] == before
-    store = await open_store(elsewhere, serving=True)
-    await store.insert_user(new_user(1))
+    store = await open_repositories(elsewhere, serving=True)
+    await store.users.insert_user(new_user(1))
     await store.close()
     written, log = _bytes(moved / "watchword.db")
     assert (written != before, log) == (True, b"")
@@ -332,8 +335,8 @@ async def test_a_backup_beside_the_log_of_what_was_there_is_refused(
     await _copy_of_log(path, 3)
     backup = tmp_path / "backup.db"
     shutil.copy(path, backup)
-    store = await open_store(url, serving=True)
-    await store.insert_user(new_user(100))
+    store = await open_repositories(url, serving=True)
+    await store.users.insert_user(new_user(100))
     await store.close()
     _leave_log(url, 5)
     _, log = _bytes(path)
@@ -343,10 +346,10 @@ async def test_a_backup_beside_the_log_of_what_was_there_is_refused(
         _delete(path)
     shutil.copy(backup, path)
     with pytest.raises(StoreRefused, match="if you have restored the one, move the other away"):
-        await open_store(url, serving=True)
+        await open_repositories(url, serving=True)
     assert _bytes(path) == (backup.read_bytes(), log)
     beside(path, "-wal").unlink()
-    store = await open_store(url, serving=True)
+    store = await open_repositories(url, serving=True)
     assert len(await usernames(store)) == 3
     await store.close()
 
@@ -355,12 +358,12 @@ async def test_a_folder_that_was_restored_over_itself_is_taken(url: str, path: P
     """Some of its files are new then, and others are not."""
     _leave_log(url, 5)
     shutil.copytree(path.parent, tmp_path / "kept")
-    store = await open_store(url, serving=True)
-    await store.insert_user(new_user(1))
+    store = await open_repositories(url, serving=True)
+    await store.users.insert_user(new_user(1))
     beside(path, "-wal").rename(tmp_path / "its inode is not free")
     await store.close()
     shutil.copytree(tmp_path / "kept", path.parent, dirs_exist_ok=True)
-    store = await open_store(url, serving=True)
+    store = await open_repositories(url, serving=True)
     assert len(await usernames(store)) == 5
     await store.close()
 
@@ -368,13 +371,13 @@ async def test_a_folder_that_was_restored_over_itself_is_taken(url: str, path: P
 async def test_a_restored_file_is_what_counts_from_its_first_start_on(url: str, path: Path, tmp_path: Path) -> None:
     await _copy_of_log(path, 1)
     backup = shutil.copy(path, tmp_path / "backup.db")
-    store = await open_store(url, serving=True)
-    await store.insert_user(new_user(100))
+    store = await open_repositories(url, serving=True)
+    await store.users.insert_user(new_user(100))
     await store.close()
     shutil.copy(backup, path)
     # It is killed at once, and leaves a log.
     _leave_log(url, 5)
-    store = await open_store(url, serving=True)
+    store = await open_repositories(url, serving=True)
     assert len(await usernames(store)) == 6
     await store.close()
 
@@ -393,14 +396,14 @@ async def test_a_server_whose_keys_fit_leaves_everything_in_the_one_file(url: st
     async with open_services(settings_with(url), serving=True):
         pass
     assert _bytes_of_log(path) == b""
-    store = await open_store(url, serving=False)
+    store = await open_repositories(url, serving=False)
     assert len(await usernames(store)) == 5
     await store.close()
 
 
 @pytest.mark.parametrize("left", [".write-lock", "-wal"])
 async def test_a_missing_file_is_not_made_anew_while_its_marks_are_there(url: str, path: Path, left: str) -> None:
-    await (await open_store(url, serving=True)).close()
+    await (await open_repositories(url, serving=True)).close()
     for file in path.parent.iterdir():
         if file != beside(path, ".write-lock"):
             file.unlink()
@@ -408,17 +411,21 @@ async def test_a_missing_file_is_not_made_anew_while_its_marks_are_there(url: st
     if left == "-wal":
         beside(path, ".write-lock").unlink()
         beside(path, "-wal").write_bytes(b"the last writes")
-    for refused in (open_store(url, serving=True), open_store(url, serving=False), pending_migrations(url)):
+    for refused in (
+        open_repositories(url, serving=True),
+        open_repositories(url, serving=False),
+        pending_migrations(url),
+    ):
         with pytest.raises(StoreRefused, match=rf"is gone.*\.key, .*{left}.*for a new and empty store move these away"):
             await refused
     assert not beside(path, "").exists()
     beside(path, left).unlink()
     beside(path, ".key").unlink()
-    await (await open_store(url, serving=True)).close()
+    await (await open_repositories(url, serving=True)).close()
 
 
 async def test_a_log_that_a_reader_made_long_is_short_again_after_the_reader(
-    opened: Store, path: Path, monkeypatch: pytest.MonkeyPatch
+    opened: Repositories, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_watch, "LONGEST_LOG", 1_000_000)
     # Each try waits a tenth of a second for the reader.
@@ -427,9 +434,9 @@ async def test_a_log_that_a_reader_made_long_is_short_again_after_the_reader(
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM users").fetchone()
         for number in range(200, 205):
-            await opened.insert_user(new_user(number, name=500_000 * "x"))
+            await opened.users.insert_user(new_user(number, name=500_000 * "x"))
         assert beside(path, "-wal").stat().st_size > 2_000_000
         reader.execute("COMMIT")
-    await opened.insert_user(new_user(300))
+    await opened.users.insert_user(new_user(300))
     assert beside(path, "-wal").stat().st_size < 1_000_000
     assert len(await usernames(opened)) == ENOUGH + 6

@@ -17,8 +17,8 @@ from server.core.errors import FileRefused, StoreRefused, WatchwordError
 from server.database.migration_files import migrations
 from server.database.open import back_up
 from server.files.new_file import new_file
+from server.repositories import open_repositories
 from server.settings.tree import KeySettings
-from server.users.repository import open_store
 from tests.needed import require
 from tests.records import new_user
 from tests.running import PASSWORD, settings_with
@@ -81,7 +81,7 @@ async def test_a_server_does_not_start_on_a_disk_that_is_full(disk: tuple[Path, 
     for kept in (0, 8, 16):
         fill(folder, kept)
     with pytest.raises(StoreRefused, match="the disk is full; make room"):
-        await open_store(url, serving=True)
+        await open_repositories(url, serving=True)
     (folder / "filler").unlink()
     assert not await first_start(url)
 
@@ -111,8 +111,8 @@ async def test_a_master_key_that_can_not_be_changed_stays(disk: tuple[Path, Resi
 
 
 async def test_a_copy_or_an_export_that_does_not_fit_leaves_nothing(url: str, disk: tuple[Path, Resize]) -> None:
-    store = await open_store(url, serving=True)
-    await store.insert_user(new_user(1))
+    store = await open_repositories(url, serving=True)
+    await store.users.insert_user(new_user(1))
     folder, resize = disk
     for kilobytes in (8, 60, 120):
         resize(kilobytes)

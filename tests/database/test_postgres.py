@@ -16,7 +16,7 @@ from server.database.patience import REQUEST_SECONDS
 from server.database.postgres.connect import connector
 from server.database.postgres.driver import ATTEMPTS, SERVING_CONNECTIONS, PostgresDriver
 from server.database.postgres.watch import OPENING_SECONDS, Watch
-from server.users.repository import SqlStore, open_store
+from server.repositories import Repositories, open_repositories
 from tests.records import NOW, id_of, new_user, rename, session, usernames
 
 pytestmark = pytest.mark.xdist_group("postgres")
@@ -60,7 +60,7 @@ async def test_an_empty_schema_may_be_there(postgres_url: str) -> None:
 async def test_a_newer_store_is_refused(postgres_url: str) -> None:
     await apply_migrations(postgres_url)
     await _run(postgres_url, "INSERT INTO watchword.schema_migrations VALUES (9999, '9999_later', 'x', 0)")
-    for refused in (open_store(postgres_url, serving=True), pending_migrations(postgres_url)):
+    for refused in (open_repositories(postgres_url, serving=True), pending_migrations(postgres_url)):
         with pytest.raises(StoreRefused, match="newer than this program"):
             await refused
 
@@ -69,12 +69,12 @@ async def test_a_changed_migration_is_refused(postgres_url: str) -> None:
     await apply_migrations(postgres_url)
     await _run(postgres_url, "UPDATE watchword.schema_migrations SET sha256 = 'x' WHERE version = 1")
     with pytest.raises(StoreRefused, match="another edition of migration 0001_first"):
-        await open_store(postgres_url, serving=True)
+        await open_repositories(postgres_url, serving=True)
 
 
 async def test_a_foreign_schema_is_refused_and_left_alone(postgres_url: str) -> None:
     await _run(postgres_url, "CREATE SCHEMA watchword", "CREATE TABLE watchword.users (id INT)")
-    for refused in (open_store(postgres_url, serving=True), pending_migrations(postgres_url)):
+    for refused in (open_repositories(postgres_url, serving=True), pending_migrations(postgres_url)):
         with pytest.raises(StoreRefused, match="another program"):
             await refused
     await _run(postgres_url, "DROP TABLE watchword.users", "DROP SCHEMA watchword RESTRICT")
@@ -82,16 +82,16 @@ async def test_a_foreign_schema_is_refused_and_left_alone(postgres_url: str) -> 
 
 async def test_other_tables_of_the_database_do_not_matter(postgres_url: str) -> None:
     await _run(postgres_url, "CREATE TABLE users (id INT)", "CREATE TABLE schema_migrations (id INT)")
-    store = await open_store(postgres_url, serving=True)
-    await store.insert_user(new_user(1))
+    store = await open_repositories(postgres_url, serving=True)
+    await store.users.insert_user(new_user(1))
     await store.close()
     await _run(postgres_url, "DROP TABLE users", "DROP TABLE schema_migrations")
 
 
 async def test_a_deadlock_is_tried_again(driver: PostgresDriver) -> None:
-    store = SqlStore(driver)
+    store = Repositories(driver)
     for number in (1, 2):
-        await store.insert_user(new_user(number))
+        await store.users.insert_user(new_user(number))
     barrier = asyncio.Barrier(2)
     met = {1: False, 2: False}
 
@@ -107,9 +107,9 @@ async def test_a_deadlock_is_tried_again(driver: PostgresDriver) -> None:
 
         await driver.write(unit)
 
-    before = await store.get_user(id_of(1))
+    before = await store.users.get_user(id_of(1))
     await asyncio.gather(cross(1, 2), cross(2, 1))
-    after = await store.get_user(id_of(1))
+    after = await store.users.get_user(id_of(1))
     assert before is not None
     assert after is not None
     assert after.updated_at == before.updated_at + 2
@@ -134,7 +134,7 @@ async def test_a_defect_is_no_outage(driver: PostgresDriver) -> None:
 
 
 async def test_lost_connections_are_replaced(postgres_url: str, driver: PostgresDriver) -> None:
-    store = SqlStore(driver)
+    store = Repositories(driver)
     begun = asyncio.Event()
 
     async def endless(transaction: Transaction) -> None:
@@ -150,14 +150,14 @@ async def test_lost_connections_are_replaced(postgres_url: str, driver: Postgres
     )
     with pytest.raises(StoreUnavailable):
         await write
-    await store.insert_user(new_user(1))
+    await store.users.insert_user(new_user(1))
     assert await usernames(store) == {"user1"}
 
 
 async def test_revocations_are_read_though_the_pool_is_busy(driver: PostgresDriver) -> None:
-    store = SqlStore(driver)
-    await store.insert_user(new_user(1))
-    await store.open_session(session(10, 1), NOW)
+    store = Repositories(driver)
+    await store.users.insert_user(new_user(1))
+    await store.sessions.open_session(session(10, 1), NOW)
     # Ends when the connection listens.
     await driver.wait_for_change(OPENING_SECONDS)
     begun = asyncio.Semaphore(0)
@@ -174,11 +174,11 @@ async def test_revocations_are_read_though_the_pool_is_busy(driver: PostgresDriv
         return busy
 
     busy = await occupy(SERVING_CONNECTIONS - 1)
-    await store.end_session(id_of(10), None, NOW, NOW + 1)
+    await store.sessions.end_session(id_of(10), None, NOW, NOW + 1)
     busy += await occupy(1)
     async with asyncio.timeout(REQUEST_SECONDS / 2):
         await driver.wait_for_change(REQUEST_SECONDS)
-        page = await store.revocations_since("0")
+        page = await store.sessions.revocations_since("0")
     assert [found.session_id for found in page.revocations] == [id_of(10)]
     free.set()
     await asyncio.gather(*busy)
@@ -187,9 +187,9 @@ async def test_revocations_are_read_though_the_pool_is_busy(driver: PostgresDriv
 async def test_the_wait_is_taken_up_again_when_its_connection_is_lost(
     postgres_url: str, driver: PostgresDriver
 ) -> None:
-    store = SqlStore(driver)
-    await store.insert_user(new_user(1))
-    await store.open_session(session(10, 1), NOW)
+    store = Repositories(driver)
+    await store.users.insert_user(new_user(1))
+    await store.sessions.open_session(session(10, 1), NOW)
     for _ in range(2):
         await driver.wait_for_change(OPENING_SECONDS)
         await _run(
@@ -198,12 +198,12 @@ async def test_the_wait_is_taken_up_again_when_its_connection_is_lost(
             "WHERE datname = current_database() AND pid <> pg_backend_pid()",
         )
         # Until the connection has noticed, and from the pool as long as there is no other.
-        assert (await store.revocations_since("0")).revocations == []
+        assert (await store.sessions.revocations_since("0")).revocations == []
     # Ends when it listens again.
     await driver.wait_for_change(OPENING_SECONDS)
     waiting = asyncio.create_task(driver.wait_for_change(60))
     await asyncio.sleep(0)
-    await store.end_session(id_of(10), None, NOW, NOW + 1)
+    await store.sessions.end_session(id_of(10), None, NOW, NOW + 1)
     async with asyncio.timeout(10):
         await waiting
 
@@ -233,8 +233,8 @@ async def test_a_commit_waits_for_the_disk_whatever_the_database_has_it(postgres
 
 
 async def test_a_cancelled_unit_changes_nothing_and_gives_its_connection_back(driver: PostgresDriver) -> None:
-    store = SqlStore(driver)
-    await store.insert_user(new_user(1))
+    store = Repositories(driver)
+    await store.users.insert_user(new_user(1))
     begun = asyncio.Event()
 
     async def endless(transaction: Transaction) -> None:
@@ -249,7 +249,7 @@ async def test_a_cancelled_unit_changes_nothing_and_gives_its_connection_back(dr
         write.cancel()
         with pytest.raises(asyncio.CancelledError):
             await write
-    user = await store.get_user(id_of(1))
+    user = await store.users.get_user(id_of(1))
     assert user is not None
     assert user.name == "Name 1"
     assert await rename(store, 1, "free", 1) is not None
@@ -268,7 +268,7 @@ async def test_a_cancelled_unit_changes_nothing_and_gives_its_connection_back(dr
 )
 async def test_a_failure_at_the_start_tells_no_password(url: str) -> None:
     with pytest.raises((StoreRefused, StoreUnavailable)) as caught:
-        await open_store(url, serving=True)
+        await open_repositories(url, serving=True)
     text = str(getattr(caught.value, "detail", caught.value))
     assert "store.url" in text
     assert "hush" not in text
@@ -279,4 +279,4 @@ async def test_a_missing_database_is_refused(postgres_url: str) -> None:
     url = postgres_url.replace("/test_", "/absent_")
     assert url != postgres_url
     with pytest.raises(StoreRefused, match=r'database "absent_.*does not exist'):
-        await open_store(url, serving=True)
+        await open_repositories(url, serving=True)

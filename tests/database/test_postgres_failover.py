@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from server.core.errors import StoreUnavailable
-from server.users.repository import open_store
+from server.repositories import open_repositories
 from tests.postgres_proxy import PostgresProxy
 from tests.postgres_standby import Standby
 from tests.running import Api, StartApi
@@ -49,7 +49,7 @@ async def test_what_is_revoked_at_a_standby_that_took_over_is_refused_everywhere
 
     # A standby takes no writes, and may be behind: it is not asked.
     with pytest.raises(StoreUnavailable) as refusal:
-        await open_store(standby.url(database), serving=True)
+        await open_repositories(standby.url(database), serving=True)
     assert "it is a standby" in refusal.value.detail
 
     await standby.cut_off()

@@ -19,7 +19,7 @@ from server.database.open import apply_migrations, pending_migrations
 from server.database.postgres import driver as postgres
 from server.database.postgres import schema as postgres_schema
 from server.database.postgres.driver import PostgresDriver
-from server.users.repository import SqlStore, open_store
+from server.repositories import Repositories, open_repositories
 from tests.certificates import certified
 from tests.postgres import PostgresServer
 from tests.postgres_proxy import PostgresProxy
@@ -41,7 +41,7 @@ async def refusal(url: str, *, serving: bool = True) -> str:
     """What is said of a store that can't be opened: in one line, and soon."""
     begun = time.monotonic()
     with pytest.raises((StoreRefused, StoreUnavailable)) as caught:
-        await open_store(url, serving=serving)
+        await open_repositories(url, serving=serving)
     assert time.monotonic() - begun < LONGEST_SECONDS
     text = str(getattr(caught.value, "detail", caught.value))
     assert "\n" not in text
@@ -68,7 +68,7 @@ async def test_a_start_tells_what_is_wrong_in_one_line(
         other = f"{database}_{encoding.lower()}"
         await run(postgres_server.url(), f"CREATE DATABASE {other} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0")
         url = postgres_server.url(other)
-        for refused in (open_store(url, serving=True), pending_migrations(url)):
+        for refused in (open_repositories(url, serving=True), pending_migrations(url)):
             with pytest.raises(StoreRefused, match=f"encoding {encoding}.*CREATE DATABASE.*UTF8"):
                 await refused
         await run(postgres_server.url(), f"DROP DATABASE {other}")
@@ -118,8 +118,8 @@ async def test_migrations_take_their_time_whatever_the_database_allows(
 ) -> None:
     limits = ("statement_timeout", "lock_timeout", "transaction_timeout", "idle_in_transaction_session_timeout")
     await run(postgres_server.url(), *(f"ALTER DATABASE {database} SET {limit} = '1ms'" for limit in limits))
-    store = await open_store(postgres_url, serving=True)
-    await store.insert_user(new_user(1))
+    store = await open_repositories(postgres_url, serving=True)
+    await store.users.insert_user(new_user(1))
     await store.close()
 
 
@@ -146,8 +146,8 @@ async def test_a_client_that_is_lost_in_a_unit_holds_up_others_for_a_moment_only
     driver: PostgresDriver, postgres_url: str, postgres_proxy: PostgresProxy
 ) -> None:
     begun = asyncio.Event()
-    store = SqlStore(driver)
-    await store.insert_user(new_user(1))
+    store = Repositories(driver)
+    await store.users.insert_user(new_user(1))
 
     async def unit(transaction: Transaction) -> None:
         await transaction.run("UPDATE users SET name = 'lost'")
@@ -157,11 +157,11 @@ async def test_a_client_that_is_lost_in_a_unit_holds_up_others_for_a_moment_only
 
     lost = asyncio.create_task(driver.write(unit))
     await begun.wait()
-    other = await open_store(postgres_url, serving=True)
+    other = await open_repositories(postgres_url, serving=True)
     changed_after = time.monotonic()
     while True:
         try:
-            assert await other.delete_user(id_of(1), (), NOW, NOW)
+            assert await other.users.delete_user(id_of(1), (), NOW, NOW)
             break
         except StoreUnavailable:
             assert time.monotonic() - changed_after < 2 * LONGEST_SECONDS
@@ -178,7 +178,7 @@ async def test_a_commit_whose_answer_is_lost_is_not_called_done(
     driver: PostgresDriver, postgres_proxy: PostgresProxy
 ) -> None:
     """Whether it happened nobody here can know, so it is neither acknowledged nor done again."""
-    store = SqlStore(driver)
+    store = Repositories(driver)
     runs = 0
 
     async def unit(transaction: Transaction) -> None:
@@ -207,23 +207,23 @@ async def test_an_answer_that_makes_no_sense_is_an_outage(
         postgres_proxy.replaced = None
         assert [tuple(row) for row in await driver.read("SELECT 'marker'")] == [("marker",)]
     # Nor does it stay in the cursor, which goes back to the server.
-    store = SqlStore(driver)
-    cursor = (await store.revocations_since("0")).cursor
-    assert not (await store.revocations_since(cursor)).whole
-    assert (await store.revocations_since(cursor.replace("|", "|k"))).whole
+    store = Repositories(driver)
+    cursor = (await store.sessions.revocations_since("0")).cursor
+    assert not (await store.sessions.revocations_since(cursor)).whole
+    assert (await store.sessions.revocations_since(cursor.replace("|", "|k"))).whole
 
 
 async def test_statements_that_have_vanished_or_changed_are_prepared_anew(
     driver: PostgresDriver, postgres_url: str
 ) -> None:
     """By DISCARD ALL of a pooler, or a migration of another node."""
-    store = SqlStore(driver)
-    await store.insert_user(new_user(1))
-    assert await store.open_session(session(10, 1), NOW)
+    store = Repositories(driver)
+    await store.users.insert_user(new_user(1))
+    assert await store.sessions.open_session(session(10, 1), NOW)
     await driver.read("DEALLOCATE ALL")
-    assert await store.get_session(id_of(10))
+    assert await store.sessions.get_session(id_of(10))
     await driver.read("DEALLOCATE ALL")
-    assert await store.open_session(session(11, 1), NOW)
+    assert await store.sessions.open_session(session(11, 1), NOW)
 
     async def unit(transaction: Transaction) -> int:
         return len((await transaction.run("SELECT * FROM users"))[0])
@@ -244,25 +244,25 @@ async def test_a_restored_dump_is_read_once_whatever_its_transaction_numbers(
     # Ahead by more than 32 bits hold.
     ahead, behind = rows.format("1000000000000000"), rows.format("3")
     await run(postgres_url, ahead, behind)
-    store = SqlStore(driver)
+    store = Repositories(driver)
     # Pages that end where the last one does, and one that does not.
     monkeypatch.setattr(postgres, "REVOCATIONS_IN_A_PAGE", 200)
-    whole = await store.revocations_since("0")
+    whole = await store.sessions.revocations_since("0")
     assert len({found.session_id for found in whole.revocations}) == 300
     monkeypatch.setattr(postgres, "REVOCATIONS_IN_A_PAGE", 70)
     assert whole.whole
     assert len(whole.revocations) == 600
-    again = await store.revocations_since(whole.cursor)
+    again = await store.sessions.revocations_since(whole.cursor)
     assert (again.whole, again.revocations) == (False, [])
 
-    await store.insert_user(new_user(1))
-    await store.open_session(session(10, 1), NOW)
-    await store.end_session(id_of(10), None, NOW, NOW)
-    new = await store.revocations_since(again.cursor)
+    await store.users.insert_user(new_user(1))
+    await store.sessions.open_session(session(10, 1), NOW)
+    await store.sessions.end_session(id_of(10), None, NOW, NOW)
+    new = await store.sessions.revocations_since(again.cursor)
     assert [found.session_id for found in new.revocations] == [id_of(10)]
     # Into a running server: the table is another one.
     await run(postgres_url, "TRUNCATE watchword.revocations", behind)
-    restored = await store.revocations_since(new.cursor)
+    restored = await store.sessions.revocations_since(new.cursor)
     assert restored.whole
     assert len(restored.revocations) == 300
 
@@ -297,7 +297,7 @@ async def test_sslmode_verify_full_checks_certificate_and_host(
     url = postgres_proxy.url(database).replace("127.0.0.1", "localhost")
 
     async def opens(options: str) -> None:
-        store = await open_store(url + options, serving=True)
+        store = await open_repositories(url + options, serving=True)
         await store.close()
 
     await opens(f"?sslmode=verify-full&sslrootcert={certificate}")

@@ -23,7 +23,7 @@ from server.database.sqlite import backup as sqlite_backup
 from server.database.sqlite import file as sqlite_file
 from server.database.sqlite.contents import beside
 from server.files import drafts
-from server.users.repository import open_store
+from server.repositories import open_repositories
 from tests.database.other_process import ROOT, command
 from tests.records import id_of, new_user, usernames
 
@@ -60,7 +60,7 @@ def serve_and_kill(url: str) -> None:
 
 
 async def names_in(copy: Path) -> set[str]:
-    store = await open_store(f"sqlite:///{copy}", serving=True)
+    store = await open_repositories(f"sqlite:///{copy}", serving=True)
     try:
         return await usernames(store)
     finally:
@@ -68,11 +68,11 @@ async def names_in(copy: Path) -> set[str]:
 
 
 async def test_a_copy_is_a_store_of_its_own_for_its_owner_alone(url: str, tmp_path: Path) -> None:
-    store = await open_store(url, serving=True)
-    await store.insert_user(new_user(1))
+    store = await open_repositories(url, serving=True)
+    await store.users.insert_user(new_user(1))
     steps: list[tuple[int, int]] = []
     await back_up(url, tmp_path / "copy.db", lambda done, total: steps.append((done, total)))
-    await store.insert_user(new_user(2))
+    await store.users.insert_user(new_user(2))
     assert stat.S_IMODE((tmp_path / "copy.db").stat().st_mode) == 0o600
     assert files_in(tmp_path) == {"data", "copy.db"}
     assert steps[-1][0] == steps[-1][1] > 0
@@ -85,8 +85,8 @@ async def test_writers_go_on_and_the_copy_is_of_one_moment(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_backup, "_PAGES", 1)
-    store = await open_store(url, serving=True)
-    await store.insert_user(new_user(0))
+    store = await open_repositories(url, serving=True)
+    await store.users.insert_user(new_user(0))
     begun, go_on = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
@@ -98,7 +98,7 @@ async def test_writers_go_on_and_the_copy_is_of_one_moment(
     copying = asyncio.create_task(back_up(url, tmp_path / "copy.db", pause))
     await begun.wait()
     for number in range(1, 300):
-        await store.insert_user(new_user(number))
+        await store.users.insert_user(new_user(number))
     assert not copying.done()
     go_on.set()
     await copying
@@ -124,7 +124,7 @@ async def test_a_store_of_an_older_program_is_copied_as_it_is(url: str, path: Pa
 
 @pytest.mark.parametrize("kind", ["file", "folder", "dangling link"])
 async def test_what_is_there_is_never_replaced(url: str, tmp_path: Path, kind: str) -> None:
-    await (await open_store(url, serving=True)).close()
+    await (await open_repositories(url, serving=True)).close()
     target = tmp_path / "copy.db"
     make: dict[str, Callable[[], object]] = {
         "file": lambda: target.write_text("mine"),
@@ -139,8 +139,8 @@ async def test_what_is_there_is_never_replaced(url: str, tmp_path: Path, kind: s
 
 
 async def test_of_two_copies_to_one_name_one_is_refused(url: str, tmp_path: Path) -> None:
-    store = await open_store(url, serving=True)
-    await store.insert_user(new_user(1))
+    store = await open_repositories(url, serving=True)
+    await store.users.insert_user(new_user(1))
     target = tmp_path / "copy.db"
     outcomes = await asyncio.gather(*(back_up(url, target, ignore) for _ in range(2)), return_exceptions=True)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["FileRefused", "NoneType"]
@@ -153,8 +153,8 @@ async def test_a_file_system_without_links_will_do(url: str, tmp_path: Path, mon
     def no_links(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
-    store = await open_store(url, serving=True)
-    await store.insert_user(new_user(1))
+    store = await open_repositories(url, serving=True)
+    await store.users.insert_user(new_user(1))
     monkeypatch.setattr(os, "link", no_links)
     await back_up(url, tmp_path / "copy.db", ignore)
     assert await names_in(tmp_path / "copy.db") == {"user1"}
@@ -162,7 +162,7 @@ async def test_a_file_system_without_links_will_do(url: str, tmp_path: Path, mon
 
 
 async def test_a_place_that_cannot_be_written_is_refused(url: str, tmp_path: Path) -> None:
-    await (await open_store(url, serving=True)).close()
+    await (await open_repositories(url, serving=True)).close()
     with pytest.raises(FileRefused, match="No such file or directory"):
         await back_up(url, tmp_path / "nowhere" / "copy.db", ignore)
 
@@ -182,9 +182,9 @@ async def test_of_what_is_no_store_no_copy_is_made(url: str, path: Path, tmp_pat
 
 
 async def test_a_damaged_store_makes_no_copy_that_looks_whole(url: str, path: Path, tmp_path: Path) -> None:
-    store = await open_store(url, serving=True)
+    store = await open_repositories(url, serving=True)
     for number in range(200):
-        await store.insert_user(new_user(number, name="x" * 150))
+        await store.users.insert_user(new_user(number, name="x" * 150))
     await store.close()
     damage_the_end(path)
     with pytest.raises(StoreRefused, match="damaged"):
@@ -196,8 +196,8 @@ async def test_a_copy_that_is_given_up_leaves_nothing(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sqlite_backup, "_PAGES", 1)
-    store = await open_store(url, serving=True)
-    await store.insert_user(new_user(1))
+    store = await open_repositories(url, serving=True)
+    await store.users.insert_user(new_user(1))
     begun, go_on = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
     steps = 0
@@ -216,16 +216,16 @@ async def test_a_copy_that_is_given_up_leaves_nothing(
         await copying
     assert steps == 1
     assert files_in(tmp_path) == {"data"}
-    await store.insert_user(new_user(2))
-    assert await store.get_user(id_of(2)) is not None
+    await store.users.insert_user(new_user(2))
+    assert await store.users.get_user(id_of(2)) is not None
     await store.close()
 
 
 @pytest.fixture
 async def stored(url: str) -> None:
     """A store with a user."""
-    store = await open_store(url, serving=True)
-    await store.insert_user(new_user(1))
+    store = await open_repositories(url, serving=True)
+    await store.users.insert_user(new_user(1))
     await store.close()
 
 

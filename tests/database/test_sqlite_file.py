@@ -11,7 +11,7 @@ import pytest
 from server.core.errors import StoreRefused
 from server.database.migration_files import migrations
 from server.database.open import apply_migrations, pending_migrations, sqlite_path
-from server.users.repository import open_store
+from server.repositories import open_repositories
 from tests.records import new_user, usernames
 
 ALL = [migration.name for migration in migrations("sqlite")]
@@ -20,8 +20,8 @@ ALL = [migration.name for migration in migrations("sqlite")]
 @pytest.fixture
 async def made(url: str, path: Path) -> Path:
     """A file with a user."""
-    store = await open_store(url, serving=True)
-    await store.insert_user(new_user(1))
+    store = await open_repositories(url, serving=True)
+    await store.users.insert_user(new_user(1))
     await store.close()
     return path
 
@@ -54,8 +54,8 @@ async def _assert_refused(url: str, message: str) -> None:
     path = sqlite_path(url)
     before = _read(path)
     for refused in (
-        open_store(url, serving=True),
-        open_store(url, serving=False),
+        open_repositories(url, serving=True),
+        open_repositories(url, serving=False),
         pending_migrations(url),
         apply_migrations(url),
     ):
@@ -72,8 +72,8 @@ def test_the_path_in_a_url(tmp_path: Path) -> None:
 
 async def test_a_path_may_have_any_characters(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/a b/50%3F?#ü.db"
-    store = await open_store(url, serving=True)
-    await store.insert_user(new_user(1))
+    store = await open_repositories(url, serving=True)
+    await store.users.insert_user(new_user(1))
     await store.close()
     assert (tmp_path / "a b" / "50%3F?#ü.db").exists()
 
@@ -92,8 +92,8 @@ async def test_migrations_are_applied_once(url: str, path: Path) -> None:
 
 
 async def test_looking_at_a_served_store_changes_nothing(url: str, path: Path) -> None:
-    store = await open_store(url, serving=True)
-    await store.insert_user(new_user(1))
+    store = await open_repositories(url, serving=True)
+    await store.users.insert_user(new_user(1))
     before = {file.name: file.read_bytes() for file in path.parent.iterdir() if file.suffix != ".db-shm"}
     assert await pending_migrations(url) == []
     assert {file.name: file.read_bytes() for file in path.parent.iterdir() if file.suffix != ".db-shm"} == before
@@ -109,15 +109,15 @@ async def test_a_blank_file_becomes_a_store(url: str, path: Path, content: bytes
     else:
         _write(path, content)
     assert await pending_migrations(url) == ALL
-    store = await open_store(url, serving=True)
-    await store.insert_user(new_user(1))
+    store = await open_repositories(url, serving=True)
+    await store.users.insert_user(new_user(1))
     await store.close()
 
 
 async def test_a_start_that_was_cut_short_is_begun_again(url: str, path: Path) -> None:
     path.parent.mkdir()
     path.with_name("watchword.db.new").write_bytes(b"half a file")
-    await (await open_store(url, serving=True)).close()
+    await (await open_repositories(url, serving=True)).close()
     assert not path.with_name("watchword.db.new").exists()
 
 
@@ -165,7 +165,7 @@ async def test_a_damaged_page_is_refused_by_a_server(url: str, made: Path) -> No
     content = bytearray(_read(made))
     content[8192:12288] = bytes(range(256)) * 16
     _write(made, bytes(content))
-    for refused in (open_store(url, serving=True), pending_migrations(url)):
+    for refused in (open_repositories(url, serving=True), pending_migrations(url)):
         with pytest.raises(StoreRefused, match="damaged"):
             await refused
     assert _read(made) == bytes(content)
@@ -175,24 +175,24 @@ async def test_a_log_without_its_file_is_refused(url: str, path: Path) -> None:
     path.parent.mkdir()
     path.with_name("watchword.db-wal").write_bytes(b"the last writes")
     with pytest.raises(StoreRefused, match="bring the file back"):
-        await open_store(url, serving=True)
+        await open_repositories(url, serving=True)
     assert path.name not in _names(path.parent)
 
 
 async def test_a_folder_in_the_place_of_the_file_is_refused(url: str, path: Path) -> None:
     _make_folder(path)
     with pytest.raises(StoreRefused, match="is a folder"):
-        await open_store(url, serving=True)
+        await open_repositories(url, serving=True)
 
 
 async def test_a_file_in_the_place_of_the_folder_is_refused(url: str, path: Path) -> None:
     path.parent.write_text("in the way")
     with pytest.raises(StoreRefused, match="can't make the folder"):
-        await open_store(url, serving=True)
+        await open_repositories(url, serving=True)
 
 
 async def test_a_command_does_not_migrate_under_a_running_server(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = await open_store(url, serving=True)
+    store = await open_repositories(url, serving=True)
     later = migrations("sqlite")[-1]
     known = [*migrations("sqlite"), type(later)(later.version + 1, "later", "CREATE TABLE later (id TEXT) STRICT;")]
     monkeypatch.setattr("server.database.sqlite.file.migrations", lambda _: known)
@@ -212,7 +212,7 @@ async def test_a_failing_migration_changes_nothing(url: str, made: Path, monkeyp
         patched.setattr("server.database.sqlite.file.migrations", lambda _: [*migrations("sqlite"), broken])
         with pytest.raises(StoreRefused, match="no such table: nowhere"):
             await apply_migrations(url)
-    store = await open_store(url, serving=True)
+    store = await open_repositories(url, serving=True)
     assert await usernames(store) == {"user1"}
     await store.close()
     with closing(sqlite3.connect(made)) as connection:

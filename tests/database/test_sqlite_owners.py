@@ -20,9 +20,9 @@ from server.database.sqlite.backup import key_beside
 from server.database.sqlite.contents import beside
 from server.files import ownership
 from server.files.ownership import why_denied
+from server.repositories import open_repositories
 from server.services import Services
 from server.settings.tree import KeySettings
-from server.users.repository import open_store
 from tests.other_user import ROOT, command, nobody, open_folder
 from tests.process.server_process import uncovered
 from tests.running import PASSWORD, settings_with
@@ -107,7 +107,7 @@ async def test_a_lock_may_be_opened_by_whoever_may_open_what_it_guards(path: Pat
     await asyncio.to_thread(path.chmod, 0o660)
     for ending in endings[1:]:
         beside(path, ending).unlink()
-    await (await open_store(url, serving=True)).close()
+    await (await open_repositories(url, serving=True)).close()
     assert modes(path.parent) == dict.fromkeys(endings, 0o660)
 
 

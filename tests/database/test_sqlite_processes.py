@@ -18,7 +18,7 @@ from server.database.sqlite import group_writer
 from server.database.sqlite.contents import beside
 from server.files import file_lock
 from server.files.file_lock import FileLock
-from server.users.repository import open_store
+from server.repositories import open_repositories
 from tests.database.other_process import ROOT, command
 from tests.records import new_user, usernames
 
@@ -40,35 +40,35 @@ def _says(process: subprocess.Popen[str], line: str) -> None:
 
 
 async def test_a_second_server_is_refused_in_this_process(url: str) -> None:
-    store = await open_store(url, serving=True)
+    store = await open_repositories(url, serving=True)
     with pytest.raises(StoreRefused, match="already served by another process"):
-        await open_store(url, serving=True)
-    await store.insert_user(new_user(1))
+        await open_repositories(url, serving=True)
+    await store.users.insert_user(new_user(1))
     await store.close()
-    await (await open_store(url, serving=True)).close()
+    await (await open_repositories(url, serving=True)).close()
 
 
 async def test_a_second_server_is_refused_from_another_process_until_the_first_is_killed(url: str) -> None:
     with _other("serve", url) as serving:
         _says(serving, "open")
         with pytest.raises(StoreRefused, match="already served by another process"):
-            await open_store(url, serving=True)
-        beside = await open_store(url, serving=False)
-        await beside.insert_user(new_user(1))
+            await open_repositories(url, serving=True)
+        beside = await open_repositories(url, serving=False)
+        await beside.users.insert_user(new_user(1))
         await beside.close()
         serving.kill()
         serving.wait()
-        store = await open_store(url, serving=True)
+        store = await open_repositories(url, serving=True)
         assert await usernames(store) == {"user1"}
         await store.close()
 
 
 async def test_two_processes_write_at_once(url: str, path: Path) -> None:
-    store = await open_store(url, serving=True)
+    store = await open_repositories(url, serving=True)
     with _other("write", url, 200) as beside:
         _says(beside, "open")
         for number in range(200):
-            await store.insert_user(new_user(number))
+            await store.users.insert_user(new_user(number))
         assert await asyncio.to_thread(beside.wait) == 0
     assert await usernames(store) == {f"user{n}" for n in (*range(200), *range(1000, 1200))}
     await store.close()
@@ -82,25 +82,25 @@ async def test_an_acknowledged_write_survives_kill_9(url: str) -> None:
         _says(serving, "written")
         serving.kill()
         serving.wait()
-    store = await open_store(url, serving=True)
+    store = await open_repositories(url, serving=True)
     assert await usernames(store) == {f"user{number}" for number in range(1000, 1005)}
     await store.close()
 
 
 async def test_a_write_gives_up_on_a_lock_that_is_never_free(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = await open_store(url, serving=True)
+    store = await open_repositories(url, serving=True)
     lock = FileLock(Path(url.removeprefix("sqlite:///") + ".write-lock"))
     assert lock.try_acquire()
     with monkeypatch.context() as patched:
         patched.setattr(file_lock, "WAIT_SECONDS", 0.0)
         patched.setattr(group_writer, "BEGIN_SECONDS", 0.05)
         with pytest.raises(StoreUnavailable):
-            await store.insert_user(new_user(1))
+            await store.users.insert_user(new_user(1))
         with pytest.raises(StoreUnavailable):
-            await open_store(url, serving=False)
+            await open_repositories(url, serving=False)
     assert await usernames(store) == set()
     lock.release()
-    await store.insert_user(new_user(2))
+    await store.users.insert_user(new_user(2))
     assert await usernames(store) == {"user2"}
     lock.close()
     lock.close()
@@ -108,16 +108,18 @@ async def test_a_write_gives_up_on_a_lock_that_is_never_free(url: str, monkeypat
 
 
 async def test_many_may_open_a_new_store_at_once(url: str) -> None:
-    stores = await asyncio.gather(*(open_store(url, serving=False) for _ in range(5)), open_store(url, serving=True))
-    outcomes = await asyncio.gather(*(store.insert_first_user(new_user(n)) for n, store in enumerate(stores)))
+    stores = await asyncio.gather(
+        *(open_repositories(url, serving=False) for _ in range(5)), open_repositories(url, serving=True)
+    )
+    outcomes = await asyncio.gather(*(store.users.insert_first_user(new_user(n)) for n, store in enumerate(stores)))
     assert outcomes.count(True) == 1
     for store in stores:
         await store.close()
 
 
 async def test_files_are_for_their_owner_alone(url: str, path: Path) -> None:
-    store = await open_store(url, serving=True)
-    await store.insert_user(new_user(1))
+    store = await open_repositories(url, serving=True)
+    await store.users.insert_user(new_user(1))
     names = {file.name.removeprefix(path.name) for file in path.parent.iterdir()}
     locks = {".write-lock", ".write-lock.turn", ".serve-lock"}
     assert names == {"", "-wal", "-shm", *locks}
@@ -151,10 +153,10 @@ async def test_one_file_has_one_server_whatever_it_is_called(url: str, path: Pat
         names = {**_other_names(path), "descriptor": Path(f"/proc/self/fd/{descriptor}")}
         for name in names.values():
             with pytest.raises(StoreRefused, match="already served by another process"):
-                await open_store(f"sqlite:///{name}", serving=True)
+                await open_repositories(f"sqlite:///{name}", serving=True)
         for number, name in enumerate(names.values()):
-            command_beside = await open_store(f"sqlite:///{name}", serving=False)
-            await command_beside.insert_user(new_user(number))
+            command_beside = await open_repositories(f"sqlite:///{name}", serving=False)
+            await command_beside.users.insert_user(new_user(number))
             assert len(await usernames(command_beside)) == 4 + number
             await command_beside.close()
         os.close(descriptor)
@@ -173,11 +175,11 @@ async def test_a_file_has_one_log_so_it_is_refused_under_another_name(url: str, 
         message = "a hard link" if way == "hard link" else "is open under another name"
         for serve in (True, False):
             with pytest.raises(StoreRefused, match=message):
-                await open_store(f"sqlite:///{other}", serving=serve)
+                await open_repositories(f"sqlite:///{other}", serving=serve)
         with pytest.raises(StoreRefused, match=message):
             await pending_migrations(f"sqlite:///{other}")
         if way == "hard link":
-            command_beside = await open_store(url, serving=False)
+            command_beside = await open_repositories(url, serving=False)
             assert len(await usernames(command_beside)) == 3
             await command_beside.close()
 
@@ -186,12 +188,12 @@ async def test_a_link_to_no_file_yet_leads_to_where_the_store_is_made(url: str, 
     link = tmp_path / "link.db"
     link.symlink_to(path)
     path.parent.mkdir()
-    store = await open_store(f"sqlite:///{link}", serving=True)
-    await store.insert_user(new_user(1))
+    store = await open_repositories(f"sqlite:///{link}", serving=True)
+    await store.users.insert_user(new_user(1))
     await store.close()
     assert link.is_symlink()
     assert not beside(link, ".serve-lock").exists()
-    store = await open_store(url, serving=True)
+    store = await open_repositories(url, serving=True)
     assert await usernames(store) == {"user1"}
     await store.close()
 
@@ -200,4 +202,4 @@ async def test_a_link_in_a_circle_is_refused(path: Path, tmp_path: Path) -> None
     link = tmp_path / "link.db"
     link.symlink_to(link)
     with pytest.raises(StoreRefused, match="leads to no file"):
-        await open_store(f"sqlite:///{link}", serving=True)
+        await open_repositories(f"sqlite:///{link}", serving=True)

@@ -17,7 +17,7 @@ from server.database.open import apply_migrations, back_up, pending_migrations, 
 from server.database.sqlite.contents import beside
 from server.database.sqlite.file import inspect
 from server.database.sqlite.length import missing_pages
-from server.users.repository import open_store
+from server.repositories import open_repositories
 from tests.database.other_process import ROOT, command
 from tests.records import usernames
 
@@ -53,7 +53,7 @@ async def test_what_is_no_file_is_refused_in_a_line(
 ) -> None:
     path.parent.mkdir()
     make(path)
-    for refused in (open_store(url, serving=True), open_store(url, serving=False), apply_migrations(url)):
+    for refused in (open_repositories(url, serving=True), open_repositories(url, serving=False), apply_migrations(url)):
         async with asyncio.timeout(10):
             with pytest.raises(StoreRefused, match=message) as caught:
                 await refused
@@ -76,7 +76,7 @@ async def test_neither_a_look_nor_a_copy_waits_for_what_is_no_file(
 @pytest.mark.parametrize("name", ["x" * 300, "x" * 250, "/".join(["y" * 200] * 30)])
 async def test_a_name_that_is_too_long_is_refused_in_a_line(tmp_path: Path, name: str) -> None:
     with pytest.raises(StoreRefused, match="File name too long"):
-        await open_store(f"sqlite:///{tmp_path}/{name}", serving=True)
+        await open_repositories(f"sqlite:///{tmp_path}/{name}", serving=True)
 
 
 def test_a_link_through_a_folder_that_is_gone_is_refused(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def is_refused(path: Path) -> bool:
 
 
 async def test_no_shortened_file_is_taken_wherever_it_ends(url: str, path: Path) -> None:
-    await (await open_store(url, serving=True)).close()
+    await (await open_repositories(url, serving=True)).close()
     content = _read(path)
     assert not is_refused(path)
     last_page = range(len(content) - 4095, len(content), 273)
@@ -143,7 +143,7 @@ async def test_with_a_log_a_shortened_file_is_taken_if_the_log_has_all_that_it_l
         _write(beside(copy, "-wal"), log)
         taken.append(not is_refused(copy))
         if taken[-1]:
-            store = await open_store(f"sqlite:///{copy}", serving=True)
+            store = await open_repositories(f"sqlite:///{copy}", serving=True)
             assert len(await usernames(store)) == 60
             await store.close()
     # Nothing is taken that lacks a page, and nothing is refused that the log can mend.

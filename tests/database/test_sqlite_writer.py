@@ -16,7 +16,7 @@ from server.database.driver import Row, Transaction
 from server.database.sqlite.contents import beside
 from server.database.sqlite.driver import SqliteDriver
 from server.files.file_lock import FileLock
-from server.users.repository import SqlStore
+from server.repositories import Repositories
 from tests.records import all_users, id_of, new_user, session, usernames
 
 
@@ -25,7 +25,7 @@ class _Writing:
 
     def __init__(self, driver: SqliteDriver, path: Path) -> None:
         self.driver = driver
-        self.store = SqlStore(driver)
+        self.store = Repositories(driver)
         self.lock = FileLock(beside(path, ".write-lock"))
         self.connection = driver._writer._connection
         self.transaction = driver._writer._transaction
@@ -47,14 +47,14 @@ async def writing(path: Path) -> AsyncIterator[_Writing]:
 
 async def test_what_waits_is_committed_together(writing: _Writing) -> None:
     statements = await writing.traced()
-    await asyncio.gather(*(writing.store.insert_user(new_user(number)) for number in range(40)))
+    await asyncio.gather(*(writing.store.users.insert_user(new_user(number)) for number in range(40)))
     assert statements.count("COMMIT") == 1
     assert len(await all_users(writing.store)) == 40
 
 
 async def test_a_group_is_bounded(writing: _Writing) -> None:
     statements = await writing.traced()
-    await asyncio.gather(*(writing.store.insert_user(new_user(number)) for number in range(100)))
+    await asyncio.gather(*(writing.store.users.insert_user(new_user(number)) for number in range(100)))
     assert statements.count("COMMIT") == 2
 
 
@@ -69,10 +69,10 @@ async def test_a_failing_unit_is_rolled_back_alone(writing: _Writing) -> None:
 
     statements = await writing.traced()
     outcomes = await asyncio.gather(
-        writing.store.insert_user(new_user(1)),
+        writing.store.users.insert_user(new_user(1)),
         writing.driver.write(failing),
         writing.driver.write(wrong),
-        writing.store.insert_user(new_user(2)),
+        writing.store.users.insert_user(new_user(2)),
         return_exceptions=True,
     )
     assert statements.count("COMMIT") == 1
@@ -94,12 +94,12 @@ async def test_a_broken_reference_is_a_defect_and_changes_nothing(writing: _Writ
 
     with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
         await writing.driver.write(unit)
-    assert await writing.store.get_session(id_of(1)) is None
+    assert await writing.store.sessions.get_session(id_of(1)) is None
 
 
 async def test_a_unit_whose_caller_left_in_time_is_dropped(writing: _Writing) -> None:
     assert writing.lock.try_acquire()
-    writes = [asyncio.create_task(writing.store.insert_user(new_user(number))) for number in range(6)]
+    writes = [asyncio.create_task(writing.store.users.insert_user(new_user(number))) for number in range(6)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     for write in writes[::2]:
@@ -118,15 +118,15 @@ async def test_a_unit_that_has_begun_is_finished_though_its_caller_left(writing:
         go_on.wait(10)
         await transaction.run("UPDATE users SET role = 'second'")
 
-    await writing.store.insert_user(new_user(1))
+    await writing.store.users.insert_user(new_user(1))
     caller = asyncio.create_task(writing.driver.write(unit))
     await begun.wait()
-    follower = asyncio.create_task(writing.store.insert_user(new_user(2)))
+    follower = asyncio.create_task(writing.store.users.insert_user(new_user(2)))
     caller.cancel()
     go_on.set()
     await follower
     assert caller.cancelled()
-    user = await writing.store.get_user(id_of(1))
+    user = await writing.store.users.get_user(id_of(1))
     assert user is not None
     assert (user.name, user.role) == ("first", "second")
     assert not writing.connection.in_transaction
@@ -143,7 +143,7 @@ async def test_nobody_hears_of_a_write_before_its_commit(writing: _Writing, monk
         return execute(sql, *parameters)
 
     monkeypatch.setattr(writing.transaction, "execute", slow_commit)
-    write = asyncio.create_task(writing.store.insert_user(new_user(1)))
+    write = asyncio.create_task(writing.store.users.insert_user(new_user(1)))
     await committing.wait()
     assert await usernames(writing.store) == set()
     assert not write.done()
@@ -166,26 +166,26 @@ async def test_a_failed_commit_fails_the_group_and_the_writer_goes_on(
     with monkeypatch.context() as patched:
         patched.setattr(writing.transaction, "execute", fails)
         outcomes = await asyncio.gather(
-            *(writing.store.insert_user(new_user(number)) for number in range(5)), return_exceptions=True
+            *(writing.store.users.insert_user(new_user(number)) for number in range(5)), return_exceptions=True
         )
     assert [type(outcome) for outcome in outcomes] == 5 * [StoreUnavailable]
     assert await all_users(writing.store) == []
     assert not writing.connection.in_transaction
-    await writing.store.insert_user(new_user(7))
+    await writing.store.users.insert_user(new_user(7))
     assert await usernames(writing.store) == {"user7"}
 
 
 async def test_a_full_disk_fails_what_does_not_fit_and_nothing_else(writing: _Writing) -> None:
-    await writing.store.insert_user(new_user(1))
+    await writing.store.users.insert_user(new_user(1))
     (pages,) = next(iter(await writing.connection.execute_fetchall("PRAGMA page_count")))
     await writing.connection.execute_fetchall(f"PRAGMA max_page_count = {pages}")
     outcomes = await asyncio.gather(
-        *(writing.store.insert_user(new_user(number, name="x" * 50_000)) for number in range(2, 5)),
+        *(writing.store.users.insert_user(new_user(number, name="x" * 50_000)) for number in range(2, 5)),
         return_exceptions=True,
     )
     assert [type(outcome) for outcome in outcomes] == 3 * [StoreUnavailable]
     await writing.connection.execute_fetchall(f"PRAGMA max_page_count = {pages + 1000}")
-    await writing.store.insert_user(new_user(9))
+    await writing.store.users.insert_user(new_user(9))
     assert await usernames(writing.store) == {"user1", "user9"}
 
 
@@ -205,13 +205,13 @@ async def test_the_connections_are_as_safe_as_they_should_be(writing: _Writing) 
 async def test_a_lost_table_makes_the_store_unavailable(writing: _Writing) -> None:
     await writing.connection.execute_fetchall("DROP TABLE server_keys")
     with pytest.raises(StoreUnavailable) as caught:
-        await writing.store.list_keys()
+        await writing.store.keys.list_keys()
     assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
 
 
 async def test_a_writer_cancelled_with_its_loop_leaves_nobody_waiting(writing: _Writing) -> None:
     assert writing.lock.try_acquire()
-    writes = [asyncio.create_task(writing.store.insert_user(new_user(number))) for number in range(100)]
+    writes = [asyncio.create_task(writing.store.users.insert_user(new_user(number))) for number in range(100)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     writing.driver._writer._task.cancel()
@@ -245,7 +245,7 @@ async def test_a_unit_that_awaits_something_else_is_a_defect_and_changes_nothing
         await transaction.run("UPDATE users SET name = 'spoilt'")
         await asyncio.sleep(0)
 
-    await writing.store.insert_user(new_user(1))
+    await writing.store.users.insert_user(new_user(1))
     with pytest.raises(TypeError, match="nothing but its transaction"):
         await writing.driver.write(unit)
     assert [user.name for user in await all_users(writing.store)] == ["Name 1"]

@@ -18,6 +18,7 @@ from server.database.driver import Driver
 from server.database.sqlite.contents import beside
 from server.files.file_lock import FileLock
 from server.health import service as readiness
+from server.health.repository import ReadinessRepository
 from server.health.service import FRESH_SECONDS
 from tests.running import Api
 
@@ -27,8 +28,8 @@ BOUND_SECONDS = 10
 
 
 def _driver(api: Api) -> Any:
-    store: Any = api.services.store
-    return store._driver
+    store: Any = api.services.repositories
+    return store.driver
 
 
 async def _writes(api: Api) -> list[tuple[int, int]]:
@@ -77,7 +78,7 @@ async def test_what_fails_is_told_until_it_is_well_again(api: Api, monkeypatch: 
 
     for error in (StoreUnavailable(), RuntimeError("a defect")):
         with monkeypatch.context() as patched:
-            patched.setattr(type(api.services.store), "ping", fails(error))
+            patched.setattr(ReadinessRepository, "ping", fails(error))
             await _assert_unready(api)
         await _assert_ready(api)
 
@@ -105,7 +106,7 @@ async def test_a_write_that_takes_long_is_not_waited_for_and_not_begun_twice(
         begun += 1
         await go_on.wait()
 
-    monkeypatch.setattr(type(api.services.store), "ping", slow)
+    monkeypatch.setattr(ReadinessRepository, "ping", slow)
     await _assert_unready(api)
     await _assert_unready(api)
     assert begun == 1

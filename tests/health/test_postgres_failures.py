@@ -111,7 +111,7 @@ async def test_a_network_that_passes_nothing_on(scene: Scene, store_url: str) ->
     assert await scene.answers() == {503: MANY}
     begun = time.monotonic()
     await scene.api.client.close()
-    await scene.api.services.store.close()
+    await scene.api.services.repositories.close()
     assert time.monotonic() - begun < LONGEST_SECONDS
 
 
@@ -163,7 +163,7 @@ async def test_not_ready_while_a_login_could_not_write(
     assert await scene.answer(1) == 503
     assert await ready() == 503
     await inside.execute("DROP TRIGGER full_disk ON watchword.sessions")
-    driver: Any = vars(scene.api.services.store)["_driver"]
+    driver: Any = scene.api.services.repositories.driver
     driver._full_until = 0.0
     await soon_ready()
     await inside.close()
@@ -194,7 +194,7 @@ async def test_when_there_is_no_free_slot_requests_wait_for_one(scene: Scene, st
         await scene.run("ALTER ROLE few CONNECTION LIMIT 3")
         assert await scene.answers() == {200: MANY}
         await few.client.close()
-        await few.services.store.close()
+        await few.services.repositories.close()
     finally:
         await scene.run(f"ALTER DATABASE {scene.database} OWNER TO postgres")
         connection = await asyncpg.connect(store_url)

@@ -142,7 +142,7 @@ async def test_no_token_password_or_hash_is_logged(start_api: StartApi, monkeypa
     log = Log()
     api = await start_logged(start_api, log)
     answer = await api.log_in("lak")
-    credentials = await api.services.store.find_credentials("lak")
+    credentials = await api.services.repositories.users.find_credentials("lak")
     assert credentials is not None
     await api.request("POST", "/login", json={"username": "lak", "password": "a wrong password"})
     await api.request(

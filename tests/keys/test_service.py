@@ -16,8 +16,7 @@ from server.keys.rotation import RotationUnderWay, Rules
 from server.keys.sealing import MasterKey
 from server.keys.service import KeyService
 from server.keys.signer import Signer
-from server.store import Store
-from server.users.repository import open_store
+from server.repositories import Repositories, open_repositories
 from tests.clock import FakeClock
 from tests.forging import AUDIENCE, CLAIMS, ISSUER
 from watchword_client.keys import shared_secret
@@ -35,12 +34,19 @@ IDS = Ids(SystemClock(), SystemRandomness())
 class Node:
     """A server's keys, with what signs and verifies by them."""
 
-    def __init__(self, store: Store, clock: FakeClock, rules: Rules = RULES, master: list[str] | None = None) -> None:
+    def __init__(
+        self, store: Repositories, clock: FakeClock, rules: Rules = RULES, master: list[str] | None = None
+    ) -> None:
         self.clock = clock
         self.master = master or ["a master key of enough characters"]
         self.forgotten = 0
         self.service = KeyService(
-            store=store, master_key=lambda: MasterKey(self.master, IDS), rules=rules, clock=clock, ids=IDS
+            keys=store.keys,
+            audit=store.audit,
+            master_key=lambda: MasterKey(self.master, IDS),
+            rules=rules,
+            clock=clock,
+            ids=IDS,
         )
         self.service.on_removal(self._forget)
         self._verifier = Verifier(self.service, issuer=ISSUER, audience=AUDIENCE)
@@ -67,27 +73,27 @@ class Node:
 
 
 @pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    opened = await open_store(store_url, serving=True)
+async def store(store_url: str) -> AsyncIterator[Repositories]:
+    opened = await open_repositories(store_url, serving=True)
     yield opened
     await opened.close()
 
 
-async def node(store: Store, clock: FakeClock, rules: Rules = RULES, **changes: Any) -> Node:
+async def node(store: Repositories, clock: FakeClock, rules: Rules = RULES, **changes: Any) -> Node:
     made = Node(store, clock, rules, **changes)
     await made.service.load(serving=True)
     return made
 
 
-async def signing_keys(store: Store) -> list[KeyRecord]:
-    return [record for record in await store.list_keys() if record.algorithm != "HKDF"]
+async def signing_keys(store: Repositories) -> list[KeyRecord]:
+    return [record for record in await store.keys.list_keys() if record.algorithm != "HKDF"]
 
 
-async def kids(store: Store) -> list[str]:
+async def kids(store: Repositories) -> list[str]:
     return [record.kid for record in await signing_keys(store)]
 
 
-async def test_the_first_start_makes_two_keys_and_the_next_ones_use_them(store: Store) -> None:
+async def test_the_first_start_makes_two_keys_and_the_next_ones_use_them(store: Repositories) -> None:
     clock = FakeClock()
     first, second = await node(store, clock), await node(store, clock)
     assert len(await kids(store)) == 2
@@ -97,25 +103,27 @@ async def test_the_first_start_makes_two_keys_and_the_next_ones_use_them(store: 
     assert first.knows(second.sign())
 
 
-async def test_the_private_keys_are_not_readable_in_the_store(store: Store) -> None:
+async def test_the_private_keys_are_not_readable_in_the_store(store: Repositories) -> None:
     started = await node(store, FakeClock())
     private = started.service.signing_key().material.private_numbers().private_value.to_bytes(32, "big")
-    for record in await store.list_keys():
+    for record in await store.keys.list_keys():
         assert private not in record.sealed
         assert '"d"' not in record.public_jwk
 
 
 @pytest.mark.parametrize("serving", [True, False])
-async def test_a_wrong_master_key_refuses_the_start_and_changes_nothing(store: Store, serving: bool) -> None:
+async def test_a_wrong_master_key_refuses_the_start_and_changes_nothing(store: Repositories, serving: bool) -> None:
     await node(store, FakeClock())
-    before = await store.list_keys()
+    before = await store.keys.list_keys()
     wrong = Node(store, FakeClock(), master=["another master key, as long as that"])
     with pytest.raises(StoreRefused, match="master key"):
         await wrong.service.load(serving=serving)
-    assert await store.list_keys() == before
+    assert await store.keys.list_keys() == before
 
 
-async def test_rotation_by_age_signs_with_the_next_key_forgets_the_old_one_and_no_token_fails(store: Store) -> None:
+async def test_rotation_by_age_signs_with_the_next_key_forgets_the_old_one_and_no_token_fails(
+    store: Repositories,
+) -> None:
     clock = FakeClock()
     started = await node(store, clock)
     old = started.signing_kid()
@@ -141,7 +149,7 @@ async def test_rotation_by_age_signs_with_the_next_key_forgets_the_old_one_and_n
     assert old not in await kids(store)
 
 
-async def test_nodes_that_start_rotate_or_keep_up_at_once_make_one_new_key(store: Store) -> None:
+async def test_nodes_that_start_rotate_or_keep_up_at_once_make_one_new_key(store: Repositories) -> None:
     clock = FakeClock()
     nodes = await asyncio.gather(*(node(store, clock) for _ in range(4)))
     assert len(await kids(store)) == 2
@@ -160,7 +168,7 @@ async def test_nodes_that_start_rotate_or_keep_up_at_once_make_one_new_key(store
     assert {each.signing_kid() for each in nodes} == {rotated[0].kid}
 
 
-async def test_rotations_one_after_the_other_each_make_a_key(store: Store) -> None:
+async def test_rotations_one_after_the_other_each_make_a_key(store: Repositories) -> None:
     clock = FakeClock()
     started = await node(store, clock)
     seen = [started.signing_kid()]
@@ -175,7 +183,7 @@ async def test_rotations_one_after_the_other_each_make_a_key(store: Store) -> No
     assert len(set(seen)) == 6
 
 
-async def test_a_rotation_under_way_is_said_to_be(store: Store) -> None:
+async def test_a_rotation_under_way_is_said_to_be(store: Repositories) -> None:
     clock = FakeClock()
     started = await node(store, clock)
     record = await started.service.rotate(at_once=False)
@@ -185,7 +193,7 @@ async def test_a_rotation_under_way_is_said_to_be(store: Store) -> None:
     assert len(await kids(store)) == 3
 
 
-async def test_a_revoked_key_is_unknown_in_every_process_that_reads_and_after_a_restart(store: Store) -> None:
+async def test_a_revoked_key_is_unknown_in_every_process_that_reads_and_after_a_restart(store: Repositories) -> None:
     clock = FakeClock()
     here, there = await node(store, clock), await node(store, clock)
     token, kid = here.sign(), here.signing_kid()
@@ -199,11 +207,11 @@ async def test_a_revoked_key_is_unknown_in_every_process_that_reads_and_after_a_
     assert here.signing_kid() == there.signing_kid() != kid
     assert there.knows(here.sign())
     assert kid not in there.published()
-    (record,) = (record for record in await store.list_keys() if record.kid == kid)
+    (record,) = (record for record in await store.keys.list_keys() if record.kid == kid)
     assert record.sealed == b""
 
 
-async def test_reading_without_a_change_makes_nothing_forgotten(store: Store) -> None:
+async def test_reading_without_a_change_makes_nothing_forgotten(store: Repositories) -> None:
     clock = FakeClock()
     started = await node(store, clock)
     ring = started.service.keyring
@@ -215,20 +223,20 @@ async def test_reading_without_a_change_makes_nothing_forgotten(store: Store) ->
 
 
 @pytest.mark.parametrize("kid", ["", "unknown"])
-async def test_a_key_that_is_not_there_is_not_found(store: Store, kid: str) -> None:
+async def test_a_key_that_is_not_there_is_not_found(store: Repositories, kid: str) -> None:
     with pytest.raises(NotFound):
         await (await node(store, FakeClock())).service.revoke(kid)
 
 
-async def test_the_key_of_refresh_tokens_is_neither_listed_nor_revoked(store: Store) -> None:
+async def test_the_key_of_refresh_tokens_is_neither_listed_nor_revoked(store: Repositories) -> None:
     started = await node(store, FakeClock())
-    (root,) = (record for record in await store.list_keys() if record.algorithm == "HKDF")
+    (root,) = (record for record in await store.keys.list_keys() if record.algorithm == "HKDF")
     assert root.kid not in [record.kid for record in started.service.keyring.records]
     with pytest.raises(NotFound):
         await started.service.revoke(root.kid)
 
 
-async def test_a_node_learns_an_unknown_key_from_the_store_but_looks_at_most_each_second(store: Store) -> None:
+async def test_a_node_learns_an_unknown_key_from_the_store_but_looks_at_most_each_second(store: Repositories) -> None:
     clock = FakeClock()
     behind, ahead = await node(store, clock), await node(store, clock)
     for _ in range(2):
@@ -245,7 +253,7 @@ async def test_a_node_learns_an_unknown_key_from_the_store_but_looks_at_most_eac
     assert not await behind.service.reload()
 
 
-async def test_another_algorithm_takes_over_at_the_next_start_and_old_tokens_live_out(store: Store) -> None:
+async def test_another_algorithm_takes_over_at_the_next_start_and_old_tokens_live_out(store: Repositories) -> None:
     clock = FakeClock()
     token = (await node(store, clock)).sign()
     for rules in (replace(RULES, algorithm="EdDSA"), SHARED, replace(RULES, secrets=SHARED.secrets)):
@@ -260,7 +268,7 @@ async def test_another_algorithm_takes_over_at_the_next_start_and_old_tokens_liv
     assert {record.algorithm for record in await signing_keys(store)} == {"ES256"}
 
 
-async def test_a_command_makes_no_signing_keys_but_what_reset_tokens_need(store: Store) -> None:
+async def test_a_command_makes_no_signing_keys_but_what_reset_tokens_need(store: Repositories) -> None:
     clock = FakeClock()
     command = Node(store, clock, replace(RULES, algorithm="EdDSA"))
     await command.service.load(serving=False)
@@ -271,7 +279,7 @@ async def test_a_command_makes_no_signing_keys_but_what_reset_tokens_need(store:
     assert {record.algorithm for record in await signing_keys(store)} == {"ES256"}
 
 
-async def test_secrets_of_the_settings_are_not_rotated_or_revoked_here(store: Store) -> None:
+async def test_secrets_of_the_settings_are_not_rotated_or_revoked_here(store: Repositories) -> None:
     shared = await node(store, FakeClock(), SHARED)
     assert shared.published() == []
     with pytest.raises(StoreRefused, match=r"tokens\.secret"):
@@ -281,7 +289,7 @@ async def test_secrets_of_the_settings_are_not_rotated_or_revoked_here(store: St
     assert shared.knows(shared.sign())
 
 
-async def test_a_new_master_key_seals_everything_and_ends_nothing(store: Store) -> None:
+async def test_a_new_master_key_seals_everything_and_ends_nothing(store: Repositories) -> None:
     clock = FakeClock()
     started = await node(store, clock)
     token, derived = started.sign(), started.service.derive("refresh token")
@@ -295,7 +303,7 @@ async def test_a_new_master_key_seals_everything_and_ends_nothing(store: Store) 
         await node(store, clock)
 
 
-async def test_a_server_whose_master_key_was_changed_reads_the_new_one_and_goes_on(store: Store) -> None:
+async def test_a_server_whose_master_key_was_changed_reads_the_new_one_and_goes_on(store: Repositories) -> None:
     clock = FakeClock()
     started = await node(store, clock)
     rewrapping = await node(store, clock, master=["a new master key, as long as that", *started.master])
@@ -308,21 +316,21 @@ async def test_a_server_whose_master_key_was_changed_reads_the_new_one_and_goes_
     assert (await node(store, clock, master=started.master)).signing_kid() == started.signing_kid()
 
 
-async def test_a_server_with_an_outdated_master_key_makes_no_key_that_others_can_not_open(store: Store) -> None:
+async def test_a_server_with_an_outdated_master_key_makes_no_key_that_others_can_not_open(store: Repositories) -> None:
     clock = FakeClock()
     started = await node(store, clock)
     rewrapping = await node(store, clock, master=["a new master key, as long as that", *started.master])
     await rewrapping.service.rewrap()
     clock.advance(30 * DAY_SECONDS)
-    before = await store.list_keys()
+    before = await store.keys.list_keys()
     with pytest.raises(StoreRefused, match="master key"):
         await started.service.maintain()
-    assert await store.list_keys() == before
+    assert await store.keys.list_keys() == before
     # The keys that it has opened before it goes on using.
     assert started.knows(started.sign())
 
 
-async def test_a_key_that_can_not_be_opened_signs_nothing(store: Store) -> None:
+async def test_a_key_that_can_not_be_opened_signs_nothing(store: Repositories) -> None:
     clock = FakeClock()
     started = await node(store, clock)
     rewrapping = await node(store, clock, master=["a new master key, as long as that", *started.master])
@@ -335,9 +343,9 @@ async def test_a_key_that_can_not_be_opened_signs_nothing(store: Store) -> None:
         started.sign()
 
 
-async def test_keys_that_were_taken_from_the_store_are_missed_until_they_are_made_again(store: Store) -> None:
+async def test_keys_that_were_taken_from_the_store_are_missed_until_they_are_made_again(store: Repositories) -> None:
     started = await node(store, FakeClock())
-    await store.swap_keys(await store.list_keys(), [])
+    await store.keys.swap_keys(await store.keys.list_keys(), [])
     await started.service.refresh()
     with pytest.raises(StoreUnavailable):
         started.service.signing_key()
@@ -345,7 +353,7 @@ async def test_keys_that_were_taken_from_the_store_are_missed_until_they_are_mad
     assert started.knows(started.sign())
 
 
-async def test_the_published_document_is_made_once_and_changes_with_the_keys_and_with_time(store: Store) -> None:
+async def test_the_published_document_is_made_once_and_changes_with_the_keys_and_with_time(store: Repositories) -> None:
     clock = FakeClock()
     started = await node(store, clock)
     document = started.service.jwks()
@@ -361,7 +369,7 @@ async def test_the_published_document_is_made_once_and_changes_with_the_keys_and
     assert started.service.jwks().etag not in {document.etag, rotated.etag}
 
 
-async def test_replaced_keys_are_believed_by_no_server_and_the_audit_log_keeps_its_own(store: Store) -> None:
+async def test_replaced_keys_are_believed_by_no_server_and_the_audit_log_keeps_its_own(store: Repositories) -> None:
     clock = FakeClock()
     started, command = await node(store, clock), await node(store, clock)
     for _ in range(2):
@@ -377,12 +385,12 @@ async def test_replaced_keys_are_believed_by_no_server_and_the_audit_log_keeps_i
         assert restarted.service.derive("refresh token") == command.service.derive("refresh token")
         assert restarted.service.audit_key == started.service.audit_key == audit
         # What nothing needs any more is gone: the audit log's, and the one of today.
-        assert len(derivations(await store.list_keys())) == 2
+        assert len(derivations(await store.keys.list_keys())) == 2
         # A clock that went back does not change which is which.
         clock.advance(-1000)
 
 
-async def test_replaced_keys_can_be_sealed_under_a_new_master_key(store: Store) -> None:
+async def test_replaced_keys_can_be_sealed_under_a_new_master_key(store: Repositories) -> None:
     clock = FakeClock()
     started = await node(store, clock)
     await started.service.replace()
@@ -393,7 +401,7 @@ async def test_replaced_keys_can_be_sealed_under_a_new_master_key(store: Store) 
     assert (restarted.service.derive("refresh token"), restarted.service.audit_key) == (derived, audit)
 
 
-async def test_a_key_for_tokens_that_can_not_be_opened_is_a_failure_of_the_moment(store: Store) -> None:
+async def test_a_key_for_tokens_that_can_not_be_opened_is_a_failure_of_the_moment(store: Repositories) -> None:
     clock = FakeClock()
     started = await node(store, clock)
     renewing = await node(store, clock, master=["a new master key, as long as that", *started.master])

@@ -155,8 +155,8 @@ async def test_only_the_listed_cells_succeed(start_api: StartApi) -> None:
     bystanders = [other, *(caller.person for caller in standing.values())]
 
     async def state() -> list[object]:
-        store, sessions = api.services.store, api.services.sessions
-        return [(await store.get_credentials(each.id), await sessions.list(each.id)) for each in bystanders]
+        store, sessions = api.services.repositories, api.services.sessions
+        return [(await store.users.get_credentials(each.id), await sessions.list(each.id)) for each in bystanders]
 
     before = await state()
     wrong: list[str] = []
@@ -171,5 +171,5 @@ async def test_only_the_listed_cells_succeed(start_api: StartApi) -> None:
             wrong.append(f"{cell} was answered {answer} and not {cell.expected}")
     assert not wrong, "\n".join(wrong)
     assert await state() == before
-    made = await api.services.store.list_users(UserFilter(limit=200, text="made-by-"))
+    made = await api.services.repositories.users.list_users(UserFilter(limit=200, text="made-by-"))
     assert len(made) == len(TABLE["POST /users"].who)

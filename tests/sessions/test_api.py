@@ -18,7 +18,7 @@ NEW_PASSWORD = "another horse, another battery"
 
 
 async def user_id(api: Api, username: str) -> str:
-    found = await api.services.store.find_credentials(username)
+    found = await api.services.repositories.users.find_credentials(username)
     assert found is not None
     return found.user.id
 
@@ -134,7 +134,7 @@ async def test_a_token_that_knows_more_than_this_process_is_not_refused(api: Api
     await api.request("PATCH", path, admin, json={"role": "admin"})
     change = UserChange(("admin",), role="customer")
     now = api.clock.now_ms()
-    await api.services.store.update_user(await user_id(api, "lak"), change, now, now + MEMORY_MS)
+    await api.services.repositories.users.update_user(await user_id(api, "lak"), change, now, now + MEMORY_MS)
     assert await is_alive(api, (await refresh(api, answer["refresh_token"]))["token"])
 
 
@@ -313,17 +313,17 @@ async def test_the_store_does_not_grow_with_refreshes_and_is_purged(api: Api) ->
     session_id = claims_of(answer["token"])["sid"]
     for _ in range(5):
         answer = await refresh(api, answer["refresh_token"])
-    store = api.services.store
-    assert len(await store.list_sessions(await user_id(api, "lak"), api.clock.now_ms())) == 1
+    store = api.services.repositories
+    assert len(await store.sessions.list_sessions(await user_id(api, "lak"), api.clock.now_ms())) == 1
     await log_out_by_refresh_token(api, answer)
     await purge(store, api.clock)
-    assert await store.get_session(session_id) is not None
+    assert await store.sessions.get_session(session_id) is not None
     api.clock.advance(PURGE_DELAY_MS / 1000)
     await purge(store, api.clock)
-    assert await store.get_session(session_id) is None
+    assert await store.sessions.get_session(session_id) is None
     api.clock.advance((MEMORY_MS - PURGE_DELAY_MS) / 1000)
     await purge(store, api.clock)
-    assert (await store.revocations_since("0")).revocations == []
+    assert (await store.sessions.revocations_since("0")).revocations == []
     await refused(api, answer["refresh_token"], "refresh_invalid")
 
 
@@ -332,6 +332,6 @@ async def test_a_purge_of_many_takes_all_of_them(api: Api) -> None:
         await api.log_in("lak")
     api.clock.advance(api.services.settings.sessions.idle_ttl_seconds + PURGE_DELAY_MS / 1000)
     alive = await api.log_in("lak")
-    await purge(api.services.store, api.clock)
-    listed = await api.services.store.list_sessions(await user_id(api, "lak"), 0)
+    await purge(api.services.repositories, api.clock)
+    listed = await api.services.repositories.sessions.list_sessions(await user_id(api, "lak"), 0)
     assert [session.id for session in listed] == [claims_of(alive["token"])["sid"]]

@@ -116,7 +116,7 @@ async def test_another_site_can_not_use_the_cookie(api: Api, path: str, headers:
     assert "Set-Cookie" not in response.headers
     assert await is_alive(api, answer["token"])
     # No step was taken either: the token is still the newest.
-    found = await api.services.store.get_session(api.services.sessions.session_of(token) or "")
+    found = await api.services.repositories.sessions.get_session(api.services.sessions.session_of(token) or "")
     assert found is not None
     assert found.session.step == 0
 
@@ -284,7 +284,7 @@ async def test_a_planted_mark_takes_the_place_of_no_devices_own(api: Api) -> Non
     other = SimpleCookie((await api.request("POST", "/login", json=CREDENTIALS)).headers.getall("Set-Cookie")[1])
     body = json.dumps(CREDENTIALS).encode()
     devices = DeviceMarks(partial(api.services.keys.derive, "device mark"), api.services.ids)
-    user = await api.services.store.find_credentials("lak")
+    user = await api.services.repositories.users.find_credentials("lak")
     assert user is not None
     for planted in PLANTED:
         cookie = planted.replace(b"{}", f"{DEVICE_COOKIE}={other[DEVICE_COOKIE].value}".encode())

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from server.store import Store
+from server.repositories import Repositories
 from server.users.model import UserChange
 from tests.records import NOW, id_of, new_user, session
 from tests.stores import OpenStore
@@ -13,21 +13,21 @@ ADMINS = ("admin",)
 
 
 @pytest.fixture
-async def opened(store: Store) -> Store:
+async def opened(store: Repositories) -> Repositories:
     """A store in which user 1 has session 10, at step 0."""
-    await store.insert_user(new_user(1))
-    assert await store.open_session(session(10, 1), NOW)
+    await store.users.insert_user(new_user(1))
+    assert await store.sessions.open_session(session(10, 1), NOW)
     return store
 
 
-async def step_of(store: Store, number: int = 10) -> int:
-    found = await store.get_session(id_of(number))
+async def step_of(store: Repositories, number: int = 10) -> int:
+    found = await store.sessions.get_session(id_of(number))
     assert found is not None
     return found.session.step
 
 
-async def test_a_step_moves_the_chain_and_the_idle_expiry(opened: Store) -> None:
-    stepped = await opened.step_session(id_of(10), 0, NOW + 100, NOW + 1100)
+async def test_a_step_moves_the_chain_and_the_idle_expiry(opened: Repositories) -> None:
+    stepped = await opened.sessions.step_session(id_of(10), 0, NOW + 100, NOW + 1100)
     assert stepped is not None
     found = stepped.session
     assert (found.step, found.stepped_at, found.idle_expires_at, found.expires_at) == (
@@ -37,127 +37,136 @@ async def test_a_step_moves_the_chain_and_the_idle_expiry(opened: Store) -> None
         NOW + 9000,
     )
     assert (stepped.username, stepped.role) == ("user1", "customer")
-    assert await opened.get_session(id_of(10)) == stepped
+    assert await opened.sessions.get_session(id_of(10)) == stepped
 
 
-async def test_the_idle_expiry_never_passes_the_absolute_one(opened: Store) -> None:
-    stepped = await opened.step_session(id_of(10), 0, NOW + 100, NOW + 99_000)
+async def test_the_idle_expiry_never_passes_the_absolute_one(opened: Repositories) -> None:
+    stepped = await opened.sessions.step_session(id_of(10), 0, NOW + 100, NOW + 99_000)
     assert stepped is not None
     assert stepped.session.idle_expires_at == NOW + 9000
 
 
-async def test_a_step_without_a_new_idle_expiry_keeps_the_one_that_is_there(opened: Store) -> None:
-    before = await opened.get_session(id_of(10))
-    stepped = await opened.step_session(id_of(10), 0, NOW + 100, None)
+async def test_a_step_without_a_new_idle_expiry_keeps_the_one_that_is_there(opened: Repositories) -> None:
+    before = await opened.sessions.get_session(id_of(10))
+    stepped = await opened.sessions.step_session(id_of(10), 0, NOW + 100, None)
     assert before is not None
     assert stepped is not None
     assert (stepped.session.step, stepped.session.idle_expires_at) == (1, before.session.idle_expires_at)
 
 
 @pytest.mark.parametrize("step", [-1, 1, 2, 2**62])
-async def test_no_other_step_moves_it(opened: Store, step: int) -> None:
-    assert await opened.step_session(id_of(10), step, NOW, NOW + 1000) is None
+async def test_no_other_step_moves_it(opened: Repositories, step: int) -> None:
+    assert await opened.sessions.step_session(id_of(10), step, NOW, NOW + 1000) is None
     assert await step_of(opened) == 0
 
 
-async def test_an_expired_session_takes_no_step(opened: Store) -> None:
-    assert await opened.step_session(id_of(10), 0, NOW + 1000, NOW + 2000) is None
-    assert await opened.step_session(id_of(10), 0, NOW + 999, NOW + 2000) is not None
+async def test_an_expired_session_takes_no_step(opened: Repositories) -> None:
+    assert await opened.sessions.step_session(id_of(10), 0, NOW + 1000, NOW + 2000) is None
+    assert await opened.sessions.step_session(id_of(10), 0, NOW + 999, NOW + 2000) is not None
 
 
-async def test_an_ended_session_takes_no_step(opened: Store) -> None:
-    assert await opened.end_session(id_of(10), None, NOW + 1, NOW + 1000)
-    assert await opened.step_session(id_of(10), 0, NOW + 2, NOW + 1000) is None
+async def test_an_ended_session_takes_no_step(opened: Repositories) -> None:
+    assert await opened.sessions.end_session(id_of(10), None, NOW + 1, NOW + 1000)
+    assert await opened.sessions.step_session(id_of(10), 0, NOW + 2, NOW + 1000) is None
 
 
 @pytest.mark.parametrize("session_id", ["", "nothing", "\0", "\ud800", "é" * 100])
-async def test_what_is_no_session_is_not_there(opened: Store, session_id: str) -> None:
-    assert await opened.get_session(session_id) is None
+async def test_what_is_no_session_is_not_there(opened: Repositories, session_id: str) -> None:
+    assert await opened.sessions.get_session(session_id) is None
 
 
-async def test_simultaneous_steps_take_one(opened: Store, open_another: OpenStore) -> None:
+async def test_simultaneous_steps_take_one(opened: Repositories, open_another: OpenStore) -> None:
     """50 uses of one step, on two connections as two processes have them, 200 rounds."""
     second = await open_another()
     for step in range(200):
         now = NOW + step
         stepped = await asyncio.gather(
-            *((opened, second)[number % 2].step_session(id_of(10), step, now, now + 1000) for number in range(50))
+            *(
+                (opened, second)[number % 2].sessions.step_session(id_of(10), step, now, now + 1000)
+                for number in range(50)
+            )
         )
         winners = [found for found in stepped if found is not None]
         assert [found.session.step for found in winners] == [step + 1]
     assert await step_of(opened) == 200
 
 
-async def test_a_session_stays_one_row(opened: Store) -> None:
+async def test_a_session_stays_one_row(opened: Repositories) -> None:
     for step in range(20):
-        assert await opened.step_session(id_of(10), step, NOW + step, NOW + 1000)
-    assert len(await opened.list_sessions(id_of(1), NOW)) == 1
+        assert await opened.sessions.step_session(id_of(10), step, NOW + step, NOW + 1000)
+    assert len(await opened.sessions.list_sessions(id_of(1), NOW)) == 1
 
 
-async def test_ending_is_done_once(opened: Store) -> None:
-    ended = await asyncio.gather(*(opened.end_session(id_of(10), None, NOW + 1, NOW + 1000) for _ in range(10)))
+async def test_ending_is_done_once(opened: Repositories) -> None:
+    ended = await asyncio.gather(
+        *(opened.sessions.end_session(id_of(10), None, NOW + 1, NOW + 1000) for _ in range(10))
+    )
     assert sorted(ended) == [False] * 9 + [True]
-    found = await opened.get_session(id_of(10))
+    found = await opened.sessions.get_session(id_of(10))
     assert found is not None
     assert found.session.ended_at == NOW + 1
 
 
-async def test_nobody_ends_a_session_of_somebody_else(opened: Store) -> None:
-    await opened.insert_user(new_user(2))
-    assert await opened.end_session(id_of(10), id_of(2), NOW + 1, NOW + 1000) is False
-    assert await opened.end_session(id_of(10), id_of(1), NOW + 1, NOW + 1000) is True
+async def test_nobody_ends_a_session_of_somebody_else(opened: Repositories) -> None:
+    await opened.users.insert_user(new_user(2))
+    assert await opened.sessions.end_session(id_of(10), id_of(2), NOW + 1, NOW + 1000) is False
+    assert await opened.sessions.end_session(id_of(10), id_of(1), NOW + 1, NOW + 1000) is True
 
 
-async def test_ending_all_but_one(opened: Store) -> None:
-    await opened.insert_user(new_user(2))
+async def test_ending_all_but_one(opened: Repositories) -> None:
+    await opened.users.insert_user(new_user(2))
     for number, user in ((11, 1), (12, 1), (20, 2)):
-        assert await opened.open_session(session(number, user), NOW)
-    assert await opened.end_sessions_of(id_of(1), id_of(11), NOW + 1, NOW + 1000) == 2
-    assert [found.id for found in await opened.list_sessions(id_of(1), NOW + 1)] == [id_of(11)]
-    assert [found.id for found in await opened.list_sessions(id_of(2), NOW + 1)] == [id_of(20)]
-    assert await opened.end_sessions_of(id_of(1), None, NOW + 2, NOW + 1000) == 1
+        assert await opened.sessions.open_session(session(number, user), NOW)
+    assert await opened.sessions.end_sessions_of(id_of(1), id_of(11), NOW + 1, NOW + 1000) == 2
+    assert [found.id for found in await opened.sessions.list_sessions(id_of(1), NOW + 1)] == [id_of(11)]
+    assert [found.id for found in await opened.sessions.list_sessions(id_of(2), NOW + 1)] == [id_of(20)]
+    assert await opened.sessions.end_sessions_of(id_of(1), None, NOW + 2, NOW + 1000) == 1
 
 
-async def test_the_list_has_the_living_sessions_the_newest_first(opened: Store) -> None:
-    assert await opened.open_session(session(11, 1), NOW)
-    assert await opened.open_session(session(12, 1, idle_expires_at=NOW + 50), NOW)
-    assert [found.id for found in await opened.list_sessions(id_of(1), NOW)] == [id_of(12), id_of(11), id_of(10)]
-    assert [found.id for found in await opened.list_sessions(id_of(1), NOW + 50)] == [id_of(11), id_of(10)]
+async def test_the_list_has_the_living_sessions_the_newest_first(opened: Repositories) -> None:
+    assert await opened.sessions.open_session(session(11, 1), NOW)
+    assert await opened.sessions.open_session(session(12, 1, idle_expires_at=NOW + 50), NOW)
+    assert [found.id for found in await opened.sessions.list_sessions(id_of(1), NOW)] == [
+        id_of(12),
+        id_of(11),
+        id_of(10),
+    ]
+    assert [found.id for found in await opened.sessions.list_sessions(id_of(1), NOW + 50)] == [id_of(11), id_of(10)]
 
 
-async def test_disabling_ends_all_sessions(opened: Store) -> None:
-    assert await opened.update_user(id_of(1), UserChange(ADMINS, disabled=True), NOW + 1, NOW + 1000)
-    assert await opened.list_sessions(id_of(1), NOW + 1) == []
-    assert await opened.open_session(session(11, 1), NOW) is None
+async def test_disabling_ends_all_sessions(opened: Repositories) -> None:
+    assert await opened.users.update_user(id_of(1), UserChange(ADMINS, disabled=True), NOW + 1, NOW + 1000)
+    assert await opened.sessions.list_sessions(id_of(1), NOW + 1) == []
+    assert await opened.sessions.open_session(session(11, 1), NOW) is None
     # Enabling lets the user log in again, and brings nothing back.
-    assert await opened.update_user(id_of(1), UserChange(ADMINS, disabled=False), NOW + 2, NOW + 1000)
-    assert await opened.list_sessions(id_of(1), NOW + 2) == []
-    assert await opened.open_session(session(11, 1), NOW) is not None
+    assert await opened.users.update_user(id_of(1), UserChange(ADMINS, disabled=False), NOW + 2, NOW + 1000)
+    assert await opened.sessions.list_sessions(id_of(1), NOW + 2) == []
+    assert await opened.sessions.open_session(session(11, 1), NOW) is not None
 
 
-async def test_deleting_a_user_takes_the_sessions_along(opened: Store) -> None:
-    assert await opened.delete_user(id_of(1), ADMINS, NOW + 1, NOW + 1000) is True
-    assert await opened.get_session(id_of(10)) is None
-    assert await opened.step_session(id_of(10), 0, NOW + 1, NOW + 1000) is None
-    assert await opened.delete_user(id_of(1), ADMINS, NOW + 1, NOW + 1000) is False
+async def test_deleting_a_user_takes_the_sessions_along(opened: Repositories) -> None:
+    assert await opened.users.delete_user(id_of(1), ADMINS, NOW + 1, NOW + 1000) is True
+    assert await opened.sessions.get_session(id_of(10)) is None
+    assert await opened.sessions.step_session(id_of(10), 0, NOW + 1, NOW + 1000) is None
+    assert await opened.users.delete_user(id_of(1), ADMINS, NOW + 1, NOW + 1000) is False
 
 
-async def test_disabling_and_steps_at_once(opened: Store) -> None:
+async def test_disabling_and_steps_at_once(opened: Repositories) -> None:
     """Whichever comes first, the session is over behind it."""
     await asyncio.gather(
-        *(opened.step_session(id_of(10), 0, NOW + 1, NOW + 1000) for _ in range(5)),
-        opened.update_user(id_of(1), UserChange(ADMINS, disabled=True), NOW + 1, NOW + 1000),
+        *(opened.sessions.step_session(id_of(10), 0, NOW + 1, NOW + 1000) for _ in range(5)),
+        opened.users.update_user(id_of(1), UserChange(ADMINS, disabled=True), NOW + 1, NOW + 1000),
     )
-    assert await opened.step_session(id_of(10), await step_of(opened), NOW + 2, NOW + 1000) is None
+    assert await opened.sessions.step_session(id_of(10), await step_of(opened), NOW + 2, NOW + 1000) is None
 
 
-async def test_purging_goes_in_steps_and_leaves_the_living(opened: Store) -> None:
+async def test_purging_goes_in_steps_and_leaves_the_living(opened: Repositories) -> None:
     for number in range(20, 25):
-        assert await opened.open_session(session(number, 1, idle_expires_at=NOW + 100), NOW)
-    assert await opened.end_session(id_of(20), None, NOW + 1, NOW + 10)
+        assert await opened.sessions.open_session(session(number, 1, idle_expires_at=NOW + 100), NOW)
+    assert await opened.sessions.end_session(id_of(20), None, NOW + 1, NOW + 10)
     # The ended one is over since NOW + 1; its revocation is spent by then too.
-    assert await opened.purge(NOW + 10, NOW + 99, 2) == 1
-    assert await opened.get_session(id_of(20)) is None
-    assert [await opened.purge(NOW + 100, NOW + 100, 3) for _ in range(3)] == [3, 1, 0]
-    assert [found.id for found in await opened.list_sessions(id_of(1), NOW)] == [id_of(10)]
-    assert (await opened.revocations_since("0")).revocations == []
+    assert await opened.sessions.purge(NOW + 10, NOW + 99, 2) == 1
+    assert await opened.sessions.get_session(id_of(20)) is None
+    assert [await opened.sessions.purge(NOW + 100, NOW + 100, 3) for _ in range(3)] == [3, 1, 0]
+    assert [found.id for found in await opened.sessions.list_sessions(id_of(1), NOW)] == [id_of(10)]
+    assert (await opened.sessions.revocations_since("0")).revocations == []

@@ -61,7 +61,7 @@ async def test_50_simultaneous_uses_200_rounds(api: Api) -> None:
         assert len(successors) == 1
         token = successors.pop()
     listed = await (await api.request("GET", "/me/sessions", answers[0]["token"])).json()
-    found = await api.services.store.get_session(listed["sessions"][0]["id"])
+    found = await api.services.repositories.sessions.get_session(listed["sessions"][0]["id"])
     assert found is not None
     assert (len(listed["sessions"]), found.session.step) == (1, rounds)
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from server.repositories import Repositories
 from server.sessions.model import Revocation
-from server.store import Store
 from server.users.errors import LastAdmin
 from server.users.model import UserChange
 from tests.records import NOW, id_of, new_user, session, set_password
@@ -16,73 +16,75 @@ ADMINS = ("admin", "owner")
 FORGET_AT = NOW + 1000
 
 
-async def with_sessions(store: Store, *numbers: int) -> None:
-    await store.insert_user(new_user(1))
+async def with_sessions(store: Repositories, *numbers: int) -> None:
+    await store.users.insert_user(new_user(1))
     for number in numbers:
-        assert await store.open_session(session(number, 1), NOW)
+        assert await store.sessions.open_session(session(number, 1), NOW)
 
 
-async def ended_since(store: Store, cursor: str = "0") -> set[str | None]:
-    return {found.session_id for found in (await store.revocations_since(cursor)).revocations}
+async def ended_since(store: Repositories, cursor: str = "0") -> set[str | None]:
+    return {found.session_id for found in (await store.sessions.revocations_since(cursor)).revocations}
 
 
-async def test_at_first_there_is_none(store: Store) -> None:
-    assert (await store.revocations_since("0")).revocations == []
+async def test_at_first_there_is_none(store: Repositories) -> None:
+    assert (await store.sessions.revocations_since("0")).revocations == []
 
 
-async def test_every_way_to_end_a_session_revokes_it(store: Store) -> None:
+async def test_every_way_to_end_a_session_revokes_it(store: Repositories) -> None:
     await with_sessions(store, 10, 11, 12, 13, 14)
-    await store.end_session(id_of(10), id_of(1), NOW + 1, FORGET_AT)
+    await store.sessions.end_session(id_of(10), id_of(1), NOW + 1, FORGET_AT)
     assert await ended_since(store) == {id_of(10)}
-    await store.end_sessions_of(id_of(1), id_of(14), NOW + 2, FORGET_AT)
+    await store.sessions.end_sessions_of(id_of(1), id_of(14), NOW + 2, FORGET_AT)
     assert await ended_since(store) == {id_of(10), id_of(11), id_of(12), id_of(13)}
     assert await set_password(store, 1, "new", NOW, NOW + 3)
     assert id_of(14) in await ended_since(store)
 
 
-async def test_a_password_change_keeps_the_session_that_made_it(store: Store) -> None:
+async def test_a_password_change_keeps_the_session_that_made_it(store: Repositories) -> None:
     await with_sessions(store, 10, 11)
-    assert await store.set_password(id_of(1), "new", NOW, keep_session_id=id_of(11), now=NOW + 1, forget_at=FORGET_AT)
+    assert await store.users.set_password(
+        id_of(1), "new", NOW, keep_session_id=id_of(11), now=NOW + 1, forget_at=FORGET_AT
+    )
     assert await ended_since(store) == {id_of(10)}
 
 
-async def test_disabling_and_deleting_revoke(store: Store) -> None:
+async def test_disabling_and_deleting_revoke(store: Repositories) -> None:
     await with_sessions(store, 10)
-    await store.insert_user(new_user(2))
-    await store.open_session(session(20, 2), NOW)
-    await store.update_user(id_of(1), UserChange(ADMINS, disabled=True), NOW + 1, FORGET_AT)
-    await store.delete_user(id_of(2), ADMINS, NOW + 1, FORGET_AT)
+    await store.users.insert_user(new_user(2))
+    await store.sessions.open_session(session(20, 2), NOW)
+    await store.users.update_user(id_of(1), UserChange(ADMINS, disabled=True), NOW + 1, FORGET_AT)
+    await store.users.delete_user(id_of(2), ADMINS, NOW + 1, FORGET_AT)
     assert await ended_since(store) == {id_of(10), id_of(20)}
 
 
-async def test_a_new_role_is_told_and_the_session_goes_on(store: Store) -> None:
+async def test_a_new_role_is_told_and_the_session_goes_on(store: Repositories) -> None:
     await with_sessions(store, 10)
-    await store.insert_user(new_user(2, role="admin"))
+    await store.users.insert_user(new_user(2, role="admin"))
     # The clock may stand still, or go back; the times of the changes rise all the same.
     for role in ("admin", "customer", "admin"):
-        changed = await store.update_user(id_of(1), UserChange(ADMINS, role=role), NOW + 1, FORGET_AT)
+        changed = await store.users.update_user(id_of(1), UserChange(ADMINS, role=role), NOW + 1, FORGET_AT)
         assert changed is not None
         assert changed.role == role
-    told = (await store.revocations_since("0")).revocations
+    told = (await store.sessions.revocations_since("0")).revocations
     assert [replace(found, number=0) for found in told] == [
         Revocation(0, None, id_of(1), "admin", NOW + 1, FORGET_AT),
         Revocation(0, None, id_of(1), "customer", NOW + 2, FORGET_AT),
         Revocation(0, None, id_of(1), "admin", NOW + 3, FORGET_AT),
     ]
     assert told[0].number < told[1].number < told[2].number
-    stepped = await store.step_session(id_of(10), 0, NOW + 1, NOW + 1000)
+    stepped = await store.sessions.step_session(id_of(10), 0, NOW + 1, NOW + 1000)
     assert stepped is not None
     assert (stepped.role, stepped.role_changed_at) == ("admin", NOW + 3)
-    assert len(await store.list_sessions(id_of(1), NOW)) == 1
+    assert len(await store.sessions.list_sessions(id_of(1), NOW)) == 1
 
 
-async def test_the_same_role_or_another_name_revokes_nothing(store: Store) -> None:
+async def test_the_same_role_or_another_name_revokes_nothing(store: Repositories) -> None:
     await with_sessions(store, 10)
-    await store.update_user(id_of(1), UserChange(ADMINS, name="New", role="customer"), NOW + 1, FORGET_AT)
-    assert (await store.revocations_since("0")).revocations == []
+    await store.users.update_user(id_of(1), UserChange(ADMINS, name="New", role="customer"), NOW + 1, FORGET_AT)
+    assert (await store.sessions.revocations_since("0")).revocations == []
 
 
-async def test_reading_on_misses_nothing_while_others_write(store: Store, open_another: OpenStore) -> None:
+async def test_reading_on_misses_nothing_while_others_write(store: Repositories, open_another: OpenStore) -> None:
     """Transactions do not commit in the order in which they began."""
     second = await open_another()
     numbers = range(100, 300)
@@ -95,7 +97,7 @@ async def test_reading_on_misses_nothing_while_others_write(store: Store, open_a
         nonlocal cursor
         while True:
             finished = done.is_set()
-            page = await store.revocations_since(cursor)
+            page = await store.sessions.revocations_since(cursor)
             cursor = page.cursor
             seen.update(found.session_id for found in page.revocations)
             if finished:
@@ -103,7 +105,10 @@ async def test_reading_on_misses_nothing_while_others_write(store: Store, open_a
 
     async def write() -> None:
         await asyncio.gather(
-            *((store, second)[number % 2].end_session(id_of(number), None, NOW + 1, FORGET_AT) for number in numbers)
+            *(
+                (store, second)[number % 2].sessions.end_session(id_of(number), None, NOW + 1, FORGET_AT)
+                for number in numbers
+            )
         )
         done.set()
 
@@ -111,65 +116,65 @@ async def test_reading_on_misses_nothing_while_others_write(store: Store, open_a
     assert seen == {id_of(number) for number in numbers}
 
 
-async def test_the_cursor_does_not_go_back_when_all_is_purged(store: Store) -> None:
+async def test_the_cursor_does_not_go_back_when_all_is_purged(store: Repositories) -> None:
     await with_sessions(store, 10, 11)
-    await store.end_session(id_of(10), None, NOW, NOW + 1)
-    cursor = (await store.revocations_since("0")).cursor
-    assert await store.purge(NOW + 1, NOW - 1, 100) == 1
-    await store.end_session(id_of(11), None, NOW + 2, FORGET_AT)
+    await store.sessions.end_session(id_of(10), None, NOW, NOW + 1)
+    cursor = (await store.sessions.revocations_since("0")).cursor
+    assert await store.sessions.purge(NOW + 1, NOW - 1, 100) == 1
+    await store.sessions.end_session(id_of(11), None, NOW + 2, FORGET_AT)
     assert await ended_since(store, cursor) == {id_of(11)}
 
 
-async def test_a_change_elsewhere_ends_the_wait(store: Store, open_another: OpenStore) -> None:
+async def test_a_change_elsewhere_ends_the_wait(store: Repositories, open_another: OpenStore) -> None:
     second = await open_another()
     await with_sessions(store, 10)
     # The first wait may end for what was before.
-    await store.wait_for_change(0.3)
-    waiting = asyncio.ensure_future(store.wait_for_change(60))
-    await second.end_session(id_of(10), None, NOW, FORGET_AT)
+    await store.sessions.wait_for_change(0.3)
+    waiting = asyncio.ensure_future(store.sessions.wait_for_change(60))
+    await second.sessions.end_session(id_of(10), None, NOW, FORGET_AT)
     await asyncio.wait_for(waiting, 1)
 
 
-async def test_the_wait_ends_at_its_timeout(store: Store) -> None:
-    await asyncio.wait_for(store.wait_for_change(0.05), 5)
+async def test_the_wait_ends_at_its_timeout(store: Repositories) -> None:
+    await asyncio.wait_for(store.sessions.wait_for_change(0.05), 5)
 
 
 @pytest.mark.parametrize("change", [UserChange(ADMINS, role="customer"), UserChange(ADMINS, disabled=True)])
-async def test_the_last_admin_stays(store: Store, change: UserChange) -> None:
-    await store.insert_user(new_user(1, role="admin"))
-    await store.insert_user(new_user(2, role="customer"))
+async def test_the_last_admin_stays(store: Repositories, change: UserChange) -> None:
+    await store.users.insert_user(new_user(1, role="admin"))
+    await store.users.insert_user(new_user(2, role="customer"))
     with pytest.raises(LastAdmin):
-        await store.update_user(id_of(1), change, NOW, FORGET_AT)
+        await store.users.update_user(id_of(1), change, NOW, FORGET_AT)
     with pytest.raises(LastAdmin):
-        await store.delete_user(id_of(1), ADMINS, NOW, FORGET_AT)
-    unchanged = await store.get_user(id_of(1))
+        await store.users.delete_user(id_of(1), ADMINS, NOW, FORGET_AT)
+    unchanged = await store.users.get_user(id_of(1))
     assert unchanged is not None
     assert (unchanged.role, unchanged.disabled_at) == ("admin", None)
     # A role that includes admin counts, and so does the same change once there is another one.
-    await store.insert_user(new_user(3, role="owner"))
-    assert await store.update_user(id_of(1), change, NOW, FORGET_AT) is not None
+    await store.users.insert_user(new_user(3, role="owner"))
+    assert await store.users.update_user(id_of(1), change, NOW, FORGET_AT) is not None
 
 
-async def test_a_disabled_admin_is_no_other_admin(store: Store) -> None:
+async def test_a_disabled_admin_is_no_other_admin(store: Repositories) -> None:
     for number in (1, 2):
-        await store.insert_user(new_user(number, role="admin"))
-    assert await store.update_user(id_of(2), UserChange(ADMINS, disabled=True), NOW, FORGET_AT)
+        await store.users.insert_user(new_user(number, role="admin"))
+    assert await store.users.update_user(id_of(2), UserChange(ADMINS, disabled=True), NOW, FORGET_AT)
     with pytest.raises(LastAdmin):
-        await store.update_user(id_of(1), UserChange(ADMINS, disabled=True), NOW, FORGET_AT)
+        await store.users.update_user(id_of(1), UserChange(ADMINS, disabled=True), NOW, FORGET_AT)
     # The disabled one may go.
-    assert await store.delete_user(id_of(2), ADMINS, NOW, FORGET_AT)
+    assert await store.users.delete_user(id_of(2), ADMINS, NOW, FORGET_AT)
 
 
-async def test_of_two_last_admins_that_go_at_once_one_stays(store: Store, open_another: OpenStore) -> None:
+async def test_of_two_last_admins_that_go_at_once_one_stays(store: Repositories, open_another: OpenStore) -> None:
     second = await open_another()
     remaining = id_of(1)
-    await store.insert_user(new_user(1, role="admin"))
+    await store.users.insert_user(new_user(1, role="admin"))
     for number in range(2, 12):
         added = id_of(number)
-        await store.insert_user(new_user(number, role="admin"))
+        await store.users.insert_user(new_user(number, role="admin"))
         demoted, deleted = await asyncio.gather(
-            store.update_user(remaining, UserChange(ADMINS, role="customer"), NOW, FORGET_AT),
-            second.delete_user(added, ADMINS, NOW, FORGET_AT),
+            store.users.update_user(remaining, UserChange(ADMINS, role="customer"), NOW, FORGET_AT),
+            second.users.delete_user(added, ADMINS, NOW, FORGET_AT),
             return_exceptions=True,
         )
         assert [type(outcome) for outcome in (demoted, deleted)].count(LastAdmin) == 1

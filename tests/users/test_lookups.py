@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from server.core.errors import StoreUnavailable
-from server.store import Store
+from server.repositories import Repositories
 from server.users.lookups import UserLookups
 from server.users.model import User
-from server.users.repository import SqlStore
 from tests.records import id_of, new_user, rename
 
 
@@ -93,19 +92,19 @@ async def test_a_failure_reaches_all_and_ends_there() -> None:
     assert await lookups.get("a") == _user("a")
 
 
-async def test_sixty_four_callers_make_one_query(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_sixty_four_callers_make_one_query(store: Repositories, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(8):
-        await store.insert_user(new_user(number))
-    assert isinstance(store, SqlStore)
-    read = store._driver.read
+        await store.users.insert_user(new_user(number))
+    assert isinstance(store, Repositories)
+    read = store.driver.read
     queries: list[str] = []
 
     async def counted(sql: str, *parameters: Any) -> Any:
         queries.append(sql)
         return await read(sql, *parameters)
 
-    monkeypatch.setattr(store._driver, "read", counted)
-    callers = [asyncio.create_task(store.get_user(id_of(number % 9))) for number in range(64)]
+    monkeypatch.setattr(store.driver, "read", counted)
+    callers = [asyncio.create_task(store.users.get_user(id_of(number % 9))) for number in range(64)]
     await asyncio.sleep(0)
     callers[0].cancel()
     found = await asyncio.gather(*callers, return_exceptions=True)
@@ -116,17 +115,17 @@ async def test_sixty_four_callers_make_one_query(store: Store, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("strange", ["\0", "\ud800", "a\0b", "", "'; --", "[1]", '"'])
-async def test_a_strange_id_is_nobody_and_does_not_spoil_the_query(store: Store, strange: str) -> None:
-    made = await store.insert_user(new_user(1))
-    assert list(await asyncio.gather(store.get_user(strange), store.get_user(id_of(1)))) == [None, made]
-    assert await store.get_credentials(strange) is None
-    assert await store.find_credentials(strange) is None
+async def test_a_strange_id_is_nobody_and_does_not_spoil_the_query(store: Repositories, strange: str) -> None:
+    made = await store.users.insert_user(new_user(1))
+    assert list(await asyncio.gather(store.users.get_user(strange), store.users.get_user(id_of(1)))) == [None, made]
+    assert await store.users.get_credentials(strange) is None
+    assert await store.users.find_credentials(strange) is None
 
 
-async def test_a_lookup_sees_what_was_written_before_it(store: Store) -> None:
-    await store.insert_user(new_user(1))
+async def test_a_lookup_sees_what_was_written_before_it(store: Repositories) -> None:
+    await store.users.insert_user(new_user(1))
     for number in range(30):
         await rename(store, 1, f"Name {number}", number)
-        user = await store.get_user(id_of(1))
+        user = await store.users.get_user(id_of(1))
         assert user is not None
         assert user.name == f"Name {number}"

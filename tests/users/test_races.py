@@ -43,11 +43,11 @@ def count(store_url: str) -> int:
 
 
 async def users_named(api: Api, text: str) -> list[User]:
-    return await api.services.store.list_users(UserFilter(limit=200, text=text))
+    return await api.services.repositories.users.list_users(UserFilter(limit=200, text=text))
 
 
 async def enabled_admins(api: Api) -> set[str]:
-    found = await api.services.store.list_users(UserFilter(limit=200, role="admin", disabled=False))
+    found = await api.services.repositories.users.list_users(UserFilter(limit=200, role="admin", disabled=False))
     return {user.id for user in found}
 
 

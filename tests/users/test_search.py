@@ -14,11 +14,10 @@ import pytest
 from server.database.migration_files import Migration, migrations
 from server.database.sqlite.file import APPLICATION_ID
 from server.database.sqlite.group_writer import bound
-from server.store import Store
+from server.repositories import Repositories, open_repositories
 from server.users import search as user_search
 from server.users.model import NewUser, UserFilter
 from server.users.names import search_form
-from server.users.repository import open_store
 from tests.records import NOW, id_of, new_user, rename
 
 # The users looked at one by one, and how many are many: with these a handful takes every way.
@@ -39,8 +38,8 @@ def people(count: int) -> list[NewUser]:
     return users
 
 
-async def found(store: Store, wanted: UserFilter) -> list[str]:
-    return [user.id for user in await store.list_users(wanted)]
+async def found(store: Repositories, wanted: UserFilter) -> list[str]:
+    return [user.id for user in await store.users.list_users(wanted)]
 
 
 def expected(users: list[NewUser], wanted: UserFilter) -> list[str]:
@@ -56,12 +55,14 @@ def expected(users: list[NewUser], wanted: UserFilter) -> list[str]:
 
 
 @pytest.mark.parametrize(("near", "many"), WAYS)
-async def test_every_way_finds_the_same(store: Store, near: int, many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_way_finds_the_same(
+    store: Repositories, near: int, many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(user_search, "NEAR", near)
     monkeypatch.setattr(user_search, "MANY", many)
     users = people(60)
     for user in users:
-        await store.insert_user(user)
+        await store.users.insert_user(user)
     texts = ["a", "an", "ANN", "nax", "zsu", "é", "E\u0301", "ss", "%", "_", "\\", "\\%", "'", "' ", "山",
              "山田", "郎", "ක්", "x1", "1", "q", "zq", "zsuzsu", "anna1", "n" * 50, "山田太郎"]  # fmt: skip
     hits = 0
@@ -75,34 +76,34 @@ async def test_every_way_finds_the_same(store: Store, near: int, many: int, monk
 
 @pytest.mark.parametrize(("near", "many"), WAYS)
 async def test_a_search_knows_of_changes_at_once(
-    store: Store, near: int, many: int, monkeypatch: pytest.MonkeyPatch
+    store: Repositories, near: int, many: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(user_search, "NEAR", near)
     monkeypatch.setattr(user_search, "MANY", many)
     for number in range(1, 9):
-        await store.insert_user(new_user(number, name="Anna"))
+        await store.users.insert_user(new_user(number, name="Anna"))
     await rename(store, 8, "Zoë", NOW + 1)
     assert await found(store, UserFilter(limit=9, text="zoe\u0308")) == [id_of(8)]
     assert await found(store, UserFilter(limit=9, text="anna")) == [id_of(number) for number in range(1, 8)]
-    await store.delete_user(id_of(8), ("admin",), NOW, NOW)
+    await store.users.delete_user(id_of(8), ("admin",), NOW, NOW)
     assert await found(store, UserFilter(limit=9, text="zoë")) == []
-    await store.insert_user(new_user(9, username="user8", name="Zoë"))
+    await store.users.insert_user(new_user(9, username="user8", name="Zoë"))
     assert await found(store, UserFilter(limit=9, text="zoë")) == [id_of(9)]
     assert await found(store, UserFilter(limit=9, text="user8")) == [id_of(9)]
 
 
-async def test_a_refused_user_leaves_nothing_to_be_found(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refused_user_leaves_nothing_to_be_found(store: Repositories, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(user_search, "NEAR", 0)
-    assert await store.insert_first_user(new_user(1, name="First"))
-    assert not await store.insert_first_user(new_user(2, name="Second"))
+    assert await store.users.insert_first_user(new_user(1, name="First"))
+    assert not await store.users.insert_first_user(new_user(2, name="Second"))
     assert await found(store, UserFilter(limit=9, text="second")) == []
     assert await found(store, UserFilter(limit=9, text="first")) == [id_of(1)]
 
 
-async def test_the_longest_names_are_found_by_their_ends(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_longest_names_are_found_by_their_ends(store: Repositories, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(user_search, "NEAR", 0)
-    await store.insert_user(new_user(1, username="u" * 127 + "q", name="\ufdfa" * 30 + "漢" * 169 + "z"))
-    await store.insert_user(new_user(2))
+    await store.users.insert_user(new_user(1, username="u" * 127 + "q", name="\ufdfa" * 30 + "漢" * 169 + "z"))
+    await store.users.insert_user(new_user(2))
     for text in ("uq", "漢z", "漢" * 169 + "z", "\ufdfa", "u" * 127 + "q"):
         assert await found(store, UserFilter(limit=9, text=text)) == [id_of(1)], text[:5]
 
@@ -155,13 +156,13 @@ async def test_users_from_before_there_was_an_index_are_found(
 ) -> None:
     monkeypatch.setattr(user_search, "NEAR", 0)
     await _make_old_store(store_url, tmp_path / "watchword.db")
-    store = await open_store(store_url, serving=True)
+    store = await open_repositories(store_url, serving=True)
     try:
-        await store.insert_user(new_user(4, name="Zoë"))
+        await store.users.insert_user(new_user(4, name="Zoë"))
         await rename(store, 3, "Łuk", NOW + 1)
         assert await found(store, UserFilter(limit=9, text="zo")) == [id_of(2), id_of(4)]
         assert await found(store, UserFilter(limit=9, text="łuk")) == [id_of(3)]
-        credentials = await store.find_credentials("OLD2")
+        credentials = await store.users.find_credentials("OLD2")
         assert credentials is not None
         assert credentials.user.username == "Old2"
     finally:
@@ -170,12 +171,12 @@ async def test_users_from_before_there_was_an_index_are_found(
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 async def test_the_numbers_of_the_index_outlive_a_vacuum(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Repositories, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(user_search, "NEAR", 0)
     for number in range(1, 6):
-        await store.insert_user(new_user(number, name=f"Person {number}x"))
-    await store.delete_user(id_of(2), ("admin",), NOW, NOW)
+        await store.users.insert_user(new_user(number, name=f"Person {number}x"))
+    await store.users.delete_user(id_of(2), ("admin",), NOW, NOW)
     with closing(sqlite3.connect(tmp_path / "watchword.db", isolation_level=None)) as connection:
         connection.execute("VACUUM")
         # The index is whole: this fails if it is not.

@@ -81,8 +81,8 @@ def import_users(
 
         async def work(services: Services) -> Importer:
             importer = Importer(
-                store=services.store,
-                guesses=Guesses(services.store, services.clock, services.settings.limits),
+                transfer=services.repositories.transfer,
+                guesses=Guesses(services.repositories.attempts, services.clock, services.settings.limits),
                 roles=services.roles,
                 clock=services.clock,
                 role=role,
@@ -127,8 +127,8 @@ def export_users(
         async def work(services: Services) -> int:
             total = 0
             # First: what was read by then has been read.
-            await services.store.record(AuditNote(AuditEvent.USERS_EXPORTED, services.clock.now_ms()))
-            async for count, text in export_pages(services.store, as_csv=chosen is Format.CSV):
+            await services.repositories.audit.record(AuditNote(AuditEvent.USERS_EXPORTED, services.clock.now_ms()))
+            async for count, text in export_pages(services.repositories.transfer, as_csv=chosen is Format.CSV):
                 target.write(text.encode("utf-8"))
                 total += count
             target.flush()

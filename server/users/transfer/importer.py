@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from server.authentication.throttling import Guesses
 from server.core.clock import Clock
 from server.core.ids import id_tail
-from server.store import TransferStore
 from server.users.model import User
 from server.users.names import compared
 from server.users.rows import key_of
 from server.users.transfer.lines import Record
+from server.users.transfer.repository import TransferRepository
 from server.users.transfer.row import Row, RowRefused, read_row
 from server.users.transfer.seen import Seen
 from watchword_client.access import RoleTable
@@ -52,7 +52,7 @@ class Importer:
     def __init__(
         self,
         *,
-        store: TransferStore,
+        transfer: TransferRepository,
         guesses: Guesses,
         roles: RoleTable,
         clock: Clock,
@@ -61,7 +61,7 @@ class Importer:
         refuse: Callable[[Refusal], None],
         advance: Callable[[], None],
     ) -> None:
-        self._store = store
+        self._transfer = transfer
         self._guesses = guesses
         self._roles = roles
         self._clock = clock
@@ -101,9 +101,9 @@ class Importer:
     async def _write(self, batch: list[tuple[Record, Row]]) -> None:
         credentials = [row.credentials for _, row in batch]
         if self._dry_run:
-            holders = await self._store.find_holders(credentials)
+            holders = await self._transfer.find_holders(credentials)
         else:
-            holders = await self._store.insert_users(credentials, self._clock.now_ms())
+            holders = await self._transfer.insert_users(credentials, self._clock.now_ms())
             made = [new.user.username for new, holder in zip(credentials, holders, strict=True) if holder is None]
             if made:
                 await self._guesses.forget(*map(compared, made))

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from server.audit.model import AuditEvent, AuditNote, Value
-from server.audit.repository import AuditQueries
-from server.database.driver import Row, Transaction
+from server.audit.repository import AuditRepository
+from server.database.driver import Driver, Row, Transaction
 from server.users.model import Credentials, User
 from server.users.rows import USER, key_of, search_text
 
@@ -20,8 +20,12 @@ _COLUMN_COUNT = 12
 _ROWS_IN_A_STATEMENT = 50
 
 
-class TransferQueries(AuditQueries):
-    """TransferStore of protocol.py, on any driver."""
+class TransferRepository:
+    """The SQL of moving accounts in and out."""
+
+    def __init__(self, driver: Driver, audit: AuditRepository) -> None:
+        self._driver = driver
+        self._audit = audit
 
     async def list_credentials(self, limit: int, after_id: str = "") -> list[Credentials]:
         """No id is empty, so the first page needs no statement of its own."""
@@ -30,7 +34,7 @@ class TransferQueries(AuditQueries):
 
     async def insert_users(self, users: Sequence[Credentials], now: int) -> list[User | None]:
         """Who was in the way may be gone when it is looked up: then once more."""
-        audit = self._audit()
+        audit = self._audit.writer()
 
         async def unit(transaction: Transaction) -> set[str]:
             made = await _insert(transaction, waiting)

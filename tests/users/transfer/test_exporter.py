@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from server.authentication.throttling import Guesses
+from server.repositories import Repositories, open_repositories
 from server.settings.tree import LimitSettings
-from server.store import Store
 from server.users.model import Credentials, User
-from server.users.repository import open_store
 from server.users.transfer.exporter import PAGE, export_pages
 from server.users.transfer.formats import read_csv, read_json_lines
 from server.users.transfer.importer import ImportCounts, Importer, Refusal
@@ -23,8 +22,8 @@ HASH = "$2b$04$" + "a" * 53
 
 
 @pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    opened = await open_store(store_url, serving=False)
+async def store(store_url: str) -> AsyncIterator[Repositories]:
+    opened = await open_repositories(store_url, serving=False)
     yield opened
     await opened.close()
 
@@ -40,16 +39,16 @@ def users() -> list[Credentials]:
 
 
 @pytest.mark.parametrize("as_csv", [False, True])
-async def test_what_was_exported_comes_back_as_it_was(store: Store, tmp_path: object, as_csv: bool) -> None:
-    await store.insert_users(users(), NOW)
-    pages = [page async for page in export_pages(store, as_csv=as_csv)]
+async def test_what_was_exported_comes_back_as_it_was(store: Repositories, tmp_path: object, as_csv: bool) -> None:
+    await store.transfer.insert_users(users(), NOW)
+    pages = [page async for page in export_pages(store.transfer, as_csv=as_csv)]
     assert sum(count for count, _ in pages) == len(users())
     exported = "".join(text for _, text in pages)
-    other = await open_store(f"sqlite:///{tmp_path}/other.db", serving=False)
+    other = await open_repositories(f"sqlite:///{tmp_path}/other.db", serving=False)
     refusals: list[Refusal] = []
     importer = Importer(
-        store=other,
-        guesses=Guesses(other, FakeClock(), LimitSettings()),
+        transfer=other.transfer,
+        guesses=Guesses(other.attempts, FakeClock(), LimitSettings()),
         roles=RoleTable(DEFAULT_ROLES),
         clock=FakeClock(START_MS),
         role=None,
@@ -60,14 +59,14 @@ async def test_what_was_exported_comes_back_as_it_was(store: Store, tmp_path: ob
     lines = read_lines(io.BytesIO(exported.encode()))
     await importer.run(read_csv(lines) if as_csv else read_json_lines(lines))
     assert (importer.counts, refusals) == (ImportCounts(imported=len(users())), [])
-    there = await other.list_credentials(10_000)
+    there = await other.transfer.list_credentials(10_000)
     assert [(one.user, one.password_hash) for one in there] == [(one.user, one.password_hash) for one in users()]
-    assert "".join([text async for _, text in export_pages(other, as_csv=as_csv)]) == exported
+    assert "".join([text async for _, text in export_pages(other.transfer, as_csv=as_csv)]) == exported
     await other.close()
 
 
-async def test_an_empty_store_exports_nothing_but_the_header_of_csv(store: Store) -> None:
-    assert [page async for page in export_pages(store, as_csv=False)] == []
-    assert [page async for page in export_pages(store, as_csv=True)] == [
+async def test_an_empty_store_exports_nothing_but_the_header_of_csv(store: Repositories) -> None:
+    assert [page async for page in export_pages(store.transfer, as_csv=False)] == []
+    assert [page async for page in export_pages(store.transfer, as_csv=True)] == [
         (0, "id,username,name,role,password_hash,disabled,created_at,updated_at,last_login_at,disabled_at\n")
     ]

@@ -7,11 +7,10 @@ import pytest
 
 from server.authentication.errors import TooManyAttempts
 from server.authentication.throttling import Guesses
+from server.repositories import Repositories, open_repositories
 from server.settings.tree import LimitSettings
-from server.store import Store
 from server.users.model import UserChange
 from server.users.names import compared
-from server.users.repository import open_store
 from server.users.transfer.importer import BATCH, ImportCounts, Importer, Refusal
 from server.users.transfer.lines import Record
 from tests.clock import FakeClock
@@ -24,8 +23,8 @@ CREATED = "2024-05-06T07:08:09Z"
 
 
 @pytest.fixture
-async def store(store_url: str) -> AsyncIterator[Store]:
-    opened = await open_store(store_url, serving=False)
+async def store(store_url: str) -> AsyncIterator[Repositories]:
+    opened = await open_repositories(store_url, serving=False)
     yield opened
     await opened.close()
 
@@ -37,12 +36,12 @@ def records(*rows: dict[str, Any]) -> list[Record]:
 class Run:
     """What an import did and said."""
 
-    def __init__(self, store: Store, clock: FakeClock, *, dry_run: bool = False) -> None:
+    def __init__(self, store: Repositories, clock: FakeClock, *, dry_run: bool = False) -> None:
         self.refusals: list[Refusal] = []
         self.batches = 0
         self._importer = Importer(
-            store=store,
-            guesses=Guesses(store, clock, LimitSettings()),
+            transfer=store.transfer,
+            guesses=Guesses(store.attempts, clock, LimitSettings()),
             roles=RoleTable(DEFAULT_ROLES),
             clock=clock,
             role=None,
@@ -60,7 +59,7 @@ class Run:
 
 
 async def imported(
-    store: Store, given: Iterable[Record], *, at: float = 0, dry_run: bool = False
+    store: Repositories, given: Iterable[Record], *, at: float = 0, dry_run: bool = False
 ) -> tuple[Run, ImportCounts]:
     clock = FakeClock()
     clock.advance(at)
@@ -68,7 +67,7 @@ async def imported(
     return run, await run.over(given)
 
 
-async def test_what_can_be_taken_is_and_the_rest_has_a_reason(store: Store) -> None:
+async def test_what_can_be_taken_is_and_the_rest_has_a_reason(store: Repositories) -> None:
     given = records({"username": "a"}, {"username": "b", "role": "king"}, {"username": "c"})
     given.append(Record(9, {}, "damaged"))
     run, counts = await imported(store, given)
@@ -80,10 +79,10 @@ async def test_what_can_be_taken_is_and_the_rest_has_a_reason(store: Store) -> N
     assert {user.username for user in await all_users(store)} == {"a", "c"}
 
 
-async def test_what_was_guessed_at_a_name_before_its_import_does_not_count_against_it(store: Store) -> None:
+async def test_what_was_guessed_at_a_name_before_its_import_does_not_count_against_it(store: Repositories) -> None:
     """As with an account that is made alone; but at one that is there already the guesses stay."""
     clock = FakeClock()
-    guesses = Guesses(store, clock, LimitSettings(account_guesses=10))
+    guesses = Guesses(store.attempts, clock, LimitSettings(account_guesses=10))
     await imported(store, records({"username": "there"}))
     for username in ("new", "néw", "there"):
         for _ in range(7):
@@ -99,7 +98,7 @@ async def test_what_was_guessed_at_a_name_before_its_import_does_not_count_again
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-async def test_a_dry_run_reports_the_same_and_changes_nothing(store: Store, dry_run: bool) -> None:
+async def test_a_dry_run_reports_the_same_and_changes_nothing(store: Repositories, dry_run: bool) -> None:
     await imported(store, records({"username": "there"}, {"username": "taken"}))
     before = await all_users(store)
     given = records(
@@ -124,26 +123,26 @@ async def test_a_dry_run_reports_the_same_and_changes_nothing(store: Store, dry_
     "row", [{"username": "lak"}, {"username": "lak", "created_at": CREATED}, {"username": "lak", "id": id_of(1)}]
 )
 async def test_a_second_run_finds_everybody_there_whatever_has_happened_since(
-    store: Store, row: dict[str, str]
+    store: Repositories, row: dict[str, str]
 ) -> None:
     given = records(row | {"password_hash": ARGON2["argon2id"]})
     assert (await imported(store, given))[1] == ImportCounts(imported=1)
     (user,) = await all_users(store)
     # As the first login does.
-    assert await store.renew_password_hash(user.id, ARGON2["argon2id"], "renewed")
+    assert await store.users.renew_password_hash(user.id, ARGON2["argon2id"], "renewed")
     run, counts = await imported(store, given, at=3600)
     assert (counts, run.refusals) == (ImportCounts(already_there=1), [])
     assert await all_users(store) == [user]
-    credentials = await store.get_credentials(user.id)
+    credentials = await store.users.get_credentials(user.id)
     assert credentials is not None
     assert credentials.password_hash == "renewed"
 
 
-async def test_an_account_that_was_changed_here_is_the_same_if_its_id_came_from_its_record(store: Store) -> None:
+async def test_an_account_that_was_changed_here_is_the_same_if_its_id_came_from_its_record(store: Repositories) -> None:
     given = records({"username": "lak"})
     await imported(store, given)
     (user,) = await all_users(store)
-    await store.update_user(user.id, UserChange(("admin",), name="Other", role="admin"), 1, 1)
+    await store.users.update_user(user.id, UserChange(("admin",), name="Other", role="admin"), 1, 1)
     assert (await imported(store, given, at=3600))[1] == ImportCounts(already_there=1)
 
 
@@ -158,7 +157,7 @@ async def test_an_account_that_was_changed_here_is_the_same_if_its_id_came_from_
         ({"id": id_of(2)}, "the username is taken by an account with another id"),
     ],
 )
-async def test_an_id_with_other_data_is_refused(store: Store, change: dict[str, Any], reason: str) -> None:
+async def test_an_id_with_other_data_is_refused(store: Repositories, change: dict[str, Any], reason: str) -> None:
     row = {"username": "lak", "name": "lak", "id": id_of(1)}
     await imported(store, records(row))
     run, counts = await imported(store, records(row | change))
@@ -176,25 +175,25 @@ async def test_an_id_with_other_data_is_refused(store: Store, change: dict[str, 
     ],
 )
 async def test_a_record_that_was_corrected_is_told_from_one_of_somebody_else(
-    store: Store, change: dict[str, Any], found: str
+    store: Repositories, change: dict[str, Any], found: str
 ) -> None:
     row = {"username": "lak", "password_hash": ARGON2["argon2id"]}
     await imported(store, records(row))
-    before = await store.find_credentials("lak")
+    before = await store.users.find_credentials("lak")
     run, counts = await imported(store, records(row | change))
     assert counts == ImportCounts(refused=1)
     assert [refusal.reason for refusal in run.refusals] == [f"is there already, {found}; an import changes nobody"]
-    assert await store.find_credentials("lak") == before
+    assert await store.users.find_credentials("lak") == before
 
 
-async def test_accounts_that_are_counted_are_told_by_their_number(store: Store) -> None:
+async def test_accounts_that_are_counted_are_told_by_their_number(store: Repositories) -> None:
     rows = [{"username": "lak", "role": "customer"}, {"username": "LAK", "role": "customer"}, {"username": "x"}]
     run, _ = await imported(store, [Record(1, row, user=number) for number, row in enumerate(rows, 1)])
     assert [(refusal.line, refusal.user) for refusal in run.refusals] == [(1, 2), (1, 3)]
     assert run.refusals[0].reason == "user 1 has this username or id already"
 
 
-async def test_an_interrupted_run_is_taken_up_without_doubling_anybody(store: Store) -> None:
+async def test_an_interrupted_run_is_taken_up_without_doubling_anybody(store: Repositories) -> None:
     given = records(*({"username": f"user{number}"} for number in range(3 * BATCH + 7)))
 
     def broken() -> Iterable[Record]:
@@ -211,7 +210,7 @@ async def test_an_interrupted_run_is_taken_up_without_doubling_anybody(store: St
     assert len(await all_users(store)) == len(given)
 
 
-async def test_a_row_that_was_refused_does_not_take_the_name_from_a_later_one(store: Store) -> None:
+async def test_a_row_that_was_refused_does_not_take_the_name_from_a_later_one(store: Repositories) -> None:
     given = records({"username": "lak", "role": "king"}, {"username": "lak"}, {"username": "lak"})
     run, counts = await imported(store, given)
     assert counts == ImportCounts(imported=1, refused=2)
@@ -220,7 +219,7 @@ async def test_a_row_that_was_refused_does_not_take_the_name_from_a_later_one(st
 
 @pytest.mark.parametrize(("username", "shown"), [("x" * 129, "x" * 128 + "…"), (5, None), (["x"], None)])
 async def test_a_report_shows_the_beginning_of_a_username_if_it_is_one(
-    store: Store, username: object, shown: str | None
+    store: Repositories, username: object, shown: str | None
 ) -> None:
     run, _ = await imported(store, records({"username": username}))
     assert [refusal.username for refusal in run.refusals] == [shown]

@@ -1,0 +1,35 @@
+"""The SQL by which a write is tried out."""
+
+from __future__ import annotations
+
+from server.database.driver import Driver
+
+# What a login writes, without a row: each waits as a login would for who has locked its table, and fails without the
+# table or the right to write to it.
+_AS_A_LOGIN = (
+    "INSERT INTO guesses (key) SELECT key FROM guesses WHERE 1 = 0 ON CONFLICT (key) DO UPDATE SET failures = 0",
+    "UPDATE users SET last_login_at = 0 WHERE 1 = 0",
+    "INSERT INTO sessions (id) SELECT id FROM sessions WHERE 1 = 0",
+    "UPDATE audit_head SET seq = 0 WHERE 1 = 0",
+    "INSERT INTO audit_events (seq) SELECT seq FROM audit_events WHERE 1 = 0",
+)
+
+
+class ReadinessRepository:
+    """Tries the writes of a login, on any driver."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    async def ping(self) -> None:
+        """Return when something is on disk, always in the same place, and a login could write too.
+
+        By a row that is another one each time, or SQLite would write nothing. Raises StoreUnavailable.
+        """
+        self._driver.require_room()
+        for statement in _AS_A_LOGIN:
+            await self._driver.write_one(statement)
+        await self._driver.write_one(
+            "INSERT INTO readiness (id, writes) VALUES (1, 1) "
+            "ON CONFLICT (id) DO UPDATE SET writes = readiness.writes + 1 RETURNING id"
+        )
