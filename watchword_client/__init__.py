@@ -1,6 +1,4 @@
-"""Tokens and the keys behind them.
-
-For services that verify our tokens, here is what they need (docs/verifying.md):
+"""Verifies the access tokens of a Watchword, and guards an aiohttp application by them (docs/verifying.md).
 
     verifier = TokenVerifier(RemoteKeySet("https://auth.example.com/.well-known/jwks.json"),
                              issuer="my-api", audience="my-api")
@@ -12,22 +10,26 @@ guards an aiohttp application.
 
 from __future__ import annotations
 
-from watchword_client.access import ANY_USER, ANYONE, only
-from watchword_client.auth_middleware import CLAIMS, auth_middleware, claims_of, protect
-from watchword_client.claims import AccessClaims
-from watchword_client.errors import (
-    ConfigurationError,
-    InsufficientRole,
-    KeyRefused,
-    KeysUnavailable,
-    TokenExpired,
-    TokenInvalid,
-    TokenMissing,
-    Unauthorized,
-)
-from watchword_client.jwk import KeySet
-from watchword_client.remote import RemoteKeySet
-from watchword_client.token_verifier import TokenVerifier
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from watchword_client.access import ANY_USER, ANYONE, only
+    from watchword_client.auth_middleware import CLAIMS, auth_middleware, claims_of, protect
+    from watchword_client.claims import AccessClaims
+    from watchword_client.errors import (
+        ConfigurationError,
+        InsufficientRole,
+        KeyRefused,
+        KeysUnavailable,
+        TokenExpired,
+        TokenInvalid,
+        TokenMissing,
+        Unauthorized,
+    )
+    from watchword_client.jwk import KeySet
+    from watchword_client.remote import RemoteKeySet
+    from watchword_client.token_verifier import TokenVerifier
 
 __all__ = [
     "ANYONE",
@@ -50,3 +52,37 @@ __all__ = [
     "only",
     "protect",
 ]
+
+# Where each name is. A module is imported when one of its names is first asked for (PEP 562): aiohttp, cryptography and
+# PyJWT take 0.2 s, and who asks for an error needs none of them.
+_MODULES = {
+    "access": ("ANYONE", "ANY_USER", "only"),
+    "auth_middleware": ("CLAIMS", "auth_middleware", "claims_of", "protect"),
+    "claims": ("AccessClaims",),
+    "errors": (
+        "ConfigurationError",
+        "InsufficientRole",
+        "KeyRefused",
+        "KeysUnavailable",
+        "TokenExpired",
+        "TokenInvalid",
+        "TokenMissing",
+        "Unauthorized",
+    ),
+    "jwk": ("KeySet",),
+    "remote": ("RemoteKeySet",),
+    "token_verifier": ("TokenVerifier",),
+}
+
+if not TYPE_CHECKING:  # With it, type checkers would believe in any name.
+
+    def __getattr__(name: str) -> Any:
+        for module, names in _MODULES.items():
+            if name in names:
+                value = globals()[name] = getattr(import_module(f"{__name__}.{module}"), name)
+                return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
