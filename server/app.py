@@ -28,6 +28,7 @@ from server.http.edge import Edge
 from server.http.request_log import RequestLog
 from server.http.route_table import AccessTable
 from server.http.runner import EdgeRunner
+from server.keys.key_material import shared_secret
 from server.keys.master_key_file import MasterKeyFile
 from server.keys.rotation import Rules
 from server.keys.sealing import MasterKey
@@ -49,7 +50,6 @@ from server.users.reset_token import ResetTokens
 from server.users.service import Users
 from watchword_client.access import RoleTable
 from watchword_client.auth_middleware import guard
-from watchword_client.keys import shared_secret
 from watchword_client.token_verifier import TokenVerifier
 
 DAY_MS = 86_400_000

@@ -10,11 +10,12 @@ from typing import Any
 
 from jwt.algorithms import get_default_algorithms
 
+from server.keys.key_material import SigningKey, generate, public_jwk
 from server.keys.model import KeyRecord
 from tests.clock import START_MS
 from watchword_client.claims import AccessClaims
 from watchword_client.jwk import load_jwk
-from watchword_client.keys import SigningKey, VerificationKey, generate, public_jwk, secret_kid
+from watchword_client.keys import VerificationKey, secret_kid
 from watchword_client.verifier import Verifier
 
 ALGORITHMS = ("ES256", "EdDSA", "RS256", "HS256")

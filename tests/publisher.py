@@ -12,9 +12,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from server.keys.key_material import SigningKey, public_jwk
 from tests.clock import FakeClock
 from tests.forging import AUDIENCE, ISSUER, signing_key
-from watchword_client.keys import SigningKey, public_jwk
 from watchword_client.remote import RemoteKeySet
 from watchword_client.token_verifier import TokenVerifier
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from server.keys.key_material import ASYMMETRIC, SigningKey
 from server.keys.model import KeyRecord
 from watchword_client.jwk import load_jwk
-from watchword_client.keys import ASYMMETRIC, SHARED, SigningKey, VerificationKey
+from watchword_client.keys import SHARED, VerificationKey
 
 # How far the clocks of two nodes may differ.
 LEEWAY_MS = 60_000

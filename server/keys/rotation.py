@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from server.core.errors import WatchwordError
+from server.keys.key_material import SigningKey
 from server.keys.keyring import LEEWAY_MS, Keyring, KeyState
 from server.keys.model import KeyRecord
-from watchword_client.keys import SHARED, SigningKey
+from watchword_client.keys import SHARED
 
 # The `activates_at` of a key that waits until it is asked for: the last number that every reader of JSON keeps whole.
 WHEN_ASKED = 2**53 - 1

@@ -18,12 +18,13 @@ from server.core.ids import Ids
 from server.keys import rotation
 from server.keys.derivation import DERIVATION_BYTES, derivations, new_derivation, of_audit, of_tokens, succeeded
 from server.keys.jwks_document import JwksDocument
+from server.keys.key_material import SigningKey, dump, generate, load, public_jwk
 from server.keys.keyring import Keyring
 from server.keys.model import KeyRecord
 from server.keys.repository import KeyRepository
 from server.keys.rotation import Rules
 from server.keys.sealing import MasterKey, derive
-from watchword_client.keys import SHARED, SigningKey, VerificationKey, dump, generate, load, public_jwk
+from watchword_client.keys import SHARED, VerificationKey
 
 # A token with an unknown key makes the keys be read again, at most so often.
 RELOAD_INTERVAL_SECONDS = 1.0

@@ -7,8 +7,8 @@ from typing import Protocol
 import cryptography.hazmat.backends.openssl.backend  # noqa: F401 - else imported by the first signature with ECDSA
 import jwt
 
+from server.keys.key_material import SigningKey
 from watchword_client.claims import AccessClaims
-from watchword_client.keys import SigningKey
 
 TYPE = "at+jwt"
 

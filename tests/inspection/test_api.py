@@ -14,10 +14,10 @@ import pytest
 
 from server.inspection.flaws import UNKNOWN_KEY
 from server.inspection.schemas import InspectionAnswer
+from server.keys.key_material import generate
 from tests.forging import base64url
 from tests.http.test_request_log import Log, start_logged
 from tests.running import Api, StartApi
-from watchword_client.keys import generate
 
 FORGED = "the signature was not made by that key over this header and payload"
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from pydantic import SecretStr
 
+from server.keys.key_material import SigningKey
 from server.keys.keyring import LEEWAY_MS
 from server.keys.signer import Signer
 from server.settings.tree import KeySettings, TokenSettings
 from tests.running import MASTER_KEY, Api, StartApi
-from watchword_client.keys import SigningKey
 
 TTL_SECONDS = 4
 ROTATE_EACH_SECONDS = 3

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from server.keys.key_material import public_jwk
 from server.keys.keyring import LEEWAY_MS, Keyring, KeyState
 from tests.forging import record, signing_key
-from watchword_client.keys import public_jwk
 
 TTL_SECONDS = 900
 LIFE_MS = TTL_SECONDS * 1000 + LEEWAY_MS

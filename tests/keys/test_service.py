@@ -11,6 +11,7 @@ from server.core.clock import SystemClock
 from server.core.errors import NotFound, StoreRefused, StoreUnavailable
 from server.core.ids import Ids, SystemRandomness
 from server.keys.derivation import derivations
+from server.keys.key_material import shared_secret
 from server.keys.model import KeyRecord
 from server.keys.rotation import RotationUnderWay, Rules
 from server.keys.sealing import MasterKey
@@ -19,7 +20,6 @@ from server.keys.signer import Signer
 from server.repositories import Repositories, open_repositories
 from tests.clock import FakeClock
 from tests.forging import AUDIENCE, CLAIMS, ISSUER
-from watchword_client.keys import shared_secret
 from watchword_client.verifier import UnknownKey, Verifier
 
 TTL_SECONDS = 900

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc import jwe
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
+from server.keys.key_material import SigningKey
 from tests.clock import START_MS
 from tests.forging import (
     AUDIENCE,
@@ -31,7 +32,7 @@ from tests.forging import (
     verifier_of,
 )
 from watchword_client.errors import TokenInvalid
-from watchword_client.keys import SigningKey, VerificationKey
+from watchword_client.keys import VerificationKey
 from watchword_client.verifier import MAXIMUM_LENGTH, Verifier
 
 PAIRS = ("ES256", "EdDSA", "RS256")

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pydantic import ValidationError
 
+from server.keys.key_material import SigningKey, public_jwk
 from server.settings.tree import TokenSettings
 from tests.clock import START_MS
 from tests.forging import (
@@ -43,7 +44,6 @@ from tests.security.hostile import (
     verifier_with,
 )
 from watchword_client.errors import TokenExpired, TokenInvalid
-from watchword_client.keys import SigningKey, public_jwk
 from watchword_client.verifier import Verifier
 
 on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)

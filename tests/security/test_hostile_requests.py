@@ -13,12 +13,12 @@ import aiohttp
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from server.keys.key_material import SigningKey, public_jwk
 from tests.forging import base64url, forge, header_of, signing_key
 from tests.running import Api
 from tests.security.hostile import P256_ORDER, by_hmac, encrypted, public_bytes, signed
 from tests.security.watch import Trap, Watch
 from watchword_client.claims import AccessClaims
-from watchword_client.keys import SigningKey, public_jwk
 
 on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 ROUTES = (

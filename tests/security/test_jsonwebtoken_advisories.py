@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from server.keys.key_material import public_jwk
 from tests.forging import (
     ALGORITHMS,
     AUDIENCE,
@@ -40,7 +41,7 @@ from tests.security.hostile import (
     verifier_with,
 )
 from tests.security.watch import Watch
-from watchword_client.keys import VerificationKey, public_jwk
+from watchword_client.keys import VerificationKey
 from watchword_client.verifier import Verifier
 
 

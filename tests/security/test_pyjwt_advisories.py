@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from server.keys.key_material import SigningKey, public_jwk
 from tests.clock import START_MS
 from tests.forging import (
     AUDIENCE,
@@ -45,7 +46,7 @@ from tests.security.hostile import (
 from tests.security.watch import Trap, Watch
 from watchword_client.errors import KeyRefused, TokenExpired, TokenInvalid
 from watchword_client.jwk import KeySet, load_jwk
-from watchword_client.keys import SigningKey, VerificationKey, public_jwk
+from watchword_client.keys import VerificationKey
 from watchword_client.verifier import MAXIMUM_LENGTH, Verifier
 
 

@@ -11,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from server.core.errors import ConfigurationError
+from server.keys.key_material import public_jwk
 from tests.clock import START_MS
 from tests.forging import (
     AUDIENCE,
@@ -27,7 +28,6 @@ from tests.publisher import JWKS_PATH, Publisher
 from tests.watchword_client.jwks import PAIRS, public, shared
 from watchword_client.errors import KeyRefused, TokenInvalid
 from watchword_client.jwk import KeySet, load_jwk
-from watchword_client.keys import public_jwk
 from watchword_client.remote import RemoteKeySet
 from watchword_client.verifier import MAXIMUM_LENGTH, Verifier
 

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
+from server.keys.key_material import public_jwk
 from tests.forging import base64url, claims_with, forge, header_of, signature, signing_key
 from tests.security.hostile import GOOD, HEADER, KEY, PAYLOAD, VERIFIER, assert_refused, assert_taken, signed
 from tests.security.watch import Trap, Watch
-from watchword_client.keys import public_jwk
 from watchword_client.verifier import MAXIMUM_LENGTH
 
 ATTACKER = signing_key("ES256", 2)

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from jwt.algorithms import get_default_algorithms
 
+from server.keys.key_material import SigningKey
 from tests.clock import START_MS
 from tests.forging import (
     ALGORITHMS,
@@ -32,7 +33,6 @@ from tests.forging import (
     verifier_of,
 )
 from tests.security.hostile import KEY, P256_ORDER, VERIFIER, assert_refused, assert_taken, unsigned
-from watchword_client.keys import SigningKey
 from watchword_client.verifier import Verifier
 
 # Of the base point (RFC 8032 section 5.1).

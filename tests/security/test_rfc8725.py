@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from server.keys.key_material import public_jwk
 from server.keys.opaque import OpaqueTokens
 from server.sessions.refresh_token import RefreshTokens
 from server.users.reset_token import ResetToken, ResetTokens
@@ -50,7 +51,6 @@ from tests.security.hostile import (
     verifier_with,
 )
 from watchword_client.errors import TokenExpired, TokenInvalid
-from watchword_client.keys import public_jwk
 from watchword_client.verifier import Verifier
 
 ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from server.keys.key_material import public_jwk
 from tests.forging import SECRET, base64url, signing_key
-from watchword_client.keys import public_jwk
 
 PAIRS = ("ES256", "EdDSA", "RS256")
 JWK = dict[str, Any]

@@ -12,11 +12,11 @@ import structlog
 from structlog.testing import capture_logs
 
 from server.core.errors import ConfigurationError
+from server.keys.key_material import SigningKey
 from tests.clock import START_MS
 from tests.forging import CLAIMS, base64url, claims_with, forge, header_of, signing_key, verification_key
 from tests.publisher import Publisher, settled
 from watchword_client.errors import KeysUnavailable, TokenInvalid
-from watchword_client.keys import SigningKey
 from watchword_client.remote import RemoteKeySet
 
 OLD = signing_key("ES256")

@@ -12,11 +12,11 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from server.keys.key_material import public_jwk
 from tests.clock import START_MS
 from tests.forging import CLAIMS, SECRET, base64url, claims_with, forge, header_of, signing_key
 from tests.publisher import JWKS_PATH, Publisher
 from watchword_client.errors import KeysUnavailable
-from watchword_client.keys import public_jwk
 from watchword_client.remote import MAXIMUM_BYTES, RemoteKeySet
 
 OLD = signing_key("ES256")

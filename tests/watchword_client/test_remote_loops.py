@@ -14,10 +14,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import aiohttp
 import pytest
 
+from server.keys.key_material import SigningKey, public_jwk
 from tests.clock import START_MS, FakeClock
 from tests.forging import AUDIENCE, CLAIMS, ISSUER, claims_with, forge, header_of, signing_key
 from watchword_client.errors import KeysUnavailable, TokenInvalid
-from watchword_client.keys import SigningKey, public_jwk
 from watchword_client.remote import RemoteKeySet
 from watchword_client.token_verifier import TokenVerifier
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from server.core.errors import ConfigurationError
+from server.keys.key_material import SigningKey
 from tests.clock import FakeClock
 from tests.forging import (
     ALGORITHMS,
@@ -24,7 +25,7 @@ from tests.forging import (
 from tests.volume import volume
 from watchword_client.errors import KeysUnavailable, TokenExpired, TokenInvalid
 from watchword_client.jwk import KeySet
-from watchword_client.keys import SigningKey, VerificationKey
+from watchword_client.keys import VerificationKey
 from watchword_client.token_verifier import TokenVerifier
 from watchword_client.verifier import UnknownKey
 
