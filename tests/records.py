@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from server.core.errors import NotFound
 from server.keys.model import KeyRecord
 from server.repositories import Repositories
 from server.sessions.model import Session
+from server.sessions.revocation import MEMORY_MS
 from server.users.model import NewUser, User, UserChange, UserFilter
 
 NOW = 1_790_000_000_000
+# The roles that make an admin.
+ADMINS = ("admin", "owner")
 
 
 def id_of(number: int) -> str:
@@ -58,14 +62,46 @@ def key(number: int, **changes: Any) -> KeyRecord:
     return replace(made, **changes)
 
 
-async def rename(store: Repositories, number: int, name: str, now: int) -> User | None:
-    change = UserChange(name=name, role=None, disabled=None, admin_roles=("admin",))
-    return await store.users.update_user(id_of(number), change, now, now)
+async def add_user(store: Repositories, user: NewUser) -> User:
+    """As the service does it, with its audit record. Raises UsernameTaken."""
+    return await store.users.insert_user(user)
 
 
-async def set_password(store: Repositories, number: int, new_hash: str, expected: int, now: int) -> bool:
+async def add_first_user(store: Repositories, user: NewUser) -> bool:
+    return await store.users.insert_first_user(user)
+
+
+async def change_user(
+    store: Repositories,
+    user_id: str,
+    now: int,
+    *,
+    name: str | None = None,
+    role: str | None = None,
+    disabled: bool | None = None,
+) -> User:
+    """As the service does it, with its audit record. Raises NotFound, LastAdmin."""
+    changed = await store.users.update_user(user_id, UserChange(ADMINS, name, role, disabled), now, now + MEMORY_MS)
+    if changed is None:
+        raise NotFound
+    return changed
+
+
+async def rename(store: Repositories, number: int, name: str, now: int) -> User:
+    return await change_user(store, id_of(number), now, name=name)
+
+
+async def delete_user(store: Repositories, user_id: str, now: int) -> None:
+    """As the service does it, with its audit record. Raises NotFound, LastAdmin."""
+    if not await store.users.delete_user(user_id, ADMINS, now, now + MEMORY_MS):
+        raise NotFound
+
+
+async def set_password(
+    store: Repositories, number: int, new_hash: str, expected: int, now: int, *, keep_session_id: str | None = None
+) -> bool:
     return await store.users.set_password(
-        id_of(number), new_hash, expected, keep_session_id=None, now=now, forget_at=now + 1000
+        id_of(number), new_hash, expected, keep_session_id=keep_session_id, now=now, forget_at=now + MEMORY_MS
     )
 
 

@@ -11,7 +11,7 @@ from server.audit.chain import AuditChain
 from server.audit.service import Audit, Verdict
 from server.repositories import Repositories
 from tests.audit.tampering import run_sql
-from tests.records import NOW, id_of, new_user, rename
+from tests.records import NOW, add_user, delete_user, id_of, new_user, rename
 
 KEY = b"the key of the audit log"
 COUNT = 7
@@ -29,9 +29,9 @@ WITHOUT_TRIGGER = {
 async def filled(store: Repositories) -> None:
     store.audit.chain_audit(KEY)
     for number in range(1, COUNT - 1):
-        await store.users.insert_user(new_user(number))
+        await add_user(store, new_user(number))
     await rename(store, 3, "other", NOW + 1)
-    await store.users.delete_user(id_of(4), ("admin",), NOW + 2, NOW)
+    await delete_user(store, id_of(4), NOW + 2)
 
 
 @pytest.fixture(params=[2, 1000])
@@ -196,5 +196,5 @@ async def test_a_log_put_back_to_an_earlier_state_is_found_by_the_head_that_was_
     assert await fault(store, kept) == (4, "cut off")
     # Also when it has grown again.
     for number in range(10, 16):
-        await store.users.insert_user(new_user(number))
+        await add_user(store, new_user(number))
     assert await fault(store, kept) == (10, "cut off")

@@ -32,10 +32,10 @@ from server.database.open import apply_migrations
 from server.database.postgres.schema import SCHEMA
 from server.repositories import Repositories, open_repositories
 from server.settings.tree import LimitSettings
-from server.users.model import NewUser, UserChange, UserFilter
+from server.users.model import NewUser, UserFilter
 from server.users.names import compared
 from server.users.repository import _INSERT_USER, _insert_values
-from tests.records import NOW, id_of, new_user, session
+from tests.records import NOW, add_user, id_of, new_user, rename, session
 
 FEW = 1000
 # Names are made of these, the first ones more often than the last ones, as names are.
@@ -131,12 +131,11 @@ async def get(store: Repositories, count: int, turn: int) -> object:
 
 
 async def update(store: Repositories, count: int, turn: int) -> object:
-    change = UserChange(("admin",), name=f"New Name {turn}")
-    return await store.users.update_user(id_of(turn * 7919 % count + 1), change, NOW + turn, NOW)
+    return await rename(store, turn * 7919 % count + 1, f"New Name {turn}", NOW + turn)
 
 
 async def insert(store: Repositories, count: int, turn: int) -> object:
-    return await store.users.insert_user(new_user(count + 100 + turn, username=f"late.comer{turn}@example.com"))
+    return await add_user(store, new_user(count + 100 + turn, username=f"late.comer{turn}@example.com"))
 
 
 QUESTIONS: dict[str, Work] = {

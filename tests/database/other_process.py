@@ -8,7 +8,7 @@ from pathlib import Path
 
 from server.core.errors import StoreRefused
 from server.repositories import open_repositories
-from tests.records import new_user
+from tests.records import add_user, new_user
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +26,7 @@ async def _main(action: str, url: str, count: int) -> None:
         return
     print("open", flush=True)
     for number in range(1000, 1000 + count):
-        await store.users.insert_user(new_user(number))
+        await add_user(store, new_user(number))
     print("written", flush=True)
     if action != "write":
         # Until the test closes the pipe, or kills.

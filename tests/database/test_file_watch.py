@@ -25,7 +25,7 @@ from server.database.sqlite.contents import beside
 from server.repositories import Repositories, open_repositories
 from server.settings.tree import KeySettings
 from tests.database.other_process import ROOT, command
-from tests.records import new_user, usernames
+from tests.records import add_user, new_user, usernames
 from tests.running import settings_with
 
 ENOUGH = 40
@@ -34,7 +34,7 @@ ENOUGH = 40
 @pytest.fixture
 async def opened(url: str) -> AsyncIterator[Repositories]:
     store = await open_repositories(url, serving=True)
-    await asyncio.gather(*(store.users.insert_user(new_user(number)) for number in range(ENOUGH)))
+    await asyncio.gather(*(add_user(store, new_user(number)) for number in range(ENOUGH)))
     yield store
     await store.close()
 
@@ -120,7 +120,7 @@ async def test_nothing_is_acknowledged_once_a_file_was_taken(
     with capture_logs() as lines:
         for number in (100, 101):
             with pytest.raises(StoreUnavailable):
-                await opened.users.insert_user(new_user(number))
+                await add_user(opened, new_user(number))
         with pytest.raises(StoreUnavailable):
             await usernames(opened)
     told = [line for line in lines if line["log_level"] == "error"]
@@ -145,12 +145,12 @@ async def test_a_link_that_leads_elsewhere_by_now_is_noticed(tmp_path: Path, pat
     link.symlink_to(path.parent if of_folder else path)
     _make_folder(path.parent)
     store = await open_repositories(f"sqlite:///{link}/{name}", serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     shutil.copytree(path.parent, tmp_path / "copy")
     link.unlink()
     link.symlink_to(tmp_path / "copy" / ("" if of_folder else path.name))
     with pytest.raises(StoreUnavailable):
-        await store.users.insert_user(new_user(2))
+        await add_user(store, new_user(2))
     await store.close()
 
 
@@ -159,7 +159,7 @@ async def test_what_was_acknowledged_before_its_log_was_deleted_is_there_after_a
 ) -> None:
     _delete_log(path)
     with pytest.raises(StoreUnavailable):
-        await opened.users.insert_user(new_user(100))
+        await add_user(opened, new_user(100))
     # As it would be found after kill -9: closing the store writes nothing more.
     left, _ = _bytes(path)
     await opened.close()
@@ -192,7 +192,7 @@ async def test_a_log_that_was_cut_off_and_grows_again_is_noticed_and_not_written
         # It happens behind the look before a write.
         patched.setattr(file_watch.FileWatch, "before_write", lambda *_: os.truncate(beside(path, "-wal"), size))
         with pytest.raises(StoreUnavailable):
-            await opened.users.insert_user(new_user(100))
+            await add_user(opened, new_user(100))
     with pytest.raises(StoreUnavailable):
         await usernames(opened)
     await opened.close()
@@ -208,7 +208,7 @@ async def test_a_file_that_is_overwritten_during_a_write_is_noticed(
     with monkeypatch.context() as patched:
         patched.setattr(file_watch.FileWatch, "before_write", lambda *_: path.write_bytes(before))
         with pytest.raises(StoreUnavailable):
-            await opened.users.insert_user(new_user(100))
+            await add_user(opened, new_user(100))
     with pytest.raises(StoreUnavailable):
         await usernames(opened)
 
@@ -223,14 +223,14 @@ async def test_a_file_that_is_overwritten_in_its_place_is_noticed(
     if what == "another store":
         await _copy_of_log(tmp_path / "other" / "watchword.db", ENOUGH)
         content, _ = _bytes(tmp_path / "other" / "watchword.db")
-    await opened.users.insert_user(new_user(100))
+    await add_user(opened, new_user(100))
     _run(path, "PRAGMA wal_checkpoint(TRUNCATE)")
-    await opened.users.insert_user(new_user(101))
+    await add_user(opened, new_user(101))
     _overwrite(path, {"zeros": len(content) * b"\0", "text": len(content) * b"x"}.get(what, content))
     with pytest.raises(StoreUnavailable):
         await opened.sessions.wait_for_change(WAIT_SECONDS)
     with pytest.raises(StoreUnavailable):
-        await opened.users.insert_user(new_user(102))
+        await add_user(opened, new_user(102))
 
 
 @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ async def test_another_program_may_empty_the_log_and_shrink_the_file(
 ) -> None:
     _run(path, *statements)
     await opened.sessions.wait_for_change(WAIT_SECONDS)
-    await opened.users.insert_user(new_user(100))
+    await add_user(opened, new_user(100))
     assert "user100" in await usernames(opened)
 
 
@@ -259,10 +259,10 @@ async def test_a_folder_that_can_not_be_looked_into_is_no_loss(
     with monkeypatch.context() as patched:
         patched.setattr(file_watch, "_look_at", denied)
         with pytest.raises(StoreUnavailable):
-            await opened.users.insert_user(new_user(100))
+            await add_user(opened, new_user(100))
         with pytest.raises(StoreUnavailable):
             await opened.sessions.wait_for_change(WAIT_SECONDS)
-    await opened.users.insert_user(new_user(101))
+    await add_user(opened, new_user(101))
 
 
 def _leave_log(url: str, users: int) -> None:
@@ -278,7 +278,7 @@ def _leave_log(url: str, users: int) -> None:
 async def _copy_of_log(path: Path, users: int) -> bytes:
     store = await open_repositories(f"sqlite:///{path}", serving=True)
     for number in range(users):
-        await store.users.insert_user(new_user(number))
+        await add_user(store, new_user(number))
     log = beside(path, "-wal").read_bytes()
     await store.close()
     return log
@@ -288,7 +288,7 @@ async def test_a_log_of_another_store_is_refused_and_both_files_stay_as_they_wer
     url: str, path: Path, tmp_path: Path
 ) -> None:
     store = await open_repositories(url, serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     await store.close()
     log = await _copy_of_log(tmp_path / "other" / "watchword.db", 30)
     before, _ = _bytes(path)
@@ -321,7 +321,7 @@ async def test_a_log_that_was_left_is_used_once_it_is_sure_whose_it_is(url: str,
         await store.close()
         assert _bytes(moved / "watchword.db")[0] == before
     store = await open_repositories(elsewhere, serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     await store.close()
     written, log = _bytes(moved / "watchword.db")
     assert (written != before, log) == (True, b"")
@@ -336,7 +336,7 @@ async def test_a_backup_beside_the_log_of_what_was_there_is_refused(
     backup = tmp_path / "backup.db"
     shutil.copy(path, backup)
     store = await open_repositories(url, serving=True)
-    await store.users.insert_user(new_user(100))
+    await add_user(store, new_user(100))
     await store.close()
     _leave_log(url, 5)
     _, log = _bytes(path)
@@ -359,7 +359,7 @@ async def test_a_folder_that_was_restored_over_itself_is_taken(url: str, path: P
     _leave_log(url, 5)
     shutil.copytree(path.parent, tmp_path / "kept")
     store = await open_repositories(url, serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     beside(path, "-wal").rename(tmp_path / "its inode is not free")
     await store.close()
     shutil.copytree(tmp_path / "kept", path.parent, dirs_exist_ok=True)
@@ -372,7 +372,7 @@ async def test_a_restored_file_is_what_counts_from_its_first_start_on(url: str, 
     await _copy_of_log(path, 1)
     backup = shutil.copy(path, tmp_path / "backup.db")
     store = await open_repositories(url, serving=True)
-    await store.users.insert_user(new_user(100))
+    await add_user(store, new_user(100))
     await store.close()
     shutil.copy(backup, path)
     # It is killed at once, and leaves a log.
@@ -434,9 +434,9 @@ async def test_a_log_that_a_reader_made_long_is_short_again_after_the_reader(
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM users").fetchone()
         for number in range(200, 205):
-            await opened.users.insert_user(new_user(number, name=500_000 * "x"))
+            await add_user(opened, new_user(number, name=500_000 * "x"))
         assert beside(path, "-wal").stat().st_size > 2_000_000
         reader.execute("COMMIT")
-    await opened.users.insert_user(new_user(300))
+    await add_user(opened, new_user(300))
     assert beside(path, "-wal").stat().st_size < 1_000_000
     assert len(await usernames(opened)) == ENOUGH + 6

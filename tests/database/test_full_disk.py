@@ -20,7 +20,7 @@ from server.files.new_file import new_file
 from server.repositories import open_repositories
 from server.settings.tree import KeySettings
 from tests.needed import require
-from tests.records import new_user
+from tests.records import add_user, new_user
 from tests.running import PASSWORD, settings_with
 
 Resize = Callable[[int], None]
@@ -112,7 +112,7 @@ async def test_a_master_key_that_can_not_be_changed_stays(disk: tuple[Path, Resi
 
 async def test_a_copy_or_an_export_that_does_not_fit_leaves_nothing(url: str, disk: tuple[Path, Resize]) -> None:
     store = await open_repositories(url, serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     folder, resize = disk
     for kilobytes in (8, 60, 120):
         resize(kilobytes)

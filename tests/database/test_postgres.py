@@ -17,7 +17,7 @@ from server.database.postgres.connect import connector
 from server.database.postgres.driver import ATTEMPTS, SERVING_CONNECTIONS, PostgresDriver
 from server.database.postgres.watch import OPENING_SECONDS, Watch
 from server.repositories import Repositories, open_repositories
-from tests.records import NOW, id_of, new_user, rename, session, usernames
+from tests.records import NOW, add_user, id_of, new_user, rename, session, usernames
 
 pytestmark = pytest.mark.xdist_group("postgres")
 
@@ -83,7 +83,7 @@ async def test_a_foreign_schema_is_refused_and_left_alone(postgres_url: str) -> 
 async def test_other_tables_of_the_database_do_not_matter(postgres_url: str) -> None:
     await _run(postgres_url, "CREATE TABLE users (id INT)", "CREATE TABLE schema_migrations (id INT)")
     store = await open_repositories(postgres_url, serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     await store.close()
     await _run(postgres_url, "DROP TABLE users", "DROP TABLE schema_migrations")
 
@@ -91,7 +91,7 @@ async def test_other_tables_of_the_database_do_not_matter(postgres_url: str) -> 
 async def test_a_deadlock_is_tried_again(driver: PostgresDriver) -> None:
     store = Repositories(driver)
     for number in (1, 2):
-        await store.users.insert_user(new_user(number))
+        await add_user(store, new_user(number))
     barrier = asyncio.Barrier(2)
     met = {1: False, 2: False}
 
@@ -150,13 +150,13 @@ async def test_lost_connections_are_replaced(postgres_url: str, driver: Postgres
     )
     with pytest.raises(StoreUnavailable):
         await write
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     assert await usernames(store) == {"user1"}
 
 
 async def test_revocations_are_read_though_the_pool_is_busy(driver: PostgresDriver) -> None:
     store = Repositories(driver)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     await store.sessions.open_session(session(10, 1), NOW)
     # Ends when the connection listens.
     await driver.wait_for_change(OPENING_SECONDS)
@@ -188,7 +188,7 @@ async def test_the_wait_is_taken_up_again_when_its_connection_is_lost(
     postgres_url: str, driver: PostgresDriver
 ) -> None:
     store = Repositories(driver)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     await store.sessions.open_session(session(10, 1), NOW)
     for _ in range(2):
         await driver.wait_for_change(OPENING_SECONDS)
@@ -234,7 +234,7 @@ async def test_a_commit_waits_for_the_disk_whatever_the_database_has_it(postgres
 
 async def test_a_cancelled_unit_changes_nothing_and_gives_its_connection_back(driver: PostgresDriver) -> None:
     store = Repositories(driver)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     begun = asyncio.Event()
 
     async def endless(transaction: Transaction) -> None:

@@ -23,7 +23,7 @@ from server.repositories import Repositories, open_repositories
 from tests.certificates import certified
 from tests.postgres import PostgresServer
 from tests.postgres_proxy import PostgresProxy
-from tests.records import NOW, id_of, new_user, session, usernames
+from tests.records import NOW, add_user, delete_user, id_of, new_user, session, usernames
 
 pytestmark = pytest.mark.xdist_group("postgres")
 
@@ -119,7 +119,7 @@ async def test_migrations_take_their_time_whatever_the_database_allows(
     limits = ("statement_timeout", "lock_timeout", "transaction_timeout", "idle_in_transaction_session_timeout")
     await run(postgres_server.url(), *(f"ALTER DATABASE {database} SET {limit} = '1ms'" for limit in limits))
     store = await open_repositories(postgres_url, serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     await store.close()
 
 
@@ -147,7 +147,7 @@ async def test_a_client_that_is_lost_in_a_unit_holds_up_others_for_a_moment_only
 ) -> None:
     begun = asyncio.Event()
     store = Repositories(driver)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
 
     async def unit(transaction: Transaction) -> None:
         await transaction.run("UPDATE users SET name = 'lost'")
@@ -161,7 +161,7 @@ async def test_a_client_that_is_lost_in_a_unit_holds_up_others_for_a_moment_only
     changed_after = time.monotonic()
     while True:
         try:
-            assert await other.users.delete_user(id_of(1), (), NOW, NOW)
+            await delete_user(other, id_of(1), NOW)
             break
         except StoreUnavailable:
             assert time.monotonic() - changed_after < 2 * LONGEST_SECONDS
@@ -218,7 +218,7 @@ async def test_statements_that_have_vanished_or_changed_are_prepared_anew(
 ) -> None:
     """By DISCARD ALL of a pooler, or a migration of another node."""
     store = Repositories(driver)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     assert await store.sessions.open_session(session(10, 1), NOW)
     await driver.read("DEALLOCATE ALL")
     assert await store.sessions.get_session(id_of(10))
@@ -255,7 +255,7 @@ async def test_a_restored_dump_is_read_once_whatever_its_transaction_numbers(
     again = await store.sessions.revocations_since(whole.cursor)
     assert (again.whole, again.revocations) == (False, [])
 
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     await store.sessions.open_session(session(10, 1), NOW)
     await store.sessions.end_session(id_of(10), None, NOW, NOW)
     new = await store.sessions.revocations_since(again.cursor)

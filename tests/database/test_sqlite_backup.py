@@ -25,7 +25,7 @@ from server.database.sqlite.contents import beside
 from server.files import drafts
 from server.repositories import open_repositories
 from tests.database.other_process import ROOT, command
-from tests.records import id_of, new_user, usernames
+from tests.records import add_user, id_of, new_user, usernames
 
 KEY = b"a master key for tests, of enough characters\n"
 
@@ -69,10 +69,10 @@ async def names_in(copy: Path) -> set[str]:
 
 async def test_a_copy_is_a_store_of_its_own_for_its_owner_alone(url: str, tmp_path: Path) -> None:
     store = await open_repositories(url, serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     steps: list[tuple[int, int]] = []
     await back_up(url, tmp_path / "copy.db", lambda done, total: steps.append((done, total)))
-    await store.users.insert_user(new_user(2))
+    await add_user(store, new_user(2))
     assert stat.S_IMODE((tmp_path / "copy.db").stat().st_mode) == 0o600
     assert files_in(tmp_path) == {"data", "copy.db"}
     assert steps[-1][0] == steps[-1][1] > 0
@@ -86,7 +86,7 @@ async def test_writers_go_on_and_the_copy_is_of_one_moment(
 ) -> None:
     monkeypatch.setattr(sqlite_backup, "_PAGES", 1)
     store = await open_repositories(url, serving=True)
-    await store.users.insert_user(new_user(0))
+    await add_user(store, new_user(0))
     begun, go_on = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
 
@@ -98,7 +98,7 @@ async def test_writers_go_on_and_the_copy_is_of_one_moment(
     copying = asyncio.create_task(back_up(url, tmp_path / "copy.db", pause))
     await begun.wait()
     for number in range(1, 300):
-        await store.users.insert_user(new_user(number))
+        await add_user(store, new_user(number))
     assert not copying.done()
     go_on.set()
     await copying
@@ -140,7 +140,7 @@ async def test_what_is_there_is_never_replaced(url: str, tmp_path: Path, kind: s
 
 async def test_of_two_copies_to_one_name_one_is_refused(url: str, tmp_path: Path) -> None:
     store = await open_repositories(url, serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     target = tmp_path / "copy.db"
     outcomes = await asyncio.gather(*(back_up(url, target, ignore) for _ in range(2)), return_exceptions=True)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["FileRefused", "NoneType"]
@@ -154,7 +154,7 @@ async def test_a_file_system_without_links_will_do(url: str, tmp_path: Path, mon
         raise PermissionError(1, "Operation not permitted")
 
     store = await open_repositories(url, serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     monkeypatch.setattr(os, "link", no_links)
     await back_up(url, tmp_path / "copy.db", ignore)
     assert await names_in(tmp_path / "copy.db") == {"user1"}
@@ -184,7 +184,7 @@ async def test_of_what_is_no_store_no_copy_is_made(url: str, path: Path, tmp_pat
 async def test_a_damaged_store_makes_no_copy_that_looks_whole(url: str, path: Path, tmp_path: Path) -> None:
     store = await open_repositories(url, serving=True)
     for number in range(200):
-        await store.users.insert_user(new_user(number, name="x" * 150))
+        await add_user(store, new_user(number, name="x" * 150))
     await store.close()
     damage_the_end(path)
     with pytest.raises(StoreRefused, match="damaged"):
@@ -197,7 +197,7 @@ async def test_a_copy_that_is_given_up_leaves_nothing(
 ) -> None:
     monkeypatch.setattr(sqlite_backup, "_PAGES", 1)
     store = await open_repositories(url, serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     begun, go_on = asyncio.Event(), threading.Event()
     loop = asyncio.get_running_loop()
     steps = 0
@@ -216,7 +216,7 @@ async def test_a_copy_that_is_given_up_leaves_nothing(
         await copying
     assert steps == 1
     assert files_in(tmp_path) == {"data"}
-    await store.users.insert_user(new_user(2))
+    await add_user(store, new_user(2))
     assert await store.users.get_user(id_of(2)) is not None
     await store.close()
 
@@ -225,7 +225,7 @@ async def test_a_copy_that_is_given_up_leaves_nothing(
 async def stored(url: str) -> None:
     """A store with a user."""
     store = await open_repositories(url, serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     await store.close()
 
 

@@ -12,7 +12,7 @@ from server.core.errors import StoreRefused
 from server.database.migration_files import migrations
 from server.database.open import apply_migrations, pending_migrations, sqlite_path
 from server.repositories import open_repositories
-from tests.records import new_user, usernames
+from tests.records import add_user, new_user, usernames
 
 ALL = [migration.name for migration in migrations("sqlite")]
 
@@ -21,7 +21,7 @@ ALL = [migration.name for migration in migrations("sqlite")]
 async def made(url: str, path: Path) -> Path:
     """A file with a user."""
     store = await open_repositories(url, serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     await store.close()
     return path
 
@@ -73,7 +73,7 @@ def test_the_path_in_a_url(tmp_path: Path) -> None:
 async def test_a_path_may_have_any_characters(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/a b/50%3F?#ü.db"
     store = await open_repositories(url, serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     await store.close()
     assert (tmp_path / "a b" / "50%3F?#ü.db").exists()
 
@@ -93,7 +93,7 @@ async def test_migrations_are_applied_once(url: str, path: Path) -> None:
 
 async def test_looking_at_a_served_store_changes_nothing(url: str, path: Path) -> None:
     store = await open_repositories(url, serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     before = {file.name: file.read_bytes() for file in path.parent.iterdir() if file.suffix != ".db-shm"}
     assert await pending_migrations(url) == []
     assert {file.name: file.read_bytes() for file in path.parent.iterdir() if file.suffix != ".db-shm"} == before
@@ -110,7 +110,7 @@ async def test_a_blank_file_becomes_a_store(url: str, path: Path, content: bytes
         _write(path, content)
     assert await pending_migrations(url) == ALL
     store = await open_repositories(url, serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     await store.close()
 
 

@@ -20,7 +20,7 @@ from server.files import file_lock
 from server.files.file_lock import FileLock
 from server.repositories import open_repositories
 from tests.database.other_process import ROOT, command
-from tests.records import new_user, usernames
+from tests.records import add_first_user, add_user, new_user, usernames
 
 
 @contextmanager
@@ -43,7 +43,7 @@ async def test_a_second_server_is_refused_in_this_process(url: str) -> None:
     store = await open_repositories(url, serving=True)
     with pytest.raises(StoreRefused, match="already served by another process"):
         await open_repositories(url, serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     await store.close()
     await (await open_repositories(url, serving=True)).close()
 
@@ -54,7 +54,7 @@ async def test_a_second_server_is_refused_from_another_process_until_the_first_i
         with pytest.raises(StoreRefused, match="already served by another process"):
             await open_repositories(url, serving=True)
         beside = await open_repositories(url, serving=False)
-        await beside.users.insert_user(new_user(1))
+        await add_user(beside, new_user(1))
         await beside.close()
         serving.kill()
         serving.wait()
@@ -68,7 +68,7 @@ async def test_two_processes_write_at_once(url: str, path: Path) -> None:
     with _other("write", url, 200) as beside:
         _says(beside, "open")
         for number in range(200):
-            await store.users.insert_user(new_user(number))
+            await add_user(store, new_user(number))
         assert await asyncio.to_thread(beside.wait) == 0
     assert await usernames(store) == {f"user{n}" for n in (*range(200), *range(1000, 1200))}
     await store.close()
@@ -95,12 +95,12 @@ async def test_a_write_gives_up_on_a_lock_that_is_never_free(url: str, monkeypat
         patched.setattr(file_lock, "WAIT_SECONDS", 0.0)
         patched.setattr(group_writer, "BEGIN_SECONDS", 0.05)
         with pytest.raises(StoreUnavailable):
-            await store.users.insert_user(new_user(1))
+            await add_user(store, new_user(1))
         with pytest.raises(StoreUnavailable):
             await open_repositories(url, serving=False)
     assert await usernames(store) == set()
     lock.release()
-    await store.users.insert_user(new_user(2))
+    await add_user(store, new_user(2))
     assert await usernames(store) == {"user2"}
     lock.close()
     lock.close()
@@ -111,7 +111,7 @@ async def test_many_may_open_a_new_store_at_once(url: str) -> None:
     stores = await asyncio.gather(
         *(open_repositories(url, serving=False) for _ in range(5)), open_repositories(url, serving=True)
     )
-    outcomes = await asyncio.gather(*(store.users.insert_first_user(new_user(n)) for n, store in enumerate(stores)))
+    outcomes = await asyncio.gather(*(add_first_user(store, new_user(n)) for n, store in enumerate(stores)))
     assert outcomes.count(True) == 1
     for store in stores:
         await store.close()
@@ -119,7 +119,7 @@ async def test_many_may_open_a_new_store_at_once(url: str) -> None:
 
 async def test_files_are_for_their_owner_alone(url: str, path: Path) -> None:
     store = await open_repositories(url, serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     names = {file.name.removeprefix(path.name) for file in path.parent.iterdir()}
     locks = {".write-lock", ".write-lock.turn", ".serve-lock"}
     assert names == {"", "-wal", "-shm", *locks}
@@ -156,7 +156,7 @@ async def test_one_file_has_one_server_whatever_it_is_called(url: str, path: Pat
                 await open_repositories(f"sqlite:///{name}", serving=True)
         for number, name in enumerate(names.values()):
             command_beside = await open_repositories(f"sqlite:///{name}", serving=False)
-            await command_beside.users.insert_user(new_user(number))
+            await add_user(command_beside, new_user(number))
             assert len(await usernames(command_beside)) == 4 + number
             await command_beside.close()
         os.close(descriptor)
@@ -189,7 +189,7 @@ async def test_a_link_to_no_file_yet_leads_to_where_the_store_is_made(url: str, 
     link.symlink_to(path)
     path.parent.mkdir()
     store = await open_repositories(f"sqlite:///{link}", serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     await store.close()
     assert link.is_symlink()
     assert not beside(link, ".serve-lock").exists()

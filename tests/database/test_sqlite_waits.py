@@ -22,7 +22,7 @@ from server.database.sqlite.contents import beside
 from server.database.sqlite.driver import SqliteDriver
 from server.files.file_lock import FileLock
 from server.repositories import Repositories, open_repositories
-from tests.records import new_user, usernames
+from tests.records import add_user, new_user, usernames
 
 # Far above what the test needs, far below what the writer would need group by group.
 BOUND_SECONDS = 10
@@ -71,11 +71,11 @@ async def test_all_who_wait_behind_a_lock_are_answered_at_once_and_nothing_is_wr
     store = Repositories(driver)
     async with asyncio.timeout(BOUND_SECONDS):
         with held(path):
-            writes = (store.users.insert_user(new_user(number)) for number in range(700))
+            writes = (add_user(store, new_user(number)) for number in range(700))
             outcomes = await asyncio.gather(*writes, return_exceptions=True)
             assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}
             assert await usernames(store) == set()
-        await store.users.insert_user(new_user(1000))
+        await add_user(store, new_user(1000))
     assert await usernames(store) == {"user1000"}
 
 
@@ -108,10 +108,10 @@ async def test_of_those_who_wait_the_late_ones_are_written(
     store = Repositories(driver)
     monkeypatch.setattr(group_writer, "BEGIN_SECONDS", 0.1)
     with _write_lock(path):
-        first = asyncio.create_task(store.users.insert_user(new_user(1)))
+        first = asyncio.create_task(add_user(store, new_user(1)))
         await asyncio.wait([first])
         monkeypatch.setattr(group_writer, "BEGIN_SECONDS", BOUND_SECONDS)
-        second = asyncio.create_task(store.users.insert_user(new_user(2)))
+        second = asyncio.create_task(add_user(store, new_user(2)))
         await asyncio.sleep(0)
     await second
     assert isinstance(first.exception(), StoreUnavailable)
@@ -124,7 +124,7 @@ async def test_more_than_the_queue_holds_are_refused_without_waiting(
     monkeypatch.setattr(group_writer, "QUEUE_LIMIT", 5)
     store = Repositories(driver)
     with _write_lock(path):
-        writes = [asyncio.create_task(store.users.insert_user(new_user(number))) for number in range(8)]
+        writes = [asyncio.create_task(add_user(store, new_user(number))) for number in range(8)]
         done, _ = await asyncio.wait(writes, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             error = task.exception()
@@ -146,13 +146,13 @@ async def test_a_disk_that_hangs_is_answered_for_though_nobody_knows_what_become
         await transaction.run("UPDATE users SET name = 'changed'")
 
     store = Repositories(driver)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     begun = asyncio.create_task(driver.write(unit))
-    behind = asyncio.create_task(store.users.insert_user(new_user(2)))
+    behind = asyncio.create_task(add_user(store, new_user(2)))
     await asyncio.wait([begun, behind])
     assert [type(task.exception()) for task in (begun, behind)] == [StoreUnavailable, StoreUnavailable]
     go_on.set()
-    await store.users.insert_user(new_user(3))
+    await add_user(store, new_user(3))
     assert await usernames(store) == {"user1", "user3"}
 
 
@@ -170,10 +170,10 @@ async def test_closing_behind_a_lock_takes_no_longer_and_loses_nothing(
 ) -> None:
     monkeypatch.setattr(group_writer, "BEGIN_SECONDS", 0.2)
     store = await open_repositories(url, serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     async with asyncio.timeout(BOUND_SECONDS):
         with held(path):
-            waiting = asyncio.create_task(store.users.insert_user(new_user(2)))
+            waiting = asyncio.create_task(add_user(store, new_user(2)))
             await asyncio.sleep(0)
             await store.close()
             assert isinstance(waiting.exception(), StoreUnavailable)
@@ -243,7 +243,7 @@ async def test_who_holds_a_lock_of_sqlite_is_not_taken_for_a_broken_disk(
 ) -> None:
     monkeypatch.setattr(sqlite_file, "LOCK_SECONDS", 0.1)
     store = await open_repositories(url, serving=True)
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     log = beside(path, "-wal").read_bytes()
     await store.close()
     if left:

@@ -17,7 +17,7 @@ from server.database.sqlite.contents import beside
 from server.database.sqlite.driver import SqliteDriver
 from server.files.file_lock import FileLock
 from server.repositories import Repositories
-from tests.records import all_users, id_of, new_user, session, usernames
+from tests.records import add_user, all_users, id_of, new_user, session, usernames
 
 
 class _Writing:
@@ -47,14 +47,14 @@ async def writing(path: Path) -> AsyncIterator[_Writing]:
 
 async def test_what_waits_is_committed_together(writing: _Writing) -> None:
     statements = await writing.traced()
-    await asyncio.gather(*(writing.store.users.insert_user(new_user(number)) for number in range(40)))
+    await asyncio.gather(*(add_user(writing.store, new_user(number)) for number in range(40)))
     assert statements.count("COMMIT") == 1
     assert len(await all_users(writing.store)) == 40
 
 
 async def test_a_group_is_bounded(writing: _Writing) -> None:
     statements = await writing.traced()
-    await asyncio.gather(*(writing.store.users.insert_user(new_user(number)) for number in range(100)))
+    await asyncio.gather(*(add_user(writing.store, new_user(number)) for number in range(100)))
     assert statements.count("COMMIT") == 2
 
 
@@ -69,10 +69,10 @@ async def test_a_failing_unit_is_rolled_back_alone(writing: _Writing) -> None:
 
     statements = await writing.traced()
     outcomes = await asyncio.gather(
-        writing.store.users.insert_user(new_user(1)),
+        add_user(writing.store, new_user(1)),
         writing.driver.write(failing),
         writing.driver.write(wrong),
-        writing.store.users.insert_user(new_user(2)),
+        add_user(writing.store, new_user(2)),
         return_exceptions=True,
     )
     assert statements.count("COMMIT") == 1
@@ -99,7 +99,7 @@ async def test_a_broken_reference_is_a_defect_and_changes_nothing(writing: _Writ
 
 async def test_a_unit_whose_caller_left_in_time_is_dropped(writing: _Writing) -> None:
     assert writing.lock.try_acquire()
-    writes = [asyncio.create_task(writing.store.users.insert_user(new_user(number))) for number in range(6)]
+    writes = [asyncio.create_task(add_user(writing.store, new_user(number))) for number in range(6)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     for write in writes[::2]:
@@ -118,10 +118,10 @@ async def test_a_unit_that_has_begun_is_finished_though_its_caller_left(writing:
         go_on.wait(10)
         await transaction.run("UPDATE users SET role = 'second'")
 
-    await writing.store.users.insert_user(new_user(1))
+    await add_user(writing.store, new_user(1))
     caller = asyncio.create_task(writing.driver.write(unit))
     await begun.wait()
-    follower = asyncio.create_task(writing.store.users.insert_user(new_user(2)))
+    follower = asyncio.create_task(add_user(writing.store, new_user(2)))
     caller.cancel()
     go_on.set()
     await follower
@@ -143,7 +143,7 @@ async def test_nobody_hears_of_a_write_before_its_commit(writing: _Writing, monk
         return execute(sql, *parameters)
 
     monkeypatch.setattr(writing.transaction, "execute", slow_commit)
-    write = asyncio.create_task(writing.store.users.insert_user(new_user(1)))
+    write = asyncio.create_task(add_user(writing.store, new_user(1)))
     await committing.wait()
     assert await usernames(writing.store) == set()
     assert not write.done()
@@ -166,26 +166,26 @@ async def test_a_failed_commit_fails_the_group_and_the_writer_goes_on(
     with monkeypatch.context() as patched:
         patched.setattr(writing.transaction, "execute", fails)
         outcomes = await asyncio.gather(
-            *(writing.store.users.insert_user(new_user(number)) for number in range(5)), return_exceptions=True
+            *(add_user(writing.store, new_user(number)) for number in range(5)), return_exceptions=True
         )
     assert [type(outcome) for outcome in outcomes] == 5 * [StoreUnavailable]
     assert await all_users(writing.store) == []
     assert not writing.connection.in_transaction
-    await writing.store.users.insert_user(new_user(7))
+    await add_user(writing.store, new_user(7))
     assert await usernames(writing.store) == {"user7"}
 
 
 async def test_a_full_disk_fails_what_does_not_fit_and_nothing_else(writing: _Writing) -> None:
-    await writing.store.users.insert_user(new_user(1))
+    await add_user(writing.store, new_user(1))
     (pages,) = next(iter(await writing.connection.execute_fetchall("PRAGMA page_count")))
     await writing.connection.execute_fetchall(f"PRAGMA max_page_count = {pages}")
     outcomes = await asyncio.gather(
-        *(writing.store.users.insert_user(new_user(number, name="x" * 50_000)) for number in range(2, 5)),
+        *(add_user(writing.store, new_user(number, name="x" * 50_000)) for number in range(2, 5)),
         return_exceptions=True,
     )
     assert [type(outcome) for outcome in outcomes] == 3 * [StoreUnavailable]
     await writing.connection.execute_fetchall(f"PRAGMA max_page_count = {pages + 1000}")
-    await writing.store.users.insert_user(new_user(9))
+    await add_user(writing.store, new_user(9))
     assert await usernames(writing.store) == {"user1", "user9"}
 
 
@@ -211,7 +211,7 @@ async def test_a_lost_table_makes_the_store_unavailable(writing: _Writing) -> No
 
 async def test_a_writer_cancelled_with_its_loop_leaves_nobody_waiting(writing: _Writing) -> None:
     assert writing.lock.try_acquire()
-    writes = [asyncio.create_task(writing.store.users.insert_user(new_user(number))) for number in range(100)]
+    writes = [asyncio.create_task(add_user(writing.store, new_user(number))) for number in range(100)]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     writing.driver._writer._task.cancel()
@@ -245,7 +245,7 @@ async def test_a_unit_that_awaits_something_else_is_a_defect_and_changes_nothing
         await transaction.run("UPDATE users SET name = 'spoilt'")
         await asyncio.sleep(0)
 
-    await writing.store.users.insert_user(new_user(1))
+    await add_user(writing.store, new_user(1))
     with pytest.raises(TypeError, match="nothing but its transaction"):
         await writing.driver.write(unit)
     assert [user.name for user in await all_users(writing.store)] == ["Name 1"]

@@ -9,7 +9,7 @@ import pytest
 
 from server.background import PURGE_DELAY_MS, purge
 from server.sessions.revocation import MEMORY_MS
-from server.users.model import UserChange
+from tests.records import change_user
 from tests.running import PASSWORD, Api
 from tests.sessions.test_refresh import is_alive, refresh, refused
 from tests.test_tutorial import claims_of
@@ -132,9 +132,8 @@ async def test_a_token_that_knows_more_than_this_process_is_not_refused(api: Api
     answer = await api.log_in("lak")
     path, admin = f"/users/{await user_id(api, 'lak')}", await api.token("sahan")
     await api.request("PATCH", path, admin, json={"role": "admin"})
-    change = UserChange(("admin",), role="customer")
     now = api.clock.now_ms()
-    await api.services.repositories.users.update_user(await user_id(api, "lak"), change, now, now + MEMORY_MS)
+    await change_user(api.services.repositories, await user_id(api, "lak"), now, role="customer")
     assert await is_alive(api, (await refresh(api, answer["refresh_token"]))["token"])
 
 

@@ -4,18 +4,16 @@ import asyncio
 
 import pytest
 
+from server.core.errors import NotFound
 from server.repositories import Repositories
-from server.users.model import UserChange
-from tests.records import NOW, id_of, new_user, session
+from tests.records import NOW, add_user, change_user, delete_user, id_of, new_user, session
 from tests.stores import OpenStore
-
-ADMINS = ("admin",)
 
 
 @pytest.fixture
 async def opened(store: Repositories) -> Repositories:
     """A store in which user 1 has session 10, at step 0."""
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     assert await store.sessions.open_session(session(10, 1), NOW)
     return store
 
@@ -108,13 +106,13 @@ async def test_ending_is_done_once(opened: Repositories) -> None:
 
 
 async def test_nobody_ends_a_session_of_somebody_else(opened: Repositories) -> None:
-    await opened.users.insert_user(new_user(2))
+    await add_user(opened, new_user(2))
     assert await opened.sessions.end_session(id_of(10), id_of(2), NOW + 1, NOW + 1000) is False
     assert await opened.sessions.end_session(id_of(10), id_of(1), NOW + 1, NOW + 1000) is True
 
 
 async def test_ending_all_but_one(opened: Repositories) -> None:
-    await opened.users.insert_user(new_user(2))
+    await add_user(opened, new_user(2))
     for number, user in ((11, 1), (12, 1), (20, 2)):
         assert await opened.sessions.open_session(session(number, user), NOW)
     assert await opened.sessions.end_sessions_of(id_of(1), id_of(11), NOW + 1, NOW + 1000) == 2
@@ -135,27 +133,28 @@ async def test_the_list_has_the_living_sessions_the_newest_first(opened: Reposit
 
 
 async def test_disabling_ends_all_sessions(opened: Repositories) -> None:
-    assert await opened.users.update_user(id_of(1), UserChange(ADMINS, disabled=True), NOW + 1, NOW + 1000)
+    await change_user(opened, id_of(1), NOW + 1, disabled=True)
     assert await opened.sessions.list_sessions(id_of(1), NOW + 1) == []
     assert await opened.sessions.open_session(session(11, 1), NOW) is None
     # Enabling lets the user log in again, and brings nothing back.
-    assert await opened.users.update_user(id_of(1), UserChange(ADMINS, disabled=False), NOW + 2, NOW + 1000)
+    await change_user(opened, id_of(1), NOW + 2, disabled=False)
     assert await opened.sessions.list_sessions(id_of(1), NOW + 2) == []
     assert await opened.sessions.open_session(session(11, 1), NOW) is not None
 
 
 async def test_deleting_a_user_takes_the_sessions_along(opened: Repositories) -> None:
-    assert await opened.users.delete_user(id_of(1), ADMINS, NOW + 1, NOW + 1000) is True
+    await delete_user(opened, id_of(1), NOW + 1)
     assert await opened.sessions.get_session(id_of(10)) is None
     assert await opened.sessions.step_session(id_of(10), 0, NOW + 1, NOW + 1000) is None
-    assert await opened.users.delete_user(id_of(1), ADMINS, NOW + 1, NOW + 1000) is False
+    with pytest.raises(NotFound):
+        await delete_user(opened, id_of(1), NOW + 1)
 
 
 async def test_disabling_and_steps_at_once(opened: Repositories) -> None:
     """Whichever comes first, the session is over behind it."""
     await asyncio.gather(
         *(opened.sessions.step_session(id_of(10), 0, NOW + 1, NOW + 1000) for _ in range(5)),
-        opened.users.update_user(id_of(1), UserChange(ADMINS, disabled=True), NOW + 1, NOW + 1000),
+        change_user(opened, id_of(1), NOW + 1, disabled=True),
     )
     assert await opened.sessions.step_session(id_of(10), await step_of(opened), NOW + 2, NOW + 1000) is None
 

@@ -4,11 +4,11 @@ import asyncio
 
 from server.repositories import Repositories
 from server.sessions.model import UserSession
-from tests.records import NOW, id_of, new_user, session, set_password
+from tests.records import NOW, add_user, id_of, new_user, session, set_password
 
 
 async def test_opening_a_session_records_the_login(store: Repositories) -> None:
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     opened = session(10, 1)
     assert await store.sessions.open_session(opened, NOW) == UserSession(opened, "user1", "customer", 0)
     assert await store.sessions.get_session(id_of(10)) == UserSession(opened, "user1", "customer", 0)
@@ -18,7 +18,7 @@ async def test_opening_a_session_records_the_login(store: Repositories) -> None:
 
 
 async def test_what_a_client_did_not_say_stays_unsaid(store: Repositories) -> None:
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     opened = session(10, 1, ip=None, user_agent=None)
     await store.sessions.open_session(opened, NOW)
     assert await store.sessions.get_session(id_of(10)) == UserSession(opened, "user1", "customer", 0)
@@ -30,7 +30,7 @@ async def test_no_session_without_user(store: Repositories) -> None:
 
 
 async def test_no_session_for_a_password_that_was_changed(store: Repositories) -> None:
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     assert await set_password(store, 1, "new", NOW, NOW + 1)
     assert await store.sessions.open_session(session(10, 1), NOW) is None
     assert await store.sessions.get_session(id_of(10)) is None
@@ -42,7 +42,7 @@ async def test_no_session_for_a_password_that_was_changed(store: Repositories) -
 async def test_many_sessions_of_one_user(store: Repositories) -> None:
     """A page of the list is bounded and tells where the next one begins; what ends all of them is not bounded."""
     count = 205
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     # Logins of one user wait for each other, and a caller waits for a connection only so long.
     for start in range(1, count + 1, 100):
         numbers = range(start, min(start + 100, count + 1))
@@ -60,7 +60,7 @@ async def test_many_sessions_of_one_user(store: Repositories) -> None:
 
 
 async def test_logins_and_a_password_change_at_once(store: Repositories) -> None:
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     *opened, changed = await asyncio.gather(
         *(store.sessions.open_session(session(number, 1), NOW) for number in range(10, 30)),
         set_password(store, 1, "new", NOW, NOW + 1),

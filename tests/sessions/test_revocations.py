@@ -2,22 +2,22 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from server.repositories import Repositories
 from server.sessions.model import Revocation
+from server.sessions.revocation import MEMORY_MS
 from server.users.errors import LastAdmin
-from server.users.model import UserChange
-from tests.records import NOW, id_of, new_user, session, set_password
+from tests.records import NOW, add_user, change_user, delete_user, id_of, new_user, session, set_password
 from tests.stores import OpenStore
 
-ADMINS = ("admin", "owner")
 FORGET_AT = NOW + 1000
 
 
 async def with_sessions(store: Repositories, *numbers: int) -> None:
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     for number in numbers:
         assert await store.sessions.open_session(session(number, 1), NOW)
 
@@ -42,34 +42,31 @@ async def test_every_way_to_end_a_session_revokes_it(store: Repositories) -> Non
 
 async def test_a_password_change_keeps_the_session_that_made_it(store: Repositories) -> None:
     await with_sessions(store, 10, 11)
-    assert await store.users.set_password(
-        id_of(1), "new", NOW, keep_session_id=id_of(11), now=NOW + 1, forget_at=FORGET_AT
-    )
+    assert await set_password(store, 1, "new", NOW, NOW + 1, keep_session_id=id_of(11))
     assert await ended_since(store) == {id_of(10)}
 
 
 async def test_disabling_and_deleting_revoke(store: Repositories) -> None:
     await with_sessions(store, 10)
-    await store.users.insert_user(new_user(2))
+    await add_user(store, new_user(2))
     await store.sessions.open_session(session(20, 2), NOW)
-    await store.users.update_user(id_of(1), UserChange(ADMINS, disabled=True), NOW + 1, FORGET_AT)
-    await store.users.delete_user(id_of(2), ADMINS, NOW + 1, FORGET_AT)
+    await change_user(store, id_of(1), NOW + 1, disabled=True)
+    await delete_user(store, id_of(2), NOW + 1)
     assert await ended_since(store) == {id_of(10), id_of(20)}
 
 
 async def test_a_new_role_is_told_and_the_session_goes_on(store: Repositories) -> None:
     await with_sessions(store, 10)
-    await store.users.insert_user(new_user(2, role="admin"))
+    await add_user(store, new_user(2, role="admin"))
     # The clock may stand still, or go back; the times of the changes rise all the same.
     for role in ("admin", "customer", "admin"):
-        changed = await store.users.update_user(id_of(1), UserChange(ADMINS, role=role), NOW + 1, FORGET_AT)
-        assert changed is not None
+        changed = await change_user(store, id_of(1), NOW + 1, role=role)
         assert changed.role == role
     told = (await store.sessions.revocations_since("0")).revocations
     assert [replace(found, number=0) for found in told] == [
-        Revocation(0, None, id_of(1), "admin", NOW + 1, FORGET_AT),
-        Revocation(0, None, id_of(1), "customer", NOW + 2, FORGET_AT),
-        Revocation(0, None, id_of(1), "admin", NOW + 3, FORGET_AT),
+        Revocation(0, None, id_of(1), "admin", NOW + 1, NOW + 1 + MEMORY_MS),
+        Revocation(0, None, id_of(1), "customer", NOW + 2, NOW + 1 + MEMORY_MS),
+        Revocation(0, None, id_of(1), "admin", NOW + 3, NOW + 1 + MEMORY_MS),
     ]
     assert told[0].number < told[1].number < told[2].number
     stepped = await store.sessions.step_session(id_of(10), 0, NOW + 1, NOW + 1000)
@@ -80,7 +77,7 @@ async def test_a_new_role_is_told_and_the_session_goes_on(store: Repositories) -
 
 async def test_the_same_role_or_another_name_revokes_nothing(store: Repositories) -> None:
     await with_sessions(store, 10)
-    await store.users.update_user(id_of(1), UserChange(ADMINS, name="New", role="customer"), NOW + 1, FORGET_AT)
+    await change_user(store, id_of(1), NOW + 1, name="New", role="customer")
     assert (await store.sessions.revocations_since("0")).revocations == []
 
 
@@ -139,42 +136,42 @@ async def test_the_wait_ends_at_its_timeout(store: Repositories) -> None:
     await asyncio.wait_for(store.sessions.wait_for_change(0.05), 5)
 
 
-@pytest.mark.parametrize("change", [UserChange(ADMINS, role="customer"), UserChange(ADMINS, disabled=True)])
-async def test_the_last_admin_stays(store: Repositories, change: UserChange) -> None:
-    await store.users.insert_user(new_user(1, role="admin"))
-    await store.users.insert_user(new_user(2, role="customer"))
+@pytest.mark.parametrize("change", [{"role": "customer"}, {"disabled": True}])
+async def test_the_last_admin_stays(store: Repositories, change: dict[str, Any]) -> None:
+    await add_user(store, new_user(1, role="admin"))
+    await add_user(store, new_user(2, role="customer"))
     with pytest.raises(LastAdmin):
-        await store.users.update_user(id_of(1), change, NOW, FORGET_AT)
+        await change_user(store, id_of(1), NOW, **change)
     with pytest.raises(LastAdmin):
-        await store.users.delete_user(id_of(1), ADMINS, NOW, FORGET_AT)
+        await delete_user(store, id_of(1), NOW)
     unchanged = await store.users.get_user(id_of(1))
     assert unchanged is not None
     assert (unchanged.role, unchanged.disabled_at) == ("admin", None)
     # A role that includes admin counts, and so does the same change once there is another one.
-    await store.users.insert_user(new_user(3, role="owner"))
-    assert await store.users.update_user(id_of(1), change, NOW, FORGET_AT) is not None
+    await add_user(store, new_user(3, role="owner"))
+    await change_user(store, id_of(1), NOW, **change)
 
 
 async def test_a_disabled_admin_is_no_other_admin(store: Repositories) -> None:
     for number in (1, 2):
-        await store.users.insert_user(new_user(number, role="admin"))
-    assert await store.users.update_user(id_of(2), UserChange(ADMINS, disabled=True), NOW, FORGET_AT)
+        await add_user(store, new_user(number, role="admin"))
+    await change_user(store, id_of(2), NOW, disabled=True)
     with pytest.raises(LastAdmin):
-        await store.users.update_user(id_of(1), UserChange(ADMINS, disabled=True), NOW, FORGET_AT)
+        await change_user(store, id_of(1), NOW, disabled=True)
     # The disabled one may go.
-    assert await store.users.delete_user(id_of(2), ADMINS, NOW, FORGET_AT)
+    await delete_user(store, id_of(2), NOW)
 
 
 async def test_of_two_last_admins_that_go_at_once_one_stays(store: Repositories, open_another: OpenStore) -> None:
     second = await open_another()
     remaining = id_of(1)
-    await store.users.insert_user(new_user(1, role="admin"))
+    await add_user(store, new_user(1, role="admin"))
     for number in range(2, 12):
         added = id_of(number)
-        await store.users.insert_user(new_user(number, role="admin"))
+        await add_user(store, new_user(number, role="admin"))
         demoted, deleted = await asyncio.gather(
-            store.users.update_user(remaining, UserChange(ADMINS, role="customer"), NOW, FORGET_AT),
-            second.users.delete_user(added, ADMINS, NOW, FORGET_AT),
+            change_user(store, remaining, NOW, role="customer"),
+            delete_user(second, added, NOW),
             return_exceptions=True,
         )
         assert [type(outcome) for outcome in (demoted, deleted)].count(LastAdmin) == 1

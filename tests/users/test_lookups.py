@@ -11,7 +11,7 @@ from server.core.errors import StoreUnavailable
 from server.repositories import Repositories
 from server.users.lookups import UserLookups
 from server.users.model import User
-from tests.records import id_of, new_user, rename
+from tests.records import add_user, id_of, new_user, rename
 
 
 def _user(user_id: str) -> User:
@@ -94,7 +94,7 @@ async def test_a_failure_reaches_all_and_ends_there() -> None:
 
 async def test_sixty_four_callers_make_one_query(store: Repositories, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(8):
-        await store.users.insert_user(new_user(number))
+        await add_user(store, new_user(number))
     assert isinstance(store, Repositories)
     read = store.driver.read
     queries: list[str] = []
@@ -116,14 +116,14 @@ async def test_sixty_four_callers_make_one_query(store: Repositories, monkeypatc
 
 @pytest.mark.parametrize("strange", ["\0", "\ud800", "a\0b", "", "'; --", "[1]", '"'])
 async def test_a_strange_id_is_nobody_and_does_not_spoil_the_query(store: Repositories, strange: str) -> None:
-    made = await store.users.insert_user(new_user(1))
+    made = await add_user(store, new_user(1))
     assert list(await asyncio.gather(store.users.get_user(strange), store.users.get_user(id_of(1)))) == [None, made]
     assert await store.users.get_credentials(strange) is None
     assert await store.users.find_credentials(strange) is None
 
 
 async def test_a_lookup_sees_what_was_written_before_it(store: Repositories) -> None:
-    await store.users.insert_user(new_user(1))
+    await add_user(store, new_user(1))
     for number in range(30):
         await rename(store, 1, f"Name {number}", number)
         user = await store.users.get_user(id_of(1))

@@ -18,7 +18,7 @@ from server.repositories import Repositories, open_repositories
 from server.users import search as user_search
 from server.users.model import NewUser, UserFilter
 from server.users.names import search_form
-from tests.records import NOW, id_of, new_user, rename
+from tests.records import NOW, add_first_user, add_user, delete_user, id_of, new_user, rename
 
 # The users looked at one by one, and how many are many: with these a handful takes every way.
 WAYS = [(1000, 2000), (3, 2000), (3, 2), (1, 0)]
@@ -62,7 +62,7 @@ async def test_every_way_finds_the_same(
     monkeypatch.setattr(user_search, "MANY", many)
     users = people(60)
     for user in users:
-        await store.users.insert_user(user)
+        await add_user(store, user)
     texts = ["a", "an", "ANN", "nax", "zsu", "é", "E\u0301", "ss", "%", "_", "\\", "\\%", "'", "' ", "山",
              "山田", "郎", "ක්", "x1", "1", "q", "zq", "zsuzsu", "anna1", "n" * 50, "山田太郎"]  # fmt: skip
     hits = 0
@@ -81,29 +81,29 @@ async def test_a_search_knows_of_changes_at_once(
     monkeypatch.setattr(user_search, "NEAR", near)
     monkeypatch.setattr(user_search, "MANY", many)
     for number in range(1, 9):
-        await store.users.insert_user(new_user(number, name="Anna"))
+        await add_user(store, new_user(number, name="Anna"))
     await rename(store, 8, "Zoë", NOW + 1)
     assert await found(store, UserFilter(limit=9, text="zoe\u0308")) == [id_of(8)]
     assert await found(store, UserFilter(limit=9, text="anna")) == [id_of(number) for number in range(1, 8)]
-    await store.users.delete_user(id_of(8), ("admin",), NOW, NOW)
+    await delete_user(store, id_of(8), NOW)
     assert await found(store, UserFilter(limit=9, text="zoë")) == []
-    await store.users.insert_user(new_user(9, username="user8", name="Zoë"))
+    await add_user(store, new_user(9, username="user8", name="Zoë"))
     assert await found(store, UserFilter(limit=9, text="zoë")) == [id_of(9)]
     assert await found(store, UserFilter(limit=9, text="user8")) == [id_of(9)]
 
 
 async def test_a_refused_user_leaves_nothing_to_be_found(store: Repositories, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(user_search, "NEAR", 0)
-    assert await store.users.insert_first_user(new_user(1, name="First"))
-    assert not await store.users.insert_first_user(new_user(2, name="Second"))
+    assert await add_first_user(store, new_user(1, name="First"))
+    assert not await add_first_user(store, new_user(2, name="Second"))
     assert await found(store, UserFilter(limit=9, text="second")) == []
     assert await found(store, UserFilter(limit=9, text="first")) == [id_of(1)]
 
 
 async def test_the_longest_names_are_found_by_their_ends(store: Repositories, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(user_search, "NEAR", 0)
-    await store.users.insert_user(new_user(1, username="u" * 127 + "q", name="\ufdfa" * 30 + "漢" * 169 + "z"))
-    await store.users.insert_user(new_user(2))
+    await add_user(store, new_user(1, username="u" * 127 + "q", name="\ufdfa" * 30 + "漢" * 169 + "z"))
+    await add_user(store, new_user(2))
     for text in ("uq", "漢z", "漢" * 169 + "z", "\ufdfa", "u" * 127 + "q"):
         assert await found(store, UserFilter(limit=9, text=text)) == [id_of(1)], text[:5]
 
@@ -158,7 +158,7 @@ async def test_users_from_before_there_was_an_index_are_found(
     await _make_old_store(store_url, tmp_path / "watchword.db")
     store = await open_repositories(store_url, serving=True)
     try:
-        await store.users.insert_user(new_user(4, name="Zoë"))
+        await add_user(store, new_user(4, name="Zoë"))
         await rename(store, 3, "Łuk", NOW + 1)
         assert await found(store, UserFilter(limit=9, text="zo")) == [id_of(2), id_of(4)]
         assert await found(store, UserFilter(limit=9, text="łuk")) == [id_of(3)]
@@ -175,8 +175,8 @@ async def test_the_numbers_of_the_index_outlive_a_vacuum(
 ) -> None:
     monkeypatch.setattr(user_search, "NEAR", 0)
     for number in range(1, 6):
-        await store.users.insert_user(new_user(number, name=f"Person {number}x"))
-    await store.users.delete_user(id_of(2), ("admin",), NOW, NOW)
+        await add_user(store, new_user(number, name=f"Person {number}x"))
+    await delete_user(store, id_of(2), NOW)
     with closing(sqlite3.connect(tmp_path / "watchword.db", isolation_level=None)) as connection:
         connection.execute("VACUUM")
         # The index is whole: this fails if it is not.

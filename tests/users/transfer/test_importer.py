@@ -9,13 +9,12 @@ from server.authentication.errors import TooManyAttempts
 from server.authentication.throttling import Guesses
 from server.repositories import Repositories, open_repositories
 from server.settings.tree import LimitSettings
-from server.users.model import UserChange
 from server.users.names import compared
 from server.users.transfer.importer import BATCH, ImportCounts, Importer, Refusal
 from server.users.transfer.lines import Record
 from tests.clock import FakeClock
 from tests.foreign_hashes import ARGON2
-from tests.records import all_users, id_of
+from tests.records import all_users, change_user, id_of
 from watchword_client.access import RoleTable
 from watchword_client.role_table import DEFAULT_ROLES
 
@@ -142,7 +141,7 @@ async def test_an_account_that_was_changed_here_is_the_same_if_its_id_came_from_
     given = records({"username": "lak"})
     await imported(store, given)
     (user,) = await all_users(store)
-    await store.users.update_user(user.id, UserChange(("admin",), name="Other", role="admin"), 1, 1)
+    await change_user(store, user.id, 1, name="Other", role="admin")
     assert (await imported(store, given, at=3600))[1] == ImportCounts(already_there=1)
 
 

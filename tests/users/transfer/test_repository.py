@@ -6,7 +6,7 @@ from typing import Any
 
 from server.repositories import Repositories
 from server.users.model import Credentials, User, UserFilter
-from tests.records import NOW, all_users, id_of, new_user, set_password
+from tests.records import NOW, add_user, all_users, id_of, new_user, set_password
 from tests.stores import OpenStore
 
 
@@ -33,7 +33,7 @@ async def test_users_are_moved_in_as_they_are_and_listed_so(store: Repositories)
 
 
 async def test_a_taken_name_or_id_is_told_and_changes_nothing(store: Repositories) -> None:
-    here = [await store.users.insert_user(new_user(number)) for number in (1, 2)]
+    here = [await add_user(store, new_user(number)) for number in (1, 2)]
     given = [
         moved(1, username="other"),
         moved(3, username="USER1"),
