@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # One more than there are cores: many tests wait for a process that they have started.
 TEST_PROCESSES := $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
-.PHONY: run demo test test-full setup check bench lock
+.PHONY: run demo test test-full setup check bench build lock
 .DEFAULT_GOAL := run
 
 # The stamps name the lock file, so a change of the lock brings the environment up to date. The lists are whole, so pip
@@ -43,6 +43,9 @@ check: setup ## style, types, and who may import whom
 bench: setup ## requests per second and core, against a bare aiohttp handler; USERS=1000000 adds what that many users cost
 	$(BIN)/python -m tests.bench
 	$(if $(USERS),$(BIN)/python -m tests.bench.users --users $(USERS))
+
+build: setup ## the wheels of the server and of watchword_client, in dist/
+	$(BIN)/python -m pip --quiet --disable-pip-version-check wheel --no-deps --no-build-isolation --wheel-dir dist . ./watchword_client
 
 lock: setup ## write the pinned lists anew, from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.txt
