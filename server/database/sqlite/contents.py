@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 _CONTENTS = "SELECT (SELECT applied_at FROM schema_migrations WHERE version = 1), seq, hash FROM audit_head"
 _HAS_CONTENTS = (
-    "SELECT 1 FROM schema_migrations WHERE version = 1 AND applied_at = ?1 "
-    "AND (?2 = 0 OR EXISTS (SELECT 1 FROM audit_events WHERE seq = ?2 AND hash = ?3))"
+    "SELECT 1 FROM schema_migrations WHERE version = 1 AND applied_at = :made_at "
+    "AND (:records = 0 OR EXISTS (SELECT 1 FROM audit_events WHERE seq = :records AND hash = :hash))"
 )
 _MARK = re.compile(r"A store was made here: ([0-9]{1,15}) ([0-9]{1,15}) ([0-9a-f]{64}|-)\n")
 
@@ -109,7 +109,7 @@ def _contents(connection: sqlite3.Connection) -> Contents:
 
 
 def _has_contents(connection: sqlite3.Connection, known: Contents) -> bool:
-    return connection.execute(_HAS_CONTENTS, known).fetchone() is not None
+    return connection.execute(_HAS_CONTENTS, known._asdict()).fetchone() is not None
 
 
 @contextmanager
