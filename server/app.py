@@ -12,8 +12,8 @@ from aiohttp import web
 
 from server.audit.chain import AuditChain
 from server.audit.service import Audit
-from server.authentication.device import DeviceMarks
-from server.authentication.throttling import Guesses
+from server.authentication.device import DeviceCookies
+from server.authentication.throttling import Throttle
 from server.background import background
 from server.core.clock import Clock, SystemClock
 from server.core.errors import StoreUnavailable
@@ -112,14 +112,14 @@ async def _construct(
     await keys.load(serving=serving)
     revocations = Revocations(repositories.sessions, clock, settings.tokens.access_ttl_seconds)
     await revocations.refresh()
-    guesses = Guesses(repositories.attempts, clock, settings.limits)
+    throttle = Throttle(repositories.attempts, clock, settings.limits)
     users = Users(
         repository=repositories.users,
         audit=repositories.audit,
         hashes=preferred_hashes,
         reset_tokens=ResetTokens(partial(keys.derive, "password reset token")),
         revocations=revocations,
-        guesses=guesses,
+        throttle=throttle,
         roles=roles,
         clock=clock,
         ids=ids,
@@ -133,8 +133,8 @@ async def _construct(
         preferred_hashes=preferred_hashes,
         signer=Signer(keys),
         revocations=revocations,
-        guesses=guesses,
-        devices=DeviceMarks(partial(keys.derive, "device mark"), ids),
+        throttle=throttle,
+        devices=DeviceCookies(partial(keys.derive, "device mark"), ids),
         refresh_tokens=RefreshTokens(partial(keys.derive, "refresh token")),
         clock=clock,
         ids=ids,

@@ -77,7 +77,7 @@ async def follow(sessions: RevocationSource, read: Sequence[Callable[[], Awaitab
 
 
 async def purge(repositories: Repositories, clock: Clock) -> None:
-    """Delete sessions that are over, spent revocations and old counts of guesses.
+    """Delete sessions that are over, spent revocations and old counts of attempts.
 
     In steps, so that other writes pass between them.
     """
@@ -85,7 +85,7 @@ async def purge(repositories: Repositories, clock: Clock) -> None:
     gone = PURGE_STEP
     while gone == PURGE_STEP:
         gone = await repositories.sessions.purge(now, now - PURGE_DELAY_MS, PURGE_STEP)
-    while await repositories.attempts.purge_tries(now, PURGE_STEP) == PURGE_STEP:
+    while await repositories.attempts.purge(now, PURGE_STEP) == PURGE_STEP:
         pass
 
 

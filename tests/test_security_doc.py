@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from server.authentication import repository as guess_queries
-from server.authentication.throttling import DEVICE_TRIES, FREE_FAILURES
+from server.authentication import repository as attempts
+from server.authentication.throttling import DEVICE_ATTEMPTS, FREE_FAILURES
 from server.http.body import MAXIMUM_MEMBERS
 from server.http.connection import FRAMING_BYTES, HALF_CLOSED_SECONDS, HEAD_BYTES, WRITE_SECONDS
 from server.http.runner import ENOUGH_DESCRIPTORS, KEEPALIVE_SECONDS, KEPT_DESCRIPTORS
@@ -31,13 +31,13 @@ ACCOUNT_GUESSES = Settings().limits.account_guesses
 DAY_SECONDS = 86_400
 FIXED = {
     "unknown devices, all of them together": ACCOUNT_GUESSES * 7 // 10,
-    "one known device": DEVICE_TRIES,
+    "one known device": DEVICE_ATTEMPTS,
     "all known devices of the account together": ACCOUNT_GUESSES * 2 // 10,
     "who is logged in and changes the password: the current one": ACCOUNT_GUESSES // 10,
     "wrong passwords from unknown devices before the first wait": FREE_FAILURES,
-    "longest wait, in seconds": guess_queries.LONGEST_WAIT_MS // 1000,
-    "days until a count that nobody touched is deleted": guess_queries._FORGET_MS // 1000 // DAY_SECONDS,
-    "days that a browser keeps the device mark after a login": DEVICE_SECONDS // DAY_SECONDS,
+    "longest wait, in seconds": attempts.LONGEST_WAIT_MS // 1000,
+    "days until a count that nobody touched is deleted": attempts._FORGET_MS // 1000 // DAY_SECONDS,
+    "days that a browser keeps the device cookie after a login": DEVICE_SECONDS // DAY_SECONDS,
     "bytes of a password": MAXIMUM_BYTES,
     "characters of an access token": verifier.MAXIMUM_LENGTH,
     "seconds that a token may be ahead of this server's clock": verifier.FUTURE_SECONDS,

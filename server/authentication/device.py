@@ -1,7 +1,7 @@
-"""Device marks: who has logged in to an account before is known by one, and not held up by strangers' guesses.
+"""Device cookies: who has logged in to an account before is known by one, and strangers do not hold that device up.
 
-As OWASP describes device cookies: the mark names the account and a device, under a MAC. It is no credential: whoever
-has it still needs the password, and may try a few while strangers may not.
+OWASP describes them in "Slow Down Online Guessing Attacks with Device Cookies". The cookie names the account and a
+device, under a MAC. It is no credential: its holder still needs the password, but has attempts of their own.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from server.keys.opaque import Key, OpaqueTokens
 _LAYOUT = struct.Struct(">16s16s")
 
 
-class DeviceMarks:
-    """Issues and reads device marks."""
+class DeviceCookies:
+    """Issues and reads the values of device cookies."""
 
     def __init__(self, key: Key, ids: Ids) -> None:
         self._tokens = OpaqueTokens(key, "wwd_")
         self._ids = ids
 
     def issue(self, user_id: str, device_id: str | None = None) -> str:
-        """The mark of a device for that user; of a new device, if none is named."""
+        """A cookie for that user and device; for a new device, if none is named."""
         device = uuid.UUID(device_id or self._ids.new_id())
         return self._tokens.issue(_LAYOUT.pack(uuid.UUID(user_id).bytes, device.bytes))
 
-    def device_of(self, mark: str | None, user_id: str) -> str | None:
-        """The id of the device, if it is a mark for that user; None for anything else."""
-        content = self._tokens.read(mark) if mark else None
+    def device_of(self, cookie: str | None, user_id: str) -> str | None:
+        """The id of the device, if it is a cookie for that user; None for anything else."""
+        content = self._tokens.read(cookie) if cookie else None
         if content is None or len(content) != _LAYOUT.size:
             return None
         user, device = _LAYOUT.unpack(content)

@@ -1,4 +1,4 @@
-"""What counts how often passwords are tried. Times are in milliseconds."""
+"""What counts and limits attempts at passwords. Times are in milliseconds."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class GuessCounter:
-    """Counts the wrong tries since a success, at most `limit`.
+class AttemptCounter:
+    """Counts the failures since a success, at most `limit`.
 
     Behind `free` of them one runs at a time, and each wait is longer; before, no more run than could all be wrong.
     """
@@ -19,7 +19,7 @@ class GuessCounter:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A number of tries that refills: each costs `cost_ms` of time, and at most `capacity_ms` may be spent ahead."""
+    """A number of failures that refills: each costs `cost_ms` of time, and at most `capacity_ms` may be spent ahead."""
 
     key: str
     cost_ms: int
@@ -27,9 +27,9 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
-class Try:
-    """One password to be looked at, with all that counts it. `period` is when it was taken (guess_queries.py)."""
+class AttemptLimits:
+    """All that counts one attempt. `period` is when it was taken (repository.py)."""
 
-    counters: tuple[GuessCounter, ...] = ()
+    counters: tuple[AttemptCounter, ...] = ()
     budgets: tuple[Budget, ...] = ()
     period: int = 0

@@ -1,7 +1,7 @@
-"""The queries about how often passwords were tried.
+"""The SQL of throttling: how many attempts failed, and how many run.
 
-Each count has the wrong ones and, apart from them, the tries that run. A process that dies leaves tries behind that
-nobody will end, so they are kept by the period in which they began, this one or the one before, and count no longer.
+A process that dies leaves attempts behind that nobody will end. So those that run are counted by the period in which
+they began, this one or the one before; older ones do not count any more.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from dataclasses import replace
 from server.audit.model import AuditNote
 from server.audit.repository import AuditRepository
 from server.authentication.errors import TooManyAttempts
-from server.authentication.model import Budget, GuessCounter, Try
+from server.authentication.model import AttemptCounter, AttemptLimits, Budget
 from server.core.errors import Overloaded
 from server.database.driver import Driver, Transaction
 
 LONGEST_WAIT_MS = 900_000
 _FIRST_WAIT_MS = 1000
-# A try that nobody ended counts for one to two of these. Longer than the queue of hashes takes.
+# An attempt that nobody ended counts for one to two of these. Longer than the queue of hashes takes.
 PERIOD_MS = 60_000
 # The next of those that run will have ended by then.
 _BUSY_SECONDS = 1
@@ -30,7 +30,7 @@ _FORGET_MS = 90 * 86_400_000
 _CLOCK_SLACK_MS = 60_000
 
 # In both: $1 key, $2 now, $3 the number of the period. A row may be one period ahead, by the clock of another node. One
-# that is further ahead was written by a clock that was wrong: its tries begin here.
+# that is further ahead was written by a clock that was wrong: its attempts begin here.
 _RUNNING = (
     "CASE WHEN guesses.period >= $3 THEN guesses.running + guesses.running_before "
     "WHEN guesses.period = $3 - 1 THEN guesses.running ELSE 0 END"
@@ -55,7 +55,7 @@ _TAKE_BUDGET = (
     f"{_TAKE} WHERE CASE WHEN guesses.retry_at BETWEEN $2 AND $6 THEN guesses.retry_at - $2 ELSE 0 END "
     f"+ ({_RUNNING} + 1) * $4 <= $5 RETURNING key"
 )
-# $2 is the period in which the try began. If that is over for the row, it is not counted there any more.
+# $2 is the period in which the attempt began. If that is over for the row, it is not counted there any more.
 _END = (
     "running = CASE WHEN period <= $2 AND running > 0 THEN running - 1 ELSE running END, "
     "running_before = CASE WHEN period = $2 + 1 AND running_before > 0 THEN running_before - 1 ELSE running_before END"
@@ -78,13 +78,13 @@ class AttemptRepository:
         self._driver = driver
         self._audit = audit
 
-    async def take_try(self, wanted: Try, now: int) -> Try:
+    async def take(self, wanted: AttemptLimits, now: int) -> AttemptLimits:
         """All of its counters and budgets, or none."""
         period = now // PERIOD_MS
 
         async def unit(transaction: Transaction) -> None:
             for one in _in_order(wanted):
-                if isinstance(one, GuessCounter):
+                if isinstance(one, AttemptCounter):
                     await _take_counter(transaction, one, now, period)
                 else:
                     await _take_budget(transaction, one, now, period)
@@ -92,7 +92,7 @@ class AttemptRepository:
         await self._driver.write(unit)
         return replace(wanted, period=period)
 
-    async def note_failure(self, taken: Try, now: int, note: AuditNote | None = None) -> None:
+    async def note_failure(self, taken: AttemptLimits, now: int, note: AuditNote | None = None) -> None:
         """Counters wait longer and longer, budgets pay."""
         audit = self._audit.writer()
 
@@ -110,11 +110,11 @@ class AttemptRepository:
 
         await self._driver.write(unit)
 
-    async def give_back(self, taken: Try) -> None:
+    async def give_back(self, taken: AttemptLimits) -> None:
         """One statement."""
-        await self._driver.write_one(*self._end_try(taken))
+        await self._driver.write_one(*self._end_attempt(taken))
 
-    async def settle(self, taken: Try | None, counters: Sequence[GuessCounter]) -> None:
+    async def settle(self, taken: AttemptLimits | None, counters: Sequence[AttemptCounter]) -> None:
         """The account's counters first: who holds the row of an address never waits for one of an account."""
         anew = f"UPDATE guesses SET failures = 0, retry_at = 0 WHERE {self._in_order()}"
         keys = self._driver.list_value(sorted({counter.key for counter in counters}))
@@ -122,17 +122,17 @@ class AttemptRepository:
         async def unit(transaction: Transaction) -> None:
             await transaction.run(anew, keys)
             if taken is not None:
-                await transaction.run(*self._end_try(taken))
+                await transaction.run(*self._end_attempt(taken))
 
         await self._driver.write(unit)
 
-    async def purge_tries(self, now: int, limit: int) -> int:
+    async def purge(self, now: int, limit: int) -> int:
         """Delete at most `limit` rows that nobody has touched for a long time; how many."""
         sql = "DELETE FROM guesses WHERE key IN (SELECT key FROM guesses WHERE touched_at <= $1 LIMIT $2) RETURNING key"
         return len(await self._driver.write_one(sql, now - _FORGET_MS, limit))
 
-    def _end_try(self, taken: Try) -> tuple[str, object, int]:
-        """The statement by which a try does not run any more, and its parameters."""
+    def _end_attempt(self, taken: AttemptLimits) -> tuple[str, object, int]:
+        """The statement by which an attempt does not run any more, and its parameters."""
         keys = self._driver.list_value([one.key for one in _in_order(taken)])
         return f"UPDATE guesses SET {_END} WHERE {self._in_order()}", keys, taken.period
 
@@ -143,17 +143,17 @@ class AttemptRepository:
 
 
 def wait_after(failures: int, free: int) -> int:
-    """Milliseconds until the next try: one second behind the last free failure, then twice as long each time."""
+    """Milliseconds until the next attempt: one second behind the last free failure, then twice as long each time."""
     if failures < free:
         return 0
     return min(_FIRST_WAIT_MS << min(failures - free, 20), LONGEST_WAIT_MS)
 
 
-def _in_order(wanted: Try) -> list[GuessCounter | Budget]:
+def _in_order(wanted: AttemptLimits) -> list[AttemptCounter | Budget]:
     return sorted((*wanted.counters, *wanted.budgets), key=lambda one: one.key)
 
 
-async def _take_counter(transaction: Transaction, counter: GuessCounter, now: int, period: int) -> None:
+async def _take_counter(transaction: Transaction, counter: AttemptCounter, now: int, period: int) -> None:
     furthest = now + LONGEST_WAIT_MS + _CLOCK_SLACK_MS
     limits = (counter.limit, furthest, counter.free)
     if await transaction.run(_TAKE_COUNTER, counter.key, now, period, *limits):

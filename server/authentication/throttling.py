@@ -1,13 +1,13 @@
-"""Guessing defence: how many wrong passwords are looked at, of an account, from an address, and in all.
+"""Throttling: how many wrong passwords are looked at, of an account, from an address, and in all.
 
-A try is taken from its counters before the password is hashed, in one step of the store, and runs until it is noted
-what it turned out to be. No more run at the same moment, on all nodes together, than could all be wrong: so tries at
-the same moment look at no more passwords than tries one after the other. Nobody is told that a password was wrong
-before that is counted. What a process looked at when it died it told nobody; for a minute or two it counts as running.
+An attempt is taken from its counters before the password is hashed, in one step of the store, and runs until it is
+noted how it ended. No more run at the same moment, on all nodes together, than could all be wrong: so attempts at the
+same moment look at no more passwords than attempts one after the other. Nobody is told that a password was wrong before
+that is counted. What a process looked at when it died it told nobody; for a minute or two it counts as running.
 
-    a try by            is counted by                      at most wrong, until a success or a reset
+    an attempt by       is counted by                      at most wrong, until a success or a reset
     a stranger          account, address, all              70 of an account
-    a known device      its own mark, all known devices    10 of a device, 20 of all devices of an account
+    a known device      its cookie, all known devices      10 of a device, 20 of all devices of an account
     a logged in user    the password change                10 of an account
 
 That is 100 of an account in all (NIST SP 800-63B-4, section 3.2.2). What refuses a stranger says nothing of whether the
@@ -27,7 +27,7 @@ import structlog
 
 from server.audit.model import AuditNote
 from server.authentication.errors import TooManyAttempts
-from server.authentication.model import Budget, GuessCounter, Try
+from server.authentication.model import AttemptCounter, AttemptLimits, Budget
 from server.authentication.repository import AttemptRepository
 from server.core.addresses import address_of
 from server.core.clock import Clock
@@ -36,7 +36,7 @@ from server.passwords.pool import NeverBegun
 from server.settings.tree import LimitSettings
 
 HOUR_MS = 3_600_000
-DEVICE_TRIES = 10
+DEVICE_ATTEMPTS = 10
 # So many wrong ones without a wait between them; then a second, and twice as long each time, up to 15 minutes.
 FREE_FAILURES = 20
 
@@ -44,21 +44,21 @@ _log = structlog.get_logger("watchword.limits")
 
 
 class Attempt:
-    """A look at one password: `async with` takes the try, or raises TooManyAttempts or Overloaded.
+    """A look at one password: `async with` takes it from its limits, or raises TooManyAttempts or Overloaded.
 
     Inside, say how it ended, by `failed` or `succeeded`. Else what leaves the block decides: what says that nothing was
-    looked at, or nothing told, gives the try back, as does the end of the block; everything else is a failure.
+    looked at, or nothing told, gives the attempt back, as does the end of the block; everything else is a failure.
     """
 
     def __init__(
-        self, attempts: AttemptRepository, clock: Clock, counted: Sequence[GuessCounter], *wanted: Try
+        self, attempts: AttemptRepository, clock: Clock, counted: Sequence[AttemptCounter], *wanted: AttemptLimits
     ) -> None:
         """`wanted`: the first one that is not used up is taken. `counted`: what a success lets begin anew."""
         self._attempts = attempts
         self._clock = clock
         self._counted = counted
         self._wanted = wanted
-        self._taken = Try()
+        self._taken = AttemptLimits()
         self._ended = False
 
     @property
@@ -96,8 +96,8 @@ class Attempt:
         except StoreUnavailable:
             _log.warning("a right password could not be noted: wrong ones before it still count")
 
-    async def _take(self, wanted: Try) -> Self:
-        taking = asyncio.ensure_future(self._attempts.take_try(wanted, self._clock.now_ms()))
+    async def _take(self, wanted: AttemptLimits) -> Self:
+        taking = asyncio.ensure_future(self._attempts.take(wanted, self._clock.now_ms()))
         try:
             self._taken = await asyncio.shield(taking)
         except asyncio.CancelledError:
@@ -108,8 +108,8 @@ class Attempt:
         return self
 
 
-class Guesses:
-    """What there is to be taken. An account is named by its username in the form that is compared."""
+class Throttle:
+    """Knows which limits an attempt has. An account is named by its username in the form that is compared."""
 
     def __init__(self, attempts: AttemptRepository, clock: Clock, settings: LimitSettings) -> None:
         self._attempts = attempts
@@ -117,41 +117,41 @@ class Guesses:
         self._settings = settings
 
     def login(self, account: str, address: str | None, device_id: str | None) -> Attempt:
-        """`device_id`: of a mark for this account. A known device that has used up its tries is a stranger."""
-        stranger = Try((self._strangers(account),), self._budgets(address))
+        """`device_id`: of a cookie for this account. A known device that has used up its attempts is a stranger."""
+        stranger = AttemptLimits((self._strangers(account),), self._budgets(address))
         if device_id is None:
             return self._attempt(account, stranger)
-        device = Try((self._devices(account), _counter("known", device_id, DEVICE_TRIES)))
+        device = AttemptLimits((self._devices(account), _counter("known", device_id, DEVICE_ATTEMPTS)))
         return self._attempt(account, device, stranger)
 
     def change(self, account: str) -> Attempt:
         """Of the current password, for a change of it."""
-        return self._attempt(account, Try((self._changes(account),)))
+        return self._attempt(account, AttemptLimits((self._changes(account),)))
 
     def reset(self, address: str | None) -> Attempt:
         """Of a reset token. A right one costs nothing: leave the block."""
-        return Attempt(self._attempts, self._clock, (), Try((), self._budgets(address)))
+        return Attempt(self._attempts, self._clock, (), AttemptLimits((), self._budgets(address)))
 
     async def forget(self, *accounts: str) -> None:
-        """After a password that was set anew, or accounts that were made: nobody has guessed at these."""
+        """After a password that was set anew, or accounts that were made: nobody has made an attempt at these."""
         try:
             await self._attempts.settle(None, [one for account in accounts for one in self._counted(account)])
         except StoreUnavailable:
             _log.warning("wrong passwords before a new one could not be forgotten: they still count")
 
-    def _attempt(self, account: str, *wanted: Try) -> Attempt:
+    def _attempt(self, account: str, *wanted: AttemptLimits) -> Attempt:
         return Attempt(self._attempts, self._clock, self._counted(account), *wanted)
 
-    def _counted(self, account: str) -> list[GuessCounter]:
+    def _counted(self, account: str) -> list[AttemptCounter]:
         return [self._strangers(account), self._devices(account), self._changes(account)]
 
-    def _strangers(self, account: str) -> GuessCounter:
+    def _strangers(self, account: str) -> AttemptCounter:
         return _counter("account", account, self._settings.account_guesses * 7 // 10)
 
-    def _devices(self, account: str) -> GuessCounter:
+    def _devices(self, account: str) -> AttemptCounter:
         return _counter("devices", account, self._settings.account_guesses * 2 // 10)
 
-    def _changes(self, account: str) -> GuessCounter:
+    def _changes(self, account: str) -> AttemptCounter:
         return _counter("change", account, self._settings.account_guesses // 10)
 
     def _budgets(self, address: str | None) -> tuple[Budget, ...]:
@@ -172,8 +172,8 @@ def network_of(address: str | None) -> str:
     return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
-def _counter(kind: str, name: str, limit: int) -> GuessCounter:
-    return GuessCounter(_digest(kind, name), limit, min(limit, FREE_FAILURES))
+def _counter(kind: str, name: str, limit: int) -> AttemptCounter:
+    return AttemptCounter(_digest(kind, name), limit, min(limit, FREE_FAILURES))
 
 
 def _budget(kind: str, name: str, per_hour: int) -> Budget:

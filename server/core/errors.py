@@ -68,7 +68,7 @@ class InvalidRequest(ApiError):
 
 
 class Overloaded(TryLater):
-    """The queue of password hashes is full, so many tries run that no more may, or all descriptors are in use."""
+    """The queue of password hashes is full, so many attempts run that no more may, or all descriptors are in use."""
 
     code = "overloaded"
     title = "Overloaded"

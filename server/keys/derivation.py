@@ -26,7 +26,7 @@ def of_audit(records: Sequence[KeyRecord]) -> KeyRecord:
 
 
 def of_tokens(records: Sequence[KeyRecord]) -> KeyRecord:
-    """The one that refresh and reset tokens and device marks are made with."""
+    """The one that refresh and reset tokens and device cookies are made with."""
     return next(record for record in derivations(records) if record.revoked_at is None)
 
 

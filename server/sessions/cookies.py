@@ -1,6 +1,6 @@
 """What is kept in cookies that no script can read, and the guard against other sites' requests.
 
-In browser mode the refresh token; of every login, the mark of the device.
+In browser mode the refresh token; of every login, the device cookie.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def set_session_cookie(response: web.Response, refresh_token: str, max_age_secon
     )
 
 
-def set_device_cookie(response: web.Response, device_mark: str) -> None:
-    """Mark this device as one that has logged in. The mark opens nothing; programs may ignore it."""
+def set_device_cookie(response: web.Response, device_cookie: str) -> None:
+    """Make this device a known one. The cookie opens nothing; programs may ignore it."""
     response.set_cookie(
         DEVICE_COOKIE,
-        device_mark,
+        device_cookie,
         max_age=DEVICE_SECONDS,
         path="/",
         secure=True,
@@ -40,8 +40,8 @@ def set_device_cookie(response: web.Response, device_mark: str) -> None:
     )
 
 
-def device_mark_of(request: web.Request) -> str | None:
-    """The mark that an earlier login left; None if there is none."""
+def device_cookie_of(request: web.Request) -> str | None:
+    """The value that an earlier login left; None if there is none."""
     return _value_of(request, DEVICE_COOKIE)
 
 

@@ -18,7 +18,7 @@ from server.http.schemas import PageQuery
 from server.services import services_of
 from server.sessions.cookies import (
     clear_session_cookie,
-    device_mark_of,
+    device_cookie_of,
     refuse_cross_site,
     session_cookie_of,
     set_device_cookie,
@@ -44,10 +44,10 @@ async def log_in(request: web.Request) -> web.Response:
     if body.cookie:
         refuse_cross_site(request, services.settings.cors.origins)
     logged_in = await services.sessions.log_in(
-        body.username, body.password, client_of(request), device_mark_of(request)
+        body.username, body.password, client_of(request), device_cookie_of(request)
     )
     response = _tokens_response(logged_in.tokens, in_cookie=body.cookie)
-    set_device_cookie(response, logged_in.device_mark)
+    set_device_cookie(response, logged_in.device_cookie)
     return response
 
 

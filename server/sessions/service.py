@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import structlog
 
 from server.audit.model import AuditEvent, AuditNote
-from server.authentication.device import DeviceMarks
+from server.authentication.device import DeviceCookies
 from server.authentication.errors import InvalidCredentials
-from server.authentication.throttling import Attempt, Guesses
+from server.authentication.throttling import Attempt, Throttle
 from server.core.client import Client
 from server.core.clock import Clock
 from server.core.errors import NotFound, Overloaded
@@ -52,10 +52,10 @@ class IssuedTokens:
 
 @dataclass(frozen=True, slots=True)
 class LoggedIn:
-    """A login: its tokens, and the mark by which this device is known the next time."""
+    """A login: its tokens, and the cookie by which this device is known the next time."""
 
     tokens: IssuedTokens
-    device_mark: str
+    device_cookie: str
 
 
 class Sessions:
@@ -71,8 +71,8 @@ class Sessions:
         signer: Signer,
         refresh_tokens: RefreshTokens,
         revocations: Revocations,
-        guesses: Guesses,
-        devices: DeviceMarks,
+        throttle: Throttle,
+        devices: DeviceCookies,
         clock: Clock,
         ids: Ids,
         tokens: TokenSettings,
@@ -85,27 +85,27 @@ class Sessions:
         self._signer = signer
         self._refresh_tokens = refresh_tokens
         self._revocations = revocations
-        self._guesses = guesses
+        self._throttle = throttle
         self._devices = devices
         self._clock = clock
         self._ids = ids
         self._tokens = tokens
         self._settings = sessions
 
-    async def log_in(self, username: str, password: str, client: Client, device_mark: str | None = None) -> LoggedIn:
+    async def log_in(self, username: str, password: str, client: Client, device_cookie: str | None = None) -> LoggedIn:
         """Check the password and open a session.
 
         Raises InvalidCredentials, in the same words and after one hash, for an unknown user, a disabled one and a wrong
-        password; TooManyAttempts, for each of them alike; Overloaded if too many hashes wait, or tries of it run.
+        password; TooManyAttempts, for each of them alike; Overloaded if too many hashes wait, or attempts at it run.
         """
         credentials = await self._users.find_credentials(username)
         user_id = credentials.user.id if credentials else NOBODY
-        device = self._devices.device_of(device_mark, user_id)
+        device = self._devices.device_of(device_cookie, user_id)
         account = compared(username)
-        async with self._guesses.login(account, client.ip, device) as attempt:
+        async with self._throttle.login(account, client.ip, device) as attempt:
             opened = await self._try_to_open(attempt, credentials, password, client)
             await attempt.succeeded()
-        # A device that had used up its tries, and was a stranger here, begins anew under another id.
+        # A device that had used up its attempts, and was a stranger here, begins anew under another id.
         known = device if not attempt.is_strangers else None
         return LoggedIn(opened, self._devices.issue(user_id, known))
 

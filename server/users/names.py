@@ -70,7 +70,7 @@ def username_key(text: str) -> str | None:
 
 
 def compared(text: str) -> str:
-    """The key of a username; of what can't be one, the text itself: guesses of such names are counted like others."""
+    """The key of a username; of what can't be one, the text itself: attempts at such names are counted like others."""
     return username_key(text) or text
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from server.audit.model import AuditEvent, AuditNote
 from server.audit.repository import AuditRepository
 from server.authentication.errors import InvalidCredentials
-from server.authentication.throttling import Guesses
+from server.authentication.throttling import Throttle
 from server.core.clock import Clock
 from server.core.errors import InvalidRequest, NotFound
 from server.core.ids import Ids
@@ -47,7 +47,7 @@ class Users:
         hashes: HashPool,
         reset_tokens: ResetTokens,
         revocations: Revocations,
-        guesses: Guesses,
+        throttle: Throttle,
         roles: RoleTable,
         clock: Clock,
         ids: Ids,
@@ -59,7 +59,7 @@ class Users:
         self._hashes = hashes
         self._reset_tokens = reset_tokens
         self._revocations = revocations
-        self._guesses = guesses
+        self._throttle = throttle
         self._roles = roles
         self._admin_roles = tuple(sorted(roles.sufficient(only("admin")) or ()))
         self._clock = clock
@@ -82,7 +82,7 @@ class Users:
         """Make an account. Raises UsernameTaken, InvalidRequest (role, username, name, password), Overloaded."""
         new = await self._new_user(username, name, role, password)
         user = await self._users.insert_user(new)
-        await self._guesses.forget(compared(username))
+        await self._throttle.forget(compared(username))
         if password is not None:
             return CreatedUser(user, None)
         return CreatedUser(user, self._reset_token(Credentials(user, None, new.created_at)))
@@ -140,7 +140,7 @@ class Users:
             raise NotFound("There is no such user.")
         # First this: who does not know the current password learns nothing, and makes nobody examine another.
         account = compared(credentials.user.username)
-        async with self._guesses.change(account) as attempt:
+        async with self._throttle.change(account) as attempt:
             if not await self._hashes.verify(current, credentials.password_hash):
                 await attempt.failed(self._note(AuditEvent.PASSWORD_CHANGE_FAILED, credentials.user))
                 raise InvalidCredentials("The current password is wrong.")
@@ -176,7 +176,7 @@ class Users:
 
         Raises InvalidResetToken, TooManyAttempts, InvalidRequest, Overloaded.
         """
-        async with self._guesses.reset(address):
+        async with self._throttle.reset(address):
             credentials = await self._credentials_for(reset_token)
         self._check_password(new_password, _names_of(credentials.user), "new_password")
         if not await self._set_password(
@@ -220,7 +220,7 @@ class Users:
         )
         await self._revocations.soon()
         if done:
-            await self._guesses.forget(compared(credentials.user.username))
+            await self._throttle.forget(compared(credentials.user.username))
         return done
 
     async def _new_user(self, username: str, name: str, role: str, password: str | None) -> NewUser:

@@ -7,7 +7,7 @@ from itertools import takewhile
 import pytest
 
 from server.authentication.errors import TooManyAttempts
-from server.authentication.model import Budget, GuessCounter, Try
+from server.authentication.model import AttemptCounter, AttemptLimits, Budget
 from server.authentication.repository import LONGEST_WAIT_MS, PERIOD_MS, wait_after
 from server.core.errors import Overloaded
 from server.database.migration_files import Migration, migrations
@@ -17,45 +17,47 @@ from server.repositories import Repositories, open_repositories
 from tests.records import NOW
 from tests.stores import OpenStore
 
-ACCOUNT = GuessCounter("account:a", 70, 20)
+ACCOUNT = AttemptCounter("account:a", 70, 20)
 # Ten at once, and one more each minute.
 ADDRESS = Budget("address:a", 60_000, 600_000)
-BOTH = Try((ACCOUNT,), (ADDRESS,))
+BOTH = AttemptLimits((ACCOUNT,), (ADDRESS,))
 FREE = ACCOUNT.free
 
 
-async def take(store: Repositories, wanted: Try, now: int = NOW) -> Try | int:
-    """The try; or the seconds to wait, below zero if only for others to end."""
+async def take(store: Repositories, wanted: AttemptLimits, now: int = NOW) -> AttemptLimits | int:
+    """The attempt; or the seconds to wait, below zero if only for others to end."""
     try:
-        return await store.attempts.take_try(wanted, now)
+        return await store.attempts.take(wanted, now)
     except TooManyAttempts as refused:
         return refused.retry_after_seconds
     except Overloaded as refused:
         return -refused.retry_after_seconds
 
 
-async def take_many(store: Repositories, wanted: Try, count: int, now: int = NOW) -> tuple[list[Try], Counter[int]]:
+async def take_many(
+    store: Repositories, wanted: AttemptLimits, count: int, now: int = NOW
+) -> tuple[list[AttemptLimits], Counter[int]]:
     """At once: those that were taken, and how the others were refused."""
     done = await asyncio.gather(*(take(store, wanted, now) for _ in range(count)))
-    return [one for one in done if isinstance(one, Try)], Counter(one for one in done if isinstance(one, int))
+    return [one for one in done if isinstance(one, AttemptLimits)], Counter(one for one in done if isinstance(one, int))
 
 
-async def fail(store: Repositories, wanted: Try, now: int = NOW) -> bool:
+async def fail(store: Repositories, wanted: AttemptLimits, now: int = NOW) -> bool:
     """A wrong password; False if it was not looked at."""
     taken = await take(store, wanted, now)
-    if isinstance(taken, Try):
+    if isinstance(taken, AttemptLimits):
         await store.attempts.note_failure(taken, now)
         return True
     return False
 
 
-async def fail_often(store: Repositories, wanted: Try, count: int) -> int:
+async def fail_often(store: Repositories, wanted: AttemptLimits, count: int) -> int:
     """The time at which the next one may be wrong, after so many."""
     now = NOW
     for _ in range(count):
         assert await fail(store, wanted, now)
         refused = await take(store, wanted, now)
-        if isinstance(refused, Try):
+        if isinstance(refused, AttemptLimits):
             await store.attempts.give_back(refused)
         else:
             now += refused * 1000
@@ -65,7 +67,7 @@ async def fail_often(store: Repositories, wanted: Try, count: int) -> int:
 async def test_no_more_run_at_once_than_could_all_be_wrong_however_many_come_to_however_many_nodes(
     store: Repositories, open_another: OpenStore
 ) -> None:
-    wanted = Try((ACCOUNT,))
+    wanted = AttemptLimits((ACCOUNT,))
     both = await asyncio.gather(*(take_many(one, wanted, 75) for one in (store, await open_another())))
     taken = [one for some, _ in both for one in some]
     # Nobody has to wait long, since none of them was wrong yet.
@@ -76,7 +78,7 @@ async def test_no_more_run_at_once_than_could_all_be_wrong_however_many_come_to_
 
 @pytest.mark.parametrize("wrong", [FREE, FREE + 1, FREE + 30])
 async def test_behind_the_free_failures_one_runs_at_a_time(store: Repositories, wrong: int) -> None:
-    wanted = Try((ACCOUNT,))
+    wanted = AttemptLimits((ACCOUNT,))
     now = await fail_often(store, wanted, wrong)
     taken, refused = await take_many(store, wanted, 10, now)
     assert (len(taken), refused) == (1, Counter({-1: 9}))
@@ -86,20 +88,20 @@ async def test_behind_the_free_failures_one_runs_at_a_time(store: Repositories, 
 
 
 async def test_a_counter_takes_its_limit_and_no_more_and_does_not_refill(store: Repositories) -> None:
-    wanted = Try((GuessCounter("account:limit", 7, 7),))
+    wanted = AttemptLimits((AttemptCounter("account:limit", 7, 7),))
     now = await fail_often(store, wanted, 7)
     assert await take(store, wanted, now) == LONGEST_WAIT_MS // 1000
     assert await take(store, wanted, NOW + 365 * 86_400_000) == LONGEST_WAIT_MS // 1000
 
 
 async def test_behind_the_free_failures_each_wait_is_twice_as_long(store: Repositories) -> None:
-    wanted = Try((GuessCounter("account:c", 100, 3),))
+    wanted = AttemptLimits((AttemptCounter("account:c", 100, 3),))
     now = NOW
     waits = []
     for _ in range(20):
         assert await fail(store, wanted, now)
         refused = await take(store, wanted, now)
-        if isinstance(refused, Try):
+        if isinstance(refused, AttemptLimits):
             await store.attempts.give_back(refused)
             refused = 0
         waits.append(refused)
@@ -117,7 +119,7 @@ async def test_behind_the_free_failures_each_wait_is_twice_as_long(store: Reposi
 
 
 async def test_a_budget_takes_what_is_in_it_and_refills(store: Repositories) -> None:
-    wanted = Try((), (ADDRESS,))
+    wanted = AttemptLimits((), (ADDRESS,))
     assert [await fail(store, wanted) for _ in range(12)] == [True] * 10 + [False] * 2
     assert await take(store, wanted) == 60
     assert await take(store, wanted, NOW + 59_001) == 1
@@ -128,7 +130,7 @@ async def test_a_budget_takes_what_is_in_it_and_refills(store: Repositories) -> 
 
 
 async def test_a_budget_lets_no_more_run_than_it_could_pay(store: Repositories) -> None:
-    wanted = Try((), (ADDRESS,))
+    wanted = AttemptLimits((), (ADDRESS,))
     assert await fail(store, wanted)
     taken, refused = await take_many(store, wanted, 20)
     assert (len(taken), refused) == (9, Counter({-1: 11}))
@@ -141,20 +143,20 @@ async def test_a_budget_lets_no_more_run_than_it_could_pay(store: Repositories) 
 
 
 async def test_a_try_is_counted_everywhere_or_nowhere(store: Repositories) -> None:
-    narrow = Try((GuessCounter("account:b", 1, 1),), (ADDRESS,))
+    narrow = AttemptLimits((AttemptCounter("account:b", 1, 1),), (ADDRESS,))
     assert await fail(store, narrow)
     for _ in range(20):
         assert not await fail(store, narrow)
     # The refused ones have cost the address nothing, whether they were wrong or would run.
-    assert [await fail(store, Try((), (ADDRESS,))) for _ in range(10)] == [True] * 9 + [False]
-    fresh = Try((GuessCounter("account:fresh", 5, 5),))
-    assert await take(store, Try(fresh.counters, (ADDRESS,))) == 60
+    assert [await fail(store, AttemptLimits((), (ADDRESS,))) for _ in range(10)] == [True] * 9 + [False]
+    fresh = AttemptLimits((AttemptCounter("account:fresh", 5, 5),))
+    assert await take(store, AttemptLimits(fresh.counters, (ADDRESS,))) == 60
     assert len((await take_many(store, fresh, 6))[0]) == 5
 
 
 async def test_what_nobody_ended_counts_for_one_to_two_minutes_and_no_longer(store: Repositories) -> None:
-    """A process that was killed; others go on trying, and their tries are counted as they should be."""
-    wanted = Try((GuessCounter("account:killed", 5, 5),), (Budget("address:killed", 120_000, 600_000),))
+    """A process that was killed; others go on trying, and their attempts are counted as they should be."""
+    wanted = AttemptLimits((AttemptCounter("account:killed", 5, 5),), (Budget("address:killed", 120_000, 600_000),))
     begun = NOW // PERIOD_MS * PERIOD_MS + PERIOD_MS - 1
     left, _ = await take_many(store, wanted, 3, begun)
     for second in range(0, 120, 5):
@@ -175,15 +177,15 @@ async def test_what_nobody_ended_counts_for_one_to_two_minutes_and_no_longer(sto
 
 
 async def test_one_that_was_killed_behind_the_free_failures_shuts_nobody_out_for_long(store: Repositories) -> None:
-    wanted = Try((GuessCounter("account:shut", 70, 2),))
+    wanted = AttemptLimits((AttemptCounter("account:shut", 70, 2),))
     now = await fail_often(store, wanted, 2)
-    assert isinstance(await take(store, wanted, now), Try)
+    assert isinstance(await take(store, wanted, now), AttemptLimits)
     assert await take(store, wanted, now + 59_000) == -1
-    assert isinstance(await take(store, wanted, now + 2 * PERIOD_MS), Try)
+    assert isinstance(await take(store, wanted, now + 2 * PERIOD_MS), AttemptLimits)
 
 
 async def test_tries_of_the_period_before_end_as_their_own(store: Repositories) -> None:
-    wanted = Try((GuessCounter("account:over", 5, 5),))
+    wanted = AttemptLimits((AttemptCounter("account:over", 5, 5),))
     end = NOW // PERIOD_MS * PERIOD_MS + PERIOD_MS
     before, _ = await take_many(store, wanted, 2, end - 1)
     after, _ = await take_many(store, wanted, 6, end)
@@ -191,24 +193,24 @@ async def test_tries_of_the_period_before_end_as_their_own(store: Repositories) 
     for one in (*before, *after):
         assert await take(store, wanted, end + 10_000) == -1
         await store.attempts.give_back(one)
-        assert isinstance(await take(store, wanted, end + 10_000), Try)
+        assert isinstance(await take(store, wanted, end + 10_000), AttemptLimits)
     assert len((await take_many(store, wanted, 6, end + 3 * PERIOD_MS))[0]) == 5
 
 
 async def test_a_node_whose_clock_is_a_little_behind_counts_the_same(store: Repositories) -> None:
-    wanted = Try((GuessCounter("account:skew", 5, 5),))
+    wanted = AttemptLimits((AttemptCounter("account:skew", 5, 5),))
     end = NOW // PERIOD_MS * PERIOD_MS + PERIOD_MS
     early, late = end - 2000, end + 2000
     taken = [await take(store, wanted, now) for now in (late, early, late, early, late)]
     assert await take(store, wanted, early) == await take(store, wanted, late) == -1
     for one in taken:
-        assert isinstance(one, Try)
+        assert isinstance(one, AttemptLimits)
         await store.attempts.give_back(one)
     assert len((await take_many(store, wanted, 6, early))[0]) == 5
 
 
 async def test_a_clock_that_was_far_ahead_shuts_nobody_out_when_it_is_right_again(store: Repositories) -> None:
-    wanted = Try((GuessCounter("account:e", 10, 1),), (ADDRESS,))
+    wanted = AttemptLimits((AttemptCounter("account:e", 10, 1),), (ADDRESS,))
     month = 30 * 86_400_000
     assert await fail(store, wanted, NOW + month)
     assert await fail(store, wanted, NOW)
@@ -221,8 +223,8 @@ async def test_a_clock_that_was_far_ahead_shuts_nobody_out_when_it_is_right_agai
     assert not await fail(store, wanted, later + 3_600_000)
 
 
-async def test_tries_under_way_while_the_clock_is_set_right_are_counted_and_end(store: Repositories) -> None:
-    wanted = Try((GuessCounter("account:f", 5, 5),))
+async def test_attempts_under_way_while_the_clock_is_set_right_are_counted_and_end(store: Repositories) -> None:
+    wanted = AttemptLimits((AttemptCounter("account:f", 5, 5),))
     month = 30 * 86_400_000
     ahead, _ = await take_many(store, wanted, 3, NOW + month)
     taken, _ = await take_many(store, wanted, 6)
@@ -235,44 +237,44 @@ async def test_tries_under_way_while_the_clock_is_set_right_are_counted_and_end(
     assert len((await take_many(store, wanted, 6, NOW + 2 * PERIOD_MS))[0]) == 5
 
 
-async def test_clocks_that_differ_by_seconds_let_nobody_guess_more(store: Repositories) -> None:
+async def test_clocks_that_differ_by_seconds_let_nobody_try_more(store: Repositories) -> None:
     ahead = NOW + 30_000
-    while await fail(store, Try((), (ADDRESS,)), ahead):
+    while await fail(store, AttemptLimits((), (ADDRESS,)), ahead):
         pass
-    assert not await fail(store, Try((), (ADDRESS,)), NOW)
+    assert not await fail(store, AttemptLimits((), (ADDRESS,)), NOW)
 
 
-async def test_what_was_no_guess_is_given_back(store: Repositories) -> None:
+async def test_what_was_no_attempt_is_given_back(store: Repositories) -> None:
     for _ in range(100):
-        await store.attempts.give_back(await store.attempts.take_try(BOTH, NOW))
+        await store.attempts.give_back(await store.attempts.take(BOTH, NOW))
     # Once, and not what others run.
-    twice = await store.attempts.take_try(Try((ACCOUNT,)), NOW)
+    twice = await store.attempts.take(AttemptLimits((ACCOUNT,)), NOW)
     await store.attempts.give_back(twice)
     await store.attempts.give_back(twice)
-    assert len((await take_many(store, Try((ACCOUNT,)), 30))[0]) == FREE
+    assert len((await take_many(store, AttemptLimits((ACCOUNT,)), 30))[0]) == FREE
 
 
 async def test_a_success_begins_the_counters_anew_and_ends_only_its_own_try(store: Repositories) -> None:
-    other = GuessCounter("account:other", 1, 1)
-    assert await fail(store, Try((other,)))
+    other = AttemptCounter("account:other", 1, 1)
+    assert await fail(store, AttemptLimits((other,)))
     for _ in range(FREE - 1):
-        assert await fail(store, Try((ACCOUNT,)))
-    right = await store.attempts.take_try(Try((ACCOUNT,)), NOW)
-    await store.attempts.settle(right, [ACCOUNT, GuessCounter("account:nobody", 1, 1)])
-    running, _ = await take_many(store, Try((ACCOUNT,)), 30)
+        assert await fail(store, AttemptLimits((ACCOUNT,)))
+    right = await store.attempts.take(AttemptLimits((ACCOUNT,)), NOW)
+    await store.attempts.settle(right, [ACCOUNT, AttemptCounter("account:nobody", 1, 1)])
+    running, _ = await take_many(store, AttemptLimits((ACCOUNT,)), 30)
     assert len(running) == FREE
     await store.attempts.settle(running[0], [ACCOUNT])
-    assert len((await take_many(store, Try((ACCOUNT,)), 5))[0]) == 1
+    assert len((await take_many(store, AttemptLimits((ACCOUNT,)), 5))[0]) == 1
     await store.attempts.settle(None, [ACCOUNT])
-    assert await take(store, Try((ACCOUNT,))) == -1
-    assert not await fail(store, Try((other,)))
+    assert await take(store, AttemptLimits((ACCOUNT,))) == -1
+    assert not await fail(store, AttemptLimits((other,)))
 
 
 async def test_a_success_uses_nothing_of_a_budget(store: Repositories) -> None:
     # More than the address has in an hour.
     for _ in range(40):
-        await store.attempts.settle(await store.attempts.take_try(BOTH, NOW), BOTH.counters)
-    assert [await fail(store, Try((), (ADDRESS,))) for _ in range(11)] == [True] * 10 + [False]
+        await store.attempts.settle(await store.attempts.take(BOTH, NOW), BOTH.counters)
+    assert [await fail(store, AttemptLimits((), (ADDRESS,))) for _ in range(11)] == [True] * 10 + [False]
 
 
 async def test_ends_of_all_kinds_at_the_same_moment_are_all_counted(
@@ -281,13 +283,18 @@ async def test_ends_of_all_kinds_at_the_same_moment_are_all_counted(
     """And no unit waits for one that waits for it, which a database would end with an error after a second."""
     stores = [store, await open_another()]
     budgets = (Budget("address:busy", 1, 600_000), Budget("all:busy", 1, 600_000))
-    counters = [GuessCounter(f"{kind}:busy", 1000, 1000) for kind in ("account", "change", "devices", "known")]
+    counters = [AttemptCounter(f"{kind}:busy", 1000, 1000) for kind in ("account", "change", "devices", "known")]
     account, change, devices, known = counters
-    kinds = [Try((account,), budgets), Try((devices, known)), Try((change,)), Try((), budgets)]
+    kinds = [
+        AttemptLimits((account,), budgets),
+        AttemptLimits((devices, known)),
+        AttemptLimits((change,)),
+        AttemptLimits((), budgets),
+    ]
 
     async def one(number: int) -> None:
         where = stores[number % 2]
-        taken = await where.attempts.take_try(kinds[number % 4], NOW)
+        taken = await where.attempts.take(kinds[number % 4], NOW)
         if number % 3 == 0:
             await where.attempts.settle(taken, [*counters[:3], *taken.counters])
         elif number % 3 == 1:
@@ -300,18 +307,18 @@ async def test_ends_of_all_kinds_at_the_same_moment_are_all_counted(
     # Nothing runs any more: what could be wrong may run, all of it.
     await store.attempts.settle(None, counters)
     for counter in counters:
-        narrow = Try((GuessCounter(counter.key, 3, 3),))
+        narrow = AttemptLimits((AttemptCounter(counter.key, 3, 3),))
         assert len((await take_many(store, narrow, 4))[0]) == 3
 
 
 async def test_counts_that_nobody_touched_for_90_days_go(store: Repositories) -> None:
     for number in range(5):
-        assert await fail(store, Try((GuessCounter(f"account:{number}", 1, 1),)), NOW + number)
+        assert await fail(store, AttemptLimits((AttemptCounter(f"account:{number}", 1, 1),)), NOW + number)
     later = NOW + 90 * 86_400_000 + 2
-    assert await store.attempts.purge_tries(later, 2) == 2
-    assert await store.attempts.purge_tries(later, 2) == 1
-    assert await store.attempts.purge_tries(later, 2) == 0
-    assert not await fail(store, Try((GuessCounter("account:4", 1, 1),)), later)
+    assert await store.attempts.purge(later, 2) == 2
+    assert await store.attempts.purge(later, 2) == 1
+    assert await store.attempts.purge(later, 2) == 0
+    assert not await fail(store, AttemptLimits((AttemptCounter("account:4", 1, 1),)), later)
 
 
 def earlier_migrations(dialect: str) -> list[Migration]:
@@ -321,7 +328,7 @@ def earlier_migrations(dialect: str) -> list[Migration]:
 async def test_what_was_counted_before_tries_could_run_still_counts(
     store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of tries under way then nobody knows whether they were wrong."""
+    """Of attempts under way then nobody knows whether they were wrong."""
     now = NOW + 1_000_000
     rows = [("account:a", 70, 3, 0), ("device:b", 10, 10, 0), ("address:a", 500, 0, now + 540_000), ("all:", 9, 0, 0)]
     with monkeypatch.context() as before:
@@ -334,9 +341,11 @@ async def test_what_was_counted_before_tries_could_run_still_counts(
             await store.driver.write_one(sql, *row)
         await store.close()
     store = await open_repositories(store_url, serving=True)
-    device, everything = GuessCounter("known:b", 10, 10), Budget("all:", 60_000, 600_000)
-    assert await take(store, Try((ACCOUNT,)), now) == await take(store, Try((device,)), now) == 900
+    device, everything = AttemptCounter("known:b", 10, 10), Budget("all:", 60_000, 600_000)
+    assert await take(store, AttemptLimits((ACCOUNT,)), now) == await take(store, AttemptLimits((device,)), now) == 900
     # One more is in the address's, and all ten of the other.
     for budget, count in ((ADDRESS, 1), (everything, 10)):
-        assert [await fail(store, Try((), (budget,)), now) for _ in range(count + 1)] == [True] * count + [False]
+        assert [await fail(store, AttemptLimits((), (budget,)), now) for _ in range(count + 1)] == [True] * count + [
+            False
+        ]
     await store.close()

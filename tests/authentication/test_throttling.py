@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from server.authentication.errors import InvalidCredentials, TooManyAttempts
-from server.authentication.throttling import FREE_FAILURES, Guesses, network_of
+from server.authentication.throttling import FREE_FAILURES, Throttle, network_of
 from server.core.errors import Overloaded, StoreUnavailable
 from server.passwords.pool import NeverBegun
 from server.repositories import open_repositories
@@ -34,9 +34,9 @@ def test_a_client_is_an_address_or_the_network_it_chooses_from(address: str | No
     assert network_of(address) == network
 
 
-async def may_be_wrong_at_once(guesses: Guesses) -> int:
-    """How many tries of the account may run now. Those end here."""
-    attempts = [guesses.login("lak", "192.0.2.1", None) for _ in range(FREE_FAILURES + 1)]
+async def may_be_wrong_at_once(throttle: Throttle) -> int:
+    """How many attempts at the account may run now. Those end here."""
+    attempts = [throttle.login("lak", "192.0.2.1", None) for _ in range(FREE_FAILURES + 1)]
     running = 0
     with suppress(Overloaded, TooManyAttempts):
         for attempt in attempts:
@@ -47,30 +47,30 @@ async def may_be_wrong_at_once(guesses: Guesses) -> int:
     return running
 
 
-async def test_whatever_ends_a_look_the_try_does_not_run_any_more(tmp_path: Path) -> None:
+async def test_whatever_ends_an_attempt_it_does_not_run_any_more(tmp_path: Path) -> None:
     """Nothing looked at, or nothing told: given back. Everything else is a failure, a defect too."""
     store = await open_repositories(f"sqlite:///{tmp_path}/watchword.db", serving=False)
-    guesses = Guesses(store.attempts, FakeClock(), LimitSettings())
-    no_guess = [NeverBegun(), Overloaded(), StoreUnavailable()]
+    throttle = Throttle(store.attempts, FakeClock(), LimitSettings())
+    no_attempt = [NeverBegun(), Overloaded(), StoreUnavailable()]
     wrong = [InvalidCredentials(), InvalidResetToken(), asyncio.CancelledError(), RuntimeError(), KeyError("x")]
-    for error in (*no_guess, *wrong):
+    for error in (*no_attempt, *wrong):
         with pytest.raises(type(error)):
-            async with guesses.login("lak", "192.0.2.1", None):
+            async with throttle.login("lak", "192.0.2.1", None):
                 raise error
-    assert await may_be_wrong_at_once(guesses) == FREE_FAILURES - len(wrong)
-    async with guesses.login("lak", "192.0.2.1", None) as attempt:
+    assert await may_be_wrong_at_once(throttle) == FREE_FAILURES - len(wrong)
+    async with throttle.login("lak", "192.0.2.1", None) as attempt:
         await attempt.succeeded()
-    assert await may_be_wrong_at_once(guesses) == FREE_FAILURES
+    assert await may_be_wrong_at_once(throttle) == FREE_FAILURES
     await store.close()
 
 
-async def test_a_client_that_leaves_while_its_try_is_taken_leaves_nothing_running(tmp_path: Path) -> None:
+async def test_a_client_that_leaves_while_its_attempt_is_taken_leaves_nothing_running(tmp_path: Path) -> None:
     """At whatever step: the store may have taken it when the caller is gone already."""
     store = await open_repositories(f"sqlite:///{tmp_path}/watchword.db", serving=False)
-    guesses = Guesses(store.attempts, FakeClock(), LimitSettings())
+    throttle = Throttle(store.attempts, FakeClock(), LimitSettings())
 
     async def look() -> None:
-        async with guesses.login("lak", "192.0.2.1", None):
+        async with throttle.login("lak", "192.0.2.1", None):
             raise NeverBegun
 
     for steps in range(3 * FREE_FAILURES):
@@ -80,5 +80,5 @@ async def test_a_client_that_leaves_while_its_try_is_taken_leaves_nothing_runnin
         client.cancel()
         with pytest.raises(asyncio.CancelledError):
             await client
-    assert await may_be_wrong_at_once(guesses) == FREE_FAILURES
+    assert await may_be_wrong_at_once(throttle) == FREE_FAILURES
     await store.close()

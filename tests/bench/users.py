@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from server.audit.model import AuditEvent, AuditNote
-from server.authentication.throttling import Guesses
+from server.authentication.throttling import Throttle
 from server.core.clock import SystemClock
 from server.database.open import apply_migrations
 from server.database.postgres.schema import SCHEMA
@@ -108,7 +108,7 @@ async def log_in(store: Repositories, count: int, turn: int) -> object:
     credentials = await store.users.find_credentials(user.username)
     assert credentials is not None
     account = compared(user.username)
-    async with guesses_in(store).login(account, "192.0.2.1", None) as attempt:
+    async with throttle_in(store).login(account, "192.0.2.1", None) as attempt:
         opened = await store.sessions.open_session(session(turn, number), credentials.password_changed_at)
         await attempt.succeeded()
         return opened
@@ -116,14 +116,14 @@ async def log_in(store: Repositories, count: int, turn: int) -> object:
 
 async def fail_to_log_in(store: Repositories, _: int, turn: int) -> object:
     account = f"nobody{turn}@example.com"
-    async with guesses_in(store).login(account, "192.0.2.1", None) as attempt:
+    async with throttle_in(store).login(account, "192.0.2.1", None) as attempt:
         await store.users.find_credentials(account)
         await attempt.failed(AuditNote(AuditEvent.LOGIN_FAILED, NOW + turn))
     return None
 
 
-def guesses_in(store: Repositories) -> Guesses:
-    return Guesses(store.attempts, SystemClock(), LimitSettings())
+def throttle_in(store: Repositories) -> Throttle:
+    return Throttle(store.attempts, SystemClock(), LimitSettings())
 
 
 async def get(store: Repositories, count: int, turn: int) -> object:

@@ -83,7 +83,7 @@ def test_a_login_keeps_the_refresh_token_where_no_script_can_read_it(
     assert page.call("/me")["user"]["username"] == USERNAME
     assert page.requests() == ["POST /refresh: 401", "POST /login: 200", "GET /me: 200", "GET /me: 200"]
 
-    # Beside the refresh token there is the mark of the device.
+    # Beside the refresh token there is the device cookie.
     cookies = {cookie["name"]: cookie for cookie in browser.cookies()}
     assert cookies.keys() == {COOKIE, DEVICE_COOKIE}
     for cookie in cookies.values():

@@ -25,7 +25,7 @@ CALLERS = {
     "expired token": (401, "token_expired"),
     "refresh token": (401, "token_invalid"),
     "reset token": (401, "token_invalid"),
-    "device mark": (401, "token_invalid"),
+    "device cookie": (401, "token_invalid"),
     "customer": (403, "insufficient_role"),
     "support": (403, "insufficient_role"),
     "admin": (403, "insufficient_role"),
@@ -50,7 +50,7 @@ class Person:
     session_id: str
     token: str
     refresh_token: str
-    device_mark: str
+    device_cookie: str
 
 
 @dataclass(frozen=True, slots=True)

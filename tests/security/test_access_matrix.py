@@ -89,8 +89,8 @@ class Scene:
                 return person.refresh_token
             case "reset token":
                 return await self._api.services.users.reset_token(person.id)
-            case "device mark":
-                return person.device_mark
+            case "device cookie":
+                return person.device_cookie
         return person.token
 
     async def _befall(self, name: str, person: Person) -> None:

@@ -14,7 +14,7 @@ import jwt
 import pytest
 from yarl import URL
 
-from server.authentication.device import DeviceMarks
+from server.authentication.device import DeviceCookies
 from server.sessions.cookies import DEVICE_COOKIE, SESSION_COOKIE
 from server.settings.tree import CorsSettings
 from tests.running import PASSWORD, Api, StartApi
@@ -63,10 +63,10 @@ async def test_the_refresh_token_is_in_the_cookie_and_nowhere_else(api: Api) -> 
     assert response.headers["Cache-Control"] == "no-store"
 
 
-async def test_without_the_wish_for_a_cookie_there_is_none_but_the_mark_of_the_device(api: Api) -> None:
+async def test_without_the_wish_for_a_cookie_there_is_none_but_the_device_cookie(api: Api) -> None:
     response = await api.request("POST", "/login", json=CREDENTIALS | {"cookie": False})
-    (mark,) = response.headers.getall("Set-Cookie")
-    assert mark.startswith(f"{DEVICE_COOKIE}=wwd_")
+    (device,) = response.headers.getall("Set-Cookie")
+    assert device.startswith(f"{DEVICE_COOKIE}=wwd_")
     assert "refresh_token" in await response.json()
 
 
@@ -278,12 +278,12 @@ async def test_what_another_host_of_the_site_plants_is_not_read_as_ours(api: Api
     assert await is_alive(api, attackers["token"])
 
 
-async def test_a_planted_mark_takes_the_place_of_no_devices_own(api: Api) -> None:
+async def test_a_planted_device_cookie_takes_the_place_of_no_devices_own(api: Api) -> None:
     response = await api.request("POST", "/login", json=CREDENTIALS | {"cookie": False})
     mark = SimpleCookie(response.headers["Set-Cookie"])[DEVICE_COOKIE].value
     other = SimpleCookie((await api.request("POST", "/login", json=CREDENTIALS)).headers.getall("Set-Cookie")[1])
     body = json.dumps(CREDENTIALS).encode()
-    devices = DeviceMarks(partial(api.services.keys.derive, "device mark"), api.services.ids)
+    devices = DeviceCookies(partial(api.services.keys.derive, "device mark"), api.services.ids)
     user = await api.services.repositories.users.find_credentials("lak")
     assert user is not None
     for planted in PLANTED:

@@ -6,14 +6,14 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from server.sessions.cookies import DEVICE_COOKIE, SESSION_COOKIE, device_mark_of, session_cookie_of
+from server.sessions.cookies import DEVICE_COOKIE, SESSION_COOKIE, device_cookie_of, session_cookie_of
 
 NAME = SESSION_COOKIE
 
 
-def session_and_mark(*fields: str) -> tuple[str | None, str | None]:
+def session_and_device(*fields: str) -> tuple[str | None, str | None]:
     request = make_mocked_request("POST", "/refresh", headers=CIMultiDict([("Cookie", field) for field in fields]))
-    return session_cookie_of(request, ()), device_mark_of(request)
+    return session_cookie_of(request, ()), device_cookie_of(request)
 
 
 # What a page of another host may set, as a browser sends it: names and values that are not ours.
@@ -61,15 +61,15 @@ PLANTED = [
 @pytest.mark.parametrize("ours", [SESSION_COOKIE, DEVICE_COOKIE])
 def test_a_cookie_of_another_name_is_not_ours_whatever_is_in_it(planted: str, ours: str) -> None:
     cookie = planted.format(ours)
-    assert session_and_mark(cookie) == (None, None)
-    assert session_and_mark(f"{SESSION_COOKIE}=own; {cookie}; {DEVICE_COOKIE}=mark") == ("own", "mark")
-    assert session_and_mark(f"{cookie}; {SESSION_COOKIE}=own", f"{DEVICE_COOKIE}=mark; {cookie}") == ("own", "mark")
+    assert session_and_device(cookie) == (None, None)
+    assert session_and_device(f"{SESSION_COOKIE}=own; {cookie}; {DEVICE_COOKIE}=mark") == ("own", "mark")
+    assert session_and_device(f"{cookie}; {SESSION_COOKIE}=own", f"{DEVICE_COOKIE}=mark; {cookie}") == ("own", "mark")
 
 
 @pytest.mark.parametrize("name", [NAME.lower(), NAME.upper(), "__host-Watchword", "__Secure-watchword", "watchword"])
 def test_the_case_of_a_name_counts_and_so_does_its_prefix(name: str) -> None:
-    assert session_and_mark(f"{name}=x") == (None, None)
-    assert session_and_mark(f"{name}=x; {NAME}=own") == ("own", None)
+    assert session_and_device(f"{name}=x") == (None, None)
+    assert session_and_device(f"{name}=x; {NAME}=own") == ("own", None)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_the_case_of_a_name_counts_and_so_does_its_prefix(name: str) -> None:
     ],
 )
 def test_a_cookie_of_the_name_is_read_as_it_stands(field: str, value: str) -> None:
-    assert session_and_mark(field) == (value, None)
+    assert session_and_device(field) == (value, None)
 
 
 @pytest.mark.parametrize(
@@ -109,11 +109,11 @@ def test_a_cookie_of_the_name_is_read_as_it_stands(field: str, value: str) -> No
 )
 def test_a_repeated_name_counts_as_none(fields: tuple[str, ...]) -> None:
     """One of them is somebody else's, and nothing tells which."""
-    assert session_and_mark(*fields) == (None, None)
+    assert session_and_device(*fields) == (None, None)
     marks = [field.replace(NAME, DEVICE_COOKIE) for field in fields]
-    assert session_and_mark(*marks) == (None, None)
+    assert session_and_device(*marks) == (None, None)
 
 
 def test_the_cookies_may_come_in_several_fields() -> None:
     """As HTTP/2 splits them (RFC 9113 section 8.2.3), where a proxy does not join them again."""
-    assert session_and_mark("a=b", f"{NAME}=own", f"{DEVICE_COOKIE}=mark") == ("own", "mark")
+    assert session_and_device("a=b", f"{NAME}=own", f"{DEVICE_COOKIE}=mark") == ("own", "mark")

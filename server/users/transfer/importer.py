@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 
-from server.authentication.throttling import Guesses
+from server.authentication.throttling import Throttle
 from server.core.clock import Clock
 from server.core.ids import id_tail
 from server.users.model import User
@@ -53,7 +53,7 @@ class Importer:
         self,
         *,
         transfer: TransferRepository,
-        guesses: Guesses,
+        throttle: Throttle,
         roles: RoleTable,
         clock: Clock,
         role: str | None,
@@ -62,7 +62,7 @@ class Importer:
         advance: Callable[[], None],
     ) -> None:
         self._transfer = transfer
-        self._guesses = guesses
+        self._throttle = throttle
         self._roles = roles
         self._clock = clock
         self._role = role
@@ -106,7 +106,7 @@ class Importer:
             holders = await self._transfer.insert_users(credentials, self._clock.now_ms())
             made = [new.user.username for new, holder in zip(credentials, holders, strict=True) if holder is None]
             if made:
-                await self._guesses.forget(*map(compared, made))
+                await self._throttle.forget(*map(compared, made))
         for (record, row), holder in zip(batch, holders, strict=True):
             if holder is None:
                 self.counts.imported += 1

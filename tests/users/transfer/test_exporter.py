@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from server.authentication.throttling import Guesses
+from server.authentication.throttling import Throttle
 from server.repositories import Repositories, open_repositories
 from server.settings.tree import LimitSettings
 from server.users.model import Credentials, User
@@ -48,7 +48,7 @@ async def test_what_was_exported_comes_back_as_it_was(store: Repositories, tmp_p
     refusals: list[Refusal] = []
     importer = Importer(
         transfer=other.transfer,
-        guesses=Guesses(other.attempts, FakeClock(), LimitSettings()),
+        throttle=Throttle(other.attempts, FakeClock(), LimitSettings()),
         roles=RoleTable(DEFAULT_ROLES),
         clock=FakeClock(START_MS),
         role=None,

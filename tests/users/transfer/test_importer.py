@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from server.authentication.errors import TooManyAttempts
-from server.authentication.throttling import Guesses
+from server.authentication.throttling import Throttle
 from server.repositories import Repositories, open_repositories
 from server.settings.tree import LimitSettings
 from server.users.names import compared
@@ -40,7 +40,7 @@ class Run:
         self.batches = 0
         self._importer = Importer(
             transfer=store.transfer,
-            guesses=Guesses(store.attempts, clock, LimitSettings()),
+            throttle=Throttle(store.attempts, clock, LimitSettings()),
             roles=RoleTable(DEFAULT_ROLES),
             clock=clock,
             role=None,
@@ -81,19 +81,19 @@ async def test_what_can_be_taken_is_and_the_rest_has_a_reason(store: Repositorie
 async def test_what_was_guessed_at_a_name_before_its_import_does_not_count_against_it(store: Repositories) -> None:
     """As with an account that is made alone; but at one that is there already the guesses stay."""
     clock = FakeClock()
-    guesses = Guesses(store.attempts, clock, LimitSettings(account_guesses=10))
+    throttle = Throttle(store.attempts, clock, LimitSettings(account_guesses=10))
     await imported(store, records({"username": "there"}))
     for username in ("new", "néw", "there"):
         for _ in range(7):
-            async with guesses.login(compared(username), "192.0.2.1", None) as attempt:
+            async with throttle.login(compared(username), "192.0.2.1", None) as attempt:
                 await attempt.failed()
             clock.advance(900)
     await imported(store, records({"username": "there"}, {"username": "New"}, {"username": "NÉW"}, {"username": "x"}))
     for username in ("new", "néw"):
-        async with guesses.login(compared(username), "192.0.2.1", None):
+        async with throttle.login(compared(username), "192.0.2.1", None):
             pass
     with pytest.raises(TooManyAttempts):
-        await guesses.login("there", "192.0.2.1", None).__aenter__()
+        await throttle.login("there", "192.0.2.1", None).__aenter__()
 
 
 @pytest.mark.parametrize("dry_run", [True, False])

@@ -17,23 +17,23 @@ from server.passwords.hasher import Hasher
 from server.settings.tree import LimitSettings, PasswordSettings, ServerSettings
 from tests.running import PASSWORD, Api, StartApi
 
-MARK = "__Host-watchword-device"
+DEVICE = "__Host-watchword-device"
 BEHIND_A_PROXY = ServerSettings(trusted_proxies=("127.0.0.0/8",))
 GUESSES = 1000
 
 
 async def try_password(
-    api: Api, password: str, username: str = "lak", mark: str | None = None, address: str = "192.0.2.1"
+    api: Api, password: str, username: str = "lak", cookie: str | None = None, address: str = "192.0.2.1"
 ) -> aiohttp.ClientResponse:
-    headers = {"X-Forwarded-For": address} | ({"Cookie": f"{MARK}={mark}"} if mark else {})
+    headers = {"X-Forwarded-For": address} | ({"Cookie": f"{DEVICE}={cookie}"} if cookie else {})
     return await api.request("POST", "/login", json={"username": username, "password": password}, headers=headers)
 
 
-async def mark_of(response: aiohttp.ClientResponse) -> str:
+async def cookie_of(response: aiohttp.ClientResponse) -> str:
     assert response.status == 200, await response.text()
-    (cookie,) = (SimpleCookie(text) for text in response.headers.getall("Set-Cookie") if text.startswith(MARK))
-    assert (cookie[MARK]["secure"], cookie[MARK]["httponly"], cookie[MARK]["samesite"]) == (True, True, "Strict")
-    return cookie[MARK].value
+    (cookie,) = (SimpleCookie(text) for text in response.headers.getall("Set-Cookie") if text.startswith(DEVICE))
+    assert (cookie[DEVICE]["secure"], cookie[DEVICE]["httponly"], cookie[DEVICE]["samesite"]) == (True, True, "Strict")
+    return cookie[DEVICE].value
 
 
 async def guess(api: Api, addresses: int, *, at_once: bool, count: int = GUESSES, **options: Any) -> list[int]:
@@ -63,7 +63,7 @@ async def test_of_1000_wrong_guesses_at_most_100_are_looked_at_and_the_owner_log
     """At once and one by one, with a restart in between, which no counter forgets."""
     passwords = PasswordSettings(bcrypt_cost=4, hash_queue=2000)
     api = await start_api(server=BEHIND_A_PROXY, passwords=passwords)
-    mark = await mark_of(await try_password(api, PASSWORD))
+    cookie = await cookie_of(await try_password(api, PASSWORD))
     before = await guess(api, addresses, at_once=True, count=GUESSES // 2)
     await api.client.close()
     await api.services.repositories.close()
@@ -74,10 +74,10 @@ async def test_of_1000_wrong_guesses_at_most_100_are_looked_at_and_the_owner_log
     assert (before.count(400), [*before, *after].count(400)) == (20, 70)
     # A stranger is held up, who knows the password or not; the owner's device is not.
     assert (await try_password(again, PASSWORD)).status == 429
-    new_mark = await mark_of(await try_password(again, PASSWORD, mark=mark))
+    new_cookie = await cookie_of(await try_password(again, PASSWORD, cookie=cookie))
     # And with that success the others may try again.
     assert (await try_password(again, PASSWORD)).status == 200
-    assert new_mark.startswith("wwd_")
+    assert new_cookie.startswith("wwd_")
 
 
 @pytest.mark.parametrize("username", ["lak", "nobody"])
@@ -97,7 +97,7 @@ async def test_wrong_passwords_at_the_same_moment_get_no_more_by_a_known_device_
     start_api: StartApi,
 ) -> None:
     api = await start_api(server=BEHIND_A_PROXY, passwords=PasswordSettings(bcrypt_cost=4, hash_queue=200))
-    marks = [await mark_of(await try_password(api, PASSWORD)) for _ in range(3)]
+    cookies = [await cookie_of(await try_password(api, PASSWORD)) for _ in range(3)]
     token = await api.token("lak")
     change = {"current_password": "wrong", "new_password": "a new password, long enough"}
 
@@ -107,8 +107,8 @@ async def test_wrong_passwords_at_the_same_moment_get_no_more_by_a_known_device_
     assert (await asyncio.gather(*(changed() for _ in range(40)))).count(400) == 10
     assert await changed() == 429
     looked_at = []
-    for mark in marks * 2:
-        statuses = await guess(api, 1, at_once=True, count=40, mark=mark)
+    for cookie in cookies * 2:
+        statuses = await guess(api, 1, at_once=True, count=40, cookie=cookie)
         looked_at.append(statuses.count(400))
         assert set(statuses) <= {400, 429, 503}
     # 20 of all devices together, and then 20 as strangers.
@@ -124,7 +124,7 @@ async def test_right_passwords_at_the_same_moment_never_wait_long(start_api: Sta
         limits=LimitSettings(address_guesses_per_hour=25, all_guesses_per_hour=25),
     )
     change = {"current_password": PASSWORD, "new_password": "short"}
-    mark = await mark_of(await try_password(api, PASSWORD))
+    cookie = await cookie_of(await try_password(api, PASSWORD))
     token = await api.token("lak")
 
     async def change_password() -> aiohttp.ClientResponse:
@@ -132,7 +132,7 @@ async def test_right_passwords_at_the_same_moment_never_wait_long(start_api: Sta
 
     ways: list[tuple[int, Callable[[], Awaitable[aiohttp.ClientResponse]]]] = [
         (200, lambda: try_password(api, PASSWORD)),
-        (200, lambda: try_password(api, PASSWORD, mark=mark)),
+        (200, lambda: try_password(api, PASSWORD, cookie=cookie)),
         # It was looked at, and the current one is right.
         (422, change_password),
     ]
@@ -191,16 +191,16 @@ async def test_who_leaves_while_a_password_is_looked_at_has_tried_it(
     assert (await try_password(api, PASSWORD)).status == 200
 
 
-async def test_a_known_device_has_tries_of_its_own_and_not_for_ever(start_api: StartApi) -> None:
+async def test_a_known_device_has_attempts_of_its_own_and_not_for_ever(start_api: StartApi) -> None:
     api = await start_api(server=BEHIND_A_PROXY)
-    mark = await mark_of(await try_password(api, PASSWORD))
+    cookie = await cookie_of(await try_password(api, PASSWORD))
     strangers = await guess(api, 200, at_once=False, count=100)
-    devices = [await guess(api, 1, at_once=False, count=30, mark=mark)]
+    devices = [await guess(api, 1, at_once=False, count=30, cookie=cookie)]
     assert [strangers.count(400), devices[0].count(400)] == [70, 10]
-    # The mark of another user is none.
+    # The cookie of another user is none.
     api.clock.advance(3600)
-    other = await mark_of(await try_password(api, PASSWORD, "sahan"))
-    assert (await try_password(api, PASSWORD, mark=other)).status == 429
+    other = await cookie_of(await try_password(api, PASSWORD, "sahan"))
+    assert (await try_password(api, PASSWORD, cookie=other)).status == 429
 
 
 async def test_what_was_guessed_before_an_account_existed_does_not_shut_it(start_api: StartApi) -> None:
@@ -255,10 +255,10 @@ async def test_right_passwords_use_nothing_up(start_api: StartApi) -> None:
 
 async def test_all_together_guess_at_most_so_often(start_api: StartApi) -> None:
     api = await start_api(server=BEHIND_A_PROXY, limits=LimitSettings(all_guesses_per_hour=30))
-    mark = await mark_of(await try_password(api, PASSWORD))
+    cookie = await cookie_of(await try_password(api, PASSWORD))
     statuses = [(await try_password(api, "x", f"u{n}", address=f"192.0.2.{n}")).status for n in range(40)]
     assert statuses == [400] * 30 + [429] * 10
-    assert (await try_password(api, PASSWORD, mark=mark)).status == 200
+    assert (await try_password(api, PASSWORD, cookie=cookie)).status == 200
 
 
 async def test_the_current_password_is_not_guessed_through_a_change_of_it(api: Api) -> None:
