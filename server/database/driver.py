@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
-Row = Sequence[Any]
 Result = TypeVar("Result")
+
+
+class Row(Protocol):
+    """A row that a statement gave back, as sqlite3.Row and asyncpg.Record have it.
+
+    A value is found by the name of its column, as `row["name"]`, so a record is made by `User(**row)`. What is no
+    column, as an expression or a subquery, needs an `AS name` for that. Two rows are best compared as tuples: one of
+    sqlite3 equals no tuple.
+    """
+
+    def keys(self) -> Iterable[str]:
+        """The names of the columns, in the order of the statement."""
+        ...
+
+    def __getitem__(self, key: str | int | slice, /) -> Any: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def __len__(self) -> int: ...
 
 
 class Transaction(Protocol):
@@ -77,10 +95,11 @@ class Driver(Protocol):
         ...
 
     async def revocations_since(self, cursor: str) -> Sequence[Row]:
-        """What was committed behind the cursor, "0" at first: rows of the next cursor, "whole", and of Revocation.
+        """What was committed behind the cursor, "0" at first: rows of the next `cursor`, `whole`, and of Revocation.
 
         Whole: these are all that there are. So it is for "0", and for a cursor of another server or of another table.
-        At least one row; where there is no revocation, all behind "whole" is None.
+        The cursor to go on from is that of the first row. Where there is no revocation, there is one row, and all
+        behind `whole` is None.
         """
         ...
 

@@ -47,21 +47,22 @@ _OF_THE_SESSION = (asyncpg.InvalidSQLStatementNameError, asyncpg.ReadOnlySQLTran
 
 # Transactions do not commit in the order of their numbers. The cursor is a snapshot, and what it had not seen is new.
 # The numbers of one server mean nothing to another, as to a standby that took over. So the cursor says which server,
-# which of its sessions and which table it is from ("place"); with any other, all revocations are read.
+# which of its sessions and which table it is from (`place`); with any other, all revocations are read.
 # A restored dump has numbers of another server. Those that are ahead of ours are read with all, not each time again.
+_CURSOR = "concat(place, '|', now) AS cursor"
 _REVOCATION = "seq, session_id, user_id, role, role_changed_at, forget_at"
 _HERE = (
     "(SELECT concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), pg_backend_pid(), "
     "pg_relation_filenode('revocations')) AS place, pg_current_snapshot() AS now) AS here"
 )
 _REVOCATIONS_SINCE = (
-    f"SELECT place, now::text, {_REVOCATION} FROM {_HERE} LEFT JOIN revocations ON place = $1 "
+    f"SELECT {_CURSOR}, place <> $1 AS whole, {_REVOCATION} FROM {_HERE} LEFT JOIN revocations ON place = $1 "
     "AND made_by >= pg_snapshot_xmin(CAST($2 AS TEXT)::pg_snapshot) AND made_by < pg_snapshot_xmax(now) "
     "AND NOT pg_visible_in_snapshot(made_by, CAST($2 AS TEXT)::pg_snapshot) ORDER BY seq"
 )
 # In pages, so that each is read in time, however many there are.
 _REVOCATIONS_BEHIND = (
-    f"SELECT place, now::text, {_REVOCATION} FROM {_HERE} LEFT JOIN "
+    f"SELECT {_CURSOR}, TRUE AS whole, {_REVOCATION} FROM {_HERE} LEFT JOIN "
     "(SELECT * FROM revocations WHERE seq > $1 ORDER BY seq LIMIT $2) AS page ON TRUE ORDER BY seq"
 )
 REVOCATIONS_IN_A_PAGE = 20_000
@@ -248,12 +249,10 @@ class PostgresDriver:
             # A cursor that was broken on its way here is none.
             with suppress(asyncpg.DataError):
                 rows = await self.read_soon(_REVOCATIONS_SINCE, place, snapshot)
-        whole = not rows or rows[0][0] != place
-        if whole:
+        if not rows or rows[0]["whole"]:
             rows = await self._all_revocations()
-        place, now = rows[0][:2]
-        self._follow(place.partition(" ")[0])
-        return [(f"{place}|{now}", whole, *row[2:]) for row in rows]
+        self._follow(rows[0]["cursor"].partition(" ")[0])
+        return rows
 
     async def _all_revocations(self) -> Sequence[Row]:
         """What comes while they are read is behind the snapshot of the first page, which is the one to go on from."""
@@ -263,8 +262,8 @@ class PostgresDriver:
             page = await self.read_soon(_REVOCATIONS_BEHIND, behind, REVOCATIONS_IN_A_PAGE)
             rows += page
             if len(page) < REVOCATIONS_IN_A_PAGE:
-                return [row for row in rows if row[2] is not None] or rows[:1]
-            behind = page[-1][2]
+                return [row for row in rows if row["seq"] is not None] or rows[:1]
+            behind = page[-1]["seq"]
 
     def _follow(self, server: str) -> None:
         """What is connected to another server than the one that is asked now would be read and written in vain."""

@@ -43,7 +43,8 @@ CLOSE_LOCK_SECONDS = 0.5
 Answer = TypeVar("Answer")
 
 _REVOCATIONS_SINCE = (
-    "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'revocations'), 0), CAST($1 AS INTEGER) = 0, "
+    "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'revocations'), 0) AS cursor, "
+    "CAST($1 AS INTEGER) = 0 AS whole, "
     "seq, session_id, user_id, role, role_changed_at, forget_at "
     "FROM (SELECT 1) LEFT JOIN revocations ON seq > CAST($1 AS INTEGER) ORDER BY seq"
 )
@@ -263,6 +264,7 @@ async def _migrate(path: Path, serve_lock: FileLock, *, serving: bool) -> list[s
 async def _connect(path: Path, mode: str, *settings: str) -> aiosqlite.Connection:
     with sqlite_file.refusals(path):
         connection = await aiosqlite.connect(uri(path, f"mode={mode}"), uri=True, isolation_level=None)
+        connection.row_factory = sqlite3.Row
         try:
             for setting in (f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}", *settings):
                 await connection.execute_fetchall(setting)
