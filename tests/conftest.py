@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from tests.postgres import postgres_server, postgres_url
+from tests.postgres import migrated_postgres_url, postgres_server, postgres_url
 from tests.postgres_proxy import postgres_proxy
 from tests.postgres_standby import standby
 from tests.publisher import publisher
@@ -13,6 +13,7 @@ from tests.stores import open_another, path, store, url
 
 __all__ = [
     "api",
+    "migrated_postgres_url",
     "open_another",
     "path",
     "postgres_proxy",

@@ -11,6 +11,7 @@ import pytest
 
 from server.background import learn_costs
 from server.core.errors import Overloaded, StoreUnavailable
+from server.http import connection
 from server.passwords import foreign
 from server.passwords.hasher import Hasher
 from server.settings.tree import PasswordSettings
@@ -129,6 +130,12 @@ class Gate:
         return asyncio.create_task(status())
 
 
+@pytest.fixture
+def leaving_is_seen_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server waits a little for a client that has closed its side, since it may still read."""
+    monkeypatch.setattr(connection, "HALF_CLOSED_SECONDS", 0)
+
+
 async def wait_until_waiting(api: Api, count: int) -> None:
     async with asyncio.timeout(10):
         while api.services.hashes.waiting != count:  # noqa: ASYNC110 - the pool has nothing to wait for
@@ -172,6 +179,7 @@ async def test_beyond_the_queue_a_login_is_told_when_to_come_again(
     assert [await running, await queued] == [200, 200]
 
 
+@pytest.mark.usefixtures("leaving_is_seen_at_once")
 async def test_the_hash_of_a_client_that_has_left_is_never_begun(
     start_api: StartApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +199,7 @@ async def test_the_hash_of_a_client_that_has_left_is_never_begun(
     assert gate.begun == 2
 
 
+@pytest.mark.usefixtures("leaving_is_seen_at_once")
 async def test_a_login_that_was_given_up_before_its_hash_began_is_no_try(
     start_api: StartApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -231,6 +240,7 @@ async def test_strangers_in_the_queue_hold_up_neither_a_known_device_nor_a_user_
     assert [await one for one in strangers] == [400, 400]
 
 
+@pytest.mark.usefixtures("leaving_is_seen_at_once")
 async def test_a_try_whose_client_has_left_is_in_the_log_if_it_was_looked_at(
     start_api: StartApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,8 +19,6 @@ from server.database.postgres.watch import OPENING_SECONDS, Watch
 from server.repositories import Repositories, open_repositories
 from tests.records import NOW, add_user, id_of, new_user, rename, session, usernames
 
-pytestmark = pytest.mark.xdist_group("postgres")
-
 ALL = [migration.name for migration in migrations("postgres")]
 
 

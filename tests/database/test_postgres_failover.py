@@ -16,7 +16,7 @@ from tests.postgres_standby import Standby
 from tests.running import Api, StartApi
 
 pytestmark = [
-    pytest.mark.xdist_group("postgres"),
+    pytest.mark.xdist_group("standby"),
     pytest.mark.parametrize("store_url", ["postgres"], indirect=True),
 ]
 

@@ -25,8 +25,6 @@ from tests.postgres import PostgresServer
 from tests.postgres_proxy import PostgresProxy
 from tests.records import NOW, add_user, delete_user, id_of, new_user, session, usernames
 
-pytestmark = pytest.mark.xdist_group("postgres")
-
 LONGEST_SECONDS = 5.0
 
 

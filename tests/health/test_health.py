@@ -156,7 +156,6 @@ async def test_an_sqlite_store_that_takes_no_write_is_not_ready(
     await _assert_unready(api)
 
 
-@pytest.mark.xdist_group("postgres")
 @pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
 async def test_a_postgresql_that_only_reads_is_not_ready(api: Api, store_url: str) -> None:
     """As a standby, or after a failover to one that was not promoted."""

@@ -19,10 +19,7 @@ from tests.postgres import PostgresServer
 from tests.postgres_proxy import PostgresProxy
 from tests.running import PASSWORD, Api, StartApi
 
-pytestmark = [
-    pytest.mark.xdist_group("postgres"),
-    pytest.mark.parametrize("store_url", ["postgres"], indirect=True),
-]
+pytestmark = pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
 
 # No answer takes longer with a failing store.
 LONGEST_SECONDS = 5.0

@@ -14,9 +14,7 @@ from tests.process.server_process import run
 from tests.running import MASTER_KEY
 
 
-@pytest.mark.parametrize(
-    "store_url", [pytest.param("postgres", marks=pytest.mark.xdist_group("postgres"))], indirect=True
-)
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
 def test_a_command_that_is_refused_a_write_says_so_in_one_line(tmp_path: Path, store_url: str) -> None:
     async def prepare() -> None:
         await apply_migrations(store_url)

@@ -49,9 +49,7 @@ def site(tmp_path: Path, store_url: str) -> Iterator[Site]:
         yield Site(tmp_path, store_url, stack)
 
 
-on_postgres = pytest.mark.parametrize(
-    "store_url", [pytest.param("postgres", marks=pytest.mark.xdist_group("postgres"))], indirect=True
-)
+on_postgres = pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
 
 
 def refresh(server: ServerProcess, token: str) -> tuple[int, dict[str, Any]]:

@@ -12,9 +12,7 @@ import pytest
 from tests.process.server_process import ServerProcess, run, serving
 from tests.running import MASTER_KEY
 
-on_postgres = pytest.mark.parametrize(
-    "store_url", [pytest.param("postgres", marks=pytest.mark.xdist_group("postgres"))], indirect=True
-)
+on_postgres = pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
 
 
 def settings(store_url: str, workers: int) -> dict[str, str]:

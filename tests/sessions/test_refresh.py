@@ -220,9 +220,7 @@ async def test_the_next_refresh_carries_the_new_role_and_name(api: Api) -> None:
     assert (await api.request("GET", "/users", again["token"])).status == 200
 
 
-@pytest.mark.parametrize(
-    "store_url", [pytest.param("postgres", marks=pytest.mark.xdist_group("postgres"))], indirect=True
-)
+@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
 async def test_a_chain_goes_on_at_another_node(start_api: StartApi) -> None:
     """Nothing about a chain is in the memory of one process."""
     one, two = await start_api(), await start_api()
