@@ -28,6 +28,7 @@ from server.http.edge import Edge
 from server.http.request_log import RequestLog
 from server.http.route_table import AccessTable
 from server.http.runner import EdgeRunner
+from server.keys.custody import Custody
 from server.keys.key_material import shared_secret
 from server.keys.master_key_file import MasterKeyFile
 from server.keys.rotation import Rules
@@ -104,7 +105,9 @@ async def _construct(
     keys = KeyService(
         keys=repositories.keys,
         audit=repositories.audit,
-        master_key=lambda: MasterKey(key_file.read() if key_file is not None else texts(settings.keys.master_key), ids),
+        custody=Custody(
+            lambda: MasterKey(key_file.read() if key_file is not None else texts(settings.keys.master_key), ids)
+        ),
         rules=_rules(settings),
         clock=clock,
         ids=ids,
@@ -117,7 +120,7 @@ async def _construct(
         repository=repositories.users,
         audit=repositories.audit,
         hashes=preferred_hashes,
-        reset_tokens=ResetTokens(partial(keys.derive, "password reset token")),
+        reset_tokens=ResetTokens(partial(keys.current.token_key, "password reset token")),
         revocations=revocations,
         throttle=throttle,
         roles=roles,
@@ -131,18 +134,18 @@ async def _construct(
         users=repositories.users,
         hashes=hashes,
         preferred_hashes=preferred_hashes,
-        signer=Signer(keys),
+        signer=Signer(keys.current),
         revocations=revocations,
         throttle=throttle,
-        devices=DeviceCookies(partial(keys.derive, "device mark"), ids),
-        refresh_tokens=RefreshTokens(partial(keys.derive, "refresh token")),
+        devices=DeviceCookies(partial(keys.current.token_key, "device mark"), ids),
+        refresh_tokens=RefreshTokens(partial(keys.current.token_key, "refresh token")),
         clock=clock,
         ids=ids,
         tokens=settings.tokens,
         sessions=settings.sessions,
     )
     verifier = TokenVerifier(
-        keys,
+        keys.current,
         issuer=settings.tokens.issuer,
         audience=settings.tokens.audience,
         cache_size=settings.tokens.cache_size,
@@ -163,7 +166,7 @@ async def _construct(
         audit=Audit(repositories.audit, repositories.users, AuditChain(keys.audit_key)),
         verifier=verifier,
         authenticator=Authenticator(verifier, revocations),
-        readiness=Readiness(repositories.readiness, keys, clock),
+        readiness=Readiness(repositories.readiness, keys.current, clock),
     )
 
 

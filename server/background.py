@@ -40,7 +40,7 @@ async def background(app: web.Application) -> AsyncIterator[None]:
 
     tasks = [
         asyncio.create_task(
-            follow(services.repositories.sessions, [services.revocations.refresh, services.keys.refresh])
+            follow(services.repositories.sessions, [services.revocations.refresh, services.keys.current.refresh])
         ),
         asyncio.create_task(_each_round("signing keys", services.keys.maintain)),
         asyncio.create_task(_each_round("purge", tidy)),

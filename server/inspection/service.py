@@ -30,7 +30,7 @@ async def inspect_here(token: str, services: Services, routes_for: RoutesFor) ->
     """By this server's keys, sessions and role table. Which routes there are is told to holders of genuine tokens."""
     now_ms = services.clock.now_ms()
     found = inspect(token, services.verifier.verifier, now_ms)
-    if UNKNOWN_KEY in found.flaws and await services.keys.reload():
+    if UNKNOWN_KEY in found.flaws and await services.keys.current.reload():
         # As for any other request: somebody may just have begun to sign with a new key.
         found = inspect(token, services.verifier.verifier, now_ms)
     verdict, reasons = _verdict(found)
@@ -52,9 +52,9 @@ def inspect_elsewhere(token: str, verifier: Verifier, now_ms: int) -> dict[str, 
 
 
 def _state_of_key(services: Services, kid: str | None, now_ms: int) -> str | None:
-    for record in services.keys.keyring.records:
+    for record in services.keys.current.keyring.records:
         if record.kid == kid:
-            return services.keys.keyring.state(record, now_ms).value
+            return services.keys.current.keyring.state(record, now_ms).value
     return None
 
 

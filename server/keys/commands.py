@@ -47,7 +47,7 @@ def list_keys(context: typer.Context, as_json: AsJson = False, config: Config = 
 
 
 async def _described(services: Services) -> list[dict[str, str | None]]:
-    ring, now = services.keys.keyring, services.clock.now_ms()
+    ring, now = services.keys.current.keyring, services.clock.now_ms()
     return [
         {
             "kid": record.kid,
@@ -129,7 +129,7 @@ def replace(
                 await asyncio.gather(*(services.sessions.end_all(user.id) for user in users))
                 after_id = users[-1].id
                 progress.advance(progress.task_ids[0], len(users))
-            return any(record.algorithm == SHARED for record in services.keys.keyring.records)
+            return any(record.algorithm == SHARED for record in services.keys.current.keyring.records)
 
         shared = run_with_services(settings, work)
     typer.echo("all keys of the store are replaced, and all sessions are over")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from server.core.errors import WatchwordError
+from server.keys.derivation import DERIVATION
 from server.keys.key_material import SigningKey
 from server.keys.keyring import LEEWAY_MS, Keyring, KeyState
 from server.keys.model import KeyRecord
@@ -61,7 +62,9 @@ def started(records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey)
     Where another algorithm signed last, this is a rotation that can't wait: the setting is in force now.
     """
     others_next = [
-        record for record in records if record.algorithm not in (rules.algorithm, "HKDF") and record.activates_at > now
+        record
+        for record in records
+        if record.algorithm not in (rules.algorithm, DERIVATION) and record.activates_at > now
     ]
     kept = [record for record in records if record not in others_next]
     ring = rules.keyring(kept)
@@ -123,7 +126,7 @@ def _of_this_time(records: Sequence[KeyRecord], rules: Rules, now: int) -> list[
     """
     kept = [
         replace(record, created_at=now)
-        if record.algorithm != "HKDF" and record.created_at > now + LEEWAY_MS
+        if record.algorithm != DERIVATION and record.created_at > now + LEEWAY_MS
         else record
         for record in records
     ]
@@ -157,7 +160,7 @@ def revoked(records: Sequence[KeyRecord], kid: str, rules: Rules, now: int, make
 
     One that has not signed yet simply goes. Raises KeyError if there is no such key.
     """
-    record = {record.kid: record for record in records if record.algorithm != "HKDF"}[kid]
+    record = {record.kid: record for record in records if record.algorithm != DERIVATION}[kid]
     if record.revoked_at is not None:
         return list(records)
     state = rules.keyring(records).state(record, now)

@@ -14,7 +14,7 @@ from watchword_client.access import ANYONE
 async def jwks(request: web.Request) -> web.Response:
     """GET /.well-known/jwks.json, from memory. May be cached for half as long as a new key is published ahead."""
     services = services_of(request)
-    document = services.keys.jwks()
+    document = services.keys.current.jwks()
     headers: dict[str, str] = {
         hdrs.CACHE_CONTROL: f"public, max-age={services.settings.keys.jwks_max_age_seconds}",
         hdrs.ETAG: f'"{document.etag}"',

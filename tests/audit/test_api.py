@@ -150,7 +150,7 @@ async def test_no_secret_is_ever_in_a_record(api: Api) -> None:
     change = {"current_password": PASSWORD, "new_password": OTHER}
     await api.request("POST", "/me/password", tokens["token"], json=change)
     await api.services.keys.rotate(at_once=True)
-    await api.services.keys.revoke(api.services.keys.keyring.records[-2].kid)
+    await api.services.keys.revoke(api.services.keys.current.keyring.records[-2].kid)
     await api.services.keys.rewrap()
     text = str(await api.services.repositories.audit.audit_from(None, 1000))
     assert "keys_rotated" in text
@@ -165,8 +165,8 @@ async def test_no_secret_is_ever_in_a_record(api: Api) -> None:
 async def test_keys_tell_what_became_of_them(api: Api) -> None:
     first = (await api.services.repositories.audit.audit_from(None, 1))[0]
     assert (first.event, first.via, first.before) == ("keys_rotated", "server", None)
-    assert set(json.loads(first.after or "")) == {record.kid for record in api.services.keys.keyring.records}
-    kid = api.services.keys.signing_key().kid
+    assert set(json.loads(first.after or "")) == {record.kid for record in api.services.keys.current.keyring.records}
+    kid = api.services.keys.current.signing_key().kid
     await api.services.keys.revoke(kid)
     (event,) = await read(api, await api.token("sahan"), f"target={kid}")
     assert (event["event"], event["target_id"], event["before"][kid]["revoked_at"]) == ("keys_revoked", kid, None)

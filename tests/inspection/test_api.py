@@ -150,12 +150,12 @@ async def test_a_key_that_is_retired_still_vouches_until_its_last_token_has_expi
 async def test_the_keys_are_read_again_for_a_token_of_a_key_that_is_not_known(api: Api) -> None:
     token = await api.token("lak")
     api.clock.advance(2)
-    api.services.keys._take([])
+    api.services.keys.current._take([])
     assert (await inspected(api, token))["verdict"] == "accepted"
 
 
 async def test_another_type_of_token_is_told_apart(api: Api) -> None:
-    key = api.services.keys.signing_key()
+    key = api.services.keys.current.signing_key()
     claims = jwt.decode(await api.token("lak"), options={"verify_signature": False})
     token = jwt.encode(claims, key.material, algorithm="ES256", headers={"kid": key.kid})
     assert await verdict(api, token) == (
@@ -204,7 +204,7 @@ async def test_whatever_is_sent_has_an_answer(api: Api, token: str) -> None:
 
 @pytest.mark.parametrize("part", PARTS, ids=range(len(PARTS)))
 async def test_claims_that_were_really_signed_have_an_answer_too(api: Api, part: bytes) -> None:
-    key = api.services.keys.signing_key()
+    key = api.services.keys.current.signing_key()
     token = jwt.PyJWS().encode(part, key.material, algorithm="ES256", headers={"typ": "at+jwt", "kid": key.kid})
     answer = await inspected(api, token)
     assert (answer["verdict"], answer["signature"]["valid"]) == ("token_invalid", True)

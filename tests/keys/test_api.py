@@ -71,10 +71,10 @@ class Clients:
 
 def note_keys(node: Api, signed_by: dict[str, tuple[SigningKey, int | None]]) -> None:
     """Keep what signs, with the end of its time as far as that is known."""
-    ring, now = node.services.keys.keyring, node.clock.now_ms()
+    ring, now = node.services.keys.current.keyring, node.clock.now_ms()
     for record in ring.records:
         if record.activates_at <= now:
-            key, _ = signed_by.get(record.kid) or (node.services.keys._signing_key(record), None)
+            key, _ = signed_by.get(record.kid) or (node.services.keys.current._custody.signing_key(record), None)
             signed_by[record.kid] = (key, ring.accepted_until(record))
 
 
@@ -90,7 +90,7 @@ async def test_while_keys_rotate_no_good_token_is_refused_and_no_retired_key_is_
         if step % ROTATE_EACH_SECONDS == 0:
             await nodes[step % len(nodes)].services.keys.rotate(at_once=False)
         for node in nodes:
-            await node.services.keys.refresh()
+            await node.services.keys.current.refresh()
             if step % 10 == 0:
                 await node.services.keys.maintain()
         note_keys(nodes[0], signed_by)
@@ -122,7 +122,7 @@ async def assert_none_is_believed_for_too_long(
     # What was shown before is remembered, and not for longer either.
     for node in nodes:
         node.clock.advance(ROTATE_EACH_SECONDS + TTL_SECONDS + LEEWAY_MS / 1000)
-        await node.services.keys.refresh()
+        await node.services.keys.current.refresh()
     for token, until in shown:
         for node in nodes:
             believed = until is None or until > node.clock.now_ms()
@@ -154,7 +154,7 @@ async def test_the_jwks_has_an_etag_and_may_be_cached_for_less_than_a_key_is_pub
 async def test_a_token_that_was_verified_before_is_refused_when_its_key_is_revoked(api: Api) -> None:
     token = await api.token("lak")
     assert await status(api, token) == 204
-    await api.services.keys.revoke(api.services.keys.signing_key().kid)
+    await api.services.keys.revoke(api.services.keys.current.signing_key().kid)
     async with await api.request("GET", "/verify", token) as response:
         await api.problem(response, 401, "token_invalid")
     assert await status(api, await api.token("lak")) == 204

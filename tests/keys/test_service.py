@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from copy import copy
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
@@ -10,9 +12,12 @@ import pytest
 from server.core.clock import SystemClock
 from server.core.errors import NotFound, StoreRefused, StoreUnavailable
 from server.core.ids import Ids, SystemRandomness
+from server.database.sqlite import group_writer
+from server.keys.custody import Custody
 from server.keys.derivation import derivations
 from server.keys.key_material import shared_secret
 from server.keys.model import KeyRecord
+from server.keys.repository import KeyRepository
 from server.keys.rotation import RotationUnderWay, Rules
 from server.keys.sealing import MasterKey
 from server.keys.service import KeyService
@@ -40,23 +45,30 @@ class Node:
         self.clock = clock
         self.master = master or ["a master key of enough characters"]
         self.forgotten = 0
+        self.reads_of_master_key = 0
+        self.custody = Custody(self._read_master_key)
         self.service = KeyService(
             keys=store.keys,
             audit=store.audit,
-            master_key=lambda: MasterKey(self.master, IDS),
+            custody=self.custody,
             rules=rules,
             clock=clock,
             ids=IDS,
         )
-        self.service.on_removal(self._forget)
-        self._verifier = Verifier(self.service, issuer=ISSUER, audience=AUDIENCE)
+        self.current = self.service.current
+        self.current.on_removal(self._forget)
+        self._verifier = Verifier(self.current, issuer=ISSUER, audience=AUDIENCE)
+
+    def _read_master_key(self) -> MasterKey:
+        self.reads_of_master_key += 1
+        return MasterKey(self.master, IDS)
 
     def _forget(self) -> None:
         self.forgotten += 1
 
     def sign(self) -> str:
         now = self.clock.now_ms() // 1000
-        return Signer(self.service).sign(replace(CLAIMS, issued_at=now, expires_at=now + TTL_SECONDS))
+        return Signer(self.current).sign(replace(CLAIMS, issued_at=now, expires_at=now + TTL_SECONDS))
 
     def knows(self, token: str) -> bool:
         try:
@@ -66,10 +78,10 @@ class Node:
         return True
 
     def published(self) -> list[str]:
-        return [key["kid"] for key in self.service.keyring.jwks(self.clock.now_ms())["keys"]]
+        return [key["kid"] for key in self.current.keyring.jwks(self.clock.now_ms())["keys"]]
 
     def signing_kid(self) -> str:
-        return self.service.signing_key().kid
+        return self.current.signing_key().kid
 
 
 @pytest.fixture
@@ -77,6 +89,34 @@ async def store(store_url: str) -> AsyncIterator[Repositories]:
     opened = await open_repositories(store_url, serving=True)
     yield opened
     await opened.close()
+
+
+class Watched:
+    """Runs plans on a thread as the service does, and looks at what the event loop reads before and after."""
+
+    def __init__(self, node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.node = node
+        self.plans = 0
+        self._to_thread = asyncio.to_thread
+        monkeypatch.setattr(asyncio, "to_thread", self._watch)
+        self.before: Callable[[], None] = lambda: None
+
+    def _state(self) -> list[dict[str, Any]]:
+        service = self.node.service
+        return [
+            {name: copy(value) if isinstance(value, dict | list) else value for name, value in vars(one).items()}
+            for one in (service, service.current, self.node.custody)
+        ]
+
+    async def _watch(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        self.before()
+        state, reads = self._state(), self.node.reads_of_master_key
+        try:
+            return await self._to_thread(work, *arguments)
+        finally:
+            self.plans += 1
+            assert self._state() == state
+            assert self.node.reads_of_master_key == reads
 
 
 async def node(store: Repositories, clock: FakeClock, rules: Rules = RULES, **changes: Any) -> Node:
@@ -105,7 +145,7 @@ async def test_the_first_start_makes_two_keys_and_the_next_ones_use_them(store: 
 
 async def test_the_private_keys_are_not_readable_in_the_store(store: Repositories) -> None:
     started = await node(store, FakeClock())
-    private = started.service.signing_key().material.private_numbers().private_value.to_bytes(32, "big")
+    private = started.current.signing_key().material.private_numbers().private_value.to_bytes(32, "big")
     for record in await store.keys.list_keys():
         assert private not in record.sealed
         assert '"d"' not in record.public_jwk
@@ -149,18 +189,41 @@ async def test_rotation_by_age_signs_with_the_next_key_forgets_the_old_one_and_n
     assert old not in await kids(store)
 
 
-async def test_nodes_that_start_rotate_or_keep_up_at_once_make_one_new_key(store: Repositories) -> None:
+def read_together(store: Repositories, nodes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of so many nodes that begin now, none goes on before all have read the keys."""
+    barrier, read = asyncio.Barrier(nodes), KeyRepository.list_keys
+    reads = count(1)
+
+    async def list_keys() -> list[KeyRecord]:
+        number = next(reads)
+        found = await read(store.keys)
+        if number <= nodes:
+            await barrier.wait()
+        return found
+
+    monkeypatch.setattr(store.keys, "list_keys", list_keys)
+
+
+async def test_nodes_that_start_rotate_or_keep_up_at_once_make_one_new_key(
+    store: Repositories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However slow the disk is.
+    monkeypatch.setattr(group_writer, "BEGIN_SECONDS", 60.0)
+    monkeypatch.setattr(group_writer, "ANSWER_SECONDS", 120.0)
     clock = FakeClock()
+    read_together(store, 4, monkeypatch)
     nodes = await asyncio.gather(*(node(store, clock) for _ in range(4)))
     assert len(await kids(store)) == 2
     assert len({each.signing_kid() for each in nodes}) == 1
     clock.advance(30 * DAY_SECONDS)
+    read_together(store, 4, monkeypatch)
     await asyncio.gather(*(each.service.maintain() for each in nodes))
     assert len(await kids(store)) == 3
     clock.advance(DAY_SECONDS)
     for each in nodes:
         await each.service.maintain()
     assert len(await kids(store)) == 2
+    read_together(store, 4, monkeypatch)
     rotated = await asyncio.gather(*(each.service.rotate(at_once=False) for each in nodes))
     assert len({record.kid for record in rotated}) == 1
     assert len(await kids(store)) == 3
@@ -200,7 +263,7 @@ async def test_a_revoked_key_is_unknown_in_every_process_that_reads_and_after_a_
     await here.service.revoke(kid)
     assert not here.knows(token)
     assert there.knows(token)
-    await there.service.refresh()
+    await there.current.refresh()
     assert not there.knows(token)
     assert not (await node(store, clock)).knows(token)
     assert (here.forgotten, there.forgotten) == (1, 1)
@@ -214,12 +277,12 @@ async def test_a_revoked_key_is_unknown_in_every_process_that_reads_and_after_a_
 async def test_reading_without_a_change_makes_nothing_forgotten(store: Repositories) -> None:
     clock = FakeClock()
     started = await node(store, clock)
-    ring = started.service.keyring
-    await started.service.refresh()
+    ring = started.current.keyring
+    await started.current.refresh()
     clock.advance(0.001)
     await started.service.rotate(at_once=True)
     assert started.forgotten == 0
-    assert started.service.keyring is not ring
+    assert started.current.keyring is not ring
 
 
 @pytest.mark.parametrize("kid", ["", "unknown"])
@@ -231,7 +294,7 @@ async def test_a_key_that_is_not_there_is_not_found(store: Repositories, kid: st
 async def test_the_key_of_refresh_tokens_is_neither_listed_nor_revoked(store: Repositories) -> None:
     started = await node(store, FakeClock())
     (root,) = (record for record in await store.keys.list_keys() if record.algorithm == "HKDF")
-    assert root.kid not in [record.kid for record in started.service.keyring.records]
+    assert root.kid not in [record.kid for record in started.current.keyring.records]
     with pytest.raises(NotFound):
         await started.service.revoke(root.kid)
 
@@ -244,13 +307,13 @@ async def test_a_node_learns_an_unknown_key_from_the_store_but_looks_at_most_eac
         await ahead.service.rotate(at_once=True)
     token = ahead.sign()
     assert not behind.knows(token)
-    assert not await behind.service.reload()
+    assert not await behind.current.reload()
     clock.advance(1)
     # All that ask while it is being read wait for the same reading.
-    assert await asyncio.gather(*(behind.service.reload() for _ in range(100))) == [True] * 100
+    assert await asyncio.gather(*(behind.current.reload() for _ in range(100))) == [True] * 100
     assert behind.knows(token)
     clock.advance(0.9)
-    assert not await behind.service.reload()
+    assert not await behind.current.reload()
 
 
 async def test_another_algorithm_takes_over_at_the_next_start_and_old_tokens_live_out(store: Repositories) -> None:
@@ -259,7 +322,7 @@ async def test_another_algorithm_takes_over_at_the_next_start_and_old_tokens_liv
     for rules in (replace(RULES, algorithm="EdDSA"), SHARED, replace(RULES, secrets=SHARED.secrets)):
         clock.advance(60)
         changed = await node(store, clock, rules)
-        assert changed.service.signing_key().algorithm == rules.algorithm
+        assert changed.current.signing_key().algorithm == rules.algorithm
         assert changed.knows(token)
         token = changed.sign()
         assert changed.knows(token)
@@ -274,7 +337,7 @@ async def test_a_command_makes_no_signing_keys_but_what_reset_tokens_need(store:
     await command.service.load(serving=False)
     assert await signing_keys(store) == []
     server = await node(store, clock)
-    assert server.service.derive("x") == command.service.derive("x")
+    assert server.current.token_key("x") == command.current.token_key("x")
     await command.service.rotate(at_once=True)
     assert {record.algorithm for record in await signing_keys(store)} == {"ES256"}
 
@@ -292,12 +355,12 @@ async def test_secrets_of_the_settings_are_not_rotated_or_revoked_here(store: Re
 async def test_a_new_master_key_seals_everything_and_ends_nothing(store: Repositories) -> None:
     clock = FakeClock()
     started = await node(store, clock)
-    token, derived = started.sign(), started.service.derive("refresh token")
+    token, derived = started.sign(), started.current.token_key("refresh token")
     rewrapping = await node(store, clock, master=["a new master key, as long as that", *started.master])
     assert await rewrapping.service.rewrap() == 3
     restarted = await node(store, clock, master=["a new master key, as long as that"])
     assert restarted.knows(token)
-    assert restarted.service.derive("refresh token") == derived
+    assert restarted.current.token_key("refresh token") == derived
     assert restarted.signing_kid() == started.signing_kid()
     with pytest.raises(StoreRefused, match="master key"):
         await node(store, clock)
@@ -338,7 +401,7 @@ async def test_a_key_that_can_not_be_opened_signs_nothing(store: Repositories) -
     for _ in range(2):
         clock.advance(0.001)
         await rewrapping.service.rotate(at_once=True)
-    await started.service.refresh()
+    await started.current.refresh()
     with pytest.raises(StoreUnavailable):
         started.sign()
 
@@ -346,9 +409,9 @@ async def test_a_key_that_can_not_be_opened_signs_nothing(store: Repositories) -
 async def test_keys_that_were_taken_from_the_store_are_missed_until_they_are_made_again(store: Repositories) -> None:
     started = await node(store, FakeClock())
     await store.keys.swap_keys(await store.keys.list_keys(), [])
-    await started.service.refresh()
+    await started.current.refresh()
     with pytest.raises(StoreUnavailable):
-        started.service.signing_key()
+        started.current.signing_key()
     await started.service.maintain()
     assert started.knows(started.sign())
 
@@ -356,33 +419,71 @@ async def test_keys_that_were_taken_from_the_store_are_missed_until_they_are_mad
 async def test_the_published_document_is_made_once_and_changes_with_the_keys_and_with_time(store: Repositories) -> None:
     clock = FakeClock()
     started = await node(store, clock)
-    document = started.service.jwks()
+    document = started.current.jwks()
     clock.advance(60)
-    assert started.service.jwks() is document
+    assert started.current.jwks() is document
     clock.advance(AHEAD_SECONDS)
     await started.service.rotate(at_once=False)
-    rotated = started.service.jwks()
+    rotated = started.current.jwks()
     assert rotated.etag != document.etag
     clock.advance(LIFE_SECONDS - 1)
-    assert started.service.jwks() is rotated
+    assert started.current.jwks() is rotated
     clock.advance(1)
-    assert started.service.jwks().etag not in {document.etag, rotated.etag}
+    assert started.current.jwks().etag not in {document.etag, rotated.etag}
+
+
+async def test_what_makes_keys_on_a_thread_changes_nothing_that_the_event_loop_reads(
+    store: Repositories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = FakeClock()
+    watched = Watched(Node(store, clock), monkeypatch)
+    service = watched.node.service
+    await service.load(serving=True)
+    clock.advance(30 * DAY_SECONDS)
+    await service.maintain()
+    clock.advance(1)
+    await service.rotate(at_once=True)
+    await service.revoke(watched.node.signing_kid())
+    await service.replace()
+    assert watched.plans == 6
+
+
+async def test_a_master_key_that_is_changed_while_a_thread_seals_is_read_on_the_event_loop(
+    store: Repositories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Watched(await node(store, FakeClock()), monkeypatch)
+    token_key = watched.node.current.token_key("refresh token")
+
+    def change() -> None:
+        watched.node.master = ["a new master key, as long as that", "a master key of enough characters"]
+
+    watched.before = change
+    # Sealed under the master key that was known when it began; the next one takes the new one.
+    assert await watched.node.service.rewrap() == 3
+    assert await watched.node.service.rewrap() == 3
+    assert watched.plans == 2
+    restarted = await node(store, FakeClock(), master=watched.node.master[:1])
+    assert restarted.current.token_key("refresh token") == token_key
 
 
 async def test_replaced_keys_are_believed_by_no_server_and_the_audit_log_keeps_its_own(store: Repositories) -> None:
     clock = FakeClock()
     started, command = await node(store, clock), await node(store, clock)
     for _ in range(2):
-        token, derived, audit = started.sign(), started.service.derive("refresh token"), started.service.audit_key
+        token, derived, audit = (
+            started.sign(),
+            started.current.token_key("refresh token"),
+            started.service.audit_key,
+        )
         before = set(await kids(store))
         await command.service.replace()
-        await started.service.refresh()
+        await started.current.refresh()
         assert not started.knows(token)
         assert not before & set(started.published())
-        assert started.service.derive("refresh token") == command.service.derive("refresh token") != derived
+        assert started.current.token_key("refresh token") == command.current.token_key("refresh token") != derived
         assert started.knows(command.sign())
         restarted = await node(store, clock)
-        assert restarted.service.derive("refresh token") == command.service.derive("refresh token")
+        assert restarted.current.token_key("refresh token") == command.current.token_key("refresh token")
         assert restarted.service.audit_key == started.service.audit_key == audit
         # What nothing needs any more is gone: the audit log's, and the one of today.
         assert len(derivations(await store.keys.list_keys())) == 2
@@ -394,11 +495,11 @@ async def test_replaced_keys_can_be_sealed_under_a_new_master_key(store: Reposit
     clock = FakeClock()
     started = await node(store, clock)
     await started.service.replace()
-    derived, audit = started.service.derive("refresh token"), started.service.audit_key
+    derived, audit = started.current.token_key("refresh token"), started.service.audit_key
     rewrapping = await node(store, clock, master=["a new master key, as long as that", *started.master])
     await rewrapping.service.rewrap()
     restarted = await node(store, clock, master=["a new master key, as long as that"])
-    assert (restarted.service.derive("refresh token"), restarted.service.audit_key) == (derived, audit)
+    assert (restarted.current.token_key("refresh token"), restarted.service.audit_key) == (derived, audit)
 
 
 async def test_a_key_for_tokens_that_can_not_be_opened_is_a_failure_of_the_moment(store: Repositories) -> None:
@@ -407,8 +508,8 @@ async def test_a_key_for_tokens_that_can_not_be_opened_is_a_failure_of_the_momen
     renewing = await node(store, clock, master=["a new master key, as long as that", *started.master])
     await renewing.service.rewrap()
     await renewing.service.replace()
-    await started.service.refresh()
+    await started.current.refresh()
     with pytest.raises(StoreUnavailable):
-        started.service.derive("refresh token")
+        started.current.token_key("refresh token")
     started.master = renewing.master
-    assert started.service.derive("refresh token") == renewing.service.derive("refresh token")
+    assert started.current.token_key("refresh token") == renewing.current.token_key("refresh token")

@@ -52,7 +52,7 @@ async def forged_reset_token(copy: Path, username: str) -> str:
     settings = Settings(store=StoreSettings(url=f"sqlite:///{copy}/data/watchword.db"))
     async with open_services(settings, serving=False) as services:
         credentials = await services.users.credentials_of(username)
-        tokens = ResetTokens(services.keys.derive("password reset token"))
+        tokens = ResetTokens(services.keys.current.token_key("password reset token"))
         expires_at = services.clock.now_ms() + 60_000
         return tokens.issue(ResetToken(credentials.user.id, expires_at, credentials.password_changed_at))
 

@@ -83,7 +83,7 @@ async def test_cve_2026_35039_no_token_is_remembered_under_the_name_of_another(a
 
     Ours is the whole token. All of these have the same issuer, audience, times and length, and differ in one claim.
     """
-    authenticator, key = api.services.authenticator, api.services.keys.signing_key()
+    authenticator, key = api.services.authenticator, api.services.keys.current.signing_key()
     first = await authenticator.verify(await api.token("lak"))
     claims = [
         replace(first, username=f"user{number:04}", session_id=api.services.ids.new_id()) for number in range(300)
@@ -165,7 +165,7 @@ def test_cve_2026_44351_an_unknown_key_is_not_an_empty_secret(empty: Any) -> Non
 @on_sqlite
 async def test_cve_2026_107719_a_token_is_remembered_until_exp_and_no_longer(api: Api) -> None:
     """CVE-2026-107719: a token without `iat` was remembered for the life of the cache, beyond its `exp`."""
-    authenticator, key = api.services.authenticator, api.services.keys.signing_key()
+    authenticator, key = api.services.authenticator, api.services.keys.current.signing_key()
     claims = await authenticator.verify(await api.token("lak"))
     for issued_at in (claims.issued_at - 3600, claims.issued_at, claims.issued_at + 9):
         now = api.clock.now_ms()

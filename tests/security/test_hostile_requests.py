@@ -41,7 +41,7 @@ async def send(api: Api, route: str, token: str) -> aiohttp.ClientResponse:
 async def claims_of(api: Api, username: str) -> tuple[SigningKey, AccessClaims]:
     """The key of this server, which an attacker does not have, and good claims: no token fails for anything else."""
     claims = await api.services.authenticator.verify(await api.token(username))
-    key = api.services.keys.signing_key()
+    key = api.services.keys.current.signing_key()
     assert (await send(api, "GET /me", forge(key, header_of(key), claims.to_jwt()))).status == 200
     return key, claims
 

@@ -283,7 +283,7 @@ async def test_a_planted_device_cookie_takes_the_place_of_no_devices_own(api: Ap
     mark = SimpleCookie(response.headers["Set-Cookie"])[DEVICE_COOKIE].value
     other = SimpleCookie((await api.request("POST", "/login", json=CREDENTIALS)).headers.getall("Set-Cookie")[1])
     body = json.dumps(CREDENTIALS).encode()
-    devices = DeviceCookies(partial(api.services.keys.derive, "device mark"), api.services.ids)
+    devices = DeviceCookies(partial(api.services.keys.current.token_key, "device mark"), api.services.ids)
     user = await api.services.repositories.users.find_credentials("lak")
     assert user is not None
     for planted in PLANTED:

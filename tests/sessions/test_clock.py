@@ -62,10 +62,10 @@ async def test_keys_of_a_clock_that_was_ahead_rotate_by_age_once_it_is_right(api
     await rounds(api)
     api.clock.advance(-YEARS)
     await rounds(api)
-    signing = keys.signing_key().kid
+    signing = keys.current.signing_key().kid
     answer = await api.log_in("lak")
     api.clock.advance(30 * DAY + 601)
     await rounds(api)
-    assert keys.signing_key().kid != signing
+    assert keys.current.signing_key().kid != signing
     assert (await api.request("GET", "/me", (await api.log_in("lak"))["token"])).status == 200
     assert (await api.request("GET", "/me", answer["token"])).status == 401

@@ -98,7 +98,7 @@ async def test_a_rotation_is_noticed_by_nobody(api: Api, service: Service) -> No
 async def test_a_revoked_key_is_believed_there_no_longer_than_its_set_is_current(api: Api, service: Service) -> None:
     old = await api.token("lak")
     assert await service.status("/orders", old) == 200
-    record = api.services.keys.keyring.signing_record(api.clock.now_ms())
+    record = api.services.keys.current.keyring.signing_record(api.clock.now_ms())
     assert record is not None
     await api.services.keys.revoke(record.kid)
     assert (await api.request("GET", "/me", old)).status == 401

@@ -1,0 +1,57 @@
+"""New keys, sealed as soon as they exist. Safe on a thread: nothing here changes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from server.core.ids import Ids
+from server.keys.derivation import DERIVATION_BYTES, new_derivation
+from server.keys.key_material import dump, generate, public_jwk
+from server.keys.model import KeyRecord
+from server.keys.rotation import Rules
+from server.keys.sealing import MasterKey
+from watchword_client.keys import SHARED
+
+
+@dataclass(frozen=True, slots=True)
+class KeyMaker:
+    """Makes keys at one moment, `now`, under one master key."""
+
+    master_key: MasterKey
+    rules: Rules
+    ids: Ids
+    now: int
+
+    def signing(self, algorithm: str, activates_at: int) -> KeyRecord:
+        """A key that signs from that time on. For HS256 a note of the first secret of the settings."""
+        ttl = self.rules.access_ttl_seconds
+        if algorithm == SHARED:
+            return KeyRecord(self.rules.secrets[0].kid, SHARED, "", b"", self.now, activates_at, ttl)
+        private = generate(algorithm)
+        jwk = public_jwk(private, algorithm)
+        return KeyRecord(
+            kid=jwk["kid"],
+            algorithm=algorithm,
+            public_jwk=json.dumps(jwk, separators=(",", ":")),
+            sealed=self.master_key.seal(dump(private), jwk["kid"]),
+            created_at=self.now,
+            activates_at=activates_at,
+            longest_ttl_seconds=ttl,
+        )
+
+    def derivation(self) -> KeyRecord:
+        """A key that others are derived from."""
+        kid = self.ids.new_id()
+        sealed = self.master_key.seal(self.ids.random_bytes(DERIVATION_BYTES), kid)
+        return new_derivation(kid, sealed, self.now)
+
+    def sealed_anew(self, records: Sequence[KeyRecord]) -> list[KeyRecord]:
+        """The same keys under the first text of the master key. Raises StoreRefused if one can't be opened."""
+        return [
+            replace(record, sealed=self.master_key.seal(self.master_key.unseal(record.sealed, record.kid), record.kid))
+            if record.sealed
+            else record
+            for record in records
+        ]
