@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import re
 import traceback
@@ -14,7 +15,6 @@ from threading import Lock
 from weakref import ref
 
 import aiohttp
-import structlog
 from aiohttp import hdrs
 from yarl import URL
 
@@ -35,13 +35,16 @@ COOL_DOWN_SECONDS = 5.0
 # first one waits.
 GRACE_SECONDS = 60.0
 
+# What the log says of it. The one argument is a mapping, so tools that keep arguments apart know them by name.
+_NOT_RENEWED = "the JWK Set was not renewed: %(url)s: %(reason)s"
+
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=([0-9]{1,9})(?:$|[,\s])")
 _NOT_TO_KEEP = re.compile(r"(?:^|[,\s])no-(?:store|cache)(?:$|[,\s])")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 # A URL parser would pass them over, or take them for part of a host.
 _BLANK = re.compile(r"[\x00-\x20\x7f]")
 
-_log = structlog.get_logger("watchword.jwks")
+_log = logging.getLogger(__name__)
 
 
 class RemoteKeySet:
@@ -174,10 +177,11 @@ class RemoteKeySet:
             body, age_seconds = await self._get()
             self._take(KeySet.parse(body), age_seconds, number)
         except (aiohttp.ClientError, OSError, KeyRefused) as error:
-            _log.warning("the JWK Set was not renewed", url=_shown(self._url), reason=_reason(error))
+            _log.warning(_NOT_RENEWED, {"url": _shown(self._url), "reason": _reason(error)})
         except Exception as error:  # noqa: BLE001 - a defect, or a closed session, must not end all renewal
             # Without a traceback: an application's log may show local variables in it, and so the whole URL.
-            _log.error("the JWK Set was not renewed", url=_shown(self._url), reason=_reason(error), at=_place(error))
+            shown = {"url": _shown(self._url), "reason": _reason(error), "place": _place(error)}
+            _log.error(_NOT_RENEWED + " at %(place)s", shown)
         else:
             return True
         return False

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-import structlog
 from aiohttp import hdrs, web
 from aiohttp.web_urldispatcher import AbstractRoute, MatchedSubAppResource, PrefixedSubAppResource
 
@@ -19,7 +19,7 @@ DEFAULT_ROLES: Mapping[str, Sequence[str]] = {"customer": (), "admin": ("custome
 # A route in a role table: method and template.
 _NAME = re.compile(r"(?:[A-Z][A-Z-]*|\*) /\S*")
 
-_log = structlog.get_logger("watchword.guard")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class DeclaredRules:
         listed = route in router.routes()
         rule = self._rules.get(name)
         if rule is None or not listed or name in _shared_names(router).keys() | _names_that_take_head(router):
-            _log.error("a route without a rule of its own is closed", route=name)
+            _log.error("a route without a rule of its own is closed: %(route)s", {"route": name})
             rule = DeclaredRule(_template_of(route), only(), frozenset())
         if listed:
             # Others may be made for each request.

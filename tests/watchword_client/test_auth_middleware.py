@@ -8,7 +8,6 @@ import pytest
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from pytest_aiohttp.plugin import AiohttpClient
-from structlog.testing import capture_logs
 
 from server.core.errors import Overloaded
 from server.users.errors import LastAdmin
@@ -28,6 +27,7 @@ from tests.watchword_client.guarded import (
     bearer,
     protected,
 )
+from tests.watchword_client.logs import logged, told
 from watchword_client.access import ANY_USER, ANYONE, only
 from watchword_client.auth_middleware import auth_middleware, protect
 
@@ -154,7 +154,7 @@ async def test_another_spelling_of_a_path_has_the_same_rule(aiohttp_client: Aioh
 async def test_a_route_without_a_rule_is_closed_to_everybody(aiohttp_client: AiohttpClient) -> None:
     access = {"GET /public": ANYONE}
     client = await aiohttp_client(application(ACCESS, auth_middleware(a_verifier(), access)))
-    with capture_logs() as lines:
+    with logged() as lines:
         for _ in range(3):
             for path in ("/orders", "/reports", "/orders/7"):
                 assert (await client.get(path)).status == 401
@@ -162,7 +162,7 @@ async def test_a_route_without_a_rule_is_closed_to_everybody(aiohttp_client: Aio
                 assert (response.status, (await response.json())["required"]) == (403, [])
     assert (await client.get("/public")).status == 200
     # One line for each of them, however often it is called.
-    assert sorted(line["route"] for line in lines) == ["GET /orders", "GET /orders/{order_id}", "GET /reports"]
+    assert sorted(told(line, "route") for line in lines) == ["GET /orders", "GET /orders/{order_id}", "GET /reports"]
 
 
 async def test_roles_include_others_directly_and_through_others(aiohttp_client: AiohttpClient) -> None:

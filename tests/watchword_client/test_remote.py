@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import random
 import traceback
 from typing import Any
@@ -9,13 +10,13 @@ from typing import Any
 import aiohttp
 import pytest
 import structlog
-from structlog.testing import capture_logs
 
 from server.core.errors import ConfigurationError
 from server.keys.key_material import SigningKey
 from tests.clock import START_MS
 from tests.forging import CLAIMS, base64url, claims_with, forge, header_of, signing_key, verification_key
 from tests.publisher import Publisher, settled
+from tests.watchword_client.logs import logged, told
 from watchword_client.errors import KeysUnavailable, TokenInvalid
 from watchword_client.remote import RemoteKeySet
 
@@ -361,21 +362,21 @@ async def test_a_session_that_the_caller_closed_ends_in_a_line_in_the_log(publis
         keys = publisher.remote(session=session)
         await keys.keep_current()
     publisher.clock.advance(1000)
-    with capture_logs() as lines:
+    with logged() as lines:
         assert await keys.reload()
-    assert [line["log_level"] for line in lines] == ["error"]
+    assert [line.levelname for line in lines] == ["ERROR"]
     assert known(keys) == {OLD.kid}
 
 
 async def test_the_log_tells_where_a_fetch_failed_and_no_secret_of_the_address(publisher: Publisher) -> None:
     publisher.status = 418
     keys = RemoteKeySet(with_secrets(publisher.url), clock=publisher.clock)
-    with capture_logs() as lines, pytest.raises(KeysUnavailable):
+    with logged() as lines, pytest.raises(KeysUnavailable):
         await keys.keep_current()
     await keys.close()
     (line,) = lines
-    assert (line["url"], line["reason"]) == (publisher.url, "the answer was 418")
-    assert "hush" not in str(lines)
+    assert (told(line, "url"), told(line, "reason")) == (publisher.url, "the answer was 418")
+    assert "hush" not in f"{line.getMessage()} {vars(line)}"
 
 
 def with_secrets(url: str) -> str:
@@ -388,7 +389,7 @@ def with_secrets(url: str) -> str:
 async def test_no_secret_of_the_address_is_in_the_log_whatever_an_application_logs_of_errors(
     publisher: Publisher, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
-    """Structlog as it is when nobody configures it shows the local variables of each traceback."""
+    """The renderers of structlog show the local variables of each traceback, and adopt the lines of libraries."""
 
     def failing(_: aiohttp.ClientSession, url: Any, **__: Any) -> Any:
         # It quotes the URL, as some errors of aiohttp do.
@@ -401,16 +402,24 @@ async def test_no_secret_of_the_address_is_in_the_log_whatever_an_application_lo
         [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.RichTracebackFormatter(show_locals=True))],
         [with_locals, structlog.processors.JSONRenderer()],
     ]
+    logger = logging.getLogger("watchword_client")
     for processors in ways:
-        structlog.configure(processors, logger_factory=structlog.PrintLoggerFactory(written))
+        handler = logging.StreamHandler(written)
+        handler.setFormatter(
+            structlog.stdlib.ProcessorFormatter(
+                foreign_pre_chain=[structlog.stdlib.ExtraAdder()],
+                processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *processors],
+            )
+        )
+        logger.addHandler(handler)
         try:
             keys = RemoteKeySet(with_secrets(publisher.url), clock=publisher.clock)
             with pytest.raises(KeysUnavailable) as caught:
                 await keys.keep_current()
         finally:
-            structlog.reset_defaults()
-        told = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(keys)
-        assert "hush" not in written.getvalue() + told
+            logger.removeHandler(handler)
+        shown = "".join(traceback.format_exception(caught.value)) + repr(caught.value) + repr(keys)
+        assert "hush" not in written.getvalue() + shown
         assert caught.value.__context__ is None
     assert written.getvalue().count("was not renewed") == 2
     assert written.getvalue().count(error.__name__) == 2

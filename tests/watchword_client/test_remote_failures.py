@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from structlog.testing import capture_logs
 
 from server.keys.key_material import public_jwk
 from tests.clock import START_MS
 from tests.forging import CLAIMS, SECRET, base64url, claims_with, forge, header_of, signing_key
 from tests.publisher import JWKS_PATH, Publisher
+from tests.watchword_client.logs import logged, told
 from watchword_client.errors import KeysUnavailable
 from watchword_client.remote import MAXIMUM_BYTES, RemoteKeySet
 
@@ -31,16 +31,17 @@ async def assert_left_as_it_was(publisher: Publisher, keys: RemoteKeySet) -> str
     verifier = publisher.verifier(keys)
     before = publisher.fetches
     publisher.clock.advance(1000)
-    with capture_logs() as lines:
+    with logged() as lines:
         assert await keys.reload()
-    assert [(line["log_level"], line["event"]) for line in lines] == [("warning", "the JWK Set was not renewed")]
+    assert [line.levelname for line in lines] == ["WARNING"]
+    assert lines[0].getMessage().startswith("the JWK Set was not renewed: ")
     assert keys.verification_key(NEW.kid, START_MS) is None
     token = forge(OLD, header_of(OLD), claims_with(exp=CLAIMS.expires_at + 10_000))
     assert (await verifier.verify(token)).subject == CLAIMS.subject
     assert not keys.is_current()
     assert publisher.fetches <= before + 1
     assert publisher.strayed == 0
-    reason: str = lines[0]["reason"]
+    reason = told(lines[0], "reason")
     assert len(reason) < 300
     return reason
 
@@ -227,10 +228,10 @@ async def test_what_is_not_http_or_no_set_is_told_as_no_keys(answer: bytes) -> N
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     keys = RemoteKeySet(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
-    with capture_logs() as lines, pytest.raises(KeysUnavailable):
+    with logged() as lines, pytest.raises(KeysUnavailable):
         await keys.keep_current()
-    assert [line["log_level"] for line in lines] == ["warning"]
-    assert len(lines[0]["reason"]) < 300
+    assert [line.levelname for line in lines] == ["WARNING"]
+    assert len(told(lines[0], "reason")) < 300
     await keys.close()
     server.close()
     await server.wait_closed()

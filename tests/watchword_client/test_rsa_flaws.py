@@ -8,11 +8,11 @@ from math import prod
 from pathlib import Path
 
 import pytest
-from structlog.testing import capture_logs
 
 from server.cli import main
 from tests.forging import base64url, signing_key
 from tests.publisher import Publisher
+from tests.watchword_client.logs import logged, told
 from watchword_client.errors import KeyRefused, KeysUnavailable
 from watchword_client.jwk import KeySet, load_jwk
 from watchword_client.rsa_flaws import factoring_flaw
@@ -89,9 +89,9 @@ def test_a_file_with_a_roca_key_is_refused(
 
 async def test_a_published_roca_key_is_not_taken(publisher: Publisher) -> None:
     publisher.publish_jwks(jwk(ROCA))
-    with capture_logs() as lines, pytest.raises(KeysUnavailable):
+    with logged() as lines, pytest.raises(KeysUnavailable):
         await publisher.remote().keep_current()
-    assert "CVE-2017-15361" in lines[0]["reason"]
+    assert "CVE-2017-15361" in told(lines[0], "reason")
 
 
 def test_other_keys_are_taken() -> None:
