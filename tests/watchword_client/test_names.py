@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
 
 import watchword_client
+from tests.process.server_process import ROOT
 
 HEAVY = ("aiohttp", "cryptography", "jwt", "asyncio")
 
@@ -29,3 +31,10 @@ def test_the_package_and_its_errors_import_nothing_heavy() -> None:
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "[]"
+
+
+def test_the_examples_of_its_readme_name_what_there_is() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "watchword_client" / "README.md").read_text("utf-8"), re.DOTALL)
+    assert len(blocks) == 3
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), {})  # noqa: S102 - our own documentation
