@@ -1,1 +1,1 @@
-"""The audit log: reading it, and proving that it is whole. What is in it is written by the store."""
+"""The audit log: what is noted with each change, reading it, and proving that it is whole."""

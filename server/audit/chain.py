@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from server.audit.model import AuditRecord
 
@@ -35,7 +35,15 @@ class AuditChain:
         continued.update(text.encode("ascii"))
         return continued.hexdigest()
 
+    def linked(self, previous: str, record: AuditRecord) -> AuditRecord:
+        """The record with its hash, to stand right behind the one with the hash `previous`."""
+        return replace(record, hash=self.link(previous, _values(record)))
+
     def holds(self, previous: str, record: AuditRecord) -> bool:
         """Whether a row is as it was written, right behind the one with that hash."""
-        values = [getattr(record, column) for column in _COLUMNS]
-        return hmac.compare_digest(self.link(previous, values), record.hash.encode("ascii", "replace").decode())
+        expected = self.link(previous, _values(record))
+        return hmac.compare_digest(expected, record.hash.encode("ascii", "replace").decode())
+
+
+def _values(record: AuditRecord) -> list[str | int | None]:
+    return [getattr(record, column) for column in _COLUMNS]

@@ -1,12 +1,15 @@
-"""What the audit log holds, as plain records (docs/audit.md). Times are epoch milliseconds."""
+"""Records of the audit log, and how a note becomes one (docs/audit.md). Times are epoch milliseconds."""
 
 # ruff: noqa: S105 - names of events, not passwords
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+
+from server.core.origin import Origin
 
 
 class AuditEvent(StrEnum):
@@ -55,7 +58,7 @@ class AuditNote:
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """A row of the log. `before` and `after` are JSON; `hash` links the row to the one before it (audit_chain.py)."""
+    """A row of the log. `before` and `after` are JSON; `hash` links the row to the one before it (chain.py)."""
 
     seq: int
     at: int
@@ -91,3 +94,35 @@ class AuditFilter:
     actor_name: str | None = None
     target_id: str | None = None
     target_name: str | None = None
+
+
+def record_of(seq: int, note: AuditNote, origin: Origin) -> AuditRecord:
+    """What is written down of a note, with who did it and from where; `hash` is empty until it is linked."""
+    actor_id, actor_name = origin.actor_id, origin.actor_name
+    if note.by_target and actor_id is None:
+        actor_id, actor_name = note.target_id, note.target_name
+    return AuditRecord(
+        seq=seq,
+        at=note.at,
+        event=note.event.value,
+        actor_id=storable(actor_id),
+        actor_name=storable(actor_name),
+        target_id=storable(note.target_id),
+        target_name=storable(note.target_name),
+        via=origin.via,
+        ip=storable(origin.ip),
+        request_id=storable(origin.request_id),
+        before=_json(note.before),
+        after=_json(note.after),
+        hash="",
+    )
+
+
+def storable(text: str | None) -> str | None:
+    """A text as every database takes it: PostgreSQL takes no NUL, and neither one a lone surrogate."""
+    return None if text is None else text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
+
+
+def _json(value: Mapping[str, Value] | None) -> str | None:
+    """In ASCII, so it is one line whatever it holds."""
+    return None if value is None else json.dumps(value, separators=(",", ":"), default=str)

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 import structlog
 
 from server.audit.chain import AuditChain
-from server.audit.model import AuditFilter, AuditHead, AuditNote, AuditRecord, Value
+from server.audit.model import AuditFilter, AuditHead, AuditNote, AuditRecord, record_of, storable
 from server.core.errors import StoreUnavailable
 from server.core.origin import Origin, current_origin
-from server.database.driver import Driver, Transaction
+from server.database.driver import Driver, Row, Transaction
 
-_COLUMNS = (
-    "seq, at, event, actor_id, actor_name, target_id, target_name, via, ip, request_id, before_change, after_change, "
-    "hash"
+# The columns of AuditRecord. Two have another name in the table, since theirs are words of SQL.
+_FIELDS = [field.name for field in fields(AuditRecord)]
+_NAMES = {"before": "before_change", "after": "after_change"}
+_RECORD = ", ".join(f'{_NAMES.get(name, name)} AS "{name}"' for name in _FIELDS)
+_INSERT = (
+    f"INSERT INTO audit_events ({', '.join(_NAMES.get(name, name) for name in _FIELDS)}) "
+    f"VALUES ({', '.join(f'${number}' for number in range(1, len(_FIELDS) + 1))})"
 )
 # Locks the head until the unit ends, on all nodes, and tells what the next link needs. A trigger moves the head on.
 _TAKE_HEAD = "UPDATE audit_head SET seq = seq WHERE id = 1 RETURNING seq, hash"
-_INSERT = f"INSERT INTO audit_events ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 
 _log = structlog.get_logger("watchword.store")
 
 
 class AuditWriter:
-    """Writes what one caller does. Made before the unit: on the thread of a unit nobody knows who acts."""
+    """Writes down what one caller does, in the unit of the change: both are on disk, or neither is.
+
+    audit = self._audit.writer()  # before the unit: on the thread of a unit nobody knows who acts
+    …                             # in the unit, the change itself
+    await audit.write(transaction, AuditNote(AuditEvent.USER_CHANGED, now, target_id=user.id))  # the last in it
+    """
 
     def __init__(self, chain: AuditChain, origin: Origin) -> None:
         self._chain = chain
@@ -43,31 +51,12 @@ class AuditWriter:
         if not rows:
             _log.error("the audit log has lost its head, so nothing can be changed; audit verify tells more")
             raise StoreUnavailable
-        last, previous = rows[0]
-        for seq, note in enumerate(notes, last + 1):
-            values = self._values(seq, note)
-            previous = self._chain.link(previous, values)
-            await transaction.run(_INSERT, *values, previous)
-
-    def _values(self, seq: int, note: AuditNote) -> tuple[str | int | None, ...]:
-        origin = self._origin
-        actor_id, actor_name = origin.actor_id, origin.actor_name
-        if note.by_target and actor_id is None:
-            actor_id, actor_name = note.target_id, note.target_name
-        return (
-            seq,
-            note.at,
-            note.event.value,
-            _text(actor_id),
-            _text(actor_name),
-            _text(note.target_id),
-            _text(note.target_name),
-            origin.via,
-            _text(origin.ip),
-            _text(origin.request_id),
-            _json(note.before),
-            _json(note.after),
-        )
+        head = AuditHead(**rows[0])
+        previous = head.hash
+        for seq, note in enumerate(notes, head.seq + 1):
+            record = self._chain.linked(previous, record_of(seq, note, self._origin))
+            await transaction.run(_INSERT, *(getattr(record, name) for name in _FIELDS))
+            previous = record.hash
 
 
 class AuditRepository:
@@ -95,19 +84,19 @@ class AuditRepository:
 
         await self._driver.write(unit)
 
-    async def audit_head(self) -> AuditHead | None:
+    async def head(self) -> AuditHead | None:
         """The one row."""
         rows = await self._driver.read("SELECT seq, hash FROM audit_head WHERE id = 1")
-        return AuditHead(*rows[0]) if rows else None
+        return AuditHead(**rows[0]) if rows else None
 
-    async def audit_from(self, seq: int | None, limit: int) -> list[AuditRecord]:
+    async def records_from(self, seq: int | None, limit: int) -> list[AuditRecord]:
         """By number."""
         values = [limit] if seq is None else [limit, seq]
         where = "" if seq is None else "WHERE seq >= $2"
-        sql = f"SELECT {_COLUMNS} FROM audit_events {where} ORDER BY seq LIMIT $1"
-        return [AuditRecord(*row) for row in await self._driver.read(sql, *values)]
+        sql = f"SELECT {_RECORD} FROM audit_events {where} ORDER BY seq LIMIT $1"
+        return _records(await self._driver.read(sql, *values))
 
-    async def list_audit(self, wanted: AuditFilter) -> list[AuditRecord]:
+    async def find(self, wanted: AuditFilter) -> list[AuditRecord]:
         """Only the conditions that were asked for, so each can use its index."""
         asked = {
             "seq <": wanted.before_seq,
@@ -118,20 +107,15 @@ class AuditRepository:
             "target_name =": wanted.target_name,
         }
         values: list[Any] = [value for value in asked.values() if value is not None]
-        if not all(_text(value) == value for value in values if isinstance(value, str)):
+        if not all(storable(value) == value for value in values if isinstance(value, str)):
+            # No record has such a text, and PostgreSQL would refuse it.
             return []
         named = [condition for condition, value in asked.items() if value is not None]
         conditions = " AND ".join(f"{condition} ${number}" for number, condition in enumerate(named, 1))
         where = f"WHERE {conditions}" if conditions else ""
-        sql = f"SELECT {_COLUMNS} FROM audit_events {where} ORDER BY seq DESC LIMIT ${len(values) + 1}"
-        return [AuditRecord(*row) for row in await self._driver.read(sql, *values, wanted.limit)]
+        sql = f"SELECT {_RECORD} FROM audit_events {where} ORDER BY seq DESC LIMIT ${len(values) + 1}"
+        return _records(await self._driver.read(sql, *values, wanted.limit))
 
 
-def _text(text: str | None) -> str | None:
-    """PostgreSQL takes no NUL, and neither store a lone surrogate."""
-    return None if text is None else text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
-
-
-def _json(value: Mapping[str, Value] | None) -> str | None:
-    """In ASCII, so it is one line whatever it holds."""
-    return None if value is None else json.dumps(value, separators=(",", ":"), default=str)
+def _records(rows: Sequence[Row]) -> list[AuditRecord]:
+    return [AuditRecord(**row) for row in rows]

@@ -61,7 +61,7 @@ class Audit:
         actor_id, actor_name = await self._id_or_name(actor)
         target_id, target_name = await self._id_or_name(target)
         wanted = AuditFilter(limit, before_seq, event, actor_id, actor_name, target_id, target_name)
-        return await self._audit.list_audit(wanted)
+        return await self._audit.find(wanted)
 
     async def _id_or_name(self, text: str | None) -> tuple[str | None, str | None]:
         if text is None:
@@ -74,7 +74,7 @@ class Audit:
 
     async def head(self) -> AuditHead | None:
         """The end of the chain."""
-        return await self._audit.audit_head()
+        return await self._audit.head()
 
     async def pages(self) -> AsyncIterator[list[AuditRecord]]:
         """All records, the oldest first, a page at a time."""
@@ -93,7 +93,7 @@ class Audit:
             page = await self._behind(last)
             if not page:
                 # Read behind the records, so it is no older than they are.
-                head = await self._audit.audit_head()
+                head = await self._audit.head()
                 if head is not None and head.seq > count and await self._behind(last):
                     # Written meanwhile.
                     continue
@@ -103,7 +103,7 @@ class Audit:
                 return Verdict(count, previous, fault)
             for record in page:
                 if record.seq != count + 1 or not self._chain.holds(previous, record):
-                    return Verdict(count, previous, _fault(record, count, await self._audit.audit_head()))
+                    return Verdict(count, previous, _fault(record, count, await self._audit.head()))
                 count, previous, last = record.seq, record.hash, record
                 passed = passed or previous == kept_head
             progress(count)
@@ -114,8 +114,8 @@ class Audit:
         The last record is read again, or another one of its number could hide between two pages.
         """
         if last is None:
-            return await self._audit.audit_from(None, PAGE)
-        page = await self._audit.audit_from(last.seq, PAGE + 1)
+            return await self._audit.records_from(None, PAGE)
+        page = await self._audit.records_from(last.seq, PAGE + 1)
         if last in page:
             page.remove(last)
         return page

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple
+from dataclasses import astuple, fields
 
 from server.audit.model import AuditNote
 from server.audit.repository import AuditRepository
 from server.database.driver import Driver, Transaction
 from server.keys.model import KeyRecord
 
-_KEY = "kid, algorithm, public_jwk, sealed, created_at, activates_at, longest_ttl_seconds, revoked_at"
+_KEY = ", ".join(field.name for field in fields(KeyRecord))
 _LIST = f"SELECT {_KEY} FROM server_keys ORDER BY created_at, kid"
 _INSERT = f"INSERT INTO server_keys ({_KEY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
 
@@ -24,7 +24,7 @@ class KeyRepository:
 
     async def list_keys(self) -> list[KeyRecord]:
         """Past the queue of the pool: a revoked key has to be known within a second."""
-        return [KeyRecord(*row) for row in await self._driver.read_soon(_LIST)]
+        return [KeyRecord(**row) for row in await self._driver.read_soon(_LIST)]
 
     async def swap_keys(
         self, seen: Sequence[KeyRecord], wanted: Sequence[KeyRecord], note: AuditNote | None = None
@@ -34,7 +34,7 @@ class KeyRepository:
 
         async def unit(transaction: Transaction) -> bool:
             await transaction.lock("keys")
-            if [KeyRecord(*row) for row in await transaction.run(_LIST)] != list(seen):
+            if [KeyRecord(**row) for row in await transaction.run(_LIST)] != list(seen):
                 return False
             for record in seen:
                 if record not in wanted:

@@ -33,7 +33,7 @@ async def act(api: Api, method: str, path: str, token: str | None = None, **opti
     before = await api.services.audit.head()
     response = await api.request(method, path, token, **options)
     assert before is not None
-    (record,) = await api.services.repositories.audit.audit_from(before.seq + 1, 5)
+    (record,) = await api.services.repositories.audit.records_from(before.seq + 1, 5)
     assert record.request_id == response.headers["X-Request-Id"]
     assert (record.via, record.ip) == ("http", "127.0.0.1")
     assert record.at == api.clock.now_ms()
@@ -137,7 +137,7 @@ async def test_a_failed_login_tells_why_and_never_what_was_typed(api: Api) -> No
     assert await failed("noone", "x") == told("login_failed", None, "noone", None, {"reason": "no password"})
     await api.request("PATCH", f"/users/{await id_of(api, 'lak')}", admin, json={"disabled": True})
     assert await failed("lak", PASSWORD) == told("login_failed", None, "lak", None, {"reason": "disabled"})
-    assert typed not in str(await api.services.repositories.audit.audit_from(None, 1000))
+    assert typed not in str(await api.services.repositories.audit.records_from(None, 1000))
 
 
 async def test_no_secret_is_ever_in_a_record(api: Api) -> None:
@@ -152,7 +152,7 @@ async def test_no_secret_is_ever_in_a_record(api: Api) -> None:
     await api.services.keys.rotate(at_once=True)
     await api.services.keys.revoke(api.services.keys.current.keyring.records[-2].kid)
     await api.services.keys.rewrap()
-    text = str(await api.services.repositories.audit.audit_from(None, 1000))
+    text = str(await api.services.repositories.audit.records_from(None, 1000))
     assert "keys_rotated" in text
     assert "keys_revoked" in text
     assert "master_key_changed" in text
@@ -163,7 +163,7 @@ async def test_no_secret_is_ever_in_a_record(api: Api) -> None:
 
 
 async def test_keys_tell_what_became_of_them(api: Api) -> None:
-    first = (await api.services.repositories.audit.audit_from(None, 1))[0]
+    first = (await api.services.repositories.audit.records_from(None, 1))[0]
     assert (first.event, first.via, first.before) == ("keys_rotated", "server", None)
     assert set(json.loads(first.after or "")) == {record.kid for record in api.services.keys.current.keyring.records}
     kid = api.services.keys.current.signing_key().kid
@@ -178,10 +178,10 @@ async def test_keys_that_rotate_by_themselves_are_recorded(api: Api) -> None:
     assert before is not None
     api.clock.advance(31 * 86_400)
     await api.services.keys.maintain()
-    (record,) = await api.services.repositories.audit.audit_from(before.seq + 1, 9)
+    (record,) = await api.services.repositories.audit.records_from(before.seq + 1, 9)
     assert (record.event, record.via, record.actor_name) == ("keys_rotated", "server", None)
     await api.services.keys.maintain()
-    assert len(await api.services.repositories.audit.audit_from(before.seq + 1, 9)) == 1
+    assert len(await api.services.repositories.audit.records_from(before.seq + 1, 9)) == 1
 
 
 async def test_pages_go_back_in_time_without_repeating(api: Api) -> None:

@@ -39,7 +39,7 @@ KEY = b"the key of the audit log"
 
 
 async def records(store: Repositories) -> list[AuditRecord]:
-    return await store.audit.audit_from(None, 10_000)
+    return await store.audit.records_from(None, 10_000)
 
 
 async def events(store: Repositories) -> list[str]:
@@ -202,7 +202,7 @@ async def test_pages_and_filters(store: Repositories) -> None:
     await rename(store, 3, "y", NOW)
 
     async def seqs(limit: int = 10, **wanted: Any) -> list[int]:
-        return [record.seq for record in await store.audit.list_audit(AuditFilter(limit, **wanted))]
+        return [record.seq for record in await store.audit.find(AuditFilter(limit, **wanted))]
 
     assert await seqs() == [7, 6, 5, 4, 3, 2, 1]
     assert await seqs(2) == [7, 6]
@@ -212,7 +212,7 @@ async def test_pages_and_filters(store: Repositories) -> None:
     assert await seqs(target_id=id_of(3), event="user_created", before_seq=7) == [3]
     assert await seqs(actor_id=id_of(3)) == await seqs(actor_name="x") == []
     assert await seqs(target_name="a\0b") == await seqs(target_name="\ud800") == []
-    assert [record.seq for record in await store.audit.audit_from(3, 3)] == [3, 4, 5]
+    assert [record.seq for record in await store.audit.records_from(3, 3)] == [3, 4, 5]
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\0b", "\u2028", "\u202ered", "\x85\x1b[31m", "\ud800"])

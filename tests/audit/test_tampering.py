@@ -53,7 +53,7 @@ async def fault(store: Repositories, head: str | None = None) -> tuple[int, str]
 
 async def test_a_log_that_nobody_touched_is_whole(store: Repositories, page: int) -> None:
     verdict = await verify(store)
-    head = await store.audit.audit_head()
+    head = await store.audit.head()
     assert head is not None
     assert (verdict.fault, verdict.count, verdict.head) == (None, COUNT, head.hash)
     assert (await verify(store, head.hash)).fault is None
@@ -71,7 +71,7 @@ async def test_the_count_of_pages_is_told(store: Repositories, monkeypatch: pyte
 
 @pytest.mark.parametrize("seq", range(1, COUNT + 1))
 async def test_any_altered_column_of_any_row_is_found(store: Repositories, store_url: str, seq: int) -> None:
-    original = (await store.audit.audit_from(seq, 1))[0]
+    original = (await store.audit.records_from(seq, 1))[0]
     columns = COLUMNS.split(", ")[1:]
     for column, value in zip(columns, list(_values(original))[1:], strict=True):
         for change in ("NULL", "'x'") if column != "at" else ("at + 1",):
@@ -170,7 +170,7 @@ async def test_swapped_rows_are_found(store: Repositories, store_url: str) -> No
 async def test_a_chain_that_was_made_anew_without_the_key_is_found(store: Repositories, store_url: str) -> None:
     forged = AuditChain(b"")
     previous = ""
-    for record in await store.audit.audit_from(None, COUNT):
+    for record in await store.audit.records_from(None, COUNT):
         values = [*_values(record)[:-1]]
         values[6] = "somebody else"
         previous = forged.link(previous, values)  # type: ignore[arg-type]
@@ -186,7 +186,7 @@ async def test_a_log_put_back_to_an_earlier_state_is_found_by_the_head_that_was_
     store: Repositories, store_url: str
 ) -> None:
     kept = (await verify(store)).head
-    (third,) = await store.audit.audit_from(3, 1)
+    (third,) = await store.audit.records_from(3, 1)
     await run_sql(
         store_url,
         "DELETE FROM audit_events WHERE seq > 3",
