@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from aiohttp import hdrs, web
 
 from server.core.addresses import Address, address_of
-from server.settings.tree import Network
+from server.settings.networks import Network
 
 # An element of Forwarded up to the next separator, or nothing (RFC 7239 section 4, RFC 9110 section 5.6). White space
 # beside a semicolon is not in the grammar, but what some proxies write.

@@ -21,7 +21,7 @@ from server.http.cors import Cors
 from server.http.errors import InternalError, MalformedRequest, MethodNotAllowed, PayloadTooLarge
 from server.http.request_log import RequestLog
 from server.http.responses import REQUEST_ID_HEADER, problem_response
-from server.settings.tree import Network
+from server.settings.networks import Network
 from watchword_client.auth_middleware import CLAIMS
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]

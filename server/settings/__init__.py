@@ -1,4 +1,8 @@
-"""Settings: the tree is in settings.py, where the values come from in load.py."""
+"""Settings: config.toml and the environment become one frozen tree at the start (`load_settings`), or the start ends.
+
+tree.py has every setting with its default, load.py the way from file and environment to it. A command gets its settings
+by `settings_for` (server/cli/context.py), and a service gets those that it needs from app.py.
+"""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from typing import Any, get_origin
 from pydantic import BaseModel, SecretStr
 
 from server.files.text_file import read_text, without_line_end
-from server.settings.meant import not_meant
-from server.settings.near import near_setting
+from server.settings.similar_names import similar_setting
+from server.settings.stray_characters import stray_characters
 from server.settings.tree import Settings, setting_names
 
 PREFIX = "WATCHWORD__"
@@ -75,7 +75,7 @@ def _unknown(name: str) -> str:
     """With one underscore where two belong, a setting looks almost right."""
     words = name[len(_OURS) :].lower().removesuffix("_file").strip("_")
     section, _, key = words.partition("_")
-    near = near_setting(f"{section}.{key}") or near_setting(words)
+    near = similar_setting(f"{section}.{key}") or similar_setting(words)
     remedy = "settings begin with WATCHWORD__; unset it"
     if near in setting_names():
         remedy = f"did you mean {PREFIX}{near.replace('.', '__').upper()}?"
@@ -117,7 +117,7 @@ def _value(name: str, setting: str, text: str, problems: list[str]) -> str | Non
     text = without_line_end(text)
     if not name.lower().endswith("_file"):
         return text
-    reason = not_meant(text)
+    reason = stray_characters(text)
     if reason is not None:
         problems.append(f"{name}: the path {reason}")
         return None

@@ -17,10 +17,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from server.core.errors import ConfigurationError
-from server.settings.allowed import what_it_takes
 from server.settings.environment import Tree, apply_environment
-from server.settings.meant import problems_of_texts
-from server.settings.near import dotted, what_is_near
+from server.settings.expected_values import what_it_takes
+from server.settings.similar_names import dotted, what_is_similar
+from server.settings.stray_characters import texts_with_stray_characters
 from server.settings.toml_file import read_toml
 from server.settings.tree import Settings, default_roles
 
@@ -59,7 +59,7 @@ def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.
     tree = found or {}
     ignored = apply_environment(tree, environment, problems)
     tree = _as_json(tree)
-    problems += problems_of_texts(tree)
+    problems += texts_with_stray_characters(tree)
     if isinstance(tree.get("roles"), dict):
         tree["roles"] = {name: role.model_dump() for name, role in default_roles().items()} | tree["roles"]
     settings = _validate(tree, problems)
@@ -109,7 +109,7 @@ def _validate(tree: Tree, problems: list[str]) -> Settings | None:
 def _lines(kind: str, location: tuple[int | str, ...], message: str) -> list[str]:
     name = dotted(step for step in location if isinstance(step, str))
     if kind == "extra_forbidden":
-        remedy = "a role has includes, and nothing else" if name.startswith("roles.") else what_is_near(name)
+        remedy = "a role has includes, and nothing else" if name.startswith("roles.") else what_is_similar(name)
         return [f"{name}: there is no such setting; {remedy}"]
     message = message.removeprefix("Value error, ")
     if kind != "value_error":

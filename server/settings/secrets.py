@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
-from server.settings.guessable import reason_to_guess
+from server.settings.weak_secrets.reason import reason_to_guess
 
 MINIMUM_LENGTH = 32
 

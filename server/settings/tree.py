@@ -9,56 +9,20 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import re
 from collections.abc import Mapping
-from contextlib import suppress
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from server.settings.networks import Network, network
 from server.settings.origins import field_name, origin
+from server.settings.role_rules import access_problems, role_problems
 from server.settings.secrets import SealingSecrets, Secrets, texts, weakness
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from server.settings.store_url import store_url
 
 # The rest of a token of the longest that is taken (4096 characters) is for the longest username, role and signature.
 _ISSUER_AND_AUDIENCE = 1680
-
-ROLE_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
-ROUTE_NAME = re.compile(r"[A-Z]+ /\S*")
-
-
-def _network(text: str) -> str:
-    try:
-        network: Network = ipaddress.ip_network(re.sub("%[^/]*", "", text), strict=False)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a network; write an address or a range like 10.0.0.0/8") from None
-    mapped = network.network_address.ipv4_mapped if isinstance(network, ipaddress.IPv6Network) else None
-    if mapped is not None and network.prefixlen >= 96:
-        network = ipaddress.ip_network((mapped, network.prefixlen - 96), strict=False)
-    with suppress(ValueError):
-        # Clients are compared without zone, and IPv4 ones by that address: see server/core/addresses.py.
-        if ipaddress.ip_network(text) == network:
-            return text
-    raise ValueError(f"{text!r} is no network that a proxy can be in; write {network}")
-
-
-# What other programs take for a home, a query, a folder or memory, would be a file of that very name here.
-_NO_FILE = re.compile(r"~.*|.*\?.*|(?:.*/)?\.{0,2}|:memory:", re.DOTALL)
-
-
-def _store_url(text: str) -> str:
-    scheme = text.partition("://")[0]
-    if text.startswith("sqlite:///"):
-        if _NO_FILE.fullmatch(text, len("sqlite:///")):
-            raise ValueError(
-                "names no file as it stands; write sqlite:///path/to/file.db, without ~, ? or a / at its end"
-            )
-        return text
-    if scheme in {"postgresql", "postgres"} and "://" in text:
-        return text
-    raise ValueError("is not a store; write sqlite:///path/to/file.db or postgresql://user@host/database")
 
 
 def _frozen(value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -74,7 +38,7 @@ class ServerSettings(_Section):
 
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 picks a free one, which is printed")
-    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = Field(
+    trusted_proxies: tuple[Annotated[str, AfterValidator(network)], ...] = Field(
         (), description="networks whose Forwarded and X-Forwarded-* headers are believed, walked from the right"
     )
     max_body_bytes: int = Field(65536, ge=1024, le=16777216, description="a larger request body is answered with 413")
@@ -98,7 +62,7 @@ class ServerSettings(_Section):
 class StoreSettings(_Section):
     """Where the data lives."""
 
-    url: Annotated[str, AfterValidator(_store_url)] = Field(
+    url: Annotated[str, AfterValidator(store_url)] = Field(
         "sqlite:///data/watchword.db", description="sqlite:///path/to/file.db, or postgresql://user:password@host/name"
     )
 
@@ -240,7 +204,7 @@ class Settings(_Section):
 
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
-        problems = [*_role_problems(self.roles), *_access_problems(self.access, self.roles)]
+        problems = [*role_problems(self.role_includes), *access_problems(self.access, self.roles)]
         if self.tokens.algorithm == "HS256" and not self.tokens.secret:
             problems.append("tokens.secret: HS256 needs it; make one with: openssl rand -base64 32")
         if not self.store.is_sqlite and not self.keys.master_key:
@@ -273,7 +237,7 @@ class Settings(_Section):
             lines.append("keys.master_key still has one that can be guessed: `keys rewrap`, then take it out")
         if any(origin.startswith("http://") for origin in self.cors.origins):
             lines.append("cors.origins has an http:// origin: whoever is on its network can read what it reads")
-        if any(network.prefixlen == 0 for network in self.server.trusted_networks):
+        if any(trusted.prefixlen == 0 for trusted in self.server.trusted_networks):
             lines.append("server.trusted_proxies trusts everybody: any client can say that it is another one")
         return lines
 
@@ -297,33 +261,3 @@ def setting_names() -> list[str]:
         else:
             names.append(section)
     return names
-
-
-def _role_problems(roles: Mapping[str, RoleSettings]) -> list[str]:
-    problems = [
-        f"roles.{name}: a role is named in lower case letters, digits, - and _, at most 64"
-        for name in roles
-        if not ROLE_NAME.fullmatch(name)
-    ]
-    problems += [
-        f"roles.{name}.includes: there is no role {other!r}; define [roles.{other}] or leave it out"
-        for name, role in roles.items()
-        for other in role.includes
-        if other not in roles
-    ]
-    return problems
-
-
-def _access_problems(access: Mapping[str, tuple[str, ...]], roles: Mapping[str, RoleSettings]) -> list[str]:
-    problems = [
-        f'access."{route}": write the method and the path of a route, like "GET /users"'
-        for route in access
-        if not ROUTE_NAME.fullmatch(route)
-    ]
-    problems += [
-        f'access."{route}": there is no role {role!r}; define [roles.{role}] or name another'
-        for route, allowed in access.items()
-        for role in allowed
-        if role not in roles
-    ]
-    return problems

@@ -15,7 +15,7 @@ from server.cli.tables import Rows, questions
 from server.core.errors import FileRefused
 from server.files.text_file import first_line
 from server.services import Services
-from server.settings.meant import not_meant
+from server.settings.stray_characters import stray_characters
 from server.users.model import Credentials, User
 from server.users.names import USERNAME_RULE, username_of
 from server.users.schemas import user_json
@@ -97,7 +97,7 @@ def read_password() -> str:
         password = ""
     if not password:
         raise typer.BadParameter("there is no password; its first line has to be one", param_hint="standard input")
-    reason = not_meant(password)
+    reason = stray_characters(password)
     if reason is not None:
         raise typer.BadParameter(f"the password {reason}", param_hint="standard input")
     return password

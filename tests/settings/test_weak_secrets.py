@@ -12,7 +12,8 @@ from importlib.resources import files
 
 import pytest
 
-from server.settings.guessable import packed, plain_reason, reason_to_guess
+from server.settings.weak_secrets.published import packed
+from server.settings.weak_secrets.reason import plain_reason, reason_to_guess
 from tests.volume import volume
 
 # Of jwt.secrets.list: some that look random, and some that say something. The last two are from elsewhere.
@@ -206,7 +207,7 @@ def test_no_random_secret_is_refused_by_any_estimate(form: str) -> None:
 
 
 def test_the_list_is_made_of_digests_in_their_order() -> None:
-    table = files("server.settings").joinpath("known_secrets.bin").read_bytes()
+    table = files("server.settings.weak_secrets").joinpath("known_secrets.bin").read_bytes()
     digests = [table[place : place + 8] for place in range(0, len(table), 8)]
     assert (len(table) % 8, digests) == (0, sorted(set(digests)))
     assert len(digests) > 4000

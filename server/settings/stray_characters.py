@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-from server.settings.near import dotted
+from server.settings.similar_names import dotted
 
 # Controls, invisible formatting, half characters, and separators of lines and paragraphs (categories of Unicode).
 _NOT_SEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -18,7 +18,7 @@ _JOINERS = frozenset("\u200c\u200d")
 _QUOTATION_MARKS = frozenset({'""', "''", "``", "\u201c\u201d", "\u201e\u201c", "\u2018\u2019", "\u00ab\u00bb"})
 
 
-def not_meant(text: str) -> str | None:
+def stray_characters(text: str) -> str | None:
     """Why a text is not what somebody meant to write, and what to do, to follow its name; None if it may be."""
     if text != text.strip():
         return "begins or ends with white space; take it off"
@@ -30,15 +30,15 @@ def not_meant(text: str) -> str | None:
     return None
 
 
-def problems_of_texts(value: Any, steps: tuple[str, ...] = ()) -> Iterator[str]:
+def texts_with_stray_characters(value: Any, steps: tuple[str, ...] = ()) -> Iterator[str]:
     """A line for each text in a tree of settings that can't be meant."""
     if isinstance(value, dict):
         for key, part in value.items():
-            yield from problems_of_texts(part, (*steps, key))
+            yield from texts_with_stray_characters(part, (*steps, key))
     elif isinstance(value, list):
         for part in value:
-            yield from problems_of_texts(part, steps)
+            yield from texts_with_stray_characters(part, steps)
     elif isinstance(value, str):
-        reason = not_meant(value)
+        reason = stray_characters(value)
         if reason is not None:
             yield f"{dotted(steps)}: {reason}"

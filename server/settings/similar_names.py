@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from server.settings.tree import setting_names
 
 
-def near_setting(name: str) -> str | None:
+def similar_setting(name: str) -> str | None:
     """The name, as section.key, of a setting that is like `name`; of a section, if `name` has no dot."""
     names = setting_names()
     section, _, key = name.rpartition(".")
@@ -28,9 +28,9 @@ def dotted(steps: Iterable[str]) -> str:
     return ".".join(step if step and " " not in step else f'"{step}"' for step in steps)
 
 
-def what_is_near(name: str) -> str:
+def what_is_similar(name: str) -> str:
     """What to do about a name in the settings file that is no setting."""
-    near = near_setting(name)
+    near = similar_setting(name)
     if near is not None:
         return f"did you mean {near}?"
     section = name.rpartition(".")[0]
