@@ -13,6 +13,7 @@ from aiohttp import web
 from server.audit.chain import AuditChain
 from server.audit.service import Audit
 from server.authentication.device import DeviceCookies
+from server.authentication.service import Authentication
 from server.authentication.throttling import Throttle
 from server.background import background
 from server.core.clock import Clock, SystemClock
@@ -116,6 +117,14 @@ async def _construct(
     revocations = Revocations(repositories.sessions, clock, settings.tokens.access_ttl_seconds)
     await revocations.refresh()
     throttle = Throttle(repositories.attempts, clock, settings.limits)
+    authentication = Authentication(
+        users=repositories.users,
+        hashes=hashes,
+        preferred_hashes=preferred_hashes,
+        throttle=throttle,
+        devices=DeviceCookies(partial(keys.current.token_key, "device mark"), ids),
+        clock=clock,
+    )
     users = Users(
         repository=repositories.users,
         audit=repositories.audit,
@@ -123,6 +132,7 @@ async def _construct(
         reset_tokens=ResetTokens(partial(keys.current.token_key, "password reset token")),
         revocations=revocations,
         throttle=throttle,
+        authentication=authentication,
         roles=roles,
         clock=clock,
         ids=ids,
@@ -131,13 +141,8 @@ async def _construct(
     )
     sessions = Sessions(
         repository=repositories.sessions,
-        users=repositories.users,
-        hashes=hashes,
-        preferred_hashes=preferred_hashes,
         signer=Signer(keys.current),
         revocations=revocations,
-        throttle=throttle,
-        devices=DeviceCookies(partial(keys.current.token_key, "device mark"), ids),
         refresh_tokens=RefreshTokens(partial(keys.current.token_key, "refresh token")),
         clock=clock,
         ids=ids,
@@ -161,6 +166,8 @@ async def _construct(
         preferred_hashes=preferred_hashes,
         keys=keys,
         revocations=revocations,
+        throttle=throttle,
+        authentication=authentication,
         users=users,
         sessions=sessions,
         audit=Audit(repositories.audit, repositories.users, AuditChain(keys.audit_key)),

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from server.audit.service import Audit
+from server.authentication.service import Authentication
+from server.authentication.throttling import Throttle
 from server.core.clock import Clock
 from server.core.ids import Ids
 from server.health.service import Readiness
@@ -39,6 +41,8 @@ class Services:
     preferred_hashes: HashPool
     keys: KeyService
     revocations: Revocations
+    throttle: Throttle
+    authentication: Authentication
     users: Users
     sessions: Sessions
     audit: Audit

@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 
 from server.app import open_services
-from server.core.client import Client
 from server.core.errors import StoreRefused, WatchwordError
 from server.repositories import open_repositories
 from server.settings.tree import KeySettings
 from tests.needed import require
-from tests.running import PASSWORD, settings_with
+from tests.running import PASSWORD, log_in, settings_with
 
 ROOT = Path(__file__).parents[1]
 
@@ -63,7 +62,7 @@ async def _serve(url: str) -> None:
         print("open", flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
             try:
-                await services.sessions.log_in(line.strip(), PASSWORD, Client("192.0.2.1", "test"))
+                await log_in(services, line.strip(), PASSWORD)
                 await services.keys.maintain()
                 await services.keys.rotate(at_once=True)
             except WatchwordError as error:

@@ -14,9 +14,11 @@ from aiohttp.test_utils import BaseTestServer, TestClient
 from pydantic import SecretStr
 
 from server.app import create_runner, open_services
+from server.core.client import Client
 from server.http.request_log import RequestLog
 from server.http.runner import EdgeRunner
 from server.services import Services
+from server.sessions.service import IssuedTokens
 from server.settings import Settings
 from server.settings.tree import KeySettings, PasswordSettings, StoreSettings
 from tests.clock import FakeClock
@@ -114,3 +116,10 @@ async def start_api(store_url: str) -> AsyncIterator[StartApi]:
 @pytest.fixture
 async def api(start_api: StartApi) -> Api:
     return await start_api()
+
+
+async def log_in(services: Services, username: str, password: str = PASSWORD) -> IssuedTokens:
+    """As POST /login does it, without a request."""
+    client = Client("192.0.2.1", "test")
+    async with services.authentication.log_in(username, password, client.ip) as authenticated:
+        return await services.sessions.open(authenticated, client)

@@ -14,6 +14,10 @@ class InvalidCredentials(ApiError):
     default_detail = "Invalid username or password"
 
 
+class ChangedMeanwhile(Exception):
+    """The user was disabled, or the password changed, since the credentials were read."""
+
+
 class TooManyAttempts(TryLater):
     """Too many wrong passwords, of this account, from this address or in all. Nothing was looked at."""
 

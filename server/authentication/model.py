@@ -1,8 +1,23 @@
-"""What counts and limits attempts at passwords. Times are in milliseconds."""
+"""Who was signed in, and what counts and limits attempts at passwords. Times are in milliseconds."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from server.users.model import Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """Somebody who has just proved who they are. `methods` are how, in the words of RFC 8176 section 2.
+
+    `credentials` are those that it was proved with: a session is opened only if they are still in force. `device_id` is
+    that of the device cookie, None for a device that is not known.
+    """
+
+    credentials: Credentials
+    methods: tuple[str, ...]
+    device_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,11 +43,12 @@ async def log_in(request: web.Request) -> web.Response:
     services = services_of(request)
     if body.cookie:
         refuse_cross_site(request, services.settings.cors.origins)
-    logged_in = await services.sessions.log_in(
-        body.username, body.password, client_of(request), device_cookie_of(request)
-    )
-    response = _tokens_response(logged_in.tokens, in_cookie=body.cookie)
-    set_device_cookie(response, logged_in.device_cookie)
+    client = client_of(request)
+    signing_in = services.authentication.log_in(body.username, body.password, client.ip, device_cookie_of(request))
+    async with signing_in as authenticated:
+        tokens = await services.sessions.open(authenticated, client)
+    response = _tokens_response(tokens, in_cookie=body.cookie)
+    set_device_cookie(response, services.authentication.device_cookie(authenticated))
     return response
 
 

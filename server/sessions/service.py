@@ -1,40 +1,32 @@
-"""Sessions: a password opens one, refresh tokens keep it, and many things end it (docs/sessions.md)."""
+"""Sessions: signing in opens one, refresh tokens keep it, and many things end it (docs/sessions.md)."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
 
-from server.audit.model import AuditEvent, AuditNote
-from server.authentication.device import DeviceCookies
-from server.authentication.errors import InvalidCredentials
-from server.authentication.throttling import Attempt, Throttle
+from server.audit.model import AuditEvent
+from server.authentication.errors import ChangedMeanwhile
+from server.authentication.model import Authenticated
 from server.core.client import Client
 from server.core.clock import Clock
-from server.core.errors import NotFound, Overloaded
+from server.core.errors import NotFound
 from server.core.ids import Ids
 from server.keys.signer import Signer
-from server.passwords.pool import HashPool, NeverBegun
 from server.sessions.errors import RefreshExpired, RefreshInvalid, RefreshReused
 from server.sessions.model import LAST_ID, PAGE, Session, UserSession
 from server.sessions.refresh_token import RefreshToken, RefreshTokens
 from server.sessions.repository import SessionRepository
 from server.sessions.revocation import Revocations
 from server.settings.tree import SessionSettings, TokenSettings
-from server.users.model import Credentials
-from server.users.names import compared
-from server.users.repository import UserRepository
 from watchword_client.claims import AccessClaims
 
 USER_AGENT_LENGTH = 256
 # A session that was used so far in the future, or before this program was, tells of a clock that is or was wrong.
 AHEAD_MS = 86_400_000
 EARLIEST_MS = 1_788_220_800_000  # 2026-09-01
-# The id of no user: an account that does not exist has no known devices.
-NOBODY = "00000000-0000-0000-0000-000000000000"
 
 _log = structlog.get_logger("watchword.sessions")
 
@@ -50,14 +42,6 @@ class IssuedTokens:
     refresh_expires_in: int
 
 
-@dataclass(frozen=True, slots=True)
-class LoggedIn:
-    """A login: its tokens, and the cookie by which this device is known the next time."""
-
-    tokens: IssuedTokens
-    device_cookie: str
-
-
 class Sessions:
     """Opens, refreshes and ends sessions, and issues their tokens."""
 
@@ -65,95 +49,29 @@ class Sessions:
         self,
         *,
         repository: SessionRepository,
-        users: UserRepository,
-        hashes: HashPool,
-        preferred_hashes: HashPool,
         signer: Signer,
         refresh_tokens: RefreshTokens,
         revocations: Revocations,
-        throttle: Throttle,
-        devices: DeviceCookies,
         clock: Clock,
         ids: Ids,
         tokens: TokenSettings,
         sessions: SessionSettings,
     ) -> None:
         self._sessions = repository
-        self._users = users
-        self._hashes = hashes
-        self._preferred_hashes = preferred_hashes
         self._signer = signer
         self._refresh_tokens = refresh_tokens
         self._revocations = revocations
-        self._throttle = throttle
-        self._devices = devices
         self._clock = clock
         self._ids = ids
         self._tokens = tokens
         self._settings = sessions
 
-    async def log_in(self, username: str, password: str, client: Client, device_cookie: str | None = None) -> LoggedIn:
-        """Check the password and open a session.
+    async def open(self, authenticated: Authenticated, client: Client) -> IssuedTokens:
+        """For who has just proved who they are, in whatever way.
 
-        Raises InvalidCredentials, in the same words and after one hash, for an unknown user, a disabled one and a wrong
-        password; TooManyAttempts, for each of them alike; Overloaded if too many hashes wait, or attempts at it run.
+        Raises ChangedMeanwhile if the user was disabled, or the password changed, since the credentials were read.
         """
-        credentials = await self._users.find_credentials(username)
-        user_id = credentials.user.id if credentials else NOBODY
-        device = self._devices.device_of(device_cookie, user_id)
-        account = compared(username)
-        async with self._throttle.login(account, client.ip, device) as attempt:
-            opened = await self._try_to_open(attempt, credentials, password, client)
-            await attempt.succeeded()
-        # A device that had used up its attempts, and was a stranger here, begins anew under another id.
-        known = device if not attempt.is_strangers else None
-        return LoggedIn(opened, self._devices.issue(user_id, known))
-
-    async def _try_to_open(
-        self, attempt: Attempt, credentials: Credentials | None, password: str, client: Client
-    ) -> IssuedTokens:
-        # Who is no stranger does not wait in one queue with them.
-        hashes = self._hashes if attempt.is_strangers else self._preferred_hashes
-        # A disabled account is asked nothing, or the right password would tell by its time that it is right.
-        password_hash = credentials.password_hash if credentials and not credentials.user.disabled else None
-        try:
-            matches = await hashes.verify(password, password_hash)
-        except NeverBegun:
-            raise
-        except asyncio.CancelledError:
-            # It was counted, so the log says why the account may be held up.
-            await attempt.failed(self._failure(credentials, "left before the answer"))
-            raise
-        if credentials is None or password_hash is None or not matches:
-            await attempt.failed(self._failure(credentials, _reason(credentials)))
-            raise InvalidCredentials
-        if hashes.needs_renewal(password_hash):
-            # If the queue is full just now, it is done at the next login.
-            with suppress(Overloaded):
-                renewed = await hashes.hash(password)
-                await self._users.renew_password_hash(credentials.user.id, password_hash, renewed)
-        opened = await self._open(credentials, client)
-        if opened is None:
-            await attempt.failed(self._failure(credentials, "changed meanwhile"))
-            raise InvalidCredentials
-        return opened
-
-    def _failure(self, credentials: Credentials | None, reason: str) -> AuditNote:
-        """The same write whoever the user is or is not. A name that nobody has is not kept: it may be a password.
-
-        If it fails, so does the login, as it does with the right password.
-        """
-        user = credentials.user if credentials is not None else None
-        return AuditNote(
-            AuditEvent.LOGIN_FAILED,
-            self._clock.now_ms(),
-            user.id if user is not None else None,
-            user.username if user is not None else None,
-            after={"reason": reason},
-        )
-
-    async def _open(self, credentials: Credentials, client: Client) -> IssuedTokens | None:
-        """None if the user was disabled, or the password changed, while the hash was computed."""
+        credentials = authenticated.credentials
         now = self._clock.now_ms()
         expires_at = now + self._settings.max_ttl_seconds * 1000
         session = Session(
@@ -168,7 +86,9 @@ class Sessions:
             user_agent=client.user_agent[:USER_AGENT_LENGTH] if client.user_agent else None,
         )
         opened = await self._sessions.open_session(session, credentials.password_changed_at)
-        return None if opened is None else self._issue(opened, now)
+        if opened is None:
+            raise ChangedMeanwhile
+        return self._issue(opened, now)
 
     async def refresh(self, refresh_token: str, ip: str | None = None) -> IssuedTokens:
         """Move the session's chain one step and issue its tokens; `ip` is the address that asks.
@@ -275,12 +195,3 @@ class Sessions:
             refresh_token=self._refresh_tokens.issue(session.id, session.step),
             refresh_expires_in=max(0, session.idle_expires_at - now) // 1000,
         )
-
-
-def _reason(credentials: Credentials | None) -> str:
-    """Why a login failed, for the audit log alone."""
-    if credentials is None:
-        return "unknown user"
-    if credentials.user.disabled:
-        return "disabled"
-    return "no password" if credentials.password_hash is None else "wrong password"

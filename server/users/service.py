@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from server.audit.model import AuditEvent, AuditNote
 from server.audit.repository import AuditRepository
 from server.authentication.errors import InvalidCredentials
+from server.authentication.service import Authentication
 from server.authentication.throttling import Throttle
 from server.core.clock import Clock
 from server.core.errors import InvalidRequest, NotFound
@@ -48,6 +49,7 @@ class Users:
         reset_tokens: ResetTokens,
         revocations: Revocations,
         throttle: Throttle,
+        authentication: Authentication,
         roles: RoleTable,
         clock: Clock,
         ids: Ids,
@@ -60,6 +62,7 @@ class Users:
         self._reset_tokens = reset_tokens
         self._revocations = revocations
         self._throttle = throttle
+        self._authentication = authentication
         self._roles = roles
         self._admin_roles = tuple(sorted(roles.sufficient(only("admin")) or ()))
         self._clock = clock
@@ -135,16 +138,9 @@ class Users:
 
         Raises InvalidCredentials, TooManyAttempts, InvalidRequest, Overloaded, NotFound.
         """
-        credentials = await self._users.get_credentials(user_id)
-        if credentials is None:
-            raise NotFound("There is no such user.")
         # First this: who does not know the current password learns nothing, and makes nobody examine another.
-        account = compared(credentials.user.username)
-        async with self._throttle.change(account) as attempt:
-            if not await self._hashes.verify(current, credentials.password_hash):
-                await attempt.failed(self._note(AuditEvent.PASSWORD_CHANGE_FAILED, credentials.user))
-                raise InvalidCredentials("The current password is wrong.")
-            await attempt.succeeded()
+        proved = await self._authentication.reauthenticate(user_id, current, AuditEvent.PASSWORD_CHANGE_FAILED)
+        credentials = proved.credentials
         self._check_password(new, _names_of(credentials.user), "new_password")
         if not await self._set_password(credentials, new, keep_session_id=session_id):
             raise InvalidCredentials("The password was changed meanwhile.")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from itertools import takewhile
+from pathlib import Path
 
 import pytest
 
@@ -325,8 +326,15 @@ def earlier_migrations(dialect: str) -> list[Migration]:
     return list(takewhile(lambda one: not one.name.endswith("running_guesses"), migrations(dialect)))
 
 
-async def test_what_was_counted_before_tries_could_run_still_counts(
-    store_url: str, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of a database without tables."""
+    url: str = request.getfixturevalue("postgres_url") if request.param == "postgres" else f"sqlite:///{tmp_path}/w.db"
+    return url
+
+
+async def test_what_was_counted_before_attempts_could_run_still_counts(
+    empty_store_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of attempts under way then nobody knows whether they were wrong."""
     now = NOW + 1_000_000
@@ -334,13 +342,13 @@ async def test_what_was_counted_before_tries_could_run_still_counts(
     with monkeypatch.context() as before:
         for module in (sqlite_file, postgres_schema):
             before.setattr(module, "migrations", earlier_migrations)
-        store = await open_repositories(store_url, serving=True)
+        store = await open_repositories(empty_store_url, serving=True)
         assert isinstance(store, Repositories)
         for row in rows:
             sql = "INSERT INTO guesses (key, taken, failures, retry_at, touched_at) VALUES ($1, $2, $3, $4, 0)"
             await store.driver.write_one(sql, *row)
         await store.close()
-    store = await open_repositories(store_url, serving=True)
+    store = await open_repositories(empty_store_url, serving=True)
     device, everything = AttemptCounter("known:b", 10, 10), Budget("all:", 60_000, 600_000)
     assert await take(store, AttemptLimits((ACCOUNT,)), now) == await take(store, AttemptLimits((device,)), now) == 900
     # One more is in the address's, and all ten of the other.

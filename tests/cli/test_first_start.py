@@ -13,11 +13,10 @@ import pytest
 
 from server.app import open_services
 from server.cli import serve, shown
-from server.core.client import Client
 from server.core.errors import WatchwordError
 from server.logs.stream import WriterThread
 from server.users.model import UserFilter
-from tests.running import settings_with
+from tests.running import log_in, settings_with
 
 
 @contextmanager
@@ -85,7 +84,7 @@ async def test_an_account_whose_password_nobody_can_see_is_not_made(
         password = os.read(readable, 4096).decode().split("password ")[-1].strip()
         os.close(readable)
         assert password in usage
-        await services.sessions.log_in("admin", password, Client("192.0.2.1", "test"))
+        await log_in(services, "admin", password)
 
 
 def test_what_was_printed_before_and_the_password_wait_for_a_reader_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from server.app import master_key_file, open_services
-from server.core.client import Client
 from server.core.errors import FileRefused, StoreRefused, WatchwordError
 from server.database.migration_files import migrations
 from server.database.open import back_up
@@ -21,7 +20,7 @@ from server.repositories import open_repositories
 from server.settings.tree import KeySettings
 from tests.needed import require
 from tests.records import add_user, new_user
-from tests.running import PASSWORD, settings_with
+from tests.running import PASSWORD, log_in, settings_with
 
 Resize = Callable[[int], None]
 
@@ -55,7 +54,7 @@ async def first_start(url: str) -> bool:
     """Whether there was nobody. Raises WatchwordError."""
     async with open_services(settings_with(url, keys=KeySettings()), serving=True) as services:
         made = await services.users.create_first("sahan", "Sahan", "admin", PASSWORD)
-        await services.sessions.log_in("sahan", PASSWORD, Client("192.0.2.1", "test"))
+        await log_in(services, "sahan", PASSWORD)
         return made
 
 

@@ -62,7 +62,7 @@ async def test_the_end_waits_once_for_a_request_that_does_not_end(
             with suppress(asyncio.CancelledError):
                 await over.wait()
 
-    monkeypatch.setattr(type(api.services.sessions), "log_in", stubborn)
+    monkeypatch.setattr(type(api.services.sessions), "open", stubborn)
     body = {"username": "lak", "password": PASSWORD}
     request = asyncio.create_task(api.request("POST", "/login", json=body))
     await began.wait()

@@ -154,7 +154,7 @@ async def test_no_token_password_or_hash_is_logged(start_api: StartApi, monkeypa
     async def broken(*_: Any) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(type(api.services.sessions), "_open", broken)
+    monkeypatch.setattr(type(api.services.sessions), "open", broken)
     await api.request("POST", "/login", json={"username": "lak", "password": PASSWORD})
     text = log.text()
     assert "RuntimeError" in text

@@ -16,7 +16,6 @@ import typer
 from rich.progress import Progress
 
 from server.audit.model import AuditEvent, AuditNote
-from server.authentication.throttling import Throttle
 from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
 from server.cli.progress import progress_bar
 from server.core.errors import FileRefused
@@ -82,7 +81,7 @@ def import_users(
         async def work(services: Services) -> Importer:
             importer = Importer(
                 transfer=services.repositories.transfer,
-                throttle=Throttle(services.repositories.attempts, services.clock, services.settings.limits),
+                throttle=services.throttle,
                 roles=services.roles,
                 clock=services.clock,
                 role=role,
