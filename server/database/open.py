@@ -9,8 +9,9 @@ from server.core.errors import StoreRefused
 from server.database.driver import Driver
 from server.database.postgres import driver as postgres
 from server.database.sqlite import backup as sqlite_backup
-from server.database.sqlite import driver as sqlite
+from server.database.sqlite import migrate as sqlite
 from server.database.sqlite.backup import Progress
+from server.database.sqlite.driver import SqliteDriver
 
 _SQLITE = "sqlite:///"
 # Pending means that there is nothing.
@@ -23,7 +24,7 @@ async def open_driver(url: str, *, serving: bool) -> Driver:
     `serving` is for a server: of an SQLite file there can be one. Raises StoreRefused, StoreUnavailable.
     """
     if _is_sqlite(url):
-        return await sqlite.SqliteDriver.open(sqlite_path(url), serving=serving, name=_name(url))
+        return await SqliteDriver.open(sqlite_path(url), serving=serving, name=_name(url))
     return await postgres.PostgresDriver.open(url, serving=serving)
 
 

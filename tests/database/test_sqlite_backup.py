@@ -20,7 +20,7 @@ from server.core.errors import FileRefused, StoreRefused
 from server.database.migration_files import migrations
 from server.database.open import back_up
 from server.database.sqlite import backup as sqlite_backup
-from server.database.sqlite import file as sqlite_file
+from server.database.sqlite import migrate as sqlite_migrate
 from server.database.sqlite.contents import beside
 from server.files import drafts
 from server.repositories import open_repositories
@@ -115,7 +115,7 @@ async def test_what_a_killed_process_left_in_the_log_is_copied(url: str, path: P
 
 async def test_a_store_of_an_older_program_is_copied_as_it_is(url: str, path: Path, tmp_path: Path) -> None:
     path.parent.mkdir()
-    sqlite_file.apply(path, migrations("sqlite")[:1])
+    sqlite_migrate.apply(path, migrations("sqlite")[:1])
     await back_up(url, tmp_path / "copy.db", ignore)
     for file in (path, tmp_path / "copy.db"):
         with closing(sqlite3.connect(file)) as connection:

@@ -14,7 +14,7 @@ import pytest
 
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.database.open import pending_migrations
-from server.database.sqlite import group_writer
+from server.database.sqlite import waiting_unit
 from server.database.sqlite.contents import beside
 from server.files import file_lock
 from server.files.file_lock import FileLock
@@ -93,7 +93,7 @@ async def test_a_write_gives_up_on_a_lock_that_is_never_free(url: str, monkeypat
     assert lock.try_acquire()
     with monkeypatch.context() as patched:
         patched.setattr(file_lock, "WAIT_SECONDS", 0.0)
-        patched.setattr(group_writer, "BEGIN_SECONDS", 0.05)
+        patched.setattr(waiting_unit, "BEGIN_SECONDS", 0.05)
         with pytest.raises(StoreUnavailable):
             await add_user(store, new_user(1))
         with pytest.raises(StoreUnavailable):

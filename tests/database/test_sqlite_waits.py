@@ -17,7 +17,8 @@ from server.core.errors import StoreRefused, StoreUnavailable
 from server.database.driver import Transaction
 from server.database.sqlite import driver as sqlite
 from server.database.sqlite import file as sqlite_file
-from server.database.sqlite import group_writer
+from server.database.sqlite import group_writer, waiting_unit
+from server.database.sqlite import reader as sqlite_reader
 from server.database.sqlite.contents import beside
 from server.database.sqlite.driver import SqliteDriver
 from server.files.file_lock import FileLock
@@ -67,7 +68,7 @@ LOCKS: list[Lock] = [_write_lock, _turn, _sqlite_lock]
 async def test_all_who_wait_behind_a_lock_are_answered_at_once_and_nothing_is_written_later(
     driver: SqliteDriver, path: Path, monkeypatch: pytest.MonkeyPatch, held: Lock
 ) -> None:
-    monkeypatch.setattr(group_writer, "BEGIN_SECONDS", 0.2)
+    monkeypatch.setattr(waiting_unit, "BEGIN_SECONDS", 0.2)
     store = Repositories(driver)
     async with asyncio.timeout(BOUND_SECONDS):
         with held(path):
@@ -93,7 +94,7 @@ async def test_a_lock_that_is_not_free_in_time_never_keeps_the_event_loop_busy(
         return StoreUnavailable()
 
     monkeypatch.setattr(group_writer, "unavailable", count)
-    monkeypatch.setattr(group_writer, "BEGIN_SECONDS", 0.0)
+    monkeypatch.setattr(waiting_unit, "BEGIN_SECONDS", 0.0)
     with _write_lock(path):
         for _ in range(3):
             with pytest.raises(StoreUnavailable):
@@ -106,11 +107,11 @@ async def test_of_those_who_wait_the_late_ones_are_written(
     driver: SqliteDriver, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = Repositories(driver)
-    monkeypatch.setattr(group_writer, "BEGIN_SECONDS", 0.1)
+    monkeypatch.setattr(waiting_unit, "BEGIN_SECONDS", 0.1)
     with _write_lock(path):
         first = asyncio.create_task(add_user(store, new_user(1)))
         await asyncio.wait([first])
-        monkeypatch.setattr(group_writer, "BEGIN_SECONDS", BOUND_SECONDS)
+        monkeypatch.setattr(waiting_unit, "BEGIN_SECONDS", BOUND_SECONDS)
         second = asyncio.create_task(add_user(store, new_user(2)))
         await asyncio.sleep(0)
     await second
@@ -137,8 +138,8 @@ async def test_more_than_the_queue_holds_are_refused_without_waiting(
 async def test_a_disk_that_hangs_is_answered_for_though_nobody_knows_what_becomes_of_the_unit(
     driver: SqliteDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(group_writer, "BEGIN_SECONDS", 0.05)
-    monkeypatch.setattr(group_writer, "ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(waiting_unit, "BEGIN_SECONDS", 0.05)
+    monkeypatch.setattr(waiting_unit, "ANSWER_SECONDS", 0.1)
     go_on = threading.Event()
 
     async def unit(transaction: Transaction) -> None:
@@ -158,7 +159,7 @@ async def test_a_disk_that_hangs_is_answered_for_though_nobody_knows_what_become
 
 async def test_a_read_that_takes_too_long_is_answered(driver: SqliteDriver, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(sqlite, "READ_SECONDS", 0.05)
+        patched.setattr(sqlite_reader, "READ_SECONDS", 0.05)
         with pytest.raises(StoreUnavailable):
             await driver.read(ENDLESS)
     assert [tuple(row) for row in await driver.read("SELECT 1")] == [(1,)]
@@ -168,7 +169,7 @@ async def test_a_read_that_takes_too_long_is_answered(driver: SqliteDriver, monk
 async def test_closing_behind_a_lock_takes_no_longer_and_loses_nothing(
     url: str, path: Path, monkeypatch: pytest.MonkeyPatch, held: Lock
 ) -> None:
-    monkeypatch.setattr(group_writer, "BEGIN_SECONDS", 0.2)
+    monkeypatch.setattr(waiting_unit, "BEGIN_SECONDS", 0.2)
     store = await open_repositories(url, serving=True)
     await add_user(store, new_user(1))
     async with asyncio.timeout(BOUND_SECONDS):

@@ -142,7 +142,7 @@ async def test_an_sqlite_store_that_takes_no_write_is_not_ready(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(readiness, "WAIT_SECONDS", 0.2)
-    monkeypatch.setattr("server.database.sqlite.group_writer.BEGIN_SECONDS", 0.1)
+    monkeypatch.setattr("server.database.sqlite.waiting_unit.BEGIN_SECONDS", 0.1)
     path, connection = tmp_path / "watchword.db", _driver(api)._writer._connection
     for broken in (_full_disk, _locked, _locked_by_sqlite):
         with broken(path):

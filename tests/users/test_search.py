@@ -13,7 +13,7 @@ import pytest
 
 from server.database.migration_files import Migration, migrations
 from server.database.sqlite.file import APPLICATION_ID
-from server.database.sqlite.group_writer import bound
+from server.database.sqlite.statements import bound
 from server.repositories import Repositories, open_repositories
 from server.users import search as user_search
 from server.users.model import NewUser, UserFilter

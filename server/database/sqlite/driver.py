@@ -8,39 +8,29 @@ writer, and opening and closing, since the last connection that closes checkpoin
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import aiosqlite
 import orjson
 
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.database.driver import Result, Row, Transaction, Unit
-from server.database.failure import unavailable
 from server.database.sqlite import file as sqlite_file
-from server.database.sqlite.contents import beside, has_log, uri
+from server.database.sqlite.connections import close_connections, connect_reader, connect_writer
+from server.database.sqlite.contents import beside
 from server.database.sqlite.file_watch import FileWatch
-from server.database.sqlite.group_writer import GroupWriter, bound, is_unavailable
-from server.database.sqlite.length import log_has_hole
-from server.files.file_lock import FairLock, FileLock, to_the_end
+from server.database.sqlite.group_writer import GroupWriter
+from server.database.sqlite.migrate import migrate
+from server.database.sqlite.reader import Reader, waiting
+from server.files.file_lock import FairLock, FileLock
 
 # Enough that a long listing does not hold up the short reads; more would only compete for the interpreter.
 SERVING_READERS = 3
-BUSY_MILLISECONDS = 1000
-# The writer tries again, as long as anybody waits for it.
-WRITER_BUSY_MILLISECONDS = 100
 POLL_SECONDS = 0.2
-# A read that takes longer is given up.
-READ_SECONDS = 4.0
-# In all, and of it to wait for the lock.
 CLOSE_SECONDS = 3.0
-CLOSE_LOCK_SECONDS = 0.5
-
-Answer = TypeVar("Answer")
 
 _REVOCATIONS_SINCE = (
     "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'revocations'), 0) AS cursor, "
@@ -48,16 +38,8 @@ _REVOCATIONS_SINCE = (
     "seq, session_id, user_id, role, role_changed_at, forget_at "
     "FROM (SELECT 1) LEFT JOIN revocations ON seq > CAST($1 AS INTEGER) ORDER BY seq"
 )
-
-
-class _Reader:
-    """A connection that only reads, and how many wait for it."""
-
-    __slots__ = ("connection", "waiting")
-
-    def __init__(self, connection: aiosqlite.Connection) -> None:
-        self.connection = connection
-        self.waiting = 0
+# The files are looked at by a function of the connection: on its thread, and bounded as its reads are.
+_LOOK = "SELECT data_version, files_amiss() FROM pragma_data_version"
 
 
 class SqliteDriver:
@@ -71,7 +53,7 @@ class SqliteDriver:
         resources: AsyncExitStack,
     ) -> None:
         self._writer = writer
-        self._readers = [_Reader(connection) for connection in readers]
+        self._readers = [Reader(connection) for connection in readers]
         self._watch = watch
         self._resources = resources
         self._loop = asyncio.get_running_loop()
@@ -97,47 +79,30 @@ class SqliteDriver:
                     raise StoreRefused(
                         f"{path} is already served by another process; stop it, or give this one another store.url"
                     )
-                await _migrate(path, serve_lock, serving=serving)
-                connection = await _connect_writer(path, serving=serving)
+                await migrate(path, serve_lock, serving=serving)
+                connection = await connect_writer(path, serving=serving)
                 readers: list[aiosqlite.Connection] = []
-                opening.push_async_callback(_close_connections, path, connection, readers, lock)
+                opening.push_async_callback(close_connections, path, connection, readers, lock)
                 watch = await asyncio.to_thread(FileWatch, path, name or path)
             while len(readers) < (SERVING_READERS if serving else 1):
-                readers.append(await _connect_reader(path))
-            writer = GroupWriter(connection, lock, watch)
+                readers.append(await connect_reader(path))
+            await readers[0].create_function("files_amiss", 0, lambda: watch.amiss)
+            writer = await GroupWriter.start(connection, lock, watch)
             opening.push_async_callback(writer.close)
             return cls(writer, readers, watch, opening.pop_all())
 
     async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a SELECT, in one hop to a reading connection."""
+        self._require_open()
+        return await min(self._readers, key=waiting).fetch(sql, parameters)
+
+    def _require_open(self) -> None:
         if self._closed or self._watch.taken:
             raise StoreUnavailable
-        return await self._ask(
-            min(self._readers, key=_waiting),
-            lambda connection: connection.execute(sql, bound(parameters)).fetchall(),
-        )
 
     async def read_soon(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """As any other: a reader that is free is found."""
         return await self.read(sql, *parameters)
-
-    async def _ask(self, reader: _Reader, question: Callable[[sqlite3.Connection], Answer]) -> Answer:
-        # As in group_writer.py: there is no public way to its thread, nor to the connection. A timer for the future
-        # itself costs a fifth of asyncio.timeout().
-        connection: Any = reader.connection
-        future: asyncio.Future[Answer] = self._loop.create_future()
-        timer = self._loop.call_later(READ_SECONDS, _give_up, future, connection._conn)  # noqa: SLF001
-        connection._tx.put_nowait((future, partial(question, connection._conn)))  # noqa: SLF001
-        reader.waiting += 1
-        try:
-            return await future
-        except (sqlite3.Error, OSError) as error:
-            if is_unavailable(error):
-                raise unavailable(error) from error
-            raise
-        finally:
-            reader.waiting -= 1
-            timer.cancel()
 
     async def write(self, unit: Unit[Result]) -> Result:
         """Run a unit in the next group."""
@@ -157,17 +122,15 @@ class SqliteDriver:
         while not self._closed and self._loop.time() < deadline:
             # First the pause: under a steady stream of writes there is always something new.
             await asyncio.sleep(POLL_SECONDS)
+            self._require_open()
             # Always the same connection: the number means nothing on another one.
-            data_version, amiss = await self._ask(self._readers[0], self._look)
+            ((data_version, amiss),) = await self._readers[0].fetch(_LOOK, ())
             if amiss:
                 # The writer looks closer, since nobody may write meanwhile.
                 await self._writer.write(_nothing)
             if data_version != self._data_version:
                 self._data_version = data_version
                 return
-
-    def _look(self, connection: sqlite3.Connection) -> tuple[int, bool]:
-        return connection.execute("PRAGMA data_version").fetchone()[0], self._watch.amiss
 
     def require_room(self) -> None:
         """Each write needs room in the log, so a small one tells."""
@@ -205,137 +168,5 @@ class SqliteDriver:
             closing.result()
 
 
-def _give_up(future: asyncio.Future[Any], connection: sqlite3.Connection) -> None:
-    if not future.done():
-        future.set_exception(TimeoutError())
-        # Whatever runs there, all who ask this connection wait for it.
-        connection.interrupt()
-
-
-def _waiting(reader: _Reader) -> int:
-    return reader.waiting
-
-
 async def _nothing(_: Transaction) -> None:
     """A unit."""
-
-
-async def pending_names(path: Path) -> list[str]:
-    """The names of the migrations that the file needs. Changes nothing, makes nothing. Raises StoreRefused."""
-    async with AsyncExitStack() as looking:
-        await asyncio.to_thread(sqlite_file.refuse_no_file, path)
-        if await asyncio.to_thread(beside(path, ".write-lock").exists):
-            lock = FairLock(beside(path, ".write-lock"))
-            looking.callback(lock.close)
-            await looking.enter_async_context(lock.held())
-        found = await to_the_end(partial(sqlite_file.inspect, path, thorough=True))
-        return [migration.name for migration in found]
-
-
-async def apply_migrations(path: Path) -> list[str]:
-    """Bring the file up to date and return the names of what was applied. Raises StoreRefused, StoreUnavailable."""
-    await asyncio.to_thread(sqlite_file.prepare_folder, path)
-    async with AsyncExitStack() as locks:
-        lock = FairLock(beside(path, ".write-lock"))
-        locks.callback(lock.close)
-        serve_lock = FileLock(beside(path, ".serve-lock"))
-        locks.callback(serve_lock.close)
-        await locks.enter_async_context(lock.held())
-        return await _migrate(path, serve_lock, serving=False)
-
-
-async def _migrate(path: Path, serve_lock: FileLock, *, serving: bool) -> list[str]:
-    """Under the write lock. Beside a server only what is quick is checked: the server waits meanwhile."""
-    wanted = await to_the_end(partial(sqlite_file.inspect, path, thorough=serving))
-    # Before anything is written, since there may be a log a moment later.
-    await to_the_end(sqlite_file.remember, path)
-    if not wanted:
-        return []
-    if not serving and not serve_lock.try_acquire():
-        raise StoreRefused(f"{path} is served by an older program; stop that one, then migrate")
-    try:
-        await to_the_end(sqlite_file.apply, path, wanted)
-    finally:
-        if not serving:
-            serve_lock.release()
-    return [migration.name for migration in wanted]
-
-
-async def _connect(path: Path, mode: str, *settings: str) -> aiosqlite.Connection:
-    with sqlite_file.refusals(path):
-        connection = await aiosqlite.connect(uri(path, f"mode={mode}"), uri=True, isolation_level=None)
-        connection.row_factory = sqlite3.Row
-        try:
-            for setting in (f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}", *settings):
-                await connection.execute_fetchall(setting)
-        except BaseException:
-            await connection.close()
-            raise
-        return connection
-
-
-async def _connect_reader(path: Path) -> aiosqlite.Connection:
-    # It counts as open with the first read.
-    read = "SELECT 1 FROM schema_migrations"
-    return await _connect(path, "ro", "PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF", read)
-
-
-async def _connect_writer(path: Path, *, serving: bool) -> aiosqlite.Connection:
-    sqlite_file.refuse_denied(path)
-    # What is in a log that was left may be another database's, which shows later: nothing writes it back until then.
-    log_was_left = has_log(path)
-    # The log is recovered with the first read, so here, under the lock.
-    # The triggers of user_grams write into a virtual table, which SQLite lets a trusted schema alone do.
-    trusted = "PRAGMA trusted_schema = ON"
-    connection = await _connect(path, "rw", "PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON", trusted)
-    try:
-        with sqlite_file.refusals(path):
-            await _require_log(connection, path)
-            await connection.execute_fetchall(f"PRAGMA busy_timeout = {WRITER_BUSY_MILLISECONDS}")
-            if serving and not log_was_left:
-                await _write_nothing_new(connection)
-    except BaseException:
-        await connection.close()
-        raise
-    return connection
-
-
-async def _require_log(connection: aiosqlite.Connection, path: Path) -> None:
-    mode = [tuple(row) for row in await connection.execute_fetchall("PRAGMA journal_mode = WAL")]
-    if mode != [("wal",)]:
-        raise StoreRefused(f"{path} can't have a write-ahead log there; move it to a local disk")
-    # The first read makes the file of the log.
-    await connection.execute_fetchall("SELECT 1 FROM schema_migrations")
-
-
-async def _write_nothing_new(connection: aiosqlite.Connection) -> None:
-    """A disk that takes no write is refused before a login needs it. A foreign lock is another matter: it may pass."""
-    try:
-        await connection.execute_fetchall("BEGIN IMMEDIATE")
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
-            raise
-        return
-    ((version,),) = await connection.execute_fetchall("PRAGMA user_version")
-    await connection.execute_fetchall(f"PRAGMA user_version = {version:d}")
-    await connection.execute_fetchall("COMMIT")
-    await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-async def _close_connections(
-    path: Path, writer: aiosqlite.Connection, readers: Sequence[aiosqlite.Connection], lock: FairLock
-) -> None:
-    """The last connection to close writes the log back. That needs the lock, and one that only reads can't do it.
-
-    Who has written nothing leaves a log as it is: it may be another database's, for which the start was refused. And a
-    log with a hole would be written over good pages.
-    """
-    try:
-        async with lock.held(CLOSE_LOCK_SECONDS):
-            unchanged = writer.total_changes == 0 and await asyncio.to_thread(has_log, path)
-            leave = unchanged or await asyncio.to_thread(log_has_hole, beside(path, "-wal"))
-            for connection in (writer, *readers) if leave else (*readers, writer):
-                await connection.close()
-    except StoreUnavailable:
-        for connection in (writer, *readers):
-            await connection.close()

@@ -13,13 +13,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from server.core.clock import SystemClock
 from server.core.errors import StoreRefused
 from server.database.migrate import Applied, newer, pending
 from server.database.migration_files import Migration, migrations
-from server.database.sqlite.contents import beside, contents, has_log, log_fits, mark, uri, was_replaced
+from server.database.sqlite.contents import beside, has_log, log_fits, uri, was_replaced
 from server.database.sqlite.length import missing_pages
-from server.files.drafts import make, sync
 from server.files.file_lock import LOCKED
 from server.files.ownership import make_folder, why_denied
 
@@ -94,34 +92,6 @@ def inspect(path: Path, *, thorough: bool) -> list[Migration]:
             return found
 
 
-def apply(path: Path, wanted: Sequence[Migration]) -> None:
-    """Run migrations, each in a transaction of its own; make the file if it is not there. Raises StoreRefused."""
-    with refusals(path):
-        if path.exists() and path.stat().st_size > 0:
-            _apply(path, wanted)
-            return
-        _make(path, wanted)
-        mark(path, contents(path))
-
-
-def _make(path: Path, wanted: Sequence[Migration]) -> None:
-    """The file gets its name when it is complete and on disk, so nobody ever meets half of it."""
-    unfinished = beside(path, ".new")
-    try:
-        for ending in ("", "-wal", "-shm", "-journal"):
-            beside(unfinished, ending).unlink(missing_ok=True)
-        os.close(make(unfinished, owner_of=path))
-        # Without a log: closing would write it back, and not tell if the disk is too full for that.
-        _apply(unfinished, wanted, journal="MEMORY")
-        sync(unfinished)
-        unfinished.replace(path)
-    except BaseException:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-        raise
-    sync(path.parent)
-
-
 def _connect_to_look(path: Path) -> sqlite3.Connection:
     # A connection to a file in WAL mode makes files beside it. Without a log, nobody has it open and it stands still.
     mode = "mode=ro" if has_log(path) else "mode=ro&immutable=1"
@@ -144,48 +114,6 @@ def _pending_of(connection: sqlite3.Connection, path: Path, known: Sequence[Migr
         raise newer(str(path), version, known[-1].version)
     rows = connection.execute("SELECT version, name, sha256 FROM schema_migrations ORDER BY version")
     return pending(known, [Applied(*row) for row in rows], str(path))
-
-
-def _apply(path: Path, wanted: Sequence[Migration], journal: str = "WAL") -> None:
-    with closing(
-        sqlite3.connect(uri(path, "mode=rw"), uri=True, isolation_level=None, timeout=LOCK_SECONDS)
-    ) as connection:
-        connection.execute(f"PRAGMA journal_mode = {journal}")
-        connection.execute("PRAGMA synchronous = FULL")
-        for migration in wanted:
-            try:
-                _run(connection, migration)
-            except sqlite3.Error:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-
-
-def _run(connection: sqlite3.Connection, migration: Migration) -> None:
-    # executescript would commit a transaction that is open before it, so it begins its own.
-    connection.executescript(f"BEGIN IMMEDIATE;\n{migration.sql}")
-    # Foreign keys are off here, since a migration may have to make a table anew.
-    if connection.execute("PRAGMA foreign_key_check").fetchone():
-        raise sqlite3.IntegrityError(f"migration {migration.name} left a reference to nothing")
-    connection.execute(
-        "INSERT INTO schema_migrations (version, name, sha256, applied_at) VALUES (:version, :name, :sha256, :now)",
-        {
-            "version": migration.version,
-            "name": migration.name,
-            "sha256": migration.sha256,
-            "now": SystemClock().now_ms(),
-        },
-    )
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {migration.version}")
-    connection.execute("COMMIT")
-
-
-def remember(path: Path) -> None:
-    """Mark what is in the file, so that a file or a log that is replaced later is told. Raises StoreRefused."""
-    with refusals(path):
-        if path.exists() and path.stat().st_size > 0:
-            mark(path, contents(path))
 
 
 def _left_apart(path: Path) -> StoreRefused:

@@ -1,0 +1,68 @@
+"""A connection that only reads."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+import aiosqlite
+
+from server.database.driver import Row
+from server.database.failure import unavailable
+from server.database.sqlite.statements import bound, is_unavailable
+
+# A read that takes longer is given up.
+READ_SECONDS = 4.0
+
+
+class Reader:
+    """A connection on its thread, and how many wait for it."""
+
+    __slots__ = ("_loop", "connection", "waiting")
+
+    def __init__(self, connection: aiosqlite.Connection) -> None:
+        self.connection = connection
+        self.waiting = 0
+        # Asked once: in Python 3.11 each asyncio.get_running_loop() is a system call.
+        self._loop = asyncio.get_running_loop()
+
+    async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Row]:
+        """Run a SELECT. Raises StoreUnavailable, also for one that takes longer than READ_SECONDS.
+
+        The bound is that of asyncio.timeout(), which would add a fifth to a read: it asks for the loop several times.
+        """
+        task: Any = asyncio.current_task(self._loop)
+        cancelling: int = task.cancelling()
+        given_up: list[bool] = []
+        timer = self._loop.call_later(READ_SECONDS, _give_up, task, given_up)
+        self.waiting += 1
+        try:
+            rows: Any = await self.connection.execute_fetchall(sql, bound(parameters))
+        except asyncio.CancelledError as error:
+            if not given_up:
+                raise
+            # Whatever runs there, all who ask this connection wait for it.
+            await self.connection.interrupt()
+            if task.uncancel() > cancelling:
+                raise
+            raise unavailable(TimeoutError()) from error
+        except (sqlite3.Error, OSError) as error:
+            if is_unavailable(error):
+                raise unavailable(error) from error
+            raise
+        finally:
+            self.waiting -= 1
+            timer.cancel()
+        return rows  # type: ignore[no-any-return]
+
+
+def _give_up(task: asyncio.Task[Any], given_up: list[bool]) -> None:
+    given_up.append(True)
+    task.cancel()
+
+
+def waiting(reader: Reader) -> int:
+    """For min(): with whom a read begins soonest."""
+    return reader.waiting

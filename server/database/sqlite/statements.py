@@ -1,0 +1,23 @@
+"""How a statement gets its parameters, and what its errors mean."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+
+def bound(parameters: Sequence[Any]) -> dict[str, Any]:
+    """Parameters for `$1`, `$2` …, which SQLite takes for names."""
+    return {str(number): value for number, value in enumerate(parameters, 1)}
+
+
+def is_unavailable(error: BaseException) -> bool:
+    """Whether the file or the disk is at fault; the other errors of sqlite3 are defects of a statement."""
+    defects = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.NotSupportedError)
+    return isinstance(error, sqlite3.DatabaseError | OSError) and not isinstance(error, defects)
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another connection holds a lock. The lower byte is the kind of error."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY

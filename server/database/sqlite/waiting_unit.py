@@ -1,0 +1,63 @@
+"""A unit that waits to be written, and whoever waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import Any
+
+from server.core.errors import StoreUnavailable
+from server.database.driver import Unit
+from server.database.failure import unavailable
+from server.database.sqlite.statements import is_unavailable
+from server.files.file_lock import LOCKED
+
+# A unit that has not begun so long after it came, since another process holds a lock, never will.
+BEGIN_SECONDS = 2.0
+# Who waits for a unit is answered by then, even if the disk hangs and nobody knows what becomes of it.
+ANSWER_SECONDS = 4.0
+
+
+class WaitingUnit:
+    """A unit whose caller waits for `future`. `alone`: it is one statement, which needs no savepoint."""
+
+    __slots__ = ("_claim", "alone", "begin_by", "error", "future", "result", "timer", "unit")
+
+    def __init__(self, unit: Unit[Any], loop: asyncio.AbstractEventLoop, *, alone: bool) -> None:
+        self.unit = unit
+        self.alone = alone
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self._claim = threading.Lock()
+        self.begin_by = loop.time() + BEGIN_SECONDS
+        self.timer = loop.call_at(self.begin_by, self._late, loop)
+
+    def claim(self) -> bool:
+        """True for the first who asks: the thread, which then runs it, or the timer, after which it never runs."""
+        return self._claim.acquire(blocking=False)
+
+    def _late(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self.claim():
+            self.fail(reason=LOCKED)
+        else:
+            self.timer = loop.call_later(ANSWER_SECONDS - BEGIN_SECONDS, self.fail)
+
+    def deliver(self) -> None:
+        """Tell its caller what came of it."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.result)
+        elif is_unavailable(self.error):
+            self.future.set_exception(unavailable(self.error))
+        else:
+            self.future.set_exception(self.error)
+
+    def fail(self, cause: BaseException | None = None, reason: str | None = None) -> None:
+        """StoreUnavailable is what its caller gets, unless that was answered before."""
+        if not self.future.done():
+            failure = StoreUnavailable()
+            failure.reason = reason
+            failure.__cause__ = cause
+            self.future.set_exception(failure)
