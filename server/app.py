@@ -50,7 +50,7 @@ from server.settings import Settings
 from server.settings.secrets import texts
 from server.users.reset_token import ResetTokens
 from server.users.service import Users
-from watchword_client.access import RoleTable
+from watchword_client.access import Roles
 from watchword_client.auth_middleware import guard
 from watchword_client.token_verifier import TokenVerifier
 
@@ -95,7 +95,7 @@ async def _construct(
     preferred_hashes: HashPool,
     serving: bool,
 ) -> Services:
-    roles = RoleTable(settings.role_includes)
+    roles = Roles(settings.role_includes)
     key_file = master_key_file(settings, ids)
     if (
         key_file is not None

@@ -17,7 +17,7 @@ from server.keys import routes as keys
 from server.sessions import routes as sessions
 from server.settings import Settings
 from server.users import routes as users
-from watchword_client.access import RoleTable
+from watchword_client.access import Roles
 
 ROUTES: tuple[Route, ...] = (
     *sessions.ROUTES,
@@ -32,4 +32,4 @@ ROUTES: tuple[Route, ...] = (
 
 def access_table(settings: Settings) -> AccessTable:
     """The table in force. Raises ConfigurationError for an override that fits no route."""
-    return AccessTable(RoleTable(settings.role_includes), settings.access, ROUTES)
+    return AccessTable(Roles(settings.role_includes), settings.access, ROUTES)

@@ -21,7 +21,7 @@ from server.sessions.revocation import Revocations
 from server.sessions.service import Sessions
 from server.settings import Settings
 from server.users.service import Users
-from watchword_client.access import RoleTable
+from watchword_client.access import Roles
 from watchword_client.token_verifier import TokenVerifier
 
 # The routes that a role may call.
@@ -35,7 +35,7 @@ class Services:
     settings: Settings
     clock: Clock
     ids: Ids
-    roles: RoleTable
+    roles: Roles
     repositories: Repositories
     hashes: HashPool
     preferred_hashes: HashPool

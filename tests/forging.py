@@ -16,7 +16,7 @@ from tests.clock import START_MS
 from watchword_client.claims import AccessClaims
 from watchword_client.jwk import load_jwk
 from watchword_client.keys import VerificationKey, secret_kid
-from watchword_client.verifier import Verifier
+from watchword_client.token_checks import TokenChecks
 
 ALGORITHMS = ("ES256", "EdDSA", "RS256", "HS256")
 SECRET = b"a shared secret of more than 32 bytes, for tests"
@@ -77,8 +77,8 @@ class Keys:
         return self._believed.get(kid)
 
 
-def verifier_of(*keys: SigningKey) -> Verifier:
-    return Verifier(Keys(*keys), issuer=ISSUER, audience=AUDIENCE)
+def verifier_of(*keys: SigningKey) -> TokenChecks:
+    return TokenChecks(Keys(*keys), issuer=ISSUER, audience=AUDIENCE)
 
 
 def header_of(key: SigningKey, **changes: Any) -> dict[str, Any]:

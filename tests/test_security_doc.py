@@ -17,7 +17,7 @@ from server.http.runner import ENOUGH_DESCRIPTORS, KEEPALIVE_SECONDS, KEPT_DESCR
 from server.passwords.hasher import MAXIMUM_BYTES
 from server.sessions.cookies import DEVICE_SECONDS
 from server.settings import Settings
-from watchword_client import verifier
+from watchword_client import token_checks
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "security.md").read_text("utf-8")
@@ -39,8 +39,8 @@ FIXED = {
     "days until a count that nobody touched is deleted": attempts._FORGET_MS // 1000 // DAY_SECONDS,
     "days that a browser keeps the device cookie after a login": DEVICE_SECONDS // DAY_SECONDS,
     "bytes of a password": MAXIMUM_BYTES,
-    "characters of an access token": verifier.MAXIMUM_LENGTH,
-    "seconds that a token may be ahead of this server's clock": verifier.FUTURE_SECONDS,
+    "characters of an access token": token_checks.MAXIMUM_LENGTH,
+    "seconds that a token may be ahead of this server's clock": token_checks.FUTURE_SECONDS,
     "seconds that unfinished headers, or an idle connection, are waited for": int(KEEPALIVE_SECONDS),
     "bytes of unfinished headers": HEAD_BYTES,
     "bytes of chunk sizes, extensions and trailers in a body, beyond as many as it has content": FRAMING_BYTES,

@@ -1,40 +1,34 @@
-"""Who may do what: roles, access rules, and the decision. No HTTP in here, so `explain` asks the same code."""
+"""Who may do what: roles, the rules of routes, and the decision. No HTTP in here: a command can ask the same code."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-
-
-class Kind(StrEnum):
-    """How a rule decides."""
-
-    ANYONE = "anyone"
-    ANY_USER = "any user"
-    ROLES = "roles"
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """A rule: anyone, any user, or the users that have one of `roles`, themselves or by inclusion."""
+class AccessRule:
+    """What a route asks of its caller: ANYONE, ANY_USER or `only(roles)`.
 
-    kind: Kind
-    roles: tuple[str, ...] = ()
+    `roles` are those of which the caller has one, itself or by inclusion; None asks for no role.
+    """
+
+    takes_token: bool
+    roles: tuple[str, ...] | None = None
 
     def __str__(self) -> str:
-        if self.kind is not Kind.ROLES:
-            return self.kind.value
-        return ", ".join(self.roles) or "nobody"
+        if self.roles is not None:
+            return ", ".join(self.roles) or "nobody"
+        return "any user" if self.takes_token else "anyone"
 
 
-ANYONE = Access(Kind.ANYONE)
-ANY_USER = Access(Kind.ANY_USER)
+ANYONE = AccessRule(takes_token=False)
+ANY_USER = AccessRule(takes_token=True)
 
 
-def only(*roles: str) -> Access:
+def only(*roles: str) -> AccessRule:
     """A rule that asks for one of these roles."""
-    return Access(Kind.ROLES, roles)
+    return AccessRule(takes_token=True, roles=roles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +39,12 @@ class Decision:
     reason: str
 
 
-class RoleTable:
-    """The configured roles with what each includes, directly or through others."""
+# Those of a Watchword that was not configured otherwise.
+DEFAULT_ROLES: Mapping[str, Sequence[str]] = {"customer": (), "admin": ("customer",)}
+
+
+class Roles:
+    """The roles that there are, with what each includes, directly or through others."""
 
     def __init__(self, includes: Mapping[str, Sequence[str]]) -> None:
         self._direct = dict(includes)
@@ -74,24 +72,23 @@ class RoleTable:
         """Whether `role` is `wanted` or includes it. A role that is configured no more has no rights but its name."""
         return wanted in self._all.get(role, frozenset((role,)))
 
-    def sufficient(self, access: Access) -> frozenset[str] | None:
+    def sufficient(self, rule: AccessRule) -> frozenset[str] | None:
         """The roles that satisfy a rule; None where the role does not matter."""
-        if access.kind is not Kind.ROLES:
+        if rule.roles is None:
             return None
-        return frozenset(role for role in self._all if any(self.has(role, wanted) for wanted in access.roles))
+        return frozenset(role for role in self._all if any(self.has(role, wanted) for wanted in rule.roles))
 
-
-def decide(role: str | None, access: Access, roles: RoleTable) -> Decision:
-    """Decide for a caller of that role; None is a caller without a token."""
-    if access.kind is Kind.ANYONE:
-        return Decision(True, "anyone may call it, with or without a token")
-    if role is None:
-        return Decision(False, f"it takes a token; it is open to: {access}")
-    if access.kind is Kind.ANY_USER:
-        return Decision(True, "any user with a valid token may call it")
-    if role in access.roles:
-        return Decision(True, f"it is open to: {access}")
-    for wanted in access.roles:
-        if roles.has(role, wanted):
-            return Decision(True, f"it is open to: {access}; {role} includes {wanted}")
-    return Decision(False, f"it is open to: {access}; {role} is not and does not include any of these")
+    def decide(self, rule: AccessRule, role: str | None) -> Decision:
+        """Decide for a caller of that role; None is a caller without a token."""
+        if not rule.takes_token:
+            return Decision(True, "anyone may call it, with or without a token")
+        if role is None:
+            return Decision(False, f"it takes a token; it is open to: {rule}")
+        if rule.roles is None:
+            return Decision(True, "any user with a valid token may call it")
+        if role in rule.roles:
+            return Decision(True, f"it is open to: {rule}")
+        for wanted in rule.roles:
+            if self.has(role, wanted):
+                return Decision(True, f"it is open to: {rule}; {role} includes {wanted}")
+        return Decision(False, f"it is open to: {rule}; {role} is not and does not include any of these")

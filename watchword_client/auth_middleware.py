@@ -9,11 +9,11 @@ from typing import Protocol
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from watchword_client.access import Access, Kind
+from watchword_client.access import DEFAULT_ROLES, AccessRule
 from watchword_client.bearer import bearer_token
 from watchword_client.claims import AccessClaims
 from watchword_client.errors import ApiError, InsufficientRole, Unauthorized
-from watchword_client.role_table import DEFAULT_ROLES, DeclaredRules
+from watchword_client.role_table import DeclaredRules
 from watchword_client.token_verifier import TokenVerifier
 
 CLAIMS: web.RequestKey[AccessClaims] = web.RequestKey("claims", AccessClaims)
@@ -32,7 +32,7 @@ class Rule(Protocol):
         ...
 
     @property
-    def access(self) -> Access:
+    def access(self) -> AccessRule:
         """The rule as it was declared."""
         ...
 
@@ -72,7 +72,7 @@ def guard(rules: Rules, authenticator: Authenticating) -> Middleware:
             # The router's 404 or 405: every route has a rule.
             return await handler(request)
         request[ROUTE] = rule.path
-        if rule.access.kind is Kind.ANYONE:
+        if not rule.access.takes_token:
             return await handler(request)
         token = bearer_token(request)
         try:
@@ -84,7 +84,7 @@ def guard(rules: Rules, authenticator: Authenticating) -> Middleware:
         # Before the decision, so the log knows who was refused.
         request[CLAIMS] = claims
         if rule.sufficient is not None and claims.role not in rule.sufficient:
-            raise InsufficientRole(required=list(rule.access.roles), role=claims.role)
+            raise InsufficientRole(required=list(rule.access.roles or ()), role=claims.role)
         return await handler(request)
 
     return decide
@@ -96,7 +96,7 @@ def claims_of(request: web.Request) -> AccessClaims:
 
 
 def auth_middleware(
-    verifier: TokenVerifier, access: Mapping[str, Access], roles: Mapping[str, Sequence[str]] = DEFAULT_ROLES
+    verifier: TokenVerifier, access: Mapping[str, AccessRule], roles: Mapping[str, Sequence[str]] = DEFAULT_ROLES
 ) -> Middleware:
     """Guards any aiohttp application by tokens of a Watchword.
 
@@ -112,7 +112,7 @@ def auth_middleware(
 def protect(
     app: web.Application,
     verifier: TokenVerifier,
-    access: Mapping[str, Access],
+    access: Mapping[str, AccessRule],
     roles: Mapping[str, Sequence[str]] = DEFAULT_ROLES,
 ) -> None:
     """Adds `auth_middleware` to an application, checks its routes at the start, and closes the verifier at the end.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Lock
 
 from watchword_client.claims import AccessClaims
-from watchword_client.verifier import FUTURE_SECONDS
+from watchword_client.token_checks import FUTURE_SECONDS
 
 
 class VerifiedTokens:

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 from aiohttp.web_urldispatcher import AbstractRoute, MatchedSubAppResource, PrefixedSubAppResource
 
-from watchword_client.access import Access, RoleTable, only
+from watchword_client.access import AccessRule, Roles, only
 from watchword_client.errors import ConfigurationError
-
-DEFAULT_ROLES: Mapping[str, Sequence[str]] = {"customer": (), "admin": ("customer",)}
 
 # A route in a role table: method and template.
 _NAME = re.compile(r"(?:[A-Z][A-Z-]*|\*) /\S*")
@@ -27,25 +25,25 @@ class DeclaredRule:
     """A rule with the roles that satisfy it, inclusion worked out; None for any."""
 
     path: str
-    access: Access
+    access: AccessRule
     sufficient: frozenset[str] | None
 
 
 class DeclaredRules:
     """`{"GET /reports": only("admin")}`. A route without a rule of its own is closed to everybody."""
 
-    def __init__(self, access: Mapping[str, Access], roles: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, access: Mapping[str, AccessRule], roles: Mapping[str, Sequence[str]]) -> None:
         """Raises ConfigurationError for a name that no route has, and for a role that there is not."""
         problems = [
             f"access {name!r}: a rule is named by method and path, as GET /reports; HEAD has the rule of GET"
             for name in access
             if not _NAME.fullmatch(name) or name.startswith("HEAD ")
         ]
-        named = {role for rule in access.values() for role in rule.roles}.union(*roles.values())
+        named = {role for rule in access.values() for role in rule.roles or ()}.union(*roles.values())
         problems += [f"roles: there is no role {role!r}; name it in roles" for role in sorted(named - roles.keys())]
         if problems:
             raise ConfigurationError(problems)
-        table = RoleTable(roles)
+        table = Roles(roles)
         self._rules = {
             name: DeclaredRule(name.partition(" ")[2], rule, table.sufficient(rule)) for name, rule in access.items()
         }

@@ -9,7 +9,7 @@ from watchword_client.cache import VerifiedTokens
 from watchword_client.claims import AccessClaims
 from watchword_client.clock import Clock, SystemClock
 from watchword_client.errors import ConfigurationError
-from watchword_client.verifier import UnknownKey, VerificationKeys, Verifier
+from watchword_client.token_checks import TokenChecks, UnknownKey, VerificationKeys
 
 CACHE_SIZE = 20_000
 
@@ -61,7 +61,7 @@ class TokenVerifier:
         self._clock = clock or SystemClock()
         self._cache_size = cache_size
         self._verified = VerifiedTokens(cache_size)
-        self.verifier = Verifier(keys, issuer=issuer, audience=audience)
+        self.checks = TokenChecks(keys, issuer=issuer, audience=audience)
         keys.on_removal(self._forget)
 
     def remembered(self, token: str) -> AccessClaims | None:
@@ -89,7 +89,7 @@ class TokenVerifier:
     def _verify(self, token: str, now_ms: int) -> AccessClaims:
         # If another thread takes the key away meanwhile, this is remembered where nobody looks any more.
         verified = self._verified
-        claims = self.verifier.verify(token, now_ms)
+        claims = self.checks.verify(token, now_ms)
         verified.add(token, claims)
         return claims
 

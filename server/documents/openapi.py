@@ -16,7 +16,6 @@ from server.http.errors import InvalidJson, MalformedRequest, PayloadTooLarge, R
 from server.http.route_table import Row
 from server.http.schemas import Problem
 from server.sessions.errors import TokenRevoked
-from watchword_client.access import Kind
 from watchword_client.errors import InsufficientRole, TokenExpired, TokenInvalid, TokenMissing
 
 Json = dict[str, Any]
@@ -66,9 +65,9 @@ def openapi_bytes(document: Json) -> bytes:
 def errors_of(row: Row) -> list[type[ApiError]]:
     """Every failure that a route can answer with: those of access, body and query, and its own."""
     found: list[type[ApiError]] = [MalformedRequest]
-    if row.access.kind is not Kind.ANYONE:
+    if row.access.takes_token:
         found += _TOKEN_ERRORS
-    if row.access.kind is Kind.ROLES:
+    if row.access.roles is not None:
         found.append(InsufficientRole)
     if row.route.body is not None:
         found += _BODY_ERRORS

@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from server.core.errors import ApiError
-from watchword_client.access import Access, only
+from watchword_client.access import AccessRule, only
 
 ADMIN = only("admin")
 
@@ -28,7 +28,7 @@ class Route:
     method: str
     path: str
     handler: Handler
-    access: Access
+    access: AccessRule
     summary: str
     answers: dict[int, type[BaseModel] | None]
     body: type[BaseModel] | None = None

@@ -10,7 +10,7 @@ from aiohttp.web_urldispatcher import AbstractRoute
 
 from server.core.errors import ConfigurationError
 from server.http.route import Route
-from watchword_client.access import Access, Decision, Kind, RoleTable, decide, only
+from watchword_client.access import AccessRule, Decision, Roles, only
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Row:
     """A route with the rule in force. `sufficient` is the rule worked out: the roles that may, or None for any."""
 
     route: Route
-    access: Access
+    access: AccessRule
     sufficient: frozenset[str] | None
     overridden: bool
 
@@ -30,13 +30,13 @@ class Row:
     @property
     def open_to_anyone(self) -> bool:
         """Whether it takes no token."""
-        return self.access.kind is Kind.ANYONE
+        return not self.access.takes_token
 
 
 class AccessTable:
     """All rows. Raises ConfigurationError for an override that fits no route."""
 
-    def __init__(self, roles: RoleTable, overrides: Mapping[str, tuple[str, ...]], routes: Iterable[Route]) -> None:
+    def __init__(self, roles: Roles, overrides: Mapping[str, tuple[str, ...]], routes: Iterable[Route]) -> None:
         self._roles = roles
         self.rows = tuple(self._row(route, overrides) for route in routes)
         self._bound: dict[AbstractRoute, Row] = {}
@@ -83,7 +83,7 @@ class AccessTable:
         return [
             {"method": row.route.method, "path": row.path, "summary": row.route.summary, "access": str(row.access)}
             for row in self.rows
-            if decide(role, row.access, self._roles).allowed
+            if self._roles.decide(row.access, role).allowed
         ]
 
     def explain(self, method: str, path: str, role: str | None) -> tuple[Row, Decision] | None:
@@ -91,7 +91,7 @@ class AccessTable:
         for row in self.rows:
             same_method = row.route.method == method or (method, row.route.method) == (hdrs.METH_HEAD, hdrs.METH_GET)
             if same_method and _matches(row.route.path, path):
-                return row, decide(role, row.access, self._roles)
+                return row, self._roles.decide(row.access, role)
         return None
 
 

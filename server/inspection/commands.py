@@ -21,7 +21,7 @@ from server.settings import Settings
 from watchword_client.access import ANYONE
 from watchword_client.errors import KeyRefused
 from watchword_client.jwk import KeySet
-from watchword_client.verifier import Verifier
+from watchword_client.token_checks import TokenChecks
 
 app = typer.Typer(help="Look into an access token.", no_args_is_help=True)
 
@@ -65,8 +65,8 @@ def verify(
 def _report(settings: Settings, given: str | None, jwks: Path | None) -> dict[str, Any]:
     token = _token_in(given if given is not None else _read_token())
     if jwks is not None:
-        verifier = Verifier(_keys_of(jwks), issuer=settings.tokens.issuer, audience=settings.tokens.audience)
-        return inspect_elsewhere(token, verifier, SystemClock().now_ms())
+        checks = TokenChecks(_keys_of(jwks), issuer=settings.tokens.issuer, audience=settings.tokens.audience)
+        return inspect_elsewhere(token, checks, SystemClock().now_ms())
     table = access_table(settings)
     return run_with_services(settings, lambda services: inspect_here(token, services, table.allowed_to))
 

@@ -10,10 +10,10 @@ from server.core.clock import rfc3339
 from watchword_client.claims import AccessClaims
 from watchword_client.encoding import decode_base64url
 from watchword_client.errors import TokenExpired, TokenInvalid
-from watchword_client.verifier import (
+from watchword_client.token_checks import (
     MAXIMUM_LENGTH,
+    TokenChecks,
     UnknownKey,
-    Verifier,
     check_signature,
     header_flaws,
     read_object,
@@ -59,8 +59,8 @@ class Inspection:
     genuine: AccessClaims | None = None
 
 
-def inspect(token: str, verifier: Verifier, now_ms: int) -> Inspection:
-    """Look at all of it, where a verifier stops at the first flaw. Never raises for what a token holds."""
+def inspect(token: str, checks: TokenChecks, now_ms: int) -> Inspection:
+    """Look at all of it, where a checks stops at the first flaw. Never raises for what a token holds."""
     found = Inspection()
     other = _other_kind(token)
     if other is not None:
@@ -76,19 +76,19 @@ def inspect(token: str, verifier: Verifier, now_ms: int) -> Inspection:
     if header is not None:
         found.header = _shown(header)
         found.flaws += header_flaws(header)
-        _check_signature(found, token, header, verifier, now_ms)
+        _check_signature(found, token, header, checks, now_ms)
     if claims is not None:
         found.claims = _shown(claims)
-        found.flaws += verifier.claim_flaws(claims, now_ms // 1000)
+        found.flaws += checks.claim_flaws(claims, now_ms // 1000)
     if not found.flaws:
-        _decide(found, token, verifier, now_ms)
+        _decide(found, token, checks, now_ms)
     return found
 
 
-def _decide(found: Inspection, token: str, verifier: Verifier, now_ms: int) -> None:
+def _decide(found: Inspection, token: str, checks: TokenChecks, now_ms: int) -> None:
     """What decides about requests decides here too."""
     try:
-        found.genuine = verifier.verify(token, now_ms)
+        found.genuine = checks.verify(token, now_ms)
     except TokenExpired:
         found.expired = True
     except TokenInvalid as error:
@@ -127,14 +127,14 @@ def _check_spelling(found: Inspection, signature: str) -> None:
         found.flaws.append("the signature is not base64url in its one spelling")
 
 
-def _check_signature(found: Inspection, token: str, header: dict[str, Any], verifier: Verifier, now_ms: int) -> None:
+def _check_signature(found: Inspection, token: str, header: dict[str, Any], checks: TokenChecks, now_ms: int) -> None:
     if not isinstance(header.get("kid"), str):
         return
     found.kid = header["kid"]
     if not isinstance(header.get("alg"), str):
         return
     try:
-        key = verifier.key_of(header, now_ms)
+        key = checks.key_of(header, now_ms)
     except UnknownKey:
         found.flaws.append(UNKNOWN_KEY)
         return

@@ -11,7 +11,7 @@ from server.services import RoutesFor, Services
 from server.sessions.errors import TokenRevoked
 from watchword_client.claims import AccessClaims
 from watchword_client.errors import TokenExpired, TokenInvalid
-from watchword_client.verifier import Verifier
+from watchword_client.token_checks import TokenChecks
 
 ACCEPTED = "accepted"
 _EXPIRED = "it has expired"
@@ -29,10 +29,10 @@ _PAST_KEYS = {
 async def inspect_here(token: str, services: Services, routes_for: RoutesFor) -> dict[str, Any]:
     """By this server's keys, sessions and role table. Which routes there are is told to holders of genuine tokens."""
     now_ms = services.clock.now_ms()
-    found = inspect(token, services.verifier.verifier, now_ms)
+    found = inspect(token, services.verifier.checks, now_ms)
     if UNKNOWN_KEY in found.flaws and await services.keys.current.reload():
         # As for any other request: somebody may just have begun to sign with a new key.
-        found = inspect(token, services.verifier.verifier, now_ms)
+        found = inspect(token, services.verifier.checks, now_ms)
     verdict, reasons = _verdict(found)
     state = _state_of_key(services, found.kid, now_ms)
     if state in _PAST_KEYS:
@@ -44,9 +44,9 @@ async def inspect_here(token: str, services: Services, routes_for: RoutesFor) ->
     return _answer(found, verdict, reasons, state, now_ms) | {"routes": routes}
 
 
-def inspect_elsewhere(token: str, verifier: Verifier, now_ms: int) -> dict[str, Any]:
+def inspect_elsewhere(token: str, checks: TokenChecks, now_ms: int) -> dict[str, Any]:
     """By keys that are at hand: nothing is known of sessions and routes."""
-    found = inspect(token, verifier, now_ms)
+    found = inspect(token, checks, now_ms)
     verdict, reasons = _verdict(found)
     return _answer(found, verdict, reasons, None, now_ms) | {"routes": []}
 

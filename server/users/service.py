@@ -23,7 +23,7 @@ from server.users.model import Credentials, NewUser, User, UserChange, UserFilte
 from server.users.names import NAME_LENGTH, compared, username_of
 from server.users.repository import UserRepository
 from server.users.reset_token import ResetToken, ResetTokens
-from watchword_client.access import RoleTable, only
+from watchword_client.access import Roles, only
 
 # The longest life that `passwords.reset_ttl_seconds` gives a reset token, and a minute for clocks that differ.
 LONGEST_RESET_MS = 2_592_000_000 + 60_000
@@ -50,7 +50,7 @@ class Users:
         revocations: Revocations,
         throttle: Throttle,
         authentication: Authentication,
-        roles: RoleTable,
+        roles: Roles,
         clock: Clock,
         ids: Ids,
         policy: PasswordPolicy,

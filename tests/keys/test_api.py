@@ -107,7 +107,7 @@ async def assert_none_is_believed_for_too_long(
 ) -> None:
     """Tokens that say they live for ever, signed with each of the keys: the key's time decides."""
     now = nodes[0].clock.now_ms()
-    claims = nodes[0].services.verifier.verifier.verify(await nodes[0].token("lak"), now)
+    claims = nodes[0].services.verifier.checks.verify(await nodes[0].token("lak"), now)
     lasting = replace(claims, expires_at=claims.expires_at + 80_000)
     judged, shown = set(), []
     for key, until in signed_by.values():

@@ -25,7 +25,7 @@ from server.keys.signer import Signer
 from server.repositories import Repositories, open_repositories
 from tests.clock import FakeClock
 from tests.forging import AUDIENCE, CLAIMS, ISSUER
-from watchword_client.verifier import UnknownKey, Verifier
+from watchword_client.token_checks import TokenChecks, UnknownKey
 
 TTL_SECONDS = 900
 LIFE_SECONDS = TTL_SECONDS + 60
@@ -57,7 +57,7 @@ class Node:
         )
         self.current = self.service.current
         self.current.on_removal(self._forget)
-        self._verifier = Verifier(self.current, issuer=ISSUER, audience=AUDIENCE)
+        self._verifier = TokenChecks(self.current, issuer=ISSUER, audience=AUDIENCE)
 
     def _read_master_key(self) -> MasterKey:
         self.reads_of_master_key += 1

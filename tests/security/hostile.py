@@ -33,7 +33,7 @@ from tests.forging import (
 )
 from watchword_client.errors import TokenInvalid
 from watchword_client.keys import VerificationKey
-from watchword_client.verifier import MAXIMUM_LENGTH, Verifier
+from watchword_client.token_checks import MAXIMUM_LENGTH, TokenChecks
 
 PAIRS = ("ES256", "EdDSA", "RS256")
 # Of the curve of ES256 (SEC 2 section 2.4.2).
@@ -45,13 +45,13 @@ HEADER = json.dumps(header_of(KEY))
 PAYLOAD = json.dumps(claims_with())
 
 
-def assert_refused(token: str, verifier: Verifier = VERIFIER, now_ms: int = START_MS) -> None:
+def assert_refused(token: str, verifier: TokenChecks = VERIFIER, now_ms: int = START_MS) -> None:
     """As `token_invalid`; expired is another thing, and any other exception a defect."""
     with pytest.raises(TokenInvalid):
         verifier.verify(token, now_ms)
 
 
-def assert_taken(token: str, verifier: Verifier = VERIFIER, now_ms: int = START_MS) -> None:
+def assert_taken(token: str, verifier: TokenChecks = VERIFIER, now_ms: int = START_MS) -> None:
     """Shows that nothing else is wrong with the tokens of a test."""
     assert verifier.verify(token, now_ms).session_id == CLAIMS.session_id
 
@@ -68,9 +68,9 @@ class OneKey:
         return VerificationKey(kid, self._algorithm, self._material)
 
 
-def verifier_with(algorithm: str, material: Any) -> Verifier:
+def verifier_with(algorithm: str, material: Any) -> TokenChecks:
     """A verifier that was handed this as its only key, fit or not."""
-    return Verifier(OneKey(algorithm, material), issuer=ISSUER, audience=AUDIENCE)
+    return TokenChecks(OneKey(algorithm, material), issuer=ISSUER, audience=AUDIENCE)
 
 
 def unsigned(header: dict[str, Any], claims: dict[str, Any] | None = None) -> str:
@@ -103,7 +103,7 @@ def assert_no_hmac_secret(key: SigningKey, public: bytes) -> None:
     where somebody took it for the secret itself.
     """
     secret = signing_key("HS256")
-    both = Verifier(Keys(secret, key), issuer=ISSUER, audience=AUDIENCE)
+    both = TokenChecks(Keys(secret, key), issuer=ISSUER, audience=AUDIENCE)
     for verifier in (verifier_of(key), both):
         assert_taken(forge(key, header_of(key), claims_with()), verifier)
         assert_refused(by_hmac(public, header_of(key, alg="HS256")), verifier)

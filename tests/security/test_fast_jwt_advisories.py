@@ -1,4 +1,4 @@
-"""What fast-jwt (Node.js, NearForm) was once vulnerable to, tried on our Verifier and on what remembers its results."""
+"""What fast-jwt (Node.js, NearForm) was once vulnerable to, tried on our checks and on what remembers its results."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from tests.security.hostile import (
     verifier_with,
 )
 from watchword_client.errors import TokenExpired, TokenInvalid
-from watchword_client.verifier import Verifier
+from watchword_client.token_checks import TokenChecks
 
 on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 
@@ -119,7 +119,7 @@ def test_cve_2026_35040_a_second_look_gives_the_same_answer(pattern: str) -> Non
     """
     for name in ("issuer", "audience"):
         names = {"issuer": ISSUER, "audience": AUDIENCE, name: pattern}
-        verifier = Verifier(Keys(KEY), **names)
+        verifier = TokenChecks(Keys(KEY), **names)
         same = forge(KEY, header_of(KEY), claims_with(iss=names["issuer"], aud=names["audience"]))
         other = forge(KEY, header_of(KEY), claims_with(iss=ISSUER + "x", aud=AUDIENCE + "x"))
         for _ in range(6):
@@ -132,7 +132,7 @@ def test_cve_2026_35040_a_second_look_gives_the_same_answer(pattern: str) -> Non
 @pytest.mark.parametrize("pattern", ["^(a+)+X$", "(a|aa)+$", "(.*)*x", "^(([a-z])+.)+[A-Z]([a-z])+$"])
 def test_cve_2026_35041_no_claim_makes_a_comparison_long(pattern: str) -> None:
     """CVE-2026-35041: a claim made for the pattern that it was held against took seconds; here it is compared."""
-    verifier = Verifier(Keys(KEY), issuer=pattern, audience=pattern)
+    verifier = TokenChecks(Keys(KEY), issuer=pattern, audience=pattern)
     assert_taken(forge(KEY, header_of(KEY), claims_with(iss=pattern, aud=pattern)), verifier)
     long = "a" * 1000 + "!"
     started = time.perf_counter()

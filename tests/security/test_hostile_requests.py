@@ -1,6 +1,6 @@
 """Hostile tokens sent to a whole server: 401 `token_invalid`, nobody called, nothing read that they name.
 
-One of each kind; what else there is of a kind is tried on the Verifier alone in the other files.
+One of each kind; what else there is of a kind is tried on TokenChecks alone in the other files.
 """
 
 from __future__ import annotations

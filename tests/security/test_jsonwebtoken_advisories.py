@@ -1,4 +1,4 @@
-"""What jsonwebtoken (Node.js, Auth0) was once vulnerable to, tried on our Verifier."""
+"""What jsonwebtoken (Node.js, Auth0) was once vulnerable to, tried on our checks."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from tests.security.hostile import (
 )
 from tests.security.watch import Watch
 from watchword_client.keys import VerificationKey
-from watchword_client.verifier import Verifier
+from watchword_client.token_checks import TokenChecks
 
 
 @pytest.mark.parametrize("algorithm", PAIRS)
@@ -88,7 +88,7 @@ def test_cve_2022_23529_what_should_be_a_text_is_not_asked_to_become_one(value: 
 
     Here keys come from no token, but their names do: a name that is not a text is refused before any key is looked for.
     """
-    verifier = Verifier(TextKeys(KEY), issuer=ISSUER, audience=AUDIENCE)
+    verifier = TokenChecks(TextKeys(KEY), issuer=ISSUER, audience=AUDIENCE)
     assert_taken(GOOD, verifier)
     for member in ("kid", "alg", "typ"):
         with watch.on() as deeds:
@@ -175,7 +175,7 @@ def test_cve_2022_23540_a_verifier_without_a_list_or_a_key_takes_no_unsigned_tok
 def test_cve_2022_23541_one_source_of_keys_for_both_kinds_confuses_none(algorithm: str) -> None:
     """CVE-2022-23541: a function that looked up secrets and public keys alike let a public key pass for a secret."""
     secret, key = signing_key("HS256"), signing_key(algorithm)
-    both = Verifier(Keys(secret, key), issuer=ISSUER, audience=AUDIENCE)
+    both = TokenChecks(Keys(secret, key), issuer=ISSUER, audience=AUDIENCE)
     assert_taken(forge(secret, header_of(secret), claims_with()), both)
     assert_taken(forge(key, header_of(key), claims_with()), both)
     public = public_bytes(key, Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -187,7 +187,7 @@ def test_cve_2022_23541_one_source_of_keys_for_both_kinds_confuses_none(algorith
     # Nor where the source answers to any name with the same key.
     assert_refused(
         by_hmac(public, header_of(secret)),
-        Verifier(OneKey(algorithm, key.material.public_key()), issuer=ISSUER, audience=AUDIENCE),
+        TokenChecks(OneKey(algorithm, key.material.public_key()), issuer=ISSUER, audience=AUDIENCE),
     )
     assert_taken(forge(key, header_of(key), claims_with()), verifier_of(key))
     assert_taken(GOOD, VERIFIER)

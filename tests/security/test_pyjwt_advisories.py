@@ -1,4 +1,4 @@
-"""What PyJWT was once vulnerable to, tried on our Verifier, which does not lean on PyJWT's fixes alone.
+"""What PyJWT was once vulnerable to, tried on our checks, which does not lean on PyJWT's fixes alone.
 
 Advisories about fetching a JWKS and importing JWKs are not here, but for one.
 """
@@ -47,7 +47,7 @@ from tests.security.watch import Trap, Watch
 from watchword_client.errors import KeyRefused, TokenExpired, TokenInvalid
 from watchword_client.jwk import KeySet, load_jwk
 from watchword_client.keys import VerificationKey
-from watchword_client.verifier import MAXIMUM_LENGTH, Verifier
+from watchword_client.token_checks import MAXIMUM_LENGTH, TokenChecks
 
 
 @pytest.mark.parametrize("algorithm", PAIRS)
@@ -91,7 +91,7 @@ def test_cve_2025_45768_an_rsa_key_below_2048_bits_verifies_nothing() -> None:
     with pytest.raises(KeyRefused, match="2048"):
         load_jwk(public_jwk(weak, "RS256"))
     believed = KeySet([VerificationKey(key.kid, "RS256", weak.public_key())])
-    assert_refused(forge(key, header_of(key), claims_with()), Verifier(believed, issuer=ISSUER, audience=AUDIENCE))
+    assert_refused(forge(key, header_of(key), claims_with()), TokenChecks(believed, issuer=ISSUER, audience=AUDIENCE))
     strong = signing_key("RS256")
     assert_taken(forge(strong, header_of(strong), claims_with()), verifier_of(strong))
 

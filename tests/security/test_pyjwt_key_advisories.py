@@ -29,7 +29,7 @@ from tests.watchword_client.jwks import PAIRS, public, shared
 from watchword_client.errors import KeyRefused, TokenInvalid
 from watchword_client.jwk import KeySet, load_jwk
 from watchword_client.remote import RemoteKeySet
-from watchword_client.verifier import MAXIMUM_LENGTH, Verifier
+from watchword_client.token_checks import MAXIMUM_LENGTH, TokenChecks
 
 KEY = signing_key("ES256")
 OTHER = signing_key("ES256", 2)
@@ -63,14 +63,14 @@ def test_cve_2026_48523_the_algorithm_of_a_key_is_the_one_that_verifies_and_the_
         jwk = public("RS256", alg=alg, kid=key.kid)
         # A key for another algorithm is of no use here, whatever its owner signs with it.
         keys = KeySet.of({"keys": [jwk, public("EdDSA")]})
-        verifier = Verifier(keys, issuer=ISSUER, audience=AUDIENCE)
+        verifier = TokenChecks(keys, issuer=ISSUER, audience=AUDIENCE)
         for said in ("RS256", made):
             signed = ".".join(
                 base64url(json.dumps(part).encode()) for part in (header_of(key, alg=said), claims_with())
             )
             with pytest.raises(TokenInvalid):
                 verifier.verify(f"{signed}.{base64url(signature(made, key.material, signed))}", START_MS)
-    believed = Verifier(KeySet.of(public("RS256")), issuer=ISSUER, audience=AUDIENCE)
+    believed = TokenChecks(KeySet.of(public("RS256")), issuer=ISSUER, audience=AUDIENCE)
     assert believed.verify(forge(key, header_of(key), claims_with()), START_MS) == CLAIMS
 
 

@@ -1,4 +1,4 @@
-"""What python-jose was once vulnerable to, tried on our Verifier."""
+"""What python-jose was once vulnerable to, tried on our checks."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from tests.security.hostile import (
     unsigned,
     verifier_with,
 )
-from watchword_client.verifier import MAXIMUM_LENGTH, Verifier
+from watchword_client.token_checks import MAXIMUM_LENGTH, TokenChecks
 
 
-def comparisons(verifier: Verifier, token: str) -> list[str]:
+def comparisons(verifier: TokenChecks, token: str) -> list[str]:
     """The functions written in C that compare while a token is verified, by name."""
     called = []
 

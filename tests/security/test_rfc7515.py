@@ -21,7 +21,7 @@ from server.keys.key_material import public_jwk
 from tests.forging import base64url, claims_with, forge, header_of, signature, signing_key
 from tests.security.hostile import GOOD, HEADER, KEY, PAYLOAD, VERIFIER, assert_refused, assert_taken, signed
 from tests.security.watch import Trap, Watch
-from watchword_client.verifier import MAXIMUM_LENGTH
+from watchword_client.token_checks import MAXIMUM_LENGTH
 
 ATTACKER = signing_key("ES256", 2)
 HEADER_SEGMENT, PAYLOAD_SEGMENT, SIGNATURE_SEGMENT = GOOD.split(".")

@@ -33,7 +33,7 @@ from tests.forging import (
     verifier_of,
 )
 from tests.security.hostile import KEY, P256_ORDER, VERIFIER, assert_refused, assert_taken, unsigned
-from watchword_client.verifier import Verifier
+from watchword_client.token_checks import TokenChecks
 
 # Of the base point (RFC 8032 section 5.1).
 ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -43,7 +43,7 @@ ED25519_ORDER = 2**252 + 27742317777372353535851937790883648493
 def test_no_key_answers_for_another(one: str, other: str) -> None:
     """RFC 8725 section 3.1: of two keys of two algorithms, mixed in every way, each verifies its own tokens alone."""
     signer, named = signing_key(one), signing_key(other)
-    both = Verifier(Keys(signer, named), issuer=ISSUER, audience=AUDIENCE)
+    both = TokenChecks(Keys(signer, named), issuer=ISSUER, audience=AUDIENCE)
     for verifier in (both, verifier_of(signer)):
         assert_taken(forge(signer, header_of(signer), claims_with()), verifier)
         assert_refused(forge(signer, header_of(signer, alg=other), claims_with()), verifier)
@@ -52,7 +52,7 @@ def test_no_key_answers_for_another(one: str, other: str) -> None:
         for header in (header_of(named), header_of(named, alg=one), header_of(signer, kid=named.kid)):
             assert_refused(forge(signer, header, claims_with()), verifier)
     # Keys that share a name, as two issuers may choose it: the last one is believed.
-    same_name = Verifier(Keys(signer, replace(named, kid=signer.kid)), issuer=ISSUER, audience=AUDIENCE)
+    same_name = TokenChecks(Keys(signer, replace(named, kid=signer.kid)), issuer=ISSUER, audience=AUDIENCE)
     assert_taken(forge(named, header_of(named, kid=signer.kid), claims_with()), same_name)
     assert_refused(forge(signer, header_of(signer), claims_with()), same_name)
 

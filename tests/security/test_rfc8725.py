@@ -51,7 +51,7 @@ from tests.security.hostile import (
     verifier_with,
 )
 from watchword_client.errors import TokenExpired, TokenInvalid
-from watchword_client.verifier import Verifier
+from watchword_client.token_checks import TokenChecks
 
 ALPHABET = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 
@@ -145,8 +145,8 @@ def test_nothing_is_decompressed(name: str) -> None:
 def test_the_keys_of_an_issuer_sign_for_no_other() -> None:
     """RFC 8725 section 3.8: two issuers, each with a key of its own, of the same name too."""
     ours, theirs = signing_key("ES256"), signing_key("ES256", 2)
-    here = Verifier(Keys(ours), issuer=ISSUER, audience=AUDIENCE)
-    there = Verifier(Keys(theirs), issuer="https://other.example", audience=AUDIENCE)
+    here = TokenChecks(Keys(ours), issuer=ISSUER, audience=AUDIENCE)
+    there = TokenChecks(Keys(theirs), issuer="https://other.example", audience=AUDIENCE)
     assert_taken(forge(ours, header_of(ours), claims_with()), here)
     assert_taken(forge(theirs, header_of(theirs), claims_with(iss="https://other.example")), there)
     for key, verifier, names in ((theirs, here, ours), (ours, there, theirs)):

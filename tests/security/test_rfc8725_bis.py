@@ -25,7 +25,7 @@ from tests.security.hostile import (
     unsigned,
 )
 from tests.security.watch import Watch
-from watchword_client.verifier import MAXIMUM_LENGTH
+from watchword_client.token_checks import MAXIMUM_LENGTH
 
 ENCRYPTIONS = [
     ("RS256", "RSA-OAEP", "A128CBC-HS256"),

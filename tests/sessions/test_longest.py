@@ -12,7 +12,7 @@ from server.users.names import USERNAME_BYTES, USERNAME_LENGTH, username_of
 from tests.clock import START_MS
 from tests.forging import ALGORITHMS, CLAIMS, Keys, signing_key
 from watchword_client.errors import TokenInvalid
-from watchword_client.verifier import Verifier
+from watchword_client.token_checks import TokenChecks
 
 # Each fills what its kind takes: two, three and four bytes of UTF-8, which JSON writes with 6, 6 and 12.
 USERNAMES = ("ж" * USERNAME_LENGTH, "語" * (USERNAME_BYTES // 3), "𐐨" * (USERNAME_BYTES // 4), '"' * USERNAME_LENGTH)
@@ -54,7 +54,7 @@ def test_what_settings_allow_makes_tokens_that_are_taken(issuer: str, audience: 
             )
             token = Signer(keys).sign(claims)
             if allowed:
-                assert Verifier(keys, issuer=issuer, audience=audience).verify(token, START_MS) == claims
+                assert TokenChecks(keys, issuer=issuer, audience=audience).verify(token, START_MS) == claims
 
 
 def test_no_more_is_refused_than_has_to_be() -> None:
@@ -62,5 +62,5 @@ def test_no_more_is_refused_than_has_to_be() -> None:
     issuer, audience = "é" * 182, "é" * 100
     claims = replace(CLAIMS, issuer=issuer, audience=audience, username="ж" * USERNAME_LENGTH, role=LONGEST_ROLE)
     with pytest.raises(TokenInvalid) as caught:
-        Verifier(keys, issuer=issuer, audience=audience).verify(Signer(keys).sign(claims), START_MS)
+        TokenChecks(keys, issuer=issuer, audience=audience).verify(Signer(keys).sign(claims), START_MS)
     assert caught.value.reason == "it is longer than 4096 characters"

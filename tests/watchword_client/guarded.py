@@ -9,7 +9,7 @@ from aiohttp import web
 
 from tests.clock import FakeClock
 from tests.forging import AUDIENCE, ISSUER, NOW, claims_with, forge, header_of, signing_key, verification_key
-from watchword_client.access import ANY_USER, ANYONE, Access, only
+from watchword_client.access import ANY_USER, ANYONE, AccessRule, only
 from watchword_client.auth_middleware import CLAIMS, claims_of, protect
 from watchword_client.jwk import KeySet
 from watchword_client.token_verifier import TokenVerifier
@@ -46,7 +46,7 @@ async def who(request: web.Request) -> web.Response:
     return web.json_response({"for": claims and claims.username, "role": claims and claims.role})
 
 
-def application(access: Mapping[str, Access] = ACCESS, *middlewares: Any) -> web.Application:
+def application(access: Mapping[str, AccessRule] = ACCESS, *middlewares: Any) -> web.Application:
     app = web.Application(middlewares=middlewares)
     for name in access:
         method, _, path = name.partition(" ")
@@ -56,7 +56,7 @@ def application(access: Mapping[str, Access] = ACCESS, *middlewares: Any) -> web
     return app
 
 
-def protected(access: Mapping[str, Access] = ACCESS, **options: Any) -> web.Application:
+def protected(access: Mapping[str, AccessRule] = ACCESS, **options: Any) -> web.Application:
     app = application(access)
     protect(app, a_verifier(), access, **options)
     return app

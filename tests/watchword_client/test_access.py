@@ -5,10 +5,9 @@ import pytest
 from server.core.errors import ConfigurationError
 from server.http.route_table import AccessTable
 from server.routes import ROUTES
-from watchword_client.access import ANY_USER, ANYONE, Access, RoleTable, decide, only
-from watchword_client.role_table import DEFAULT_ROLES
+from watchword_client.access import ANY_USER, ANYONE, DEFAULT_ROLES, AccessRule, Roles, only
 
-ROLES = RoleTable({**DEFAULT_ROLES, "support": ("customer",), "owner": ("admin", "support")})
+ROLES = Roles({**DEFAULT_ROLES, "support": ("customer",), "owner": ("admin", "support")})
 
 
 @pytest.mark.parametrize(
@@ -28,8 +27,8 @@ ROLES = RoleTable({**DEFAULT_ROLES, "support": ("customer",), "owner": ("admin",
         ("retired", only("customer"), False, "retired is not"),
     ],
 )
-def test_decisions_and_their_reasons(role: str | None, access: Access, allowed: bool, reason: str) -> None:
-    decision = decide(role, access, ROLES)
+def test_decisions_and_their_reasons(role: str | None, access: AccessRule, allowed: bool, reason: str) -> None:
+    decision = ROLES.decide(access, role)
     assert decision.allowed is allowed
     assert reason in decision.reason
     if role is not None and access.roles:
@@ -37,7 +36,7 @@ def test_decisions_and_their_reasons(role: str | None, access: Access, allowed: 
 
 
 def test_a_circle_of_roles_ends_and_makes_them_equal() -> None:
-    roles = RoleTable({"a": ("b",), "b": ("a",)})
+    roles = Roles({"a": ("b",), "b": ("a",)})
     assert roles.has("a", "b")
     assert roles.has("b", "a")
 

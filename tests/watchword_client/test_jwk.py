@@ -26,7 +26,7 @@ from tests.watchword_client.jwks import JWK, PAIRS, good, public, shared
 from watchword_client.errors import KeyRefused, TokenInvalid
 from watchword_client.jwk import MAXIMUM_KID_LENGTH, KeySet, UnknownKind, load_jwk
 from watchword_client.keys import VerificationKey, secret_kid
-from watchword_client.verifier import Verifier
+from watchword_client.token_checks import TokenChecks
 
 # RFC 7638 section 3.1: a key with its thumbprint.
 RFC_7638_KEY: JWK = {
@@ -77,7 +77,7 @@ def test_a_good_key_verifies_the_tokens_that_it_signed(algorithm: str) -> None:
     key = signing_key(algorithm)
     jwk = shared(key.material) if algorithm == "HS256" else public(algorithm)
     for document in (jwk, {"keys": [jwk]}):
-        verifier = Verifier(KeySet.parse(json.dumps(document)), issuer=ISSUER, audience=AUDIENCE)
+        verifier = TokenChecks(KeySet.parse(json.dumps(document)), issuer=ISSUER, audience=AUDIENCE)
         assert verifier.verify(forge(key, header_of(key), claims_with()), START_MS) == CLAIMS
 
 
@@ -268,7 +268,7 @@ def test_coordinates_of_another_field_element_are_refused() -> None:
 def test_an_ed25519_key_that_is_no_point_verifies_nothing() -> None:
     key = signing_key("EdDSA")
     jwk = public("EdDSA", x=base64url(b"\2" + b"\0" * 31))
-    verifier = Verifier(KeySet.of(jwk), issuer=ISSUER, audience=AUDIENCE)
+    verifier = TokenChecks(KeySet.of(jwk), issuer=ISSUER, audience=AUDIENCE)
     with pytest.raises(TokenInvalid):
         verifier.verify(forge(key, header_of(key), claims_with()), START_MS)
 
@@ -327,6 +327,6 @@ def test_what_a_key_of_small_order_would_verify_is_a_forgery() -> None:
     key = VerificationKey("small", "EdDSA", ed25519.Ed25519PublicKey.from_public_bytes(neutral))
     header = base64url(json.dumps({"typ": "at+jwt", "alg": "EdDSA", "kid": "small"}).encode())
     token = f"{header}.{base64url(json.dumps(claims_with()).encode())}.{base64url(neutral + bytes(32))}"
-    assert Verifier(KeySet([key]), issuer=ISSUER, audience=AUDIENCE).verify(token, START_MS) == CLAIMS
+    assert TokenChecks(KeySet([key]), issuer=ISSUER, audience=AUDIENCE).verify(token, START_MS) == CLAIMS
     with pytest.raises(KeyRefused):
         load_jwk({"kty": "OKP", "crv": "Ed25519", "x": base64url(neutral), "kid": "small"})

@@ -26,8 +26,8 @@ from tests.volume import volume
 from watchword_client.errors import KeysUnavailable, TokenExpired, TokenInvalid
 from watchword_client.jwk import KeySet
 from watchword_client.keys import VerificationKey
+from watchword_client.token_checks import UnknownKey
 from watchword_client.token_verifier import TokenVerifier
-from watchword_client.verifier import UnknownKey
 
 KEY = signing_key("ES256")
 OTHER = signing_key("EdDSA")

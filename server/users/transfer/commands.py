@@ -28,7 +28,7 @@ from server.users.transfer.firebase_export import read_firebase, read_hash_confi
 from server.users.transfer.formats import read_csv, read_json_lines
 from server.users.transfer.importer import ImportCounts, Importer, Refusal
 from server.users.transfer.lines import Record, read_lines
-from watchword_client.access import RoleTable
+from watchword_client.access import Roles
 
 
 class Format(StrEnum):
@@ -66,7 +66,7 @@ def import_users(
     """Take accounts with their password hashes from a file. What is there already is left; what is wrong is named."""
     settings = settings_for(context, config)
     chosen = file_format or _format_of(file)
-    if role is not None and role not in (roles := RoleTable(settings.role_includes)):
+    if role is not None and role not in (roles := Roles(settings.role_includes)):
         raise typer.BadParameter(f"there is no role {role!a}; roles: {', '.join(roles.names())}", param_hint="--role")
     parameters = _parameters(chosen, hash_config, role)
     with _opened(file) as source, progress_bar("importing", _size_of(source)) as progress:

@@ -16,7 +16,7 @@ from server.users.transfer.lines import Record
 from server.users.transfer.repository import TransferRepository
 from server.users.transfer.row import Row, RowRefused, read_row
 from server.users.transfer.seen import Seen
-from watchword_client.access import RoleTable
+from watchword_client.access import Roles
 
 # A transaction's worth: a server on the same SQLite file waits some 30 to 50 ms for it.
 BATCH = 500
@@ -54,7 +54,7 @@ class Importer:
         *,
         transfer: TransferRepository,
         throttle: Throttle,
-        roles: RoleTable,
+        roles: Roles,
         clock: Clock,
         role: str | None,
         dry_run: bool,

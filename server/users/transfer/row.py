@@ -13,7 +13,7 @@ from server.core.text import is_displayable
 from server.passwords.foreign import cost_problem
 from server.users.model import Credentials, User
 from server.users.names import NAME_LENGTH, username_of
-from watchword_client.access import RoleTable
+from watchword_client.access import Roles
 
 COLUMNS = (
     "id",
@@ -48,7 +48,7 @@ class Row:
     dated: bool
 
 
-def read_row(fields: Mapping[str, Any], *, roles: RoleTable, role: str | None, now: int) -> Row:
+def read_row(fields: Mapping[str, Any], *, roles: Roles, role: str | None, now: int) -> Row:
     """Check a record; `role` is for those that name none. Raises RowRefused."""
     _check_columns(fields)
     username = _text(fields, "username")

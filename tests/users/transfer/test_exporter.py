@@ -15,8 +15,7 @@ from server.users.transfer.importer import ImportCounts, Importer, Refusal
 from server.users.transfer.lines import read_lines
 from tests.clock import START_MS, FakeClock
 from tests.records import NOW, id_of
-from watchword_client.access import RoleTable
-from watchword_client.role_table import DEFAULT_ROLES
+from watchword_client.access import DEFAULT_ROLES, Roles
 
 HASH = "$2b$04$" + "a" * 53
 
@@ -49,7 +48,7 @@ async def test_what_was_exported_comes_back_as_it_was(store: Repositories, tmp_p
     importer = Importer(
         transfer=other.transfer,
         throttle=Throttle(other.attempts, FakeClock(), LimitSettings()),
-        roles=RoleTable(DEFAULT_ROLES),
+        roles=Roles(DEFAULT_ROLES),
         clock=FakeClock(START_MS),
         role=None,
         dry_run=False,

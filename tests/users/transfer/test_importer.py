@@ -15,8 +15,7 @@ from server.users.transfer.lines import Record
 from tests.clock import FakeClock
 from tests.foreign_hashes import ARGON2
 from tests.records import all_users, change_user, id_of
-from watchword_client.access import RoleTable
-from watchword_client.role_table import DEFAULT_ROLES
+from watchword_client.access import DEFAULT_ROLES, Roles
 
 CREATED = "2024-05-06T07:08:09Z"
 
@@ -41,7 +40,7 @@ class Run:
         self._importer = Importer(
             transfer=store.transfer,
             throttle=Throttle(store.attempts, clock, LimitSettings()),
-            roles=RoleTable(DEFAULT_ROLES),
+            roles=Roles(DEFAULT_ROLES),
             clock=clock,
             role=None,
             dry_run=dry_run,

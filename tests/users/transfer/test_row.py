@@ -9,10 +9,9 @@ from server.core.ids import id_tail, made_at
 from server.users.model import Credentials, User
 from server.users.transfer.row import Row, RowRefused, read_row
 from tests.foreign_hashes import ARGON2
-from watchword_client.access import RoleTable
-from watchword_client.role_table import DEFAULT_ROLES
+from watchword_client.access import DEFAULT_ROLES, Roles
 
-ROLES = RoleTable(DEFAULT_ROLES)
+ROLES = Roles(DEFAULT_ROLES)
 NOW = 1_790_000_000_000
 ID = "01990000-0000-7000-8000-000000000001"
 DAY_MS = 86_400_000

@@ -25,7 +25,7 @@ from tests.forging import (
 )
 from watchword_client.errors import TokenExpired, TokenInvalid
 from watchword_client.keys import VerificationKey
-from watchword_client.verifier import UnknownKey, Verifier
+from watchword_client.token_checks import TokenChecks, UnknownKey
 
 KEY = signing_key("ES256")
 VERIFIER = verifier_of(KEY)
@@ -41,7 +41,7 @@ def token_under(**changes: Any) -> str:
     return forge(KEY, header_of(KEY, **changes), claims_with())
 
 
-def refused(token: str, verifier: Verifier = VERIFIER, now_ms: int = START_MS) -> type[BaseException]:
+def refused(token: str, verifier: TokenChecks = VERIFIER, now_ms: int = START_MS) -> type[BaseException]:
     with pytest.raises((TokenInvalid, TokenExpired)) as caught:
         verifier.verify(token, now_ms)
     return caught.type
@@ -261,7 +261,7 @@ def test_form_header_and_key_are_judged_before_the_signature_and_without_pyjwt(
     def reached(token: str, key: VerificationKey) -> None:
         pytest.fail(f"{key.algorithm}: {token}")
 
-    monkeypatch.setattr("watchword_client.verifier.check_signature", reached)
+    monkeypatch.setattr("watchword_client.token_checks.check_signature", reached)
     key = signing_key(algorithm)
     verifier = verifier_of(key)
     header, claims, signed = forge(key, header_of(key), claims_with()).split(".")

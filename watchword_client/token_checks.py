@@ -57,7 +57,7 @@ class Segments:
     signature: str
 
 
-class Verifier:
+class TokenChecks:
     """Checks form, key, signature and claims, in that order, against keys that are at hand."""
 
     def __init__(self, keys: VerificationKeys, *, issuer: str, audience: str) -> None:
