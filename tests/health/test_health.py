@@ -89,7 +89,7 @@ async def test_without_a_key_to_sign_with_no_login_could_succeed(api: Api, monke
         raise StoreUnavailable
 
     with monkeypatch.context() as patched:
-        patched.setattr(type(api.services.keys), "signing_key", missing)
+        patched.setattr(type(api.services.keys.current), "signing_key", missing)
         await _assert_unready(api)
     await _assert_ready(api)
 

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from server.passwords.failure_cost import KINDS, MARGIN, MOST_SECONDS, FailureCost
+from tests.passwords.conftest import Work
 
 
 def test_at_first_a_failure_costs_the_usual_hash() -> None:
@@ -66,11 +65,12 @@ def test_the_dearest_kinds_are_kept() -> None:
     assert cost.seconds() == pytest.approx(0.9 * MARGIN)
 
 
-def test_what_is_left_is_spent_in_the_time_of_the_thread() -> None:
+def test_what_is_left_is_spent_in_the_time_of_the_thread(work: Work) -> None:
     cost = FailureCost("usual", 0.02)
-    started = time.thread_time()
-    cost.spend(started)
-    spent = time.thread_time() - started
-    cost.spend(started)
-    # The second time nothing is left.
-    assert 0.02 * MARGIN <= spent <= time.thread_time() - started < 0.04 * MARGIN
+    work.seconds = 7.015
+    cost.spend(7.0)
+    spent = work.seconds - 7
+    assert 0.02 * MARGIN <= spent < 0.021 * MARGIN
+    # Now nothing is left.
+    cost.spend(7.0)
+    assert work.seconds - 7 == spent
