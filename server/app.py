@@ -48,6 +48,7 @@ from server.sessions.revocation import Revocations
 from server.sessions.service import Sessions
 from server.settings import Settings
 from server.settings.secrets import texts
+from server.users.passwords import UserPasswords
 from server.users.reset_token import ResetTokens
 from server.users.service import Users
 from watchword_client.access import Roles
@@ -125,19 +126,31 @@ async def _construct(
         devices=DeviceCookies(partial(keys.current.token_key, "device mark"), ids),
         clock=clock,
     )
-    users = Users(
-        repository=repositories.users,
+    user_passwords = UserPasswords(
+        driver=repositories.driver,
+        users=repositories.users,
+        sessions=repositories.sessions,
         audit=repositories.audit,
+        authentication=authentication,
         hashes=preferred_hashes,
+        policy=_password_policy(settings),
         reset_tokens=ResetTokens(partial(keys.current.token_key, "password reset token")),
         revocations=revocations,
         throttle=throttle,
-        authentication=authentication,
+        clock=clock,
+        settings=settings.passwords,
+    )
+    users = Users(
+        driver=repositories.driver,
+        users=repositories.users,
+        sessions=repositories.sessions,
+        audit=repositories.audit,
+        passwords=user_passwords,
+        revocations=revocations,
+        throttle=throttle,
         roles=roles,
         clock=clock,
         ids=ids,
-        policy=_password_policy(settings),
-        passwords=settings.passwords,
     )
     sessions = Sessions(
         repository=repositories.sessions,
@@ -169,6 +182,7 @@ async def _construct(
         throttle=throttle,
         authentication=authentication,
         users=users,
+        user_passwords=user_passwords,
         sessions=sessions,
         audit=Audit(repositories.audit, repositories.users, AuditChain(keys.audit_key)),
         verifier=verifier,

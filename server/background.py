@@ -92,7 +92,7 @@ async def purge(repositories: Repositories, clock: Clock) -> None:
 async def learn_costs(repositories: Repositories, hashes: HashPool) -> None:
     """Find out what the kinds of password hash in the store cost, before a failed login would show it by its time."""
     try:
-        users = await repositories.transfer.list_credentials(LEARN_USERS)
+        users = await repositories.users.list_credentials(LEARN_USERS)
         await hashes.learn([user.password_hash for user in users if user.password_hash is not None])
     except StoreUnavailable:
         _log.warning("the costs of password hashes are learned from logins, since they could not be at the start")

@@ -19,7 +19,6 @@ from server.health.repository import ReadinessRepository
 from server.keys.repository import KeyRepository
 from server.sessions.repository import SessionRepository
 from server.users.repository import UserRepository
-from server.users.transfer.repository import TransferRepository
 
 
 class Repositories:
@@ -31,8 +30,7 @@ class Repositories:
         self.keys = KeyRepository(driver, self.audit)
         self.attempts = AttemptRepository(driver, self.audit)
         self.sessions = SessionRepository(driver, self.audit)
-        self.users = UserRepository(driver, self.audit, self.sessions)
-        self.transfer = TransferRepository(driver, self.audit)
+        self.users = UserRepository(driver)
         self.readiness = ReadinessRepository(driver)
 
     async def close(self) -> None:

@@ -20,6 +20,7 @@ from server.sessions.authenticator import Authenticator
 from server.sessions.revocation import Revocations
 from server.sessions.service import Sessions
 from server.settings import Settings
+from server.users.passwords import UserPasswords
 from server.users.service import Users
 from watchword_client.access import Roles
 from watchword_client.token_verifier import TokenVerifier
@@ -44,6 +45,7 @@ class Services:
     throttle: Throttle
     authentication: Authentication
     users: Users
+    user_passwords: UserPasswords
     sessions: Sessions
     audit: Audit
     verifier: TokenVerifier

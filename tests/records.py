@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from server.core.errors import NotFound
 from server.keys.model import KeyRecord
 from server.repositories import Repositories
 from server.sessions.model import Session
-from server.sessions.revocation import MEMORY_MS
-from server.users.model import NewUser, User, UserChange, UserFilter
+from server.users.model import Credentials, User, UserFilter, new_account
+from tests.accounts import importer_on, passwords_on, users_on
+from tests.clock import FakeClock
 
 NOW = 1_790_000_000_000
-# The roles that make an admin.
-ADMINS = ("admin", "owner")
 
 
 def id_of(number: int) -> str:
@@ -22,16 +21,16 @@ def id_of(number: int) -> str:
     return f"01990000-0000-7000-8000-{number:012d}"
 
 
-def new_user(number: int, **changes: Any) -> NewUser:
-    user = NewUser(
-        id=id_of(number),
-        username=f"user{number}",
-        name=f"Name {number}",
-        role="customer",
-        password_hash="hash",
-        created_at=NOW,
-    )
-    return replace(user, **changes)
+def new_user(number: int, **changes: Any) -> Credentials:
+    account: dict[str, Any] = {
+        "user_id": id_of(number),
+        "username": f"user{number}",
+        "name": f"Name {number}",
+        "role": "customer",
+        "password_hash": "hash",
+        "now": NOW,
+    }
+    return new_account(**(account | changes))
 
 
 def session(number: int, user_number: int, **changes: Any) -> Session:
@@ -62,29 +61,19 @@ def key(number: int, **changes: Any) -> KeyRecord:
     return replace(made, **changes)
 
 
-async def add_user(store: Repositories, user: NewUser) -> User:
+async def add_user(store: Repositories, new: Credentials) -> User:
     """As the service does it, with its audit record. Raises UsernameTaken."""
-    return await store.users.insert_user(user)
+    await users_on(store, NOW).add(new)
+    return new.user
 
 
-async def add_first_user(store: Repositories, user: NewUser) -> bool:
-    return await store.users.insert_first_user(user)
+async def add_first_user(store: Repositories, new: Credentials) -> bool:
+    return await users_on(store, NOW).add_first(new)
 
 
-async def change_user(
-    store: Repositories,
-    user_id: str,
-    now: int,
-    *,
-    name: str | None = None,
-    role: str | None = None,
-    disabled: bool | None = None,
-) -> User:
+async def change_user(store: Repositories, user_id: str, now: int, **changes: Any) -> User:
     """As the service does it, with its audit record. Raises NotFound, LastAdmin."""
-    changed = await store.users.update_user(user_id, UserChange(ADMINS, name, role, disabled), now, now + MEMORY_MS)
-    if changed is None:
-        raise NotFound
-    return changed
+    return await users_on(store, now).update(user_id, **changes)
 
 
 async def rename(store: Repositories, number: int, name: str, now: int) -> User:
@@ -93,16 +82,20 @@ async def rename(store: Repositories, number: int, name: str, now: int) -> User:
 
 async def delete_user(store: Repositories, user_id: str, now: int) -> None:
     """As the service does it, with its audit record. Raises NotFound, LastAdmin."""
-    if not await store.users.delete_user(user_id, ADMINS, now, now + MEMORY_MS):
-        raise NotFound
+    await users_on(store, now).delete(user_id)
 
 
 async def set_password(
     store: Repositories, number: int, new_hash: str, expected: int, now: int, *, keep_session_id: str | None = None
 ) -> bool:
-    return await store.users.set_password(
-        id_of(number), new_hash, expected, keep_session_id=keep_session_id, now=now, forget_at=now + MEMORY_MS
-    )
+    """`expected`: when the password was changed last, as the caller knows it."""
+    known = new_user(number, now=expected)
+    return await passwords_on(store, now).set_hash(known, new_hash, keep_session_id=keep_session_id)
+
+
+async def import_users(store: Repositories, accounts: Sequence[Credentials], now: int) -> list[User | None]:
+    """For each account that was not made, who is in the way."""
+    return await importer_on(store, FakeClock(now)).insert(accounts)
 
 
 async def all_users(store: Repositories) -> list[User]:

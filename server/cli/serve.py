@@ -32,7 +32,7 @@ from server.logs.stream import WriterThread
 from server.services import Services
 from server.settings import Settings
 from server.settings.tree import KeySettings, StoreSettings
-from server.users.model import NewUser
+from server.users.model import new_account
 
 Result = TypeVar("Result")
 
@@ -245,9 +245,15 @@ async def _make_demo_users(services: Services, address: str) -> str:
     for name, role in DEMO_USERS.items():
         # Past the rules for passwords, which refuse what everybody knows.
         password_hash = await services.hashes.hash(demo_password(name))
-        user_id, now = services.ids.new_id(), services.clock.now_ms()
-        await services.repositories.users.insert_user(
-            NewUser(user_id, name, name.capitalize(), role, password_hash, now)
+        await services.users.add(
+            new_account(
+                user_id=services.ids.new_id(),
+                username=name,
+                name=name.capitalize(),
+                role=role,
+                password_hash=password_hash,
+                now=services.clock.now_ms(),
+            )
         )
     if not services.settings.server.is_loopback:
         print("The demo's passwords are public, and this address is not only yours.", file=sys.stderr)

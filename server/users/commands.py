@@ -140,7 +140,7 @@ async def _print_json(services: Services) -> None:
 
 async def _pages(services: Services) -> AsyncIterator[list[Credentials]]:
     after_id = ""
-    while page := await services.repositories.transfer.list_credentials(PAGE, after_id):
+    while page := await services.repositories.users.list_credentials(PAGE, after_id):
         yield page
         after_id = page[-1].user.id
 
@@ -193,7 +193,11 @@ def set_password(
     settings = settings_for(context, config)
     asking = sys.stdin.isatty() and not password_stdin
     password = _ask_for_password("New password") if asking else read_password()
-    run_with_services(settings, lambda services: services.users.replace_password(username, password))
+
+    async def work(services: Services) -> None:
+        await services.user_passwords.replace(await services.users.credentials_of(username), password)
+
+    run_with_services(settings, work)
     typer.echo(f"{username} has a new password; all sessions are over")
 
 
@@ -203,7 +207,8 @@ def reset_password(context: typer.Context, username: Username, as_json: AsJson =
     settings = settings_for(context, config)
 
     async def work(services: Services) -> str:
-        return await services.users.reset_token((await services.users.credentials_of(username)).user.id)
+        user = (await services.users.credentials_of(username)).user
+        return await services.user_passwords.request_reset(user.id)
 
     token = run_with_services(settings, work)
     expires_in = settings.passwords.reset_ttl_seconds

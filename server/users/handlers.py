@@ -40,7 +40,7 @@ async def change_password(request: web.Request) -> web.Response:
     """POST /me/password: all other sessions are over."""
     body = await body_of(request, PasswordBody)
     claims = claims_of(request)
-    await services_of(request).users.change_password(
+    await services_of(request).user_passwords.change(
         claims.subject, claims.session_id, body.current_password, body.new_password
     )
     return empty_response()
@@ -49,7 +49,7 @@ async def change_password(request: web.Request) -> web.Response:
 async def reset_password(request: web.Request) -> web.Response:
     """POST /password/reset."""
     body = await body_of(request, PasswordResetBody)
-    await services_of(request).users.reset_password(body.reset_token, body.new_password, client_of(request).ip)
+    await services_of(request).user_passwords.reset(body.reset_token, body.new_password, client_of(request).ip)
     return empty_response()
 
 
@@ -97,5 +97,5 @@ async def delete_user(request: web.Request) -> web.Response:
 async def make_reset_token(request: web.Request) -> web.Response:
     """POST /users/{user_id}/password-reset."""
     services = services_of(request)
-    token = await services.users.reset_token(id_of(request, "user_id"))
+    token = await services.user_passwords.request_reset(id_of(request, "user_id"))
     return json_response({"reset_token": token, "expires_in": services.settings.passwords.reset_ttl_seconds})

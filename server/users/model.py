@@ -37,16 +37,21 @@ class Credentials:
     password_changed_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class NewUser:
+def new_account(
+    *, user_id: str, username: str, name: str, role: str, password_hash: str | None, now: int
+) -> Credentials:
     """An account to be made, its username in the form of server.users.names.username_of."""
-
-    id: str
-    username: str
-    name: str
-    role: str
-    password_hash: str | None
-    created_at: int
+    user = User(
+        id=user_id,
+        username=username,
+        name=name,
+        role=role,
+        disabled_at=None,
+        created_at=now,
+        updated_at=now,
+        last_login_at=None,
+    )
+    return Credentials(user, password_hash, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,18 +65,5 @@ class UserFilter:
     limit: int
     after_id: str | None = None
     text: str | None = None
-    role: str | None = None
-    disabled: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class UserChange:
-    """What to change of a user; None leaves a value as it is.
-
-    `admin_roles` are the roles that make an admin: the change must leave an enabled user with one of them.
-    """
-
-    admin_roles: tuple[str, ...]
-    name: str | None = None
     role: str | None = None
     disabled: bool | None = None

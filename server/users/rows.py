@@ -1,11 +1,56 @@
-"""How an account is written into its row: the columns, and what is derived from names."""
+"""How an account is written into its row and read from it: the one list of columns.
+
+A column is a field of model.User with its name. SELECT, INSERT (also of an import) and UPDATE follow from that.
+"""
 
 from __future__ import annotations
 
+from dataclasses import fields
+from operator import itemgetter
+from typing import Any
+
+from server.database.driver import Row
+from server.users.model import Credentials, User
 from server.users.names import search_form, username_key
 
-# The fields of records.User, in their order.
-USER = "id, username, name, role, disabled_at, created_at, updated_at, last_login_at"
+_USER_COLUMNS = tuple(field.name for field in fields(User))
+_user_values = itemgetter(*_USER_COLUMNS)
+_CHANGING = tuple(column for column in _USER_COLUMNS if column not in {"id", "username", "created_at", "last_login_at"})
+
+# To select a User, and Credentials.
+USER = ", ".join(_USER_COLUMNS)
+CREDENTIALS = f"{USER}, password_hash, password_changed_at"
+# To insert an account, with `inserted_values`.
+INSERTED = (*_USER_COLUMNS, "username_key", "search_text", "password_hash", "password_changed_at")
+# To update an account, with `updated_values`; the id is for the condition.
+UPDATED = (*_CHANGING, "search_text", "id")
+
+
+def user_of(row: Row) -> User:
+    """From a row that has the columns of USER."""
+    return User(*_user_values(row))
+
+
+def credentials_of(row: Row) -> Credentials:
+    """From a row that has the columns of CREDENTIALS."""
+    return Credentials(user_of(row), row["password_hash"], row["password_changed_at"])
+
+
+def inserted_values(new: Credentials) -> tuple[Any, ...]:
+    """In the order of INSERTED. Raises ValueError for what can't be a username, which is checked before."""
+    user = new.user
+    return (
+        *(getattr(user, column) for column in _USER_COLUMNS),
+        key_of(user.username),
+        _search_text(user),
+        new.password_hash,
+        new.password_changed_at,
+    )
+
+
+def updated_values(user: User) -> tuple[Any, ...]:
+    """In the order of UPDATED."""
+    return (*(getattr(user, column) for column in _CHANGING), _search_text(user), user.id)
 
 
 def key_of(username: str) -> str:
@@ -16,6 +61,6 @@ def key_of(username: str) -> str:
     return key
 
 
-def search_text(username: str, name: str) -> str:
+def _search_text(user: User) -> str:
     """What the text filter looks through: in one form, so both stores find the same."""
-    return search_form(f"{username}\n{name}")
+    return search_form(f"{user.username}\n{user.name}")

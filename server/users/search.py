@@ -15,7 +15,7 @@ from typing import Any
 from server.database.driver import Driver, Row
 from server.users.model import User, UserFilter
 from server.users.names import search_form
-from server.users.rows import USER
+from server.users.rows import USER, user_of
 
 # Users looked at one by one before the index is asked: that costs about as much as the index.
 NEAR = 1000
@@ -44,7 +44,7 @@ class UserSearch:
         if wanted.text is not None:
             return await self._with_text(wanted, search_form(wanted.text))
         query = _Query(wanted)
-        return [User(*row) for row in await self._driver.read(query.all(), *query.values)]
+        return [user_of(row) for row in await self._driver.read(query.all(), *query.values)]
 
     async def _with_text(self, wanted: UserFilter, text: str) -> list[User]:
         query = _Query(wanted, text)
@@ -55,12 +55,12 @@ class UserSearch:
         count, found = _counted(await self._driver.read(query.few(self._driver, MANY + 1), *query.values, value))
         if count <= MANY:
             return found
-        return [User(*row) for row in await self._driver.read(query.one_by_one(), *query.values)]
+        return [user_of(row) for row in await self._driver.read(query.one_by_one(), *query.values)]
 
 
 def _counted(rows: Sequence[Row]) -> tuple[int, list[User]]:
     """How many users were looked at, and those of them that fit; if none does, there is one row without a user."""
-    return rows[0][-1], [User(*row[:-1]) for row in rows if row[0] is not None]
+    return rows[0]["count"], [user_of(row) for row in rows if row["id"] is not None]
 
 
 def grams(text: str) -> list[str]:

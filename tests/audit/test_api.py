@@ -103,7 +103,7 @@ async def test_what_users_do_to_themselves(api: Api) -> None:
     assert await act(api, "DELETE", "/me/sessions", token) == told(
         "sessions_ended", "lak", "lak", None, {"sessions_ended": 1}
     )
-    reset = await api.services.users.reset_token(await id_of(api, "lak"))
+    reset = await api.services.user_passwords.request_reset(await id_of(api, "lak"))
     body = {"reset_token": reset, "new_password": PASSWORD}
     # Whoever holds the token may be anybody.
     assert await act(api, "POST", "/password/reset", json=body) == told(
@@ -257,7 +257,7 @@ async def test_a_request_leaves_nobody_behind_for_the_next(api: Api) -> None:
     await api.request("PATCH", "/me", token, json={"name": "S"})
     done = await act(api, "POST", "/login", json={"username": "lak", "password": "x"})
     assert done["actor"] is None
-    assert (await api.services.users.reset_token(await id_of(api, "lak"))).startswith("wwp_")
+    assert (await api.services.user_passwords.request_reset(await id_of(api, "lak"))).startswith("wwp_")
     (event,) = await read(api, token, "limit=1")
     assert (event["via"], event["request_id"], event["actor_id"]) == ("server", None, None)
 

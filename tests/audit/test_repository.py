@@ -27,6 +27,7 @@ from tests.records import (
     change_user,
     delete_user,
     id_of,
+    import_users,
     key,
     new_user,
     rename,
@@ -187,8 +188,8 @@ async def test_writers_of_two_stores_make_one_unbroken_chain(store: Repositories
 async def test_an_import_is_recorded_with_those_that_were_made(store: Repositories) -> None:
     await add_user(store, new_user(2))
     users = [Credentials(User(id_of(n), f"user{n}", "N", "customer", None, 5, 5, None), "hash", 5) for n in (3, 2, 1)]
-    await store.transfer.insert_users(users, NOW + 1)
-    await store.transfer.insert_users(users, NOW + 2)
+    await import_users(store, users, NOW + 1)
+    await import_users(store, users, NOW + 2)
     _, imported = await records(store)
     assert (imported.event, imported.at) == ("users_imported", NOW + 1)
     assert json.loads(imported.after or "") == {"users": 2, "user_ids": [id_of(1), id_of(3)]}

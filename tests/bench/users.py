@@ -32,9 +32,9 @@ from server.database.open import apply_migrations
 from server.database.postgres.schema import SCHEMA
 from server.repositories import Repositories, open_repositories
 from server.settings.tree import LimitSettings
-from server.users.model import NewUser, UserFilter
+from server.users.model import Credentials, UserFilter
 from server.users.names import compared
-from server.users.repository import _INSERT_USER, _insert_values
+from server.users.rows import INSERTED, inserted_values
 from tests.records import NOW, add_user, id_of, new_user, rename, session
 
 FEW = 1000
@@ -49,7 +49,7 @@ NEEDLE = "Zuckmayer"
 Work = Callable[[Repositories, int, int], Awaitable[object]]
 
 
-def made(count: int) -> Iterator[NewUser]:
+def made(count: int) -> Iterator[Credentials]:
     """Users with names as common and as rare as names are; two admins, one needle."""
     random_names = random.Random(7)
 
@@ -69,20 +69,19 @@ def few_of(count: int) -> list[str]:
     return [id_of(number) for number in range(9, count, max(1, count // 100))]
 
 
-async def fill_sqlite(url: str, users: Iterator[NewUser], disabled: list[str]) -> None:
+async def fill_sqlite(url: str, users: Iterator[Credentials], disabled: list[str]) -> None:
     await apply_migrations(url)
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
-        connection.executemany(
-            _INSERT_USER, ({str(n): value for n, value in enumerate(_insert_values(user), 1)} for user in users)
-        )
+        places = ", ".join("?" * len(INSERTED))
+        insert = f"INSERT INTO users ({', '.join(INSERTED)}) VALUES ({places})"  # noqa: S608 - names of columns only
+        connection.executemany(insert, map(inserted_values, users))
         connection.executemany("UPDATE users SET disabled_at = created_at WHERE id = ?", [(one,) for one in disabled])
 
 
-async def fill_postgres(url: str, users: Iterator[NewUser], disabled: list[str]) -> None:
+async def fill_postgres(url: str, users: Iterator[Credentials], disabled: list[str]) -> None:
     await apply_migrations(url)
-    columns = _INSERT_USER[_INSERT_USER.index("(") + 1 : _INSERT_USER.index(")")].split(", ")
     connection = await asyncpg.connect(url, server_settings={"search_path": SCHEMA})
-    await connection.copy_records_to_table("users", records=map(_insert_values, users), columns=columns)
+    await connection.copy_records_to_table("users", records=map(inserted_values, users), columns=INSERTED)
     await connection.execute("UPDATE users SET disabled_at = created_at WHERE id = ANY ($1)", disabled)
     await connection.execute("VACUUM ANALYZE users")
     await connection.close()

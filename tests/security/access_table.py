@@ -94,7 +94,7 @@ async def _change_password(_api: Api, _caller: Caller, _other: Person) -> dict[s
 
 
 async def _reset_password(api: Api, _caller: Caller, other: Person) -> dict[str, Any]:
-    return {"reset_token": await api.services.users.reset_token(other.id), "new_password": NEW_PASSWORD}
+    return {"reset_token": await api.services.user_passwords.request_reset(other.id), "new_password": NEW_PASSWORD}
 
 
 async def _create(_api: Api, caller: Caller, _other: Person) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class Scene:
             case "refresh token":
                 return person.refresh_token
             case "reset token":
-                return await self._api.services.users.reset_token(person.id)
+                return await self._api.services.user_passwords.request_reset(person.id)
             case "device cookie":
                 return person.device_cookie
         return person.token

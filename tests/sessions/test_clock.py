@@ -24,7 +24,7 @@ async def test_sessions_of_a_clock_that_was_ahead_live_as_long_as_others_once_it
     unused = await api.log_in("sahan")
     second_ahead = (await refresh(api, (await api.log_in("lak"))["refresh_token"]))["refresh_token"]
     lak = await (await api.request("GET", "/me", await api.token("lak"))).json()
-    reset = await api.services.users.reset_token(lak["user"]["id"])
+    reset = await api.services.user_passwords.request_reset(lak["user"]["id"])
     api.clock.advance(-YEARS - 5 * DAY)
     await rounds(api)
     # Nobody is logged out by it, and a day of life has the length that it has for others.

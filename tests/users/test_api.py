@@ -91,7 +91,7 @@ async def test_a_weak_password_is_refused_with_the_reason_wherever_one_is_set(
     own = await api.token("pasindu")
     change = {"current_password": PASSWORD, "new_password": password}
     changed = await api.request("POST", "/me/password", own, json=change)
-    reset_token = await api.services.users.reset_token(user.user.id)
+    reset_token = await api.services.user_passwords.request_reset(user.user.id)
     reset = await api.request("POST", "/password/reset", json={"reset_token": reset_token, "new_password": password})
     for response, field in ((new, "password"), (changed, "new_password"), (reset, "new_password")):
         problem = await api.problem(response, 422, "invalid_request")
@@ -99,7 +99,7 @@ async def test_a_weak_password_is_refused_with_the_reason_wherever_one_is_set(
         assert message in problem["errors"][0]["message"]
         assert password not in await response.text()
     with pytest.raises(InvalidRequest):
-        await api.services.users.replace_password("pasindu", password)
+        await api.services.user_passwords.replace(await api.services.users.credentials_of("pasindu"), password)
 
 
 async def test_who_does_not_know_the_current_password_learns_nothing_of_the_new_one(api: Api) -> None:

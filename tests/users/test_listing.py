@@ -24,7 +24,7 @@ async def test_users_come_in_the_order_of_their_ids(store: Repositories) -> None
 
 async def test_ids_are_ordered_by_byte(store: Repositories) -> None:
     for number, user_id in enumerate(["b", "B", "a-1", "a1", "A"]):
-        await add_user(store, new_user(number, id=user_id))
+        await add_user(store, new_user(number, user_id=user_id))
     assert [user.id for user in await store.users.list_users(UserFilter(limit=10))] == ["A", "B", "a-1", "a1", "b"]
 
 

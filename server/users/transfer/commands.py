@@ -80,7 +80,9 @@ def import_users(
 
         async def work(services: Services) -> Importer:
             importer = Importer(
-                transfer=services.repositories.transfer,
+                driver=services.repositories.driver,
+                users=services.repositories.users,
+                audit=services.repositories.audit,
                 throttle=services.throttle,
                 roles=services.roles,
                 clock=services.clock,
@@ -127,7 +129,7 @@ def export_users(
             total = 0
             # First: what was read by then has been read.
             await services.repositories.audit.record(AuditNote(AuditEvent.USERS_EXPORTED, services.clock.now_ms()))
-            async for count, text in export_pages(services.repositories.transfer, as_csv=chosen is Format.CSV):
+            async for count, text in export_pages(services.repositories.users, as_csv=chosen is Format.CSV):
                 target.write(text.encode("utf-8"))
                 total += count
             target.flush()

@@ -9,18 +9,18 @@ from collections.abc import AsyncIterator
 
 from server.core.clock import rfc3339
 from server.users.model import Credentials
-from server.users.transfer.repository import TransferRepository
+from server.users.repository import UserRepository
 from server.users.transfer.row import COLUMNS
 
 PAGE = 500
 
 
-async def export_pages(transfer: TransferRepository, *, as_csv: bool) -> AsyncIterator[tuple[int, str]]:
+async def export_pages(users: UserRepository, *, as_csv: bool) -> AsyncIterator[tuple[int, str]]:
     """The accounts in the order of their ids, a page at a time: how many, and their lines."""
     if as_csv:
         yield 0, _csv([list(COLUMNS)])
     after_id = ""
-    while page := await transfer.list_credentials(PAGE, after_id):
+    while page := await users.list_credentials(PAGE, after_id):
         after_id = page[-1].user.id
         rows = [_fields(credentials) for credentials in page]
         if as_csv:

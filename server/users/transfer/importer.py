@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
+from server.audit.repository import AuditRepository
 from server.authentication.throttling import Throttle
 from server.core.clock import Clock
 from server.core.ids import id_tail
-from server.users.model import User
+from server.database.driver import Driver, Transaction
+from server.users.audit_notes import users_imported
+from server.users.model import Credentials, User
 from server.users.names import compared
+from server.users.repository import UserRepository
 from server.users.rows import key_of
 from server.users.transfer.lines import Record
-from server.users.transfer.repository import TransferRepository
 from server.users.transfer.row import Row, RowRefused, read_row
 from server.users.transfer.seen import Seen
 from watchword_client.access import Roles
@@ -52,7 +55,9 @@ class Importer:
     def __init__(
         self,
         *,
-        transfer: TransferRepository,
+        driver: Driver,
+        users: UserRepository,
+        audit: AuditRepository,
         throttle: Throttle,
         roles: Roles,
         clock: Clock,
@@ -61,7 +66,9 @@ class Importer:
         refuse: Callable[[Refusal], None],
         advance: Callable[[], None],
     ) -> None:
-        self._transfer = transfer
+        self._driver = driver
+        self._users = users
+        self._audit = audit
         self._throttle = throttle
         self._roles = roles
         self._clock = clock
@@ -101,9 +108,9 @@ class Importer:
     async def _write(self, batch: list[tuple[Record, Row]]) -> None:
         credentials = [row.credentials for _, row in batch]
         if self._dry_run:
-            holders = await self._transfer.find_holders(credentials)
+            holders = await self._users.find_holders(credentials)
         else:
-            holders = await self._transfer.insert_users(credentials, self._clock.now_ms())
+            holders = await self.insert(credentials)
             made = [new.user.username for new, holder in zip(credentials, holders, strict=True) if holder is None]
             if made:
                 await self._throttle.forget(*map(compared, made))
@@ -117,6 +124,34 @@ class Importer:
             else:
                 self._refused(record, problem)
         self._advance()
+
+    async def insert(self, accounts: Sequence[Credentials]) -> list[User | None]:
+        """Make those whose name and id are free, in one unit; for each of the others, who is in the way.
+
+        Who was in the way may be gone when it is looked up: then once more.
+        """
+        now = self._clock.now_ms()
+        audit = self._audit.writer()
+
+        async def unit(transaction: Transaction) -> set[str]:
+            made = await self._users.insert(transaction, waiting)
+            if made:
+                await audit.write(transaction, users_imported(made, now))
+            return made
+
+        holders: dict[str, User | None] = {}
+        waiting = list(accounts)
+        while waiting:
+            made = await self._driver.write(unit)
+            holders |= dict.fromkeys(made)
+            refused = [new for new in waiting if new.user.id not in made]
+            waiting = []
+            for new, holder in zip(refused, await self._users.find_holders(refused), strict=True):
+                if holder is None:
+                    waiting.append(new)
+                else:
+                    holders[new.user.id] = holder
+        return [holders[new.user.id] for new in accounts]
 
     def _refused(self, record: Record, reason: str) -> None:
         self.counts.refused += 1

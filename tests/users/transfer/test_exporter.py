@@ -5,17 +5,15 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from server.authentication.throttling import Throttle
 from server.repositories import Repositories, open_repositories
-from server.settings.tree import LimitSettings
 from server.users.model import Credentials, User
 from server.users.transfer.exporter import PAGE, export_pages
 from server.users.transfer.formats import read_csv, read_json_lines
-from server.users.transfer.importer import ImportCounts, Importer, Refusal
+from server.users.transfer.importer import ImportCounts, Refusal
 from server.users.transfer.lines import read_lines
-from tests.clock import START_MS, FakeClock
-from tests.records import NOW, id_of
-from watchword_client.access import DEFAULT_ROLES, Roles
+from tests.accounts import importer_on
+from tests.clock import FakeClock
+from tests.records import NOW, id_of, import_users
 
 HASH = "$2b$04$" + "a" * 53
 
@@ -39,33 +37,24 @@ def users() -> list[Credentials]:
 
 @pytest.mark.parametrize("as_csv", [False, True])
 async def test_what_was_exported_comes_back_as_it_was(store: Repositories, tmp_path: object, as_csv: bool) -> None:
-    await store.transfer.insert_users(users(), NOW)
-    pages = [page async for page in export_pages(store.transfer, as_csv=as_csv)]
+    await import_users(store, users(), NOW)
+    pages = [page async for page in export_pages(store.users, as_csv=as_csv)]
     assert sum(count for count, _ in pages) == len(users())
     exported = "".join(text for _, text in pages)
     other = await open_repositories(f"sqlite:///{tmp_path}/other.db", serving=False)
     refusals: list[Refusal] = []
-    importer = Importer(
-        transfer=other.transfer,
-        throttle=Throttle(other.attempts, FakeClock(), LimitSettings()),
-        roles=Roles(DEFAULT_ROLES),
-        clock=FakeClock(START_MS),
-        role=None,
-        dry_run=False,
-        refuse=refusals.append,
-        advance=lambda: None,
-    )
+    importer = importer_on(other, FakeClock(), refuse=refusals.append)
     lines = read_lines(io.BytesIO(exported.encode()))
     await importer.run(read_csv(lines) if as_csv else read_json_lines(lines))
     assert (importer.counts, refusals) == (ImportCounts(imported=len(users())), [])
-    there = await other.transfer.list_credentials(10_000)
+    there = await other.users.list_credentials(10_000)
     assert [(one.user, one.password_hash) for one in there] == [(one.user, one.password_hash) for one in users()]
-    assert "".join([text async for _, text in export_pages(other.transfer, as_csv=as_csv)]) == exported
+    assert "".join([text async for _, text in export_pages(other.users, as_csv=as_csv)]) == exported
     await other.close()
 
 
 async def test_an_empty_store_exports_nothing_but_the_header_of_csv(store: Repositories) -> None:
-    assert [page async for page in export_pages(store.transfer, as_csv=False)] == []
-    assert [page async for page in export_pages(store.transfer, as_csv=True)] == [
+    assert [page async for page in export_pages(store.users, as_csv=False)] == []
+    assert [page async for page in export_pages(store.users, as_csv=True)] == [
         (0, "id,username,name,role,password_hash,disabled,created_at,updated_at,last_login_at,disabled_at\n")
     ]

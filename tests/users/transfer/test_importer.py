@@ -10,12 +10,12 @@ from server.authentication.throttling import Throttle
 from server.repositories import Repositories, open_repositories
 from server.settings.tree import LimitSettings
 from server.users.names import compared
-from server.users.transfer.importer import BATCH, ImportCounts, Importer, Refusal
+from server.users.transfer.importer import BATCH, ImportCounts, Refusal
 from server.users.transfer.lines import Record
+from tests.accounts import importer_on
 from tests.clock import FakeClock
 from tests.foreign_hashes import ARGON2
 from tests.records import all_users, change_user, id_of
-from watchword_client.access import DEFAULT_ROLES, Roles
 
 CREATED = "2024-05-06T07:08:09Z"
 
@@ -37,16 +37,7 @@ class Run:
     def __init__(self, store: Repositories, clock: FakeClock, *, dry_run: bool = False) -> None:
         self.refusals: list[Refusal] = []
         self.batches = 0
-        self._importer = Importer(
-            transfer=store.transfer,
-            throttle=Throttle(store.attempts, clock, LimitSettings()),
-            roles=Roles(DEFAULT_ROLES),
-            clock=clock,
-            role=None,
-            dry_run=dry_run,
-            refuse=self.refusals.append,
-            advance=self._advance,
-        )
+        self._importer = importer_on(store, clock, dry_run=dry_run, refuse=self.refusals.append, advance=self._advance)
 
     def _advance(self) -> None:
         self.batches += 1

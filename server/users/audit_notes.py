@@ -1,0 +1,44 @@
+"""What the audit log says of accounts: their words and values (docs/audit.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from server.audit.model import AuditEvent, AuditNote, Value
+from server.users.model import Credentials, User
+
+
+def user_created(new: Credentials) -> AuditNote:
+    """With what was chosen, and whether there is a password."""
+    user = new.user
+    after: dict[str, Value] = {"name": user.name, "role": user.role, "password": new.password_hash is not None}
+    return AuditNote(AuditEvent.USER_CREATED, user.created_at, user.id, user.username, after=after)
+
+
+def user_changed(before: User, after: User) -> AuditNote:
+    """Only what differs."""
+    old, new = _shown(before), _shown(after)
+    changed = [name for name in old if old[name] != new[name]]
+    return AuditNote(
+        AuditEvent.USER_CHANGED,
+        after.updated_at,
+        before.id,
+        before.username,
+        before={name: old[name] for name in changed},
+        after={name: new[name] for name in changed},
+    )
+
+
+def user_deleted(before: User, now: int) -> AuditNote:
+    """With what is gone."""
+    return AuditNote(AuditEvent.USER_DELETED, now, before.id, before.username, before=_shown(before))
+
+
+def users_imported(user_ids: Iterable[str], now: int) -> AuditNote:
+    """All of one transaction."""
+    made = sorted(user_ids)
+    return AuditNote(AuditEvent.USERS_IMPORTED, now, after={"users": len(made), "user_ids": made})
+
+
+def _shown(user: User) -> dict[str, Value]:
+    return {"name": user.name, "role": user.role, "disabled": user.disabled}

@@ -1,0 +1,157 @@
+"""The passwords of accounts: changing, resetting and replacing them."""
+
+from __future__ import annotations
+
+from server.audit.model import AuditEvent, AuditNote
+from server.audit.repository import AuditRepository
+from server.authentication.errors import InvalidCredentials
+from server.authentication.service import Authentication
+from server.authentication.throttling import Throttle
+from server.core.clock import Clock
+from server.core.errors import InvalidRequest, NotFound
+from server.database.driver import Driver, Transaction
+from server.passwords.policy import PasswordPolicy
+from server.passwords.pool import HashPool
+from server.sessions.repository import SessionRepository
+from server.sessions.revocation import Revocations
+from server.settings.tree import PasswordSettings
+from server.users.errors import InvalidResetToken
+from server.users.model import Credentials, User
+from server.users.names import compared
+from server.users.repository import UserRepository
+from server.users.reset_token import ResetToken, ResetTokens
+
+# The longest life that `passwords.reset_ttl_seconds` gives a reset token, and a minute for clocks that differ.
+LONGEST_RESET_MS = 2_592_000_000 + 60_000
+
+
+class UserPasswords:
+    """Every new password passes the policy and ends sessions."""
+
+    def __init__(
+        self,
+        *,
+        driver: Driver,
+        users: UserRepository,
+        sessions: SessionRepository,
+        audit: AuditRepository,
+        authentication: Authentication,
+        hashes: HashPool,
+        policy: PasswordPolicy,
+        reset_tokens: ResetTokens,
+        revocations: Revocations,
+        throttle: Throttle,
+        clock: Clock,
+        settings: PasswordSettings,
+    ) -> None:
+        self._driver = driver
+        self._users = users
+        self._sessions = sessions
+        self._audit = audit
+        self._authentication = authentication
+        self._hashes = hashes
+        self._policy = policy
+        self._reset_tokens = reset_tokens
+        self._revocations = revocations
+        self._throttle = throttle
+        self._clock = clock
+        self._settings = settings
+
+    async def change(self, user_id: str, session_id: str, current: str, new: str) -> None:
+        """Set a new password, knowing the current one; all other sessions end.
+
+        Raises InvalidCredentials, TooManyAttempts, InvalidRequest, Overloaded, NotFound.
+        """
+        # First this: who does not know the current password learns nothing, and makes nobody examine another.
+        proved = await self._authentication.reauthenticate(user_id, current, AuditEvent.PASSWORD_CHANGE_FAILED)
+        credentials = proved.credentials
+        password_hash = await self.hash(new, _names_of(credentials.user), "new_password")
+        if not await self.set_hash(credentials, password_hash, keep_session_id=session_id):
+            raise InvalidCredentials("The password was changed meanwhile.")
+
+    async def replace(self, credentials: Credentials, new: str) -> None:
+        """Set a password without the current one, for operators; all sessions end. Raises InvalidRequest."""
+        password_hash = await self.hash(new, _names_of(credentials.user), "password")
+        if not await self.set_hash(credentials, password_hash):
+            raise InvalidCredentials("The password was changed meanwhile; try again.")
+
+    async def request_reset(self, user_id: str) -> str:
+        """A token with which the user can set a new password, once. Raises NotFound."""
+        credentials = await self._users.get_credentials(user_id)
+        if credentials is None:
+            raise NotFound("There is no such user.")
+        event, user = AuditEvent.PASSWORD_RESET_REQUESTED, credentials.user
+        await self._audit.record(AuditNote(event, self._clock.now_ms(), user.id, user.username))
+        return self.reset_token(credentials)
+
+    async def reset(self, reset_token: str, new_password: str, address: str | None) -> None:
+        """Set a password by a reset token, once.
+
+        Raises InvalidResetToken, TooManyAttempts, InvalidRequest, Overloaded.
+        """
+        async with self._throttle.reset(address):
+            credentials = await self._credentials_for(reset_token)
+        password_hash = await self.hash(new_password, _names_of(credentials.user), "new_password")
+        if not await self.set_hash(credentials, password_hash, event=AuditEvent.PASSWORD_RESET):
+            raise InvalidResetToken
+
+    async def hash(self, password: str, names: tuple[str, str], field: str) -> str:
+        """The hash of a password that the policy allows for someone of these names. Raises InvalidRequest, Overloaded.
+
+        `field` is where the problem is shown.
+        """
+        messages = self._policy.problems(password, names)
+        if messages:
+            raise InvalidRequest([(field, message) for message in messages])
+        return await self._hashes.hash(password)
+
+    def reset_token(self, credentials: Credentials) -> str:
+        """A token that is good until the password is changed."""
+        expires_at = self._clock.now_ms() + self._settings.reset_ttl_seconds * 1000
+        return self._reset_tokens.issue(ResetToken(credentials.user.id, expires_at, credentials.password_changed_at))
+
+    async def set_hash(
+        self,
+        credentials: Credentials,
+        password_hash: str,
+        *,
+        keep_session_id: str | None = None,
+        event: AuditEvent = AuditEvent.PASSWORD_CHANGED,
+    ) -> bool:
+        """End all sessions but one, too. False if the password was changed since the credentials were read."""
+        user_id = credentials.user.id
+        now = self._clock.now_ms()
+        forget_at = self._revocations.forget_at(now)
+        # The new state differs from the old one even if the clock stood still.
+        changed_at = max(now, credentials.password_changed_at + 1)
+        audit = self._audit.writer()
+
+        async def unit(transaction: Transaction) -> bool:
+            username = await self._users.set_password_hash(transaction, credentials, password_hash, changed_at, now)
+            if username is None:
+                return False
+            ended = await self._sessions.end_all(transaction, user_id, keep_session_id, now, forget_at)
+            after = {"sessions_ended": len(ended)}
+            await audit.write(transaction, AuditNote(event, now, user_id, username, after=after))
+            return True
+
+        done = await self._driver.write(unit)
+        await self._revocations.soon()
+        if done:
+            await self._throttle.forget(compared(credentials.user.username))
+        return done
+
+    async def _credentials_for(self, reset_token: str) -> Credentials:
+        content = self._reset_tokens.read(reset_token)
+        now = self._clock.now_ms()
+        # One that lasts longer than any was made by a clock that was ahead.
+        if content is None or not now < content.expires_at <= now + LONGEST_RESET_MS:
+            raise InvalidResetToken
+        credentials = await self._users.get_credentials(content.user_id)
+        if credentials is None or credentials.password_changed_at != content.password_changed_at:
+            raise InvalidResetToken
+        return credentials
+
+
+def _names_of(user: User) -> tuple[str, str]:
+    return user.username, user.name

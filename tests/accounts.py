@@ -1,0 +1,84 @@
+"""The services of accounts on a store alone: what they do to it, at a moment of the test's choice, without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from server.authentication.throttling import Throttle
+from server.repositories import Repositories
+from server.sessions.revocation import Revocations
+from server.settings.tree import LimitSettings
+from server.users.passwords import UserPasswords
+from server.users.service import Users
+from server.users.transfer.importer import Importer, Refusal
+from tests.clock import FakeClock
+from watchword_client.access import DEFAULT_ROLES, Roles
+
+# What the rules of the tests' stores are not asked for: hashes, tokens, ids.
+UNUSED: Any = None
+ROLES = Roles({**DEFAULT_ROLES, "owner": ("admin",)})
+
+
+class _Unread(Revocations):
+    """No process waits for what was revoked here."""
+
+    async def soon(self) -> None:
+        pass
+
+
+def passwords_on(store: Repositories, now: int) -> UserPasswords:
+    clock = FakeClock(now)
+    return UserPasswords(
+        driver=store.driver,
+        users=store.users,
+        sessions=store.sessions,
+        audit=store.audit,
+        authentication=UNUSED,
+        hashes=UNUSED,
+        policy=UNUSED,
+        reset_tokens=UNUSED,
+        revocations=_Unread(store.sessions, clock, 300),
+        throttle=Throttle(store.attempts, clock, LimitSettings()),
+        clock=clock,
+        settings=UNUSED,
+    )
+
+
+def users_on(store: Repositories, now: int) -> Users:
+    """With a role `owner` that includes admin."""
+    clock = FakeClock(now)
+    return Users(
+        driver=store.driver,
+        users=store.users,
+        sessions=store.sessions,
+        audit=store.audit,
+        passwords=UNUSED,
+        revocations=_Unread(store.sessions, clock, 300),
+        throttle=UNUSED,
+        roles=ROLES,
+        clock=clock,
+        ids=UNUSED,
+    )
+
+
+def importer_on(
+    store: Repositories,
+    clock: FakeClock,
+    *,
+    dry_run: bool = False,
+    refuse: Callable[[Refusal], None] = UNUSED,
+    advance: Callable[[], None] = lambda: None,
+) -> Importer:
+    return Importer(
+        driver=store.driver,
+        users=store.users,
+        audit=store.audit,
+        throttle=Throttle(store.attempts, clock, LimitSettings()),
+        roles=Roles(DEFAULT_ROLES),
+        clock=clock,
+        role=None,
+        dry_run=dry_run,
+        refuse=refuse,
+        advance=advance,
+    )
