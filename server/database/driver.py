@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 Result = TypeVar("Result")
+Dialect = Literal["sqlite", "postgres"]
 
 
 class Row(Protocol):
@@ -25,6 +26,17 @@ class Row(Protocol):
     def __iter__(self) -> Iterator[Any]: ...
 
     def __len__(self) -> int: ...
+
+
+class Added(NamedTuple):
+    """The rows that were added to a table since a cursor, and the cursor from which to read on.
+
+    `whole`: these are all that the table has, whatever the cursor was.
+    """
+
+    cursor: str
+    whole: bool
+    rows: Sequence[Row]
 
 
 class Transaction(Protocol):
@@ -49,7 +61,16 @@ Unit = Callable[[Transaction], Coroutine[Any, Any, Result]]
 
 
 class Driver(Protocol):
-    """A database."""
+    """A database. Statements have `$1` placeholders, and are the same for both where that is possible.
+
+    Where it is not, there is a method here for what several features need, as `in_list`; what one feature needs, it has
+    once for each `dialect`.
+    """
+
+    @property
+    def dialect(self) -> Dialect:
+        """Whose SQL is spoken here. The folders of the migrations have the same names."""
+        ...
 
     async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a SELECT on what is committed. Raises StoreUnavailable."""
@@ -86,20 +107,12 @@ class Driver(Protocol):
         """The same SELECT, inside a unit: it locks each row as it comes to it, until the unit ends."""
         ...
 
-    def users_with_grams(self, place: str) -> str:
-        """What stands behind FROM, up to a condition: the users whose `search_text` has all the grams at that place."""
-        ...
+    async def added_since(self, cursor: str, table: str, columns: str) -> Added:
+        """The rows that were committed to `table` behind the cursor, "0" at first; soon, as by `read_soon`.
 
-    def grams_value(self, grams: Sequence[str]) -> Any:
-        """The parameter that goes with `users_with_grams`."""
-        ...
-
-    async def revocations_since(self, cursor: str) -> Sequence[Row]:
-        """What was committed behind the cursor, "0" at first: rows of the next `cursor`, `whole`, and of Revocation.
-
-        Whole: these are all that there are. So it is for "0", and for a cursor of another server or of another table.
-        The cursor to go on from is that of the first row. Where there is no revocation, there is one row, and all
-        behind `whole` is None.
+        The same row may come twice. It has `seq` and these columns, and others of the driver. The table has to have
+        `seq`, which counts up; in SQLite by AUTOINCREMENT. In PostgreSQL it also needs `made_by`, the number of the
+        transaction (XID8). What the cursor says is the driver's affair.
         """
         ...
 

@@ -20,6 +20,7 @@ _OF_USER = (
     "(SELECT role_changed_at FROM users WHERE users.id = sessions.user_id)"
 )
 _ENDED = "id, user_id, (SELECT username FROM users WHERE users.id = sessions.user_id)"
+_REVOCATION = ("session_id", "user_id", "role", "role_changed_at", "forget_at")
 
 
 class SessionRepository:
@@ -150,10 +151,10 @@ class SessionRepository:
         return ended
 
     async def revocations_since(self, cursor: str) -> RevocationPage:
-        """The driver's: how far one has read is told by different means."""
-        rows = await self._driver.revocations_since(cursor)
-        found = [Revocation(*row[2:]) for row in rows if row[2] is not None]
-        return RevocationPage(str(rows[0][0]), bool(rows[0][1]), found)
+        """How far one has read the driver tells."""
+        added = await self._driver.added_since(cursor, "revocations", ", ".join(_REVOCATION))
+        found = [Revocation(row["seq"], **{name: row[name] for name in _REVOCATION}) for row in added.rows]
+        return RevocationPage(added.cursor, added.whole, found)
 
     async def wait_for_change(self, timeout_seconds: float) -> None:
         """The driver knows how."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from server.database.driver import Driver, Row
+from server.database.driver import Dialect, Driver, Row
 from server.users.model import User, UserFilter
 from server.users.names import search_form
 from server.users.rows import USER, user_of
@@ -24,6 +24,13 @@ MANY = 2000
 NO_LIMIT = 2**62
 # Longer texts are found by their first grams; the whole text is compared afterwards.
 GRAMS = 24
+# What stands behind FROM, up to a condition: the users whose `search_text` has all the grams of a parameter.
+_WITH_GRAMS: dict[Dialect, str] = {
+    # By the full-text index. CROSS JOIN: it is read first, and no further than needed.
+    "sqlite": "user_grams CROSS JOIN users ON number = user_grams.rowid WHERE user_grams MATCH {}",
+    # By the index of arrays.
+    "postgres": "users WHERE grams(search_text) @> {}::text[]",
+}
 
 
 def is_storable(text: str) -> bool:
@@ -51,7 +58,7 @@ class UserSearch:
         seen, found = _counted(await self._driver.read(query.near(NEAR), *query.values))
         if seen < NEAR or len(found) == wanted.limit:
             return found
-        value = self._driver.grams_value(grams(text))
+        value = _grams_value(self._driver.dialect, grams(text))
         count, found = _counted(await self._driver.read(query.few(self._driver, MANY + 1), *query.values, value))
         if count <= MANY:
             return found
@@ -68,6 +75,11 @@ def grams(text: str) -> list[str]:
     size = min(3, len(text))
     found = dict.fromkeys(text[start : start + size] for start in range(len(text) + 1 - size))
     return list(found)[:GRAMS]
+
+
+def _grams_value(dialect: Dialect, found: Sequence[str]) -> Any:
+    """The parameter of `_WITH_GRAMS`: an array; or words in hexadecimal, all of which a row of the index must have."""
+    return found if dialect == "postgres" else " ".join(gram.encode().hex() for gram in found)
 
 
 class _Query:
@@ -109,7 +121,8 @@ class _Query:
 
     def few(self, driver: Driver, count: int) -> str:
         """Those that fit otherwise, of the first `count` that have the text. Takes the grams as one more value."""
-        having_text = f"{driver.users_with_grams(f'${len(self.values) + 1}')} AND {self._text[0]}"
+        with_grams = _WITH_GRAMS[driver.dialect].format(f"${len(self.values) + 1}")
+        having_text = f"{with_grams} AND {self._text[0]}"
         return self._of(f"SELECT {USER} FROM {having_text} LIMIT {count}", self._conditions)
 
     def _of(self, looked_at: str, conditions: list[str]) -> str:

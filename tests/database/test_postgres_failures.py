@@ -16,7 +16,7 @@ from server.core.errors import StoreRefused, StoreUnavailable
 from server.database.driver import Transaction
 from server.database.migration_files import migrations
 from server.database.open import apply_migrations, pending_migrations
-from server.database.postgres import driver as postgres
+from server.database.postgres import added
 from server.database.postgres import schema as postgres_schema
 from server.database.postgres.driver import PostgresDriver
 from server.repositories import Repositories, open_repositories
@@ -244,10 +244,10 @@ async def test_a_restored_dump_is_read_once_whatever_its_transaction_numbers(
     await run(postgres_url, ahead, behind)
     store = Repositories(driver)
     # Pages that end where the last one does, and one that does not.
-    monkeypatch.setattr(postgres, "REVOCATIONS_IN_A_PAGE", 200)
+    monkeypatch.setattr(added, "ROWS_IN_A_PAGE", 200)
     whole = await store.sessions.revocations_since("0")
     assert len({found.session_id for found in whole.revocations}) == 300
-    monkeypatch.setattr(postgres, "REVOCATIONS_IN_A_PAGE", 70)
+    monkeypatch.setattr(added, "ROWS_IN_A_PAGE", 70)
     assert whole.whole
     assert len(whole.revocations) == 600
     again = await store.sessions.revocations_since(whole.cursor)

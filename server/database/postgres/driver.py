@@ -11,11 +11,12 @@ from weakref import WeakSet
 import asyncpg
 
 from server.core.errors import StoreUnavailable
-from server.database.driver import Result, Row, Unit
+from server.database.driver import Added, Dialect, Result, Row, Unit
 from server.database.failure import unavailable
 from server.database.patience import Patience, current_patience
 from server.database.postgres import connect as postgres_connect
 from server.database.postgres import schema as postgres_schema
+from server.database.postgres.added import added_since, server_of
 from server.database.postgres.connect import asking, connector, opening
 from server.database.postgres.schema import Connection
 from server.database.postgres.watch import CHANNEL, Watch
@@ -45,28 +46,6 @@ _ONCE_MORE = (
 # learns at its beginning.
 _OF_THE_SESSION = (asyncpg.InvalidSQLStatementNameError, asyncpg.ReadOnlySQLTransactionError)
 
-# Transactions do not commit in the order of their numbers. The cursor is a snapshot, and what it had not seen is new.
-# The numbers of one server mean nothing to another, as to a standby that took over. So the cursor says which server,
-# which of its sessions and which table it is from (`place`); with any other, all revocations are read.
-# A restored dump has numbers of another server. Those that are ahead of ours are read with all, not each time again.
-_CURSOR = "concat(place, '|', now) AS cursor"
-_REVOCATION = "seq, session_id, user_id, role, role_changed_at, forget_at"
-_HERE = (
-    "(SELECT concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), pg_backend_pid(), "
-    "pg_relation_filenode('revocations')) AS place, pg_current_snapshot() AS now) AS here"
-)
-_REVOCATIONS_SINCE = (
-    f"SELECT {_CURSOR}, place <> $1 AS whole, {_REVOCATION} FROM {_HERE} LEFT JOIN revocations ON place = $1 "
-    "AND made_by >= pg_snapshot_xmin(CAST($2 AS TEXT)::pg_snapshot) AND made_by < pg_snapshot_xmax(now) "
-    "AND NOT pg_visible_in_snapshot(made_by, CAST($2 AS TEXT)::pg_snapshot) ORDER BY seq"
-)
-# In pages, so that each is read in time, however many there are.
-_REVOCATIONS_BEHIND = (
-    f"SELECT {_CURSOR}, TRUE AS whole, {_REVOCATION} FROM {_HERE} LEFT JOIN "
-    "(SELECT * FROM revocations WHERE seq > $1 ORDER BY seq LIMIT $2) AS page ON TRUE ORDER BY seq"
-)
-REVOCATIONS_IN_A_PAGE = 20_000
-
 
 class _Transaction:
     def __init__(self, connection: Connection) -> None:
@@ -84,6 +63,8 @@ class _Transaction:
 
 class PostgresDriver:
     """The driver of driver.py on a PostgreSQL database."""
+
+    dialect: Dialect = "postgres"
 
     def __init__(
         self, pool: asyncpg.Pool[Any], connections: WeakSet[postgres_connect.Connection], watch: Watch, *, serving: bool
@@ -241,29 +222,11 @@ class PostgresDriver:
             return await self._attempts(lambda connection: connection.fetch(sql, *parameters), patience)
         return rows
 
-    async def revocations_since(self, cursor: str) -> Sequence[Row]:
-        """From a snapshot on; all, if it is not from where this is read."""
-        place, _, snapshot = cursor.partition("|")
-        rows: Sequence[Row] = []
-        if snapshot:
-            # A cursor that was broken on its way here is none.
-            with suppress(asyncpg.DataError):
-                rows = await self.read_soon(_REVOCATIONS_SINCE, place, snapshot)
-        if not rows or rows[0]["whole"]:
-            rows = await self._all_revocations()
-        self._follow(rows[0]["cursor"].partition(" ")[0])
-        return rows
-
-    async def _all_revocations(self) -> Sequence[Row]:
-        """What comes while they are read is behind the snapshot of the first page, which is the one to go on from."""
-        rows: list[Row] = []
-        behind = -1
-        while True:
-            page = await self.read_soon(_REVOCATIONS_BEHIND, behind, REVOCATIONS_IN_A_PAGE)
-            rows += page
-            if len(page) < REVOCATIONS_IN_A_PAGE:
-                return [row for row in rows if row["seq"] is not None] or rows[:1]
-            behind = page[-1]["seq"]
+    async def added_since(self, cursor: str, table: str, columns: str) -> Added:
+        """By snapshots."""
+        added = await added_since(self.read_soon, cursor, table, columns)
+        self._follow(server_of(added.cursor))
+        return added
 
     def _follow(self, server: str) -> None:
         """What is connected to another server than the one that is asked now would be read and written in vain."""
@@ -292,14 +255,6 @@ class PostgresDriver:
     def locking(self, select: str) -> str:
         """Rows are sorted first, then locked."""
         return f"{select} FOR UPDATE"
-
-    def users_with_grams(self, place: str) -> str:
-        """By the index of arrays."""
-        return f"users WHERE grams(search_text) @> {place}::text[]"
-
-    def grams_value(self, grams: Sequence[str]) -> Any:
-        """As they are."""
-        return grams
 
     async def close(self) -> None:
         """Wait for what is under way, but not for ever."""

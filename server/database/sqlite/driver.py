@@ -17,7 +17,7 @@ import aiosqlite
 import orjson
 
 from server.core.errors import StoreRefused, StoreUnavailable
-from server.database.driver import Result, Row, Transaction, Unit
+from server.database.driver import Added, Dialect, Result, Row, Transaction, Unit
 from server.database.sqlite import file as sqlite_file
 from server.database.sqlite.connections import close_connections, connect_reader, connect_writer
 from server.database.sqlite.contents import beside
@@ -32,11 +32,11 @@ SERVING_READERS = 3
 POLL_SECONDS = 0.2
 CLOSE_SECONDS = 3.0
 
-_REVOCATIONS_SINCE = (
-    "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = 'revocations'), 0) AS cursor, "
-    "CAST($1 AS INTEGER) = 0 AS whole, "
-    "seq, session_id, user_id, role, role_changed_at, forget_at "
-    "FROM (SELECT 1) LEFT JOIN revocations ON seq > CAST($1 AS INTEGER) ORDER BY seq"
+# By the counter of AUTOINCREMENT, which outlives the rows, so the cursor never goes back.
+_ADDED_SINCE = (
+    "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = '{table}'), 0) AS cursor, "
+    "CAST($1 AS INTEGER) = 0 AS whole, seq, {columns} "
+    "FROM (SELECT 1) LEFT JOIN {table} ON seq > CAST($1 AS INTEGER) ORDER BY seq"
 )
 # The files are looked at by a function of the connection: on its thread, and bounded as its reads are.
 _LOOK = "SELECT data_version, files_amiss() FROM pragma_data_version"
@@ -44,6 +44,8 @@ _LOOK = "SELECT data_version, files_amiss() FROM pragma_data_version"
 
 class SqliteDriver:
     """The driver of driver.py on a file."""
+
+    dialect: Dialect = "sqlite"
 
     def __init__(
         self,
@@ -112,9 +114,11 @@ class SqliteDriver:
         """Run a statement in the next group."""
         return await self._writer.write_one(sql, parameters)
 
-    async def revocations_since(self, cursor: str) -> Sequence[Row]:
-        """By the counter of AUTOINCREMENT, which outlives the rows, so the cursor never goes back."""
-        return await self.read(_REVOCATIONS_SINCE, cursor)
+    async def added_since(self, cursor: str, table: str, columns: str) -> Added:
+        """In one read; where nothing was added, there is one row without `seq`."""
+        rows = await self.read(_ADDED_SINCE.format(table=table, columns=columns), cursor)
+        first = rows[0]
+        return Added(str(first["cursor"]), bool(first["whole"]), [row for row in rows if row["seq"] is not None])
 
     async def wait_for_change(self, timeout_seconds: float) -> None:
         """By `PRAGMA data_version`, which differs once another connection has written, of this process or another."""
@@ -146,14 +150,6 @@ class SqliteDriver:
     def locking(self, select: str) -> str:
         """As it is: one unit writes at a time."""
         return select
-
-    def users_with_grams(self, place: str) -> str:
-        """By the full-text index. CROSS JOIN: it is read first, and no further than needed."""
-        return f"user_grams CROSS JOIN users ON number = user_grams.rowid WHERE user_grams MATCH {place}"
-
-    def grams_value(self, grams: Sequence[str]) -> Any:
-        """Words in hexadecimal, as the index has them; a row has to have all of them."""
-        return " ".join(gram.encode().hex() for gram in grams)
 
     async def close(self) -> None:
         """Write what waits, then close everything; in CLOSE_SECONDS, or the rest ends with the process."""
