@@ -14,7 +14,7 @@ import typer
 from server.audit.model import AuditEvent, AuditRecord
 from server.audit.schemas import audit_json
 from server.audit.service import Verdict
-from server.cli.context import AsJson, Config, run_with_services, settings_for
+from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
 from server.cli.progress import progress_bar
 from server.cli.tables import Rows, visible
 from server.core.errors import WatchwordError
@@ -56,7 +56,7 @@ def list_events(
 
     records = run_with_services(settings_for(context, config), work)
     if as_json:
-        typer.echo(json.dumps({"events": [audit_json(record) for record in records]}, indent=2))
+        print_json({"events": [audit_json(record) for record in records]})
         return
     rows = Rows("seq", "at", "event", "actor", "target", "via", "ip", "before", "after")
     rows.add(map(_cells, records))
@@ -110,7 +110,7 @@ def verify(
     fault = verdict.fault
     if as_json:
         found = None if fault is None else {"seq": fault.seq, "reason": fault.reason}
-        typer.echo(json.dumps({"count": verdict.count, "head": verdict.head, "fault": found}, indent=2))
+        print_json({"count": verdict.count, "head": verdict.head, "fault": found})
     elif fault is None:
         typer.echo(f"{verdict.count} records, none altered, missing or inserted\nhead {verdict.head or 'none yet'}")
     if fault is not None:

@@ -12,7 +12,7 @@ from typing import TextIO
 import typer
 from rich.cells import cell_len
 
-from server.logs.output import escaped
+from server.core.text import escaped
 
 
 def program() -> str:

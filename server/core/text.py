@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
+
+# Categories of Unicode: controls, invisible formatting, half characters, separators of lines and paragraphs.
+INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# Scripts such as Persian, and emoji, need some of the invisible formatting.
+_NOT_IN_NAMES = INVISIBLE - {"Cf"}
 
 
 def is_displayable(text: str) -> bool:
     """Whether a name to show is one line of characters: no control characters, line breaks or lone surrogates."""
-    return not any(unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} for character in text)
+    return not any(unicodedata.category(character) in _NOT_IN_NAMES for character in text)
+
+
+def escaped(text: str) -> str:
+    r"""Controls, line and paragraph separators and invisible formatting as JSON writes them, `\u2028`."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        json.dumps(character)[1:-1] if unicodedata.category(character) in INVISIBLE else character for character in text
+    )

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable
 from typing import TypeVar
 
 from server.core.errors import InvalidRequest
+from watchword_client.encoding import decode_base64url, encode_base64url
 
 Position = TypeVar("Position")
 
 
 def cursor_of(position: str | int) -> str:
     """The cursor that goes on behind that entry: an id, or a number."""
-    return base64.urlsafe_b64encode(str(position).encode()).decode().rstrip("=")
+    return encode_base64url(str(position).encode())
 
 
 def position_of(cursor: str | None, read: Callable[[str], Position | None]) -> Position | None:
@@ -21,7 +21,7 @@ def position_of(cursor: str | None, read: Callable[[str], Position | None]) -> P
     if cursor is None:
         return None
     try:
-        found = read(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii"))
+        found = read(decode_base64url(cursor).decode("ascii"))
     except ValueError:
         found = None
     if found is None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from server.cli.context import AsJson, Config, run_with_services, settings_for
+from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
 from server.cli.tables import visible
 from server.core.clock import SystemClock
 from server.core.errors import ConfigurationError
@@ -43,7 +43,7 @@ def inspect(
     """Print what a token says, whether it holds, why it would be refused, and which routes it may call."""
     report = _report(settings_for(context, config), token, jwks)
     if as_json:
-        typer.echo(json.dumps(report, indent=2))
+        print_json(report)
     else:
         typer.echo("\n".join(_lines(report)))
 
@@ -55,7 +55,7 @@ def verify(
     """Exit with 0 if a token is accepted, and with 1 if not, saying why."""
     report = _report(settings_for(context, config), token, jwks)
     if as_json:
-        typer.echo(json.dumps({name: report[name] for name in ("verdict", "reasons", "claims")}, indent=2))
+        print_json({name: report[name] for name in ("verdict", "reasons", "claims")})
     else:
         typer.echo(_verdict(report))
     if report["verdict"] != ACCEPTED:

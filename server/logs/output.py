@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import unicodedata
 from collections.abc import Callable, MutableMapping
 from typing import Any, TextIO, cast
 
 import orjson
 import structlog
 
+from server.core.text import escaped
 from server.logs.stream import SteadyStream
 from server.settings.tree import LogSettings
 
 Renderer = Callable[[dict[str, object]], str]
-
-# Categories of Unicode.
-_NOT_SHOWN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> Renderer | None:
@@ -63,16 +60,6 @@ def _dumps(value: MutableMapping[str, Any], **_: object) -> str:
     except orjson.JSONEncodeError:
         # A lone surrogate, a number too large: nothing that is logged may fail for it.
         return json.dumps(value, default=str, separators=(",", ":"))
-
-
-def escaped(text: str) -> str:
-    r"""Controls, line and paragraph separators and invisible formatting as JSON writes them, `\u2028`."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(
-        json.dumps(character)[1:-1] if unicodedata.category(character) in _NOT_SHOWN else character
-        for character in text
-    )
 
 
 def _in_one_line(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

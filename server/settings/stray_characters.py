@@ -1,6 +1,6 @@
-"""Texts that can't be meant as they stand, whatever they are for.
+"""Spaces, invisible characters and quotation marks that nobody meant to write.
 
-They are refused by the name of their setting: else what nobody sees would be part of a secret or a file's name.
+A text with them is refused by the name of its setting: else they would be part of a secret or of a file's name.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
+from server.core.text import INVISIBLE
 from server.settings.similar_names import dotted
 
-# Controls, invisible formatting, half characters, and separators of lines and paragraphs (categories of Unicode).
-_NOT_SEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 # Scripts such as Persian, and emoji, need these.
 _JOINERS = frozenset("\u200c\u200d")
 _QUOTATION_MARKS = frozenset({'""', "''", "``", "\u201c\u201d", "\u201e\u201c", "\u2018\u2019", "\u00ab\u00bb"})
@@ -23,7 +22,7 @@ def stray_characters(text: str) -> str | None:
     if text != text.strip():
         return "begins or ends with white space; take it off"
     for character in text:
-        if unicodedata.category(character) in _NOT_SEEN and character not in _JOINERS:
+        if unicodedata.category(character) in INVISIBLE and character not in _JOINERS:
             return f"has the character U+{ord(character):04X} in it, which can't be seen; take it out"
     if len(text) > 1 and text[0] + text[-1] in _QUOTATION_MARKS:
         return "stands in quotation marks, which would be part of it; take them off"

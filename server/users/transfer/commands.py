@@ -18,6 +18,7 @@ from rich.progress import Progress
 from server.audit.model import AuditEvent, AuditNote
 from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
 from server.cli.progress import progress_bar
+from server.cli.tables import visible
 from server.core.errors import FileRefused
 from server.files.new_file import new_file
 from server.files.text_file import read_text
@@ -212,12 +213,5 @@ def _members(refusal: Refusal) -> dict[str, Any]:
 def _line(refusal: Refusal) -> str:
     """One line, whatever the file holds."""
     user = "" if refusal.user is None else f", user {refusal.user}"
-    name = "" if refusal.username is None else f" {_printable(refusal.username)}:"
-    return f"line {refusal.line}{user}:{name} {_printable(refusal.reason)}"
-
-
-def _printable(text: str) -> str:
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
-        for character in text
-    )
+    name = "" if refusal.username is None else f" {visible(refusal.username)}:"
+    return f"line {refusal.line}{user}:{name} {visible(refusal.reason)}"
