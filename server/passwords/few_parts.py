@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from zxcvbn_rs_py import zxcvbn
 
-from server.passwords.common import DATE, SMALL_WORDS, without, without_common
+from server.passwords.common_words import DATE, SMALL_WORDS, without, without_common
 from server.passwords.letters import folded, letters, spellings
 
 # What is longer is not few parts, or says them again (repetition.py); and it would take long to look at.
