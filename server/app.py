@@ -43,6 +43,9 @@ from server.repositories import Repositories, open_repositories
 from server.routes import ROUTES
 from server.services import DOCUMENTS, SERVICES, Documents, Services
 from server.sessions.authenticator import Authenticator
+from server.sessions.changes import SessionChanges
+from server.sessions.issuing import TokenIssuer
+from server.sessions.refresh import RefreshRotation
 from server.sessions.refresh_token import RefreshTokens
 from server.sessions.revocation import Revocations
 from server.sessions.service import Sessions
@@ -152,15 +155,24 @@ async def _construct(
         clock=clock,
         ids=ids,
     )
+    refresh_tokens = RefreshTokens(partial(keys.current.token_key, "refresh token"))
+    issuer = TokenIssuer(Signer(keys.current), refresh_tokens, ids, settings.tokens)
     sessions = Sessions(
         repository=repositories.sessions,
-        signer=Signer(keys.current),
+        changes=SessionChanges(repositories.driver, repositories.sessions, repositories.audit),
         revocations=revocations,
-        refresh_tokens=RefreshTokens(partial(keys.current.token_key, "refresh token")),
+        issuer=issuer,
         clock=clock,
         ids=ids,
-        tokens=settings.tokens,
-        sessions=settings.sessions,
+        settings=settings.sessions,
+    )
+    refresh_rotation = RefreshRotation(
+        repository=repositories.sessions,
+        sessions=sessions,
+        refresh_tokens=refresh_tokens,
+        issuer=issuer,
+        clock=clock,
+        settings=settings.sessions,
     )
     verifier = TokenVerifier(
         keys.current,
@@ -184,6 +196,7 @@ async def _construct(
         users=users,
         user_passwords=user_passwords,
         sessions=sessions,
+        refresh_rotation=refresh_rotation,
         audit=Audit(repositories.audit, repositories.users, AuditChain(keys.audit_key)),
         verifier=verifier,
         authenticator=Authenticator(verifier, revocations),

@@ -29,7 +29,7 @@ class Repositories:
         self.audit = AuditRepository(driver)
         self.keys = KeyRepository(driver, self.audit)
         self.attempts = AttemptRepository(driver, self.audit)
-        self.sessions = SessionRepository(driver, self.audit)
+        self.sessions = SessionRepository(driver)
         self.users = UserRepository(driver)
         self.readiness = ReadinessRepository(driver)
 

@@ -17,6 +17,7 @@ from server.keys.service import KeyService
 from server.passwords.pool import HashPool
 from server.repositories import Repositories
 from server.sessions.authenticator import Authenticator
+from server.sessions.refresh import RefreshRotation
 from server.sessions.revocation import Revocations
 from server.sessions.service import Sessions
 from server.settings import Settings
@@ -47,6 +48,7 @@ class Services:
     users: Users
     user_passwords: UserPasswords
     sessions: Sessions
+    refresh_rotation: RefreshRotation
     audit: Audit
     verifier: TokenVerifier
     authenticator: Authenticator

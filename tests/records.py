@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from server.audit.model import AuditEvent
 from server.keys.model import KeyRecord
 from server.repositories import Repositories
-from server.sessions.model import Session
+from server.sessions.changes import SessionChanges
+from server.sessions.model import Session, UserSession
 from server.users.model import Credentials, User, UserFilter, new_account
 from tests.accounts import importer_on, passwords_on, users_on
 from tests.clock import FakeClock
@@ -96,6 +98,32 @@ async def set_password(
 async def import_users(store: Repositories, accounts: Sequence[Credentials], now: int) -> list[User | None]:
     """For each account that was not made, who is in the way."""
     return await importer_on(store, FakeClock(now)).insert(accounts)
+
+
+async def open_session(store: Repositories, opened: Session, password_changed_at: int) -> UserSession | None:
+    return await _changes(store).open(opened, password_changed_at)
+
+
+async def end_session(
+    store: Repositories,
+    session_id: str,
+    user_id: str | None,
+    now: int,
+    forget_at: int,
+    *,
+    event: AuditEvent = AuditEvent.SESSIONS_ENDED,
+) -> bool:
+    return await _changes(store).end(session_id, user_id, now, forget_at, event)
+
+
+async def end_sessions_of(
+    store: Repositories, user_id: str, keep_session_id: str | None, now: int, forget_at: int
+) -> int:
+    return await _changes(store).end_all(user_id, keep_session_id, now, forget_at)
+
+
+def _changes(store: Repositories) -> SessionChanges:
+    return SessionChanges(store.driver, store.sessions, store.audit)
 
 
 async def all_users(store: Repositories) -> list[User]:

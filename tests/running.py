@@ -18,7 +18,7 @@ from server.core.client import Client
 from server.http.request_log import RequestLog
 from server.http.runner import EdgeRunner
 from server.services import Services
-from server.sessions.service import IssuedTokens
+from server.sessions.issuing import IssuedTokens
 from server.settings import Settings
 from server.settings.tree import KeySettings, PasswordSettings, StoreSettings
 from tests.clock import FakeClock

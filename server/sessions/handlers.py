@@ -25,8 +25,8 @@ from server.sessions.cookies import (
     set_session_cookie,
 )
 from server.sessions.errors import RefreshInvalid, SessionConflict
+from server.sessions.issuing import IssuedTokens
 from server.sessions.schemas import LoginBody, RefreshBody, VerifyQuery, session_json
-from server.sessions.service import IssuedTokens
 from watchword_client.auth_middleware import claims_of
 from watchword_client.bearer import bearer_token
 from watchword_client.claims import AccessClaims
@@ -60,20 +60,20 @@ async def refresh(request: web.Request) -> web.Response:
         raise RefreshInvalid("Send a refresh token.")
     await _refuse_other_bearer(request, token)
     # A failure leaves the cookie: by the time that the browser hears of it, another tab may have logged in anew.
-    tokens = await services_of(request).sessions.refresh(token, client_of(request).ip)
+    tokens = await services_of(request).refresh_rotation.refresh(token, client_of(request).ip)
     return _tokens_response(tokens, in_cookie=cookie is not None)
 
 
 async def log_out(request: web.Request) -> web.Response:
     """POST /logout: the session of the refresh token, or else of the bearer token, is over; also if it was already."""
     sent, cookie = await _refresh_tokens(request)
-    sessions = services_of(request).sessions
+    services = services_of(request)
     token = cookie or sent
     if token is None:
         session_id = (await _bearer_claims(request)).session_id
     else:
         await _refuse_other_bearer(request, token)
-        found = sessions.session_of(token)
+        found = services.refresh_rotation.session_of(token)
         if found is None:
             if cookie is None:
                 raise RefreshInvalid
@@ -82,7 +82,7 @@ async def log_out(request: web.Request) -> web.Response:
             clear_session_cookie(response)
             return response
         session_id = found
-    await sessions.log_out(session_id)
+    await services.sessions.log_out(session_id)
     response = empty_response()
     if cookie is not None:
         clear_session_cookie(response)
@@ -94,7 +94,7 @@ async def _refresh_tokens(request: web.Request) -> tuple[str | None, str | None]
     services = services_of(request)
     cookie = session_cookie_of(request, services.settings.cors.origins)
     sent = (await body_of(request, RefreshBody, optional=True)).refresh_token
-    session_of = services.sessions.session_of
+    session_of = services.refresh_rotation.session_of
     if cookie is not None and sent is not None and session_of(cookie) != session_of(sent):
         raise SessionConflict
     return sent, cookie
@@ -108,7 +108,7 @@ async def _refuse_other_bearer(request: web.Request, refresh_token: str) -> None
         claims = await _bearer_claims(request)
     except Unauthorized:
         return
-    if claims.session_id != services_of(request).sessions.session_of(refresh_token):
+    if claims.session_id != services_of(request).refresh_rotation.session_of(refresh_token):
         raise SessionConflict
 
 

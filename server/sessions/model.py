@@ -42,6 +42,15 @@ class UserSession:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedSession:
+    """A session that was ended just now, and whose it was."""
+
+    id: str
+    user_id: str
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
 class Revocation:
     """Why access tokens that are already issued are invalid: their session has ended, or their user has another role.
 

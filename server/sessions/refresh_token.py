@@ -1,8 +1,8 @@
 """Refresh tokens: the session's id, a step of its chain, and a MAC over both.
 
 The store holds the number of the step that is unused. So a session stays one row however often it is refreshed, the
-store
-never holds a usable token, and the successor of a used token can be derived again for a client that lost the answer.
+store never holds a usable token, and the successor of a used token can be derived again for a client that lost the
+answer.
 """
 
 from __future__ import annotations

@@ -1,56 +1,52 @@
-"""The queries about sessions, and about what revokes tokens that are already issued."""
+"""The SQL of sessions, and of what revokes tokens that are already issued.
+
+What has to hold against another node stands in the WHERE of one statement: that the user is enabled and still has the
+password that was checked (`open`), that a step of a chain is taken once (`step_session`), that a session ends once
+(`_end`). Everything else is decided by the callers. What takes a Transaction is part of their unit.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple
+from dataclasses import asdict, fields
 from typing import Any
 
-from server.audit.model import AuditEvent, AuditNote
-from server.audit.repository import AuditRepository
 from server.database.driver import Driver, Row, Transaction
-from server.sessions.model import LAST_ID, PAGE, Revocation, RevocationPage, Session, UserSession
+from server.sessions.model import LAST_ID, PAGE, EndedSession, Revocation, RevocationPage, Session, UserSession
 
-_SESSION = "id, user_id, step, created_at, stepped_at, idle_expires_at, expires_at, ip, user_agent, ended_at"
-
-# Subqueries, since what an UPDATE returns can't be joined in SQLite.
-_OF_USER = (
-    "(SELECT username FROM users WHERE users.id = sessions.user_id), "
-    "(SELECT role FROM users WHERE users.id = sessions.user_id), "
-    "(SELECT role_changed_at FROM users WHERE users.id = sessions.user_id)"
+_SESSION_COLUMNS = [field.name for field in fields(Session)]
+_SESSION = ", ".join(_SESSION_COLUMNS)
+_INSERT_SESSION = (
+    f"INSERT INTO sessions ({_SESSION}) "
+    f"VALUES ({', '.join(f'${number}' for number in range(1, len(_SESSION_COLUMNS) + 1))})"
 )
-_ENDED = "id, user_id, (SELECT username FROM users WHERE users.id = sessions.user_id)"
+# Subqueries, since what an UPDATE returns can't be joined in SQLite.
+_USERNAME = "(SELECT username FROM users WHERE users.id = sessions.user_id) AS username"
+_OF_USER = (
+    f"{_USERNAME}, (SELECT role FROM users WHERE users.id = sessions.user_id) AS role, "
+    "(SELECT role_changed_at FROM users WHERE users.id = sessions.user_id) AS role_changed_at"
+)
 _REVOCATION = ("session_id", "user_id", "role", "role_changed_at", "forget_at")
 
 
 class SessionRepository:
     """The SQL of sessions and revocations."""
 
-    def __init__(self, driver: Driver, audit: AuditRepository) -> None:
+    def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        self._audit = audit
 
-    async def open_session(self, session: Session, password_changed_at: int) -> UserSession | None:
+    async def open(self, transaction: Transaction, session: Session, password_changed_at: int) -> UserSession | None:
         """Locks the user's row by updating it first, so a change of the user comes wholly before or wholly after."""
-        audit = self._audit.writer()
-
-        async def unit(transaction: Transaction) -> UserSession | None:
-            sql = (
-                "UPDATE users SET last_login_at = $1 "
-                "WHERE id = $2 AND disabled_at IS NULL AND password_changed_at = $3 "
-                "RETURNING username, role, role_changed_at"
-            )
-            rows = await transaction.run(sql, session.created_at, session.user_id, password_changed_at)
-            if not rows:
-                return None
-            await transaction.run(
-                f"INSERT INTO sessions ({_SESSION}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-                *astuple(session),
-            )
-            await audit.write(transaction, _login_note(session, rows[0][0]))
-            return UserSession(session, *rows[0])
-
-        return await self._driver.write(unit)
+        sql = (
+            "UPDATE users SET last_login_at = $1 "
+            "WHERE id = $2 AND disabled_at IS NULL AND password_changed_at = $3 "
+            "RETURNING username, role, role_changed_at"
+        )
+        rows = await transaction.run(sql, session.created_at, session.user_id, password_changed_at)
+        if not rows:
+            return None
+        await transaction.run(_INSERT_SESSION, *asdict(session).values())
+        return UserSession(session, **rows[0])
 
     async def get_session(self, session_id: str) -> UserSession | None:
         """By id. No session is without its user: the row goes with the user's."""
@@ -69,7 +65,7 @@ class SessionRepository:
             limit,
             before_id,
         )
-        return [Session(*row) for row in rows]
+        return [Session(**row) for row in rows]
 
     async def step_session(
         self, session_id: str, step: int, now: int, idle_expires_at: int | None, ip: str | None = None
@@ -84,69 +80,40 @@ class SessionRepository:
         )
         return _user_session(await self._driver.write_one(sql, now, idle_expires_at, session_id, step, ip))
 
-    async def end_session(
-        self,
-        session_id: str,
-        user_id: str | None,
-        now: int,
-        forget_at: int,
-        event: AuditEvent = AuditEvent.SESSIONS_ENDED,
-    ) -> bool:
-        """With its revocation, in one unit."""
-        audit = self._audit.writer()
-        condition, values = (
-            ("id = $2", [session_id]) if user_id is None else ("id = $2 AND user_id = $3", [session_id, user_id])
-        )
-
-        async def unit(transaction: Transaction) -> bool:
-            ended = await self._end(transaction, condition, values, now, forget_at)
-            for _, owner_id, username in ended:
-                after = {"session_id": session_id}
-                by_target = event is AuditEvent.LOGGED_OUT
-                note = AuditNote(event, now, owner_id, username, after=after, by_target=by_target)
-                await audit.write(transaction, note)
-            return bool(ended)
-
-        return await self._driver.write(unit)
-
-    async def end_sessions_of(self, user_id: str, keep_session_id: str | None, now: int, forget_at: int) -> int:
-        """With their revocations, in one unit."""
-        audit = self._audit.writer()
-
-        async def unit(transaction: Transaction) -> int:
-            ended = await self.end_all(transaction, user_id, keep_session_id, now, forget_at)
-            if ended:
-                after = {"sessions_ended": len(ended)}
-                note = AuditNote(AuditEvent.SESSIONS_ENDED, now, user_id, ended[0][2], after=after)
-                await audit.write(transaction, note)
-            return len(ended)
-
-        return await self._driver.write(unit)
+    async def end(
+        self, transaction: Transaction, session_id: str, user_id: str | None, now: int, forget_at: int
+    ) -> EndedSession | None:
+        """With its revocation. None if there is no such living session, or it is not that user's."""
+        if user_id is None:
+            ended = await self._end(transaction, "id = $2", [session_id], now, forget_at)
+        else:
+            ended = await self._end(transaction, "id = $2 AND user_id = $3", [session_id, user_id], now, forget_at)
+        return ended[0] if ended else None
 
     async def end_all(
         self, transaction: Transaction, user_id: str, keep_session_id: str | None, now: int, forget_at: int
-    ) -> Sequence[Row]:
-        """Inside a unit: end a user's sessions but one; which, as `_end` tells."""
+    ) -> Sequence[EndedSession]:
+        """A user's sessions but one, with their revocations: those that have ended."""
         if keep_session_id is None:
-            return await self._end(transaction, "user_id = $2", (user_id,), now, forget_at)
+            return await self._end(transaction, "user_id = $2", [user_id], now, forget_at)
         condition = "user_id = $2 AND id <> $3"
-        return await self._end(transaction, condition, (user_id, keep_session_id), now, forget_at)
+        return await self._end(transaction, condition, [user_id, keep_session_id], now, forget_at)
 
     async def _end(
         self, transaction: Transaction, condition: str, values: Sequence[Any], now: int, forget_at: int
-    ) -> Sequence[Row]:
-        """Inside a unit: end the living sessions that fit (`$1` is taken), and revoke their access tokens.
-
-        Of each session that was ended its id, and the id and the name of its user.
-        """
-        sql = f"UPDATE sessions SET ended_at = $1 WHERE {condition} AND ended_at IS NULL RETURNING {_ENDED}"
-        ended = await transaction.run(sql, now, *values)
+    ) -> list[EndedSession]:
+        """End the living sessions that fit (`$1` is taken), and revoke their access tokens."""
+        sql = (
+            f"UPDATE sessions SET ended_at = $1 WHERE {condition} AND ended_at IS NULL "
+            f"RETURNING id, user_id, {_USERNAME}"
+        )
+        ended = [EndedSession(**row) for row in await transaction.run(sql, now, *values)]
         if ended:
             revoke = (
                 "INSERT INTO revocations (session_id, forget_at) "
                 f"SELECT id, $2 FROM sessions WHERE {self._driver.in_list('id')}"
             )
-            await transaction.run(revoke, self._driver.list_value([row[0] for row in ended]), forget_at)
+            await transaction.run(revoke, self._driver.list_value([session.id for session in ended]), forget_at)
             await transaction.announce()
         return ended
 
@@ -192,14 +159,12 @@ class SessionRepository:
         return await self._driver.write(unit)
 
 
-def _login_note(session: Session, username: str) -> AuditNote:
-    after = {"session_id": session.id, "user_agent": session.user_agent}
-    event = AuditEvent.LOGIN_SUCCEEDED
-    return AuditNote(event, session.created_at, session.user_id, username, after=after, by_target=True)
-
-
 def _user_session(rows: Sequence[Row]) -> UserSession | None:
-    return UserSession(Session(*rows[0][:-3]), *rows[0][-3:]) if rows else None
+    if not rows:
+        return None
+    values = dict(rows[0])
+    session = Session(**{name: values.pop(name) for name in _SESSION_COLUMNS})
+    return UserSession(session, **values)
 
 
 async def revoke_for_role(

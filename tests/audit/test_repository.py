@@ -26,10 +26,13 @@ from tests.records import (
     all_users,
     change_user,
     delete_user,
+    end_session,
+    end_sessions_of,
     id_of,
     import_users,
     key,
     new_user,
+    open_session,
     rename,
     session,
     set_password,
@@ -82,8 +85,8 @@ async def test_a_change_is_recorded_with_who_and_where(store: Repositories) -> N
 
 async def test_what_changes_nothing_is_not_recorded(store: Repositories) -> None:
     await add_user(store, new_user(1, role="admin"))
-    await store.sessions.open_session(session(10, 1), NOW)
-    await store.sessions.end_session(id_of(10), None, NOW, NOW)
+    await open_session(store, session(10, 1), NOW)
+    await end_session(store, id_of(10), None, NOW, NOW)
     before = await records(store)
     with pytest.raises(UsernameTaken):
         await add_user(store, new_user(2, username="USER1"))
@@ -96,9 +99,9 @@ async def test_what_changes_nothing_is_not_recorded(store: Repositories) -> None
     with pytest.raises(NotFound):
         await rename(store, 7, "nobody", NOW + 1)
     assert not await set_password(store, 1, "new", NOW - 1, NOW)
-    assert await store.sessions.open_session(session(11, 1), NOW - 1) is None
-    assert not await store.sessions.end_session(id_of(10), None, NOW, NOW)
-    assert await store.sessions.end_sessions_of(id_of(1), None, NOW, NOW) == 0
+    assert await open_session(store, session(11, 1), NOW - 1) is None
+    assert not await end_session(store, id_of(10), None, NOW, NOW)
+    assert await end_sessions_of(store, id_of(1), None, NOW, NOW) == 0
     assert await store.sessions.step_session(id_of(10), 0, NOW, NOW) is None
     assert not await store.keys.swap_keys([key(1)], [], AuditNote(AuditEvent.KEYS_ROTATED, NOW))
     assert await records(store) == before
@@ -107,7 +110,7 @@ async def test_what_changes_nothing_is_not_recorded(store: Repositories) -> None
 
 async def test_a_refresh_is_not_recorded(store: Repositories) -> None:
     await add_user(store, new_user(1))
-    await store.sessions.open_session(session(10, 1), NOW)
+    await open_session(store, session(10, 1), NOW)
     assert await store.sessions.step_session(id_of(10), 0, NOW + 6, NOW + 900) is not None
     assert await events(store) == ["user_created", "login_succeeded"]
 
@@ -115,8 +118,8 @@ async def test_a_refresh_is_not_recorded(store: Repositories) -> None:
 async def test_who_has_just_logged_in_or_out_is_the_actor(store: Repositories) -> None:
     await add_user(store, new_user(1))
     for number, event in ((10, AuditEvent.LOGGED_OUT), (11, AuditEvent.REFRESH_REUSED)):
-        await store.sessions.open_session(session(number, 1), NOW)
-        await store.sessions.end_session(id_of(number), None, NOW, NOW, event)
+        await open_session(store, session(number, 1), NOW)
+        await end_session(store, id_of(number), None, NOW, NOW, event=event)
     _, login, logout, _, reused = await records(store)
     assert (login.actor_id, login.actor_name) == (id_of(1), "user1")
     assert json.loads(login.after or "") == {"session_id": id_of(10), "user_agent": "curl/8"}
@@ -127,7 +130,7 @@ async def test_who_has_just_logged_in_or_out_is_the_actor(store: Repositories) -
 
 async def test_a_record_that_can_not_be_written_undoes_its_change(store: Repositories, store_url: str) -> None:
     await add_user(store, new_user(1))
-    await store.sessions.open_session(session(10, 1), NOW)
+    await open_session(store, session(10, 1), NOW)
     # The next record finds its place taken.
     await run_sql(store_url, "UPDATE audit_head SET seq = 0")
     refused = (
@@ -135,9 +138,9 @@ async def test_a_record_that_can_not_be_written_undoes_its_change(store: Reposit
         rename(store, 1, "other", NOW + 1),
         delete_user(store, id_of(1), NOW),
         set_password(store, 1, "new", NOW, NOW),
-        store.sessions.open_session(session(11, 1), NOW),
-        store.sessions.end_session(id_of(10), None, NOW, NOW),
-        store.sessions.end_sessions_of(id_of(1), None, NOW, NOW),
+        open_session(store, session(11, 1), NOW),
+        end_session(store, id_of(10), None, NOW, NOW),
+        end_sessions_of(store, id_of(1), None, NOW, NOW),
         store.keys.swap_keys([], [key(1)], AuditNote(AuditEvent.KEYS_ROTATED, NOW)),
     )
     for change in refused:

@@ -35,7 +35,7 @@ from server.settings.tree import LimitSettings
 from server.users.model import Credentials, UserFilter
 from server.users.names import compared
 from server.users.rows import INSERTED, inserted_values
-from tests.records import NOW, add_user, id_of, new_user, rename, session
+from tests.records import NOW, add_user, id_of, new_user, open_session, rename, session
 
 FEW = 1000
 # Names are made of these, the first ones more often than the last ones, as names are.
@@ -108,7 +108,7 @@ async def log_in(store: Repositories, count: int, turn: int) -> object:
     assert credentials is not None
     account = compared(user.username)
     async with throttle_in(store).login(account, "192.0.2.1", None) as attempt:
-        opened = await store.sessions.open_session(session(turn, number), credentials.password_changed_at)
+        opened = await open_session(store, session(turn, number), credentials.password_changed_at)
         await attempt.succeeded()
         return opened
 

@@ -17,7 +17,7 @@ from server.database.postgres.connect import connector
 from server.database.postgres.driver import ATTEMPTS, SERVING_CONNECTIONS, PostgresDriver
 from server.database.postgres.watch import OPENING_SECONDS, Watch
 from server.repositories import Repositories, open_repositories
-from tests.records import NOW, add_user, id_of, new_user, rename, session, usernames
+from tests.records import NOW, add_user, end_session, id_of, new_user, open_session, rename, session, usernames
 
 ALL = [migration.name for migration in migrations("postgres")]
 
@@ -155,7 +155,7 @@ async def test_lost_connections_are_replaced(postgres_url: str, driver: Postgres
 async def test_revocations_are_read_though_the_pool_is_busy(driver: PostgresDriver) -> None:
     store = Repositories(driver)
     await add_user(store, new_user(1))
-    await store.sessions.open_session(session(10, 1), NOW)
+    await open_session(store, session(10, 1), NOW)
     # Ends when the connection listens.
     await driver.wait_for_change(OPENING_SECONDS)
     begun = asyncio.Semaphore(0)
@@ -172,7 +172,7 @@ async def test_revocations_are_read_though_the_pool_is_busy(driver: PostgresDriv
         return busy
 
     busy = await occupy(SERVING_CONNECTIONS - 1)
-    await store.sessions.end_session(id_of(10), None, NOW, NOW + 1)
+    await end_session(store, id_of(10), None, NOW, NOW + 1)
     busy += await occupy(1)
     async with asyncio.timeout(REQUEST_SECONDS / 2):
         await driver.wait_for_change(REQUEST_SECONDS)
@@ -187,7 +187,7 @@ async def test_the_wait_is_taken_up_again_when_its_connection_is_lost(
 ) -> None:
     store = Repositories(driver)
     await add_user(store, new_user(1))
-    await store.sessions.open_session(session(10, 1), NOW)
+    await open_session(store, session(10, 1), NOW)
     for _ in range(2):
         await driver.wait_for_change(OPENING_SECONDS)
         await _run(
@@ -201,7 +201,7 @@ async def test_the_wait_is_taken_up_again_when_its_connection_is_lost(
     await driver.wait_for_change(OPENING_SECONDS)
     waiting = asyncio.create_task(driver.wait_for_change(60))
     await asyncio.sleep(0)
-    await store.sessions.end_session(id_of(10), None, NOW, NOW + 1)
+    await end_session(store, id_of(10), None, NOW, NOW + 1)
     async with asyncio.timeout(10):
         await waiting
 

@@ -23,7 +23,7 @@ from server.repositories import Repositories, open_repositories
 from tests.certificates import certified
 from tests.postgres import PostgresServer
 from tests.postgres_proxy import PostgresProxy
-from tests.records import NOW, add_user, delete_user, id_of, new_user, session, usernames
+from tests.records import NOW, add_user, delete_user, end_session, id_of, new_user, open_session, session, usernames
 
 LONGEST_SECONDS = 5.0
 
@@ -217,11 +217,11 @@ async def test_statements_that_have_vanished_or_changed_are_prepared_anew(
     """By DISCARD ALL of a pooler, or a migration of another node."""
     store = Repositories(driver)
     await add_user(store, new_user(1))
-    assert await store.sessions.open_session(session(10, 1), NOW)
+    assert await open_session(store, session(10, 1), NOW)
     await driver.read("DEALLOCATE ALL")
     assert await store.sessions.get_session(id_of(10))
     await driver.read("DEALLOCATE ALL")
-    assert await store.sessions.open_session(session(11, 1), NOW)
+    assert await open_session(store, session(11, 1), NOW)
 
     async def unit(transaction: Transaction) -> int:
         return len((await transaction.run("SELECT * FROM users"))[0])
@@ -254,8 +254,8 @@ async def test_a_restored_dump_is_read_once_whatever_its_transaction_numbers(
     assert (again.whole, again.revocations) == (False, [])
 
     await add_user(store, new_user(1))
-    await store.sessions.open_session(session(10, 1), NOW)
-    await store.sessions.end_session(id_of(10), None, NOW, NOW)
+    await open_session(store, session(10, 1), NOW)
+    await end_session(store, id_of(10), None, NOW, NOW)
     new = await store.sessions.revocations_since(again.cursor)
     assert [found.session_id for found in new.revocations] == [id_of(10)]
     # Into a running server: the table is another one.

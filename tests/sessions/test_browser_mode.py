@@ -116,7 +116,7 @@ async def test_another_site_can_not_use_the_cookie(api: Api, path: str, headers:
     assert "Set-Cookie" not in response.headers
     assert await is_alive(api, answer["token"])
     # No step was taken either: the token is still the newest.
-    found = await api.services.repositories.sessions.get_session(api.services.sessions.session_of(token) or "")
+    found = await api.services.repositories.sessions.get_session(api.services.refresh_rotation.session_of(token) or "")
     assert found is not None
     assert found.session.step == 0
 

@@ -6,7 +6,18 @@ import pytest
 
 from server.core.errors import NotFound
 from server.repositories import Repositories
-from tests.records import NOW, add_user, change_user, delete_user, id_of, new_user, session
+from tests.records import (
+    NOW,
+    add_user,
+    change_user,
+    delete_user,
+    end_session,
+    end_sessions_of,
+    id_of,
+    new_user,
+    open_session,
+    session,
+)
 from tests.stores import OpenStore
 
 
@@ -14,7 +25,7 @@ from tests.stores import OpenStore
 async def opened(store: Repositories) -> Repositories:
     """A store in which user 1 has session 10, at step 0."""
     await add_user(store, new_user(1))
-    assert await store.sessions.open_session(session(10, 1), NOW)
+    assert await open_session(store, session(10, 1), NOW)
     return store
 
 
@@ -64,7 +75,7 @@ async def test_an_expired_session_takes_no_step(opened: Repositories) -> None:
 
 
 async def test_an_ended_session_takes_no_step(opened: Repositories) -> None:
-    assert await opened.sessions.end_session(id_of(10), None, NOW + 1, NOW + 1000)
+    assert await end_session(opened, id_of(10), None, NOW + 1, NOW + 1000)
     assert await opened.sessions.step_session(id_of(10), 0, NOW + 2, NOW + 1000) is None
 
 
@@ -96,9 +107,7 @@ async def test_a_session_stays_one_row(opened: Repositories) -> None:
 
 
 async def test_ending_is_done_once(opened: Repositories) -> None:
-    ended = await asyncio.gather(
-        *(opened.sessions.end_session(id_of(10), None, NOW + 1, NOW + 1000) for _ in range(10))
-    )
+    ended = await asyncio.gather(*(end_session(opened, id_of(10), None, NOW + 1, NOW + 1000) for _ in range(10)))
     assert sorted(ended) == [False] * 9 + [True]
     found = await opened.sessions.get_session(id_of(10))
     assert found is not None
@@ -107,23 +116,23 @@ async def test_ending_is_done_once(opened: Repositories) -> None:
 
 async def test_nobody_ends_a_session_of_somebody_else(opened: Repositories) -> None:
     await add_user(opened, new_user(2))
-    assert await opened.sessions.end_session(id_of(10), id_of(2), NOW + 1, NOW + 1000) is False
-    assert await opened.sessions.end_session(id_of(10), id_of(1), NOW + 1, NOW + 1000) is True
+    assert await end_session(opened, id_of(10), id_of(2), NOW + 1, NOW + 1000) is False
+    assert await end_session(opened, id_of(10), id_of(1), NOW + 1, NOW + 1000) is True
 
 
 async def test_ending_all_but_one(opened: Repositories) -> None:
     await add_user(opened, new_user(2))
     for number, user in ((11, 1), (12, 1), (20, 2)):
-        assert await opened.sessions.open_session(session(number, user), NOW)
-    assert await opened.sessions.end_sessions_of(id_of(1), id_of(11), NOW + 1, NOW + 1000) == 2
+        assert await open_session(opened, session(number, user), NOW)
+    assert await end_sessions_of(opened, id_of(1), id_of(11), NOW + 1, NOW + 1000) == 2
     assert [found.id for found in await opened.sessions.list_sessions(id_of(1), NOW + 1)] == [id_of(11)]
     assert [found.id for found in await opened.sessions.list_sessions(id_of(2), NOW + 1)] == [id_of(20)]
-    assert await opened.sessions.end_sessions_of(id_of(1), None, NOW + 2, NOW + 1000) == 1
+    assert await end_sessions_of(opened, id_of(1), None, NOW + 2, NOW + 1000) == 1
 
 
 async def test_the_list_has_the_living_sessions_the_newest_first(opened: Repositories) -> None:
-    assert await opened.sessions.open_session(session(11, 1), NOW)
-    assert await opened.sessions.open_session(session(12, 1, idle_expires_at=NOW + 50), NOW)
+    assert await open_session(opened, session(11, 1), NOW)
+    assert await open_session(opened, session(12, 1, idle_expires_at=NOW + 50), NOW)
     assert [found.id for found in await opened.sessions.list_sessions(id_of(1), NOW)] == [
         id_of(12),
         id_of(11),
@@ -135,11 +144,11 @@ async def test_the_list_has_the_living_sessions_the_newest_first(opened: Reposit
 async def test_disabling_ends_all_sessions(opened: Repositories) -> None:
     await change_user(opened, id_of(1), NOW + 1, disabled=True)
     assert await opened.sessions.list_sessions(id_of(1), NOW + 1) == []
-    assert await opened.sessions.open_session(session(11, 1), NOW) is None
+    assert await open_session(opened, session(11, 1), NOW) is None
     # Enabling lets the user log in again, and brings nothing back.
     await change_user(opened, id_of(1), NOW + 2, disabled=False)
     assert await opened.sessions.list_sessions(id_of(1), NOW + 2) == []
-    assert await opened.sessions.open_session(session(11, 1), NOW) is not None
+    assert await open_session(opened, session(11, 1), NOW) is not None
 
 
 async def test_deleting_a_user_takes_the_sessions_along(opened: Repositories) -> None:
@@ -161,8 +170,8 @@ async def test_disabling_and_steps_at_once(opened: Repositories) -> None:
 
 async def test_purging_goes_in_steps_and_leaves_the_living(opened: Repositories) -> None:
     for number in range(20, 25):
-        assert await opened.sessions.open_session(session(number, 1, idle_expires_at=NOW + 100), NOW)
-    assert await opened.sessions.end_session(id_of(20), None, NOW + 1, NOW + 10)
+        assert await open_session(opened, session(number, 1, idle_expires_at=NOW + 100), NOW)
+    assert await end_session(opened, id_of(20), None, NOW + 1, NOW + 10)
     # The ended one is over since NOW + 1; its revocation is spent by then too.
     assert await opened.sessions.purge(NOW + 10, NOW + 99, 2) == 1
     assert await opened.sessions.get_session(id_of(20)) is None

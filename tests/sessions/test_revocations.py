@@ -10,7 +10,19 @@ from server.repositories import Repositories
 from server.sessions.model import Revocation
 from server.sessions.revocation import MEMORY_MS
 from server.users.errors import LastAdmin
-from tests.records import NOW, add_user, change_user, delete_user, id_of, new_user, session, set_password
+from tests.records import (
+    NOW,
+    add_user,
+    change_user,
+    delete_user,
+    end_session,
+    end_sessions_of,
+    id_of,
+    new_user,
+    open_session,
+    session,
+    set_password,
+)
 from tests.stores import OpenStore
 
 FORGET_AT = NOW + 1000
@@ -19,7 +31,7 @@ FORGET_AT = NOW + 1000
 async def with_sessions(store: Repositories, *numbers: int) -> None:
     await add_user(store, new_user(1))
     for number in numbers:
-        assert await store.sessions.open_session(session(number, 1), NOW)
+        assert await open_session(store, session(number, 1), NOW)
 
 
 async def ended_since(store: Repositories, cursor: str = "0") -> set[str | None]:
@@ -32,9 +44,9 @@ async def test_at_first_there_is_none(store: Repositories) -> None:
 
 async def test_every_way_to_end_a_session_revokes_it(store: Repositories) -> None:
     await with_sessions(store, 10, 11, 12, 13, 14)
-    await store.sessions.end_session(id_of(10), id_of(1), NOW + 1, FORGET_AT)
+    await end_session(store, id_of(10), id_of(1), NOW + 1, FORGET_AT)
     assert await ended_since(store) == {id_of(10)}
-    await store.sessions.end_sessions_of(id_of(1), id_of(14), NOW + 2, FORGET_AT)
+    await end_sessions_of(store, id_of(1), id_of(14), NOW + 2, FORGET_AT)
     assert await ended_since(store) == {id_of(10), id_of(11), id_of(12), id_of(13)}
     assert await set_password(store, 1, "new", NOW, NOW + 3)
     assert id_of(14) in await ended_since(store)
@@ -49,7 +61,7 @@ async def test_a_password_change_keeps_the_session_that_made_it(store: Repositor
 async def test_disabling_and_deleting_revoke(store: Repositories) -> None:
     await with_sessions(store, 10)
     await add_user(store, new_user(2))
-    await store.sessions.open_session(session(20, 2), NOW)
+    await open_session(store, session(20, 2), NOW)
     await change_user(store, id_of(1), NOW + 1, disabled=True)
     await delete_user(store, id_of(2), NOW + 1)
     assert await ended_since(store) == {id_of(10), id_of(20)}
@@ -102,10 +114,7 @@ async def test_reading_on_misses_nothing_while_others_write(store: Repositories,
 
     async def write() -> None:
         await asyncio.gather(
-            *(
-                (store, second)[number % 2].sessions.end_session(id_of(number), None, NOW + 1, FORGET_AT)
-                for number in numbers
-            )
+            *(end_session((store, second)[number % 2], id_of(number), None, NOW + 1, FORGET_AT) for number in numbers)
         )
         done.set()
 
@@ -115,10 +124,10 @@ async def test_reading_on_misses_nothing_while_others_write(store: Repositories,
 
 async def test_the_cursor_does_not_go_back_when_all_is_purged(store: Repositories) -> None:
     await with_sessions(store, 10, 11)
-    await store.sessions.end_session(id_of(10), None, NOW, NOW + 1)
+    await end_session(store, id_of(10), None, NOW, NOW + 1)
     cursor = (await store.sessions.revocations_since("0")).cursor
     assert await store.sessions.purge(NOW + 1, NOW - 1, 100) == 1
-    await store.sessions.end_session(id_of(11), None, NOW + 2, FORGET_AT)
+    await end_session(store, id_of(11), None, NOW + 2, FORGET_AT)
     assert await ended_since(store, cursor) == {id_of(11)}
 
 
@@ -128,7 +137,7 @@ async def test_a_change_elsewhere_ends_the_wait(store: Repositories, open_anothe
     # The first wait may end for what was before.
     await store.sessions.wait_for_change(0.3)
     waiting = asyncio.ensure_future(store.sessions.wait_for_change(60))
-    await second.sessions.end_session(id_of(10), None, NOW, FORGET_AT)
+    await end_session(second, id_of(10), None, NOW, FORGET_AT)
     await asyncio.wait_for(waiting, 1)
 
 
