@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from typing import Any, NoReturn
 
 
@@ -19,14 +20,21 @@ def decode_base64url(text: str) -> bytes:
     return raw
 
 
-def unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """For json.loads: an object, or ValueError if a member is repeated (RFC 8725 section 2.5, RFC 7515 section 4)."""
+def strict_json(text: str) -> Any:
+    """What a JSON text says. Raises ValueError, RecursionError.
+
+    Refused are a repeated member (RFC 8725 section 2.5, RFC 7515 section 4), and NaN and Infinity, which Python reads
+    and which are not JSON (RFC 8259 section 6).
+    """
+    return json.loads(text, object_pairs_hook=_unique_members, parse_constant=_no_constant)
+
+
+def _unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(members)
     if len(found) != len(members):
         raise ValueError("a member is there twice")
     return found
 
 
-def no_constant(_: str) -> NoReturn:
-    """For json.loads: NaN and Infinity, which Python reads, are not JSON (RFC 8259 section 6)."""
+def _no_constant(_: str) -> NoReturn:
     raise ValueError("NaN and Infinity are not JSON")

@@ -7,7 +7,6 @@ purpose refuses the whole set: whoever made it has made a mistake, and perhaps m
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
@@ -15,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt import InvalidKeyError
 from jwt.algorithms import HMACAlgorithm
 
-from watchword_client.encoding import decode_base64url, no_constant, unique_members
+from watchword_client.encoding import decode_base64url, strict_json
 from watchword_client.errors import KeyRefused
 from watchword_client.keys import (
     MAXIMUM_RSA_BITS,
@@ -87,7 +86,7 @@ class KeySet:
         """From JSON. Raises KeyRefused, also for repeated members (RFC 7517 section 4)."""
         try:
             decoded = text if isinstance(text, str) else text.decode("utf-8")
-            document = json.loads(decoded, object_pairs_hook=unique_members, parse_constant=no_constant)
+            document = strict_json(decoded)
         except (ValueError, RecursionError):
             raise KeyRefused("this is not JSON in UTF-8, or a member is repeated") from None
         if not isinstance(document, dict):

@@ -7,7 +7,6 @@ is wrong in words, for inspection.py and the log; a client is told no more than 
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from typing import Any, Protocol
 import jwt
 
 from watchword_client.claims import AccessClaims
-from watchword_client.encoding import decode_base64url, no_constant, unique_members
+from watchword_client.encoding import decode_base64url, strict_json
 from watchword_client.errors import TokenExpired, TokenInvalid
 from watchword_client.keys import VerificationKey
 
@@ -125,7 +124,7 @@ def read_object(segment: str, name: str) -> dict[str, Any]:
     except ValueError:
         raise TokenInvalid(reason=f"the {name} is not base64url in its one spelling") from None
     try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=unique_members, parse_constant=no_constant)
+        value = strict_json(raw.decode("utf-8"))
     except (ValueError, RecursionError):
         raise TokenInvalid(reason=f"the {name} is not JSON in UTF-8, or repeats a member") from None
     if not isinstance(value, dict):

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from server.core.errors import InvalidRequest
 from server.http.errors import InvalidJson, MalformedRequest, PayloadTooLarge, RequestTimeout, UnsupportedMediaType
-from watchword_client.encoding import no_constant, unique_members
+from watchword_client.encoding import strict_json
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -91,7 +91,7 @@ async def _read_at_most(request: web.Request, limit: int) -> bytes:
 def _parse(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=unique_members, parse_constant=no_constant)
+        value = strict_json(text)
         if "\\u" in text:
             # A lone surrogate, written as an escape, is no character: nothing behind this could store or hash it.
             json.dumps(value, ensure_ascii=False).encode("utf-8")

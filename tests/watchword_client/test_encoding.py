@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import json
 import random
 from itertools import product
-from typing import Any
 
 import pytest
 
-from watchword_client.encoding import decode_base64url, encode_base64url, no_constant, unique_members
+from watchword_client.encoding import decode_base64url, encode_base64url, strict_json
 
 
 def test_what_is_encoded_is_decoded() -> None:
@@ -49,21 +47,20 @@ def test_there_is_no_second_spelling(text: str) -> None:
         decode_base64url(text)
 
 
-def read(text: str) -> Any:
-    return json.loads(text, object_pairs_hook=unique_members, parse_constant=no_constant)
-
-
 def test_members_that_come_once_are_read() -> None:
-    assert read('{"a": 1, "b": {"a": [{"a": null}, {"a": 1.5}]}}') == {"a": 1, "b": {"a": [{"a": None}, {"a": 1.5}]}}
+    assert strict_json('{"a": 1, "b": {"a": [{"a": null}, {"a": 1.5}]}}') == {
+        "a": 1,
+        "b": {"a": [{"a": None}, {"a": 1.5}]},
+    }
 
 
 @pytest.mark.parametrize("text", ['{"a":1,"a":1}', '{"b":[{"a":1,"a":2}]}', r'{"a":1,"\u0061":2}', '{"":1,"":1}'])
 def test_repeated_members_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="there twice"):
-        read(text)
+        strict_json(text)
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", '{"a": NaN}', "[1, Infinity]"])
 def test_what_python_alone_reads_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="not JSON"):
-        read(text)
+        strict_json(text)

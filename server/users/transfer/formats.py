@@ -11,7 +11,7 @@ from server.core.errors import FileRefused
 from server.users.transfer.csv_records import whole_records
 from server.users.transfer.lines import Line, Record
 from server.users.transfer.row import COLUMNS
-from watchword_client.encoding import no_constant, unique_members
+from watchword_client.encoding import strict_json
 
 
 def read_json_lines(lines: Iterable[Line]) -> Iterator[Record]:
@@ -67,7 +67,7 @@ def _header(values: list[str], problem: str | None) -> list[str]:
 
 
 def _object(text: str) -> dict[str, Any]:
-    value = json.loads(text, object_pairs_hook=unique_members, parse_constant=no_constant)
+    value = strict_json(text)
     if isinstance(value, dict):
         return {name: member for name, member in value.items() if member not in (None, "")}
     raise ValueError("it is another value")
