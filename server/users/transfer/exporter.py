@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 from server.core.clock import rfc3339
 from server.users.model import Credentials
@@ -31,19 +32,14 @@ async def export_pages(users: UserRepository, *, as_csv: bool) -> AsyncIterator[
 
 
 def _fields(credentials: Credentials) -> dict[str, str | bool | None]:
-    user = credentials.user
-    return {
-        "id": user.id,
-        "username": user.username,
-        "name": user.name,
-        "role": user.role,
-        "password_hash": credentials.password_hash,
-        "disabled": user.disabled,
-        "created_at": rfc3339(user.created_at),
-        "updated_at": rfc3339(user.updated_at),
-        "last_login_at": None if user.last_login_at is None else rfc3339(user.last_login_at),
-        "disabled_at": None if user.disabled_at is None else rfc3339(user.disabled_at),
-    }
+    return {column: _value(credentials, column) for column in COLUMNS}
+
+
+def _value(credentials: Credentials, column: str) -> str | bool | None:
+    if column == "password_hash":
+        return credentials.password_hash
+    value: Any = getattr(credentials.user, column)
+    return rfc3339(value) if column.endswith("_at") and value is not None else value
 
 
 def _csv(rows: list[list[str]]) -> str:
