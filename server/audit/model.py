@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from server.core.origin import Origin
+from server.core.text import storable
 
 
 class AuditEvent(StrEnum):
@@ -116,11 +117,6 @@ def record_of(seq: int, note: AuditNote, origin: Origin) -> AuditRecord:
         after=_json(note.after),
         hash="",
     )
-
-
-def storable(text: str | None) -> str | None:
-    """A text as every database takes it: PostgreSQL takes no NUL, and neither one a lone surrogate."""
-    return None if text is None else text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")
 
 
 def _json(value: Mapping[str, Value] | None) -> str | None:

@@ -9,9 +9,10 @@ from typing import Any
 import structlog
 
 from server.audit.chain import AuditChain
-from server.audit.model import AuditFilter, AuditHead, AuditNote, AuditRecord, record_of, storable
+from server.audit.model import AuditFilter, AuditHead, AuditNote, AuditRecord, record_of
 from server.core.errors import StoreUnavailable
 from server.core.origin import Origin, current_origin
+from server.core.text import storable
 from server.database.driver import Driver, Row, Transaction
 
 # The columns of AuditRecord. Two have another name in the table, since theirs are words of SQL.

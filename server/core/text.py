@@ -1,4 +1,4 @@
-"""Text that is shown to people."""
+"""Text that others chose: how it is shown, and how it is stored."""
 
 from __future__ import annotations
 
@@ -23,3 +23,8 @@ def escaped(text: str) -> str:
     return "".join(
         json.dumps(character)[1:-1] if unicodedata.category(character) in INVISIBLE else character for character in text
     )
+
+
+def storable(text: str | None) -> str | None:
+    """A text as every database takes it: PostgreSQL takes no NUL, and neither one a lone surrogate."""
+    return None if text is None else text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")

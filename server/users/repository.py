@@ -99,22 +99,14 @@ class UserRepository:
         sql = "UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3 RETURNING id"
         return bool(await self._driver.write_one(sql, new_hash, user_id, old_hash))
 
-    async def lock_first_user(self, transaction: Transaction) -> bool:
-        """Whether there is no user, and nobody else makes the first one until the unit ends.
-
-        Two empty tables look alike to two nodes, so there is a lock.
-        """
-        await transaction.lock("first user")
-        return not await transaction.run("SELECT 1 FROM users LIMIT 1")
+    async def has_any(self, transaction: Transaction) -> bool:
+        """Whether there is a user."""
+        return bool(await transaction.run("SELECT 1 FROM users LIMIT 1"))
 
     async def lock(self, transaction: Transaction, user_id: str) -> User | None:
         """The user, whose row nobody else changes until the unit ends."""
         sql = f"UPDATE users SET updated_at = updated_at WHERE id = $1 RETURNING {USER}"
         return next(map(user_of, await transaction.run(sql, user_id)), None)
-
-    async def lock_admins(self, transaction: Transaction) -> None:
-        """Behind the user's row: two nodes that each take away one of the last two admins must see each other."""
-        await transaction.lock("admins")
 
     async def has_other(self, transaction: Transaction, user_id: str, roles: Sequence[str]) -> bool:
         """Whether there is another enabled user with one of these roles."""

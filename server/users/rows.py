@@ -1,6 +1,7 @@
 """How an account is written into its row and read from it: the one list of columns.
 
 A column is a field of model.User with its name. SELECT, INSERT (also of an import) and UPDATE follow from that.
+transfer/row.py names what is exported and imported, schemas.py what is shown, audit_notes.py what the audit log says.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from server.core.text import storable
 from server.database.driver import Dialect, Driver, Row
 from server.users.model import User, UserFilter
 from server.users.names import search_form
@@ -33,11 +34,6 @@ _WITH_GRAMS: dict[Dialect, str] = {
 }
 
 
-def is_storable(text: str) -> bool:
-    """PostgreSQL takes no NUL, and neither store a lone surrogate; both can come from a client."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
-
-
 class UserSearch:
     """The list of users on a driver."""
 
@@ -46,7 +42,8 @@ class UserSearch:
 
     async def find(self, wanted: UserFilter) -> list[User]:
         """At most `limit` users that fit, in the order of their ids."""
-        if not all(is_storable(text) for text in (wanted.after_id, wanted.text, wanted.role) if text is not None):
+        if any(storable(text) != text for text in (wanted.after_id, wanted.text, wanted.role)):
+            # Nobody has such a text, and PostgreSQL would refuse it.
             return []
         if wanted.text is not None:
             return await self._with_text(wanted, search_form(wanted.text))

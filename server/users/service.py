@@ -123,9 +123,9 @@ class Users:
         audit = self._audit.writer()
 
         async def unit(transaction: Transaction) -> bool:
-            if not await self._users.lock_first_user(transaction):
-                return False
-            if not await self._users.insert(transaction, [new]):
+            # Two empty tables look alike to two nodes.
+            await transaction.lock("first user")
+            if await self._users.has_any(transaction) or not await self._users.insert(transaction, [new]):
                 return False
             await audit.write(transaction, user_created(new))
             if before_commit is not None:
@@ -191,12 +191,15 @@ class Users:
         await self._revocations.soon()
 
     async def _lock(self, transaction: Transaction, user_id: str) -> User:
-        """The user, and that nobody takes another admin away meanwhile. Raises NotFound."""
+        """The user, whose row nobody else changes until the unit ends. Raises NotFound.
+
+        Two nodes that each take away one of the last two admins must see each other, so admins share a lock.
+        """
         user = await self._users.lock(transaction, user_id)
         if user is None:
             raise NotFound("There is no such user.")
         if self._is_admin(user):
-            await self._users.lock_admins(transaction)
+            await transaction.lock("admins")
         return user
 
     def _is_admin(self, user: User) -> bool:
