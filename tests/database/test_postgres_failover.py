@@ -25,7 +25,7 @@ AHEAD = "DO $$BEGIN FOR number IN 1..2000 LOOP PERFORM pg_current_xact_id(); COM
 
 
 async def soon(told: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not await told():
             pass
 

@@ -54,7 +54,7 @@ async def test_what_is_no_file_is_refused_in_a_line(
     path.parent.mkdir()
     make(path)
     for refused in (open_repositories(url, serving=True), open_repositories(url, serving=False), apply_migrations(url)):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             with pytest.raises(StoreRefused, match=message) as caught:
                 await refused
         assert "\n" not in str(caught.value)
