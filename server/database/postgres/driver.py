@@ -17,7 +17,8 @@ from server.database.patience import Patience, current_patience
 from server.database.postgres import connect as postgres_connect
 from server.database.postgres import schema as postgres_schema
 from server.database.postgres.added import added_since, server_of
-from server.database.postgres.connect import asking, connector, opening
+from server.database.postgres.connect import connector
+from server.database.postgres.errors import asking, opening
 from server.database.postgres.schema import Connection
 from server.database.postgres.watch import CHANNEL, Watch
 

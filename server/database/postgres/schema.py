@@ -8,8 +8,8 @@ import asyncpg
 
 from server.core.clock import SystemClock
 from server.core.errors import StoreRefused
-from server.database.migrate import Applied, pending
 from server.database.migration_files import Migration, migrations
+from server.database.pending_migrations import Applied, pending
 
 PLACE = "the PostgreSQL database"
 SCHEMA = "watchword"

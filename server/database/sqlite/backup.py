@@ -2,7 +2,7 @@
 
 One read transaction lasts as long as the copying, so the copy is the store as it was at one moment. That is reading,
 and holds nobody up; but opening the file may recover its log and closing it may write it back, so both are done under
-the write lock, as everywhere (sqlite.py). Nothing is migrated: the time for a backup is before an upgrade.
+the write lock, as everywhere (driver.py). Nothing is migrated: the time for a backup is before an upgrade.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from server.core.errors import FileRefused, StoreRefused, StoreUnavailable
 from server.database.sqlite import file as sqlite_file
 from server.database.sqlite.contents import beside, uri
+from server.database.sqlite.refusals import refusals
 from server.files import drafts
 from server.files.file_lock import FairLock
 
@@ -82,7 +83,7 @@ async def _close_under_lock(source: sqlite3.Connection, lock: FairLock) -> None:
 
 def _open(path: Path) -> sqlite3.Connection:
     sqlite_file.inspect(path, thorough=False)
-    with sqlite_file.refusals(path):
+    with refusals(path):
         source = sqlite3.connect(
             uri(path, "mode=rw"),
             uri=True,

@@ -10,10 +10,11 @@ from pathlib import Path
 import aiosqlite
 
 from server.core.errors import StoreRefused, StoreUnavailable
-from server.database.sqlite import file as sqlite_file
 from server.database.sqlite.contents import beside, has_log, uri
 from server.database.sqlite.group import GroupConnection
 from server.database.sqlite.length import log_has_hole
+from server.database.sqlite.refusals import refusals, refuse_denied
+from server.database.sqlite.statements import is_busy
 from server.files.file_lock import FairLock
 
 BUSY_MILLISECONDS = 1000
@@ -26,7 +27,7 @@ CLOSE_LOCK_SECONDS = 0.5
 async def _connect(
     path: Path, mode: str, *settings: str, factory: type[sqlite3.Connection] = sqlite3.Connection
 ) -> aiosqlite.Connection:
-    with sqlite_file.refusals(path):
+    with refusals(path):
         where = uri(path, f"mode={mode}")
         connection = await aiosqlite.connect(where, uri=True, isolation_level=None, factory=factory)
         connection.row_factory = sqlite3.Row
@@ -48,7 +49,7 @@ async def connect_reader(path: Path) -> aiosqlite.Connection:
 
 async def connect_writer(path: Path, *, serving: bool) -> aiosqlite.Connection:
     """Open the one for GroupWriter. `serving`: try whether the disk takes a write. Raises StoreRefused."""
-    sqlite_file.refuse_denied(path)
+    refuse_denied(path)
     # What is in a log that was left may be another database's, which shows later: nothing writes it back until then.
     log_was_left = has_log(path)
     # The log is recovered with the first read, so here, under the lock.
@@ -57,7 +58,7 @@ async def connect_writer(path: Path, *, serving: bool) -> aiosqlite.Connection:
     settings = ("PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON", trusted)
     connection = await _connect(path, "rw", *settings, factory=GroupConnection)
     try:
-        with sqlite_file.refusals(path):
+        with refusals(path):
             await _require_log(connection, path)
             await connection.execute_fetchall(f"PRAGMA busy_timeout = {WRITER_BUSY_MILLISECONDS}")
             if serving and not log_was_left:
@@ -81,7 +82,7 @@ async def _write_nothing_new(connection: aiosqlite.Connection) -> None:
     try:
         await connection.execute_fetchall("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+        if not is_busy(error):
             raise
         return
     ((version,),) = await connection.execute_fetchall("PRAGMA user_version")

@@ -6,27 +6,24 @@ Whoever calls this holds the lock between processes, except for a mere look at a
 from __future__ import annotations
 
 import fcntl
-import os
 import sqlite3
 import stat
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 
 from server.core.errors import StoreRefused
-from server.database.migrate import Applied, newer, pending
 from server.database.migration_files import Migration, migrations
+from server.database.pending_migrations import Applied, newer, pending
 from server.database.sqlite.contents import beside, has_log, log_fits, uri, was_replaced
 from server.database.sqlite.length import missing_pages
-from server.files.file_lock import LOCKED
+from server.database.sqlite.refusals import damaged, refusals
 from server.files.ownership import make_folder, why_denied
 
 # "WWrd" in the header of the file: it tells our files from others'.
 APPLICATION_ID = 0x57577264
 # Length and begin of what SQLite locks in a file that it has open (its file format has it).
 _SHARED_RANGE = (510, 0x40000002)
-# What the file beside a log takes that shares it between processes, and some writes.
-_LEAST_BYTES = 64 * 1024
 # json_each is built in from here on.
 OLDEST_SQLITE = (3, 38)
 # SQLite's own locks, which other programs may hold, are waited for so long.
@@ -88,7 +85,7 @@ def inspect(path: Path, *, thorough: bool) -> list[Migration]:
                 check = "integrity_check" if log else "quick_check"
                 problem = connection.execute(f"PRAGMA {check}(1)").fetchone()[0]
                 if problem != "ok":
-                    raise _damaged(path, str(problem).partition("\n")[0])
+                    raise damaged(path, str(problem).partition("\n")[0])
             return found
 
 
@@ -105,11 +102,11 @@ def _pending_of(connection: sqlite3.Connection, path: Path, known: Sequence[Migr
     if application_id == 0 and version == 0 and not tables and path.stat().st_size > 0:
         return list(known)
     if path.stat().st_size == 0:
-        raise _damaged(path, "the file is empty")
+        raise damaged(path, "the file is empty")
     if application_id != APPLICATION_ID:
         raise StoreRefused(f"{path} is a database of another program; choose another file in store.url")
     if "schema_migrations" not in tables:
-        raise _damaged(path, "its tables are gone")
+        raise damaged(path, "its tables are gone")
     if version > known[-1].version:
         raise newer(str(path), version, known[-1].version)
     rows = connection.execute("SELECT version, name, sha256 FROM schema_migrations ORDER BY version")
@@ -187,43 +184,4 @@ def _refuse_shortened(path: Path) -> None:
         return
     missing = missing_pages(path, beside(path, "-wal"))
     if missing:
-        raise _damaged(path, f"pages that are missing: {missing}")
-
-
-def _damaged(path: Path, reason: str) -> StoreRefused:
-    return StoreRefused(f"{path} is damaged or no SQLite database ({reason}); restore a backup, or move the file away")
-
-
-def refuse_denied(path: Path) -> None:
-    """Raise StoreRefused, with owner and remedy, for what this user can't read and write: SQLite would only read it."""
-    reason = _why_denied_near(path)
-    if reason is not None:
-        raise StoreRefused(reason)
-
-
-def _why_denied_near(path: Path) -> str | None:
-    return why_denied([path, *(beside(path, ending) for ending in ("-wal", "-shm", "-journal"))])
-
-
-@contextmanager
-def refusals(path: Path) -> Iterator[None]:
-    """Says in one line what SQLite or the system objects to. Raises StoreRefused."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
-            raise StoreRefused(f"{path} can't be used: {LOCKED}; close it there") from error
-        raise StoreRefused(_why_denied_near(path) or _unusable(path, str(error))) from error
-    except sqlite3.DatabaseError as error:
-        raise _damaged(path, str(error)) from error
-    except OSError as error:
-        reason = _unusable(Path(error.filename or path), str(error.strerror))
-        raise StoreRefused(_why_denied_near(path) or reason) from error
-
-
-def _unusable(path: Path, reason: str) -> str:
-    with suppress(OSError):
-        disk = os.statvfs(path.parent)
-        if disk.f_bavail * disk.f_frsize < _LEAST_BYTES:
-            return f"{path} can't be used ({reason}): the disk is full; make room"
-    return f"{path} can't be used ({reason}); check the disk, and what stands beside the file"
+        raise damaged(path, f"pages that are missing: {missing}")

@@ -14,7 +14,8 @@ from server.core.clock import SystemClock
 from server.core.errors import StoreRefused
 from server.database.migration_files import Migration
 from server.database.sqlite.contents import beside, contents, mark, uri
-from server.database.sqlite.file import APPLICATION_ID, LOCK_SECONDS, inspect, prepare_folder, refusals, refuse_no_file
+from server.database.sqlite.file import APPLICATION_ID, LOCK_SECONDS, inspect, prepare_folder, refuse_no_file
+from server.database.sqlite.refusals import refusals
 from server.files.drafts import make, sync
 from server.files.file_lock import FairLock, FileLock, to_the_end
 

@@ -1,7 +1,8 @@
 """Which migrations a store still needs, and whether this program may touch it at all.
 
 Forward only: a store that a newer program has changed is refused, and so is one whose history differs from the files of
-this program. How the history is read and how a migration is run is in sqlite_file.py and postgres_schema.py.
+this program. How the history is read and how a migration is run is in
+sqlite/file.py and sqlite/migrate.py, and in postgres/schema.py.
 """
 
 from __future__ import annotations
