@@ -13,7 +13,8 @@ from server.database.driver import Transaction
 from server.database.migration_files import migrations
 from server.database.open import apply_migrations, pending_migrations
 from server.database.postgres.connect import connector
-from server.database.postgres.driver import ATTEMPTS, SERVING_CONNECTIONS, PostgresDriver
+from server.database.postgres.driver import ATTEMPTS, PostgresDriver
+from server.database.postgres.pool import SERVING_CONNECTIONS
 from server.database.postgres.watch import OPENING_SECONDS, Watch
 from server.repositories import Repositories, open_repositories
 from tests.records import NOW, add_user, end_session, id_of, new_user, open_session, rename, session, usernames
