@@ -12,6 +12,7 @@ from aiohttp import web
 
 from server.audit.chain import AuditChain
 from server.audit.service import Audit
+from server.authentication.attempts import Attempts
 from server.authentication.device import DeviceCookies
 from server.authentication.service import Authentication
 from server.authentication.throttling import Throttle
@@ -120,7 +121,8 @@ async def _construct(
     await keys.load(serving=serving)
     revocations = Revocations(repositories.sessions, clock, settings.tokens.access_ttl_seconds)
     await revocations.refresh()
-    throttle = Throttle(repositories.attempts, clock, settings.limits)
+    attempts = Attempts(repositories.driver, repositories.attempts, repositories.audit)
+    throttle = Throttle(attempts, clock, settings.limits)
     authentication = Authentication(
         users=repositories.users,
         hashes=hashes,

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 import structlog
 from aiohttp import web
 
+from server.authentication.attempts import FORGET_MS
 from server.core.clock import Clock, Steadiness
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.passwords.pool import HashPool
@@ -85,7 +86,7 @@ async def purge(repositories: Repositories, clock: Clock) -> None:
     gone = PURGE_STEP
     while gone == PURGE_STEP:
         gone = await repositories.sessions.purge(now, now - PURGE_DELAY_MS, PURGE_STEP)
-    while await repositories.attempts.purge(now, PURGE_STEP) == PURGE_STEP:
+    while await repositories.attempts.purge(now - FORGET_MS, PURGE_STEP) == PURGE_STEP:
         pass
 
 

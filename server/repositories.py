@@ -28,7 +28,7 @@ class Repositories:
         self.driver = driver
         self.audit = AuditRepository(driver)
         self.keys = KeyRepository(driver, self.audit)
-        self.attempts = AttemptRepository(driver, self.audit)
+        self.attempts = AttemptRepository(driver)
         self.sessions = SessionRepository(driver)
         self.users = UserRepository(driver)
         self.readiness = ReadinessRepository(driver)

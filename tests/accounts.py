@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from server.authentication.attempts import Attempts
 from server.authentication.throttling import Throttle
+from server.core.clock import Clock
 from server.repositories import Repositories
 from server.sessions.revocation import Revocations
 from server.settings.tree import LimitSettings
@@ -27,6 +29,14 @@ class _Unread(Revocations):
         pass
 
 
+def attempts_on(store: Repositories) -> Attempts:
+    return Attempts(store.driver, store.attempts, store.audit)
+
+
+def throttle_on(store: Repositories, clock: Clock, **limits: int) -> Throttle:
+    return Throttle(attempts_on(store), clock, LimitSettings(**limits))
+
+
 def passwords_on(store: Repositories, now: int) -> UserPasswords:
     clock = FakeClock(now)
     return UserPasswords(
@@ -39,7 +49,7 @@ def passwords_on(store: Repositories, now: int) -> UserPasswords:
         policy=UNUSED,
         reset_tokens=UNUSED,
         revocations=_Unread(store.sessions, clock, 300),
-        throttle=Throttle(store.attempts, clock, LimitSettings()),
+        throttle=throttle_on(store, clock),
         clock=clock,
         settings=UNUSED,
     )
@@ -74,7 +84,7 @@ def importer_on(
         driver=store.driver,
         users=store.users,
         audit=store.audit,
-        throttle=Throttle(store.attempts, clock, LimitSettings()),
+        throttle=throttle_on(store, clock),
         roles=Roles(DEFAULT_ROLES),
         clock=clock,
         role=None,

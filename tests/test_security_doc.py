@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from server.authentication import repository as attempts
+from server.authentication.attempts import FORGET_MS, LONGEST_WAIT_MS
 from server.authentication.throttling import DEVICE_ATTEMPTS, FREE_FAILURES
 from server.http.body import MAXIMUM_MEMBERS
 from server.http.connection import FRAMING_BYTES, HALF_CLOSED_SECONDS, HEAD_BYTES, WRITE_SECONDS
@@ -35,8 +35,8 @@ FIXED = {
     "all known devices of the account together": ACCOUNT_GUESSES * 2 // 10,
     "who is logged in and changes the password: the current one": ACCOUNT_GUESSES // 10,
     "wrong passwords from unknown devices before the first wait": FREE_FAILURES,
-    "longest wait, in seconds": attempts.LONGEST_WAIT_MS // 1000,
-    "days until a count that nobody touched is deleted": attempts._FORGET_MS // 1000 // DAY_SECONDS,
+    "longest wait, in seconds": LONGEST_WAIT_MS // 1000,
+    "days until a count that nobody touched is deleted": FORGET_MS // 1000 // DAY_SECONDS,
     "days that a browser keeps the device cookie after a login": DEVICE_SECONDS // DAY_SECONDS,
     "bytes of a password": MAXIMUM_BYTES,
     "characters of an access token": token_checks.MAXIMUM_LENGTH,

@@ -1,1 +1,1 @@
-"""How often passwords may be tried."""
+"""Signing in: who proves who they are, and how often that may be tried."""

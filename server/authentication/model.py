@@ -43,8 +43,20 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class AttemptLimits:
-    """All that counts one attempt. `period` is when it was taken (repository.py)."""
+    """All that counts one attempt. `period` is the number of the one in which it was taken (repository.py)."""
 
     counters: tuple[AttemptCounter, ...] = ()
     budgets: tuple[Budget, ...] = ()
     period: int = 0
+
+    def in_order(self) -> list[AttemptCounter | Budget]:
+        """In the order in which their rows are locked."""
+        return sorted((*self.counters, *self.budgets), key=lambda one: one.key)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptCount:
+    """What is counted under a key. `retry_at`: of a counter, when its wait ends; of a budget, when it is full again."""
+
+    failures: int
+    retry_at: int

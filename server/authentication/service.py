@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from server.audit.model import AuditEvent, AuditNote
+from server.authentication.attempts import Attempt
 from server.authentication.device import DeviceCookies
 from server.authentication.errors import ChangedMeanwhile, InvalidCredentials
 from server.authentication.model import Authenticated
-from server.authentication.throttling import Attempt, Throttle
+from server.authentication.throttling import Throttle
 from server.core.clock import Clock
 from server.core.errors import NotFound, Overloaded
 from server.passwords.pool import HashPool, NeverBegun

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import bcrypt
 import pytest
 
+from server.authentication.attempts import Attempts
 from server.background import learn_costs
 from server.core.errors import Overloaded, StoreUnavailable
 from server.http import connection
@@ -241,7 +242,7 @@ async def test_strangers_in_the_queue_hold_up_neither_a_known_device_nor_a_user_
 
 
 @pytest.mark.usefixtures("leaving_is_seen_at_once")
-async def test_a_try_whose_client_has_left_is_in_the_log_if_it_was_looked_at(
+async def test_an_attempt_whose_client_has_left_is_in_the_log_if_it_was_looked_at(
     start_api: StartApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Or an account could be shut to strangers, and nothing would say by whom."""
@@ -257,11 +258,11 @@ async def test_a_try_whose_client_has_left_is_in_the_log_if_it_was_looked_at(
     assert (found[0].target_name, found[0].after) == ("lak", '{"reason":"left before the answer"}')
 
 
-async def test_a_login_whose_tries_can_not_be_settled_is_a_login(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_login_whose_attempts_can_not_be_settled_is_a_login(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     async def fail(*_: object) -> None:
         raise StoreUnavailable
 
-    monkeypatch.setattr(api.services.repositories.attempts, "settle", fail)
+    monkeypatch.setattr(Attempts, "settle", fail)
     assert (await api.log_in("lak"))["token"]
 
 

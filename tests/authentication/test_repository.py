@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from server.authentication.attempts import FORGET_MS, LONGEST_WAIT_MS, PERIOD_MS, wait_after
 from server.authentication.errors import TooManyAttempts
 from server.authentication.model import AttemptCounter, AttemptLimits, Budget
-from server.authentication.repository import LONGEST_WAIT_MS, PERIOD_MS, wait_after
 from server.core.errors import Overloaded
 from server.database.migration_files import Migration, migrations
 from server.database.postgres import schema as postgres_schema
 from server.database.sqlite import file as sqlite_file
 from server.repositories import Repositories, open_repositories
+from tests.accounts import attempts_on
 from tests.records import NOW
 from tests.stores import OpenStore
 
@@ -28,7 +29,7 @@ FREE = ACCOUNT.free
 async def take(store: Repositories, wanted: AttemptLimits, now: int = NOW) -> AttemptLimits | int:
     """The attempt; or the seconds to wait, below zero if only for others to end."""
     try:
-        return await store.attempts.take(wanted, now)
+        return await attempts_on(store).take(wanted, now)
     except TooManyAttempts as refused:
         return refused.retry_after_seconds
     except Overloaded as refused:
@@ -47,7 +48,7 @@ async def fail(store: Repositories, wanted: AttemptLimits, now: int = NOW) -> bo
     """A wrong password; False if it was not looked at."""
     taken = await take(store, wanted, now)
     if isinstance(taken, AttemptLimits):
-        await store.attempts.note_failure(taken, now)
+        await attempts_on(store).note_failure(taken, now)
         return True
     return False
 
@@ -59,7 +60,7 @@ async def fail_often(store: Repositories, wanted: AttemptLimits, count: int) -> 
         assert await fail(store, wanted, now)
         refused = await take(store, wanted, now)
         if isinstance(refused, AttemptLimits):
-            await store.attempts.give_back(refused)
+            await attempts_on(store).give_back(refused)
         else:
             now += refused * 1000
     return now
@@ -73,7 +74,7 @@ async def test_no_more_run_at_once_than_could_all_be_wrong_however_many_come_to_
     taken = [one for some, _ in both for one in some]
     # Nobody has to wait long, since none of them was wrong yet.
     assert (len(taken), sum((refused for _, refused in both), Counter())) == (FREE, Counter({-1: 150 - FREE}))
-    await asyncio.gather(*(store.attempts.note_failure(one, NOW) for one in taken))
+    await asyncio.gather(*(attempts_on(store).note_failure(one, NOW) for one in taken))
     assert await take_many(store, wanted, 5) == ([], Counter({1: 5}))
 
 
@@ -83,7 +84,7 @@ async def test_behind_the_free_failures_one_runs_at_a_time(store: Repositories, 
     now = await fail_often(store, wanted, wrong)
     taken, refused = await take_many(store, wanted, 10, now)
     assert (len(taken), refused) == (1, Counter({-1: 9}))
-    await store.attempts.note_failure(taken[0], now)
+    await attempts_on(store).note_failure(taken[0], now)
     wait = wait_after(wrong + 1, FREE) // 1000
     assert await take_many(store, wanted, 10, now) == ([], Counter({wait: 10}))
 
@@ -103,7 +104,7 @@ async def test_behind_the_free_failures_each_wait_is_twice_as_long(store: Reposi
         assert await fail(store, wanted, now)
         refused = await take(store, wanted, now)
         if isinstance(refused, AttemptLimits):
-            await store.attempts.give_back(refused)
+            await attempts_on(store).give_back(refused)
             refused = 0
         waits.append(refused)
         now += refused * 1000
@@ -135,10 +136,10 @@ async def test_a_budget_lets_no_more_run_than_it_could_pay(store: Repositories) 
     assert await fail(store, wanted)
     taken, refused = await take_many(store, wanted, 20)
     assert (len(taken), refused) == (9, Counter({-1: 11}))
-    await store.attempts.settle(taken[0], [])
-    await store.attempts.give_back(taken[1])
+    await attempts_on(store).settle(taken[0], [])
+    await attempts_on(store).give_back(taken[1])
     for one in taken[2:]:
-        await store.attempts.note_failure(one, NOW)
+        await attempts_on(store).note_failure(one, NOW)
     assert [await fail(store, wanted) for _ in range(3)] == [True, True, False]
     assert await take(store, wanted) == 60
 
@@ -165,15 +166,15 @@ async def test_what_nobody_ended_counts_for_one_to_two_minutes_and_no_longer(sto
         taken, _ = await take_many(store, wanted, 6, now)
         assert len(taken) == (2 if second < 60 else 5), second
         for one in taken:
-            await store.attempts.give_back(one)
+            await attempts_on(store).give_back(one)
     # Ended after all, by a process that only slept: nothing is given back twice, and a wrong one still counts.
     running, _ = await take_many(store, wanted, 6, now)
-    await store.attempts.give_back(left[0])
-    await store.attempts.settle(left[1], [])
+    await attempts_on(store).give_back(left[0])
+    await attempts_on(store).settle(left[1], [])
     assert await take(store, wanted, now) == -1
-    await store.attempts.note_failure(left[2], now)
+    await attempts_on(store).note_failure(left[2], now)
     for one in running:
-        await store.attempts.give_back(one)
+        await attempts_on(store).give_back(one)
     assert len((await take_many(store, wanted, 6, now))[0]) == 4
 
 
@@ -193,7 +194,7 @@ async def test_tries_of_the_period_before_end_as_their_own(store: Repositories) 
     assert len(after) == 3
     for one in (*before, *after):
         assert await take(store, wanted, end + 10_000) == -1
-        await store.attempts.give_back(one)
+        await attempts_on(store).give_back(one)
         assert isinstance(await take(store, wanted, end + 10_000), AttemptLimits)
     assert len((await take_many(store, wanted, 6, end + 3 * PERIOD_MS))[0]) == 5
 
@@ -206,7 +207,7 @@ async def test_a_node_whose_clock_is_a_little_behind_counts_the_same(store: Repo
     assert await take(store, wanted, early) == await take(store, wanted, late) == -1
     for one in taken:
         assert isinstance(one, AttemptLimits)
-        await store.attempts.give_back(one)
+        await attempts_on(store).give_back(one)
     assert len((await take_many(store, wanted, 6, early))[0]) == 5
 
 
@@ -231,7 +232,7 @@ async def test_attempts_under_way_while_the_clock_is_set_right_are_counted_and_e
     taken, _ = await take_many(store, wanted, 6)
     assert len(taken) == 2
     for one in (*ahead, *taken):
-        await store.attempts.give_back(one)
+        await attempts_on(store).give_back(one)
     again, _ = await take_many(store, wanted, 6)
     assert len(again) == 5
     # What nobody ended does not stay until the clock is there again.
@@ -247,11 +248,11 @@ async def test_clocks_that_differ_by_seconds_let_nobody_try_more(store: Reposito
 
 async def test_what_was_no_attempt_is_given_back(store: Repositories) -> None:
     for _ in range(100):
-        await store.attempts.give_back(await store.attempts.take(BOTH, NOW))
+        await attempts_on(store).give_back(await attempts_on(store).take(BOTH, NOW))
     # Once, and not what others run.
-    twice = await store.attempts.take(AttemptLimits((ACCOUNT,)), NOW)
-    await store.attempts.give_back(twice)
-    await store.attempts.give_back(twice)
+    twice = await attempts_on(store).take(AttemptLimits((ACCOUNT,)), NOW)
+    await attempts_on(store).give_back(twice)
+    await attempts_on(store).give_back(twice)
     assert len((await take_many(store, AttemptLimits((ACCOUNT,)), 30))[0]) == FREE
 
 
@@ -260,13 +261,13 @@ async def test_a_success_begins_the_counters_anew_and_ends_only_its_own_try(stor
     assert await fail(store, AttemptLimits((other,)))
     for _ in range(FREE - 1):
         assert await fail(store, AttemptLimits((ACCOUNT,)))
-    right = await store.attempts.take(AttemptLimits((ACCOUNT,)), NOW)
-    await store.attempts.settle(right, [ACCOUNT, AttemptCounter("account:nobody", 1, 1)])
+    right = await attempts_on(store).take(AttemptLimits((ACCOUNT,)), NOW)
+    await attempts_on(store).settle(right, [ACCOUNT, AttemptCounter("account:nobody", 1, 1)])
     running, _ = await take_many(store, AttemptLimits((ACCOUNT,)), 30)
     assert len(running) == FREE
-    await store.attempts.settle(running[0], [ACCOUNT])
+    await attempts_on(store).settle(running[0], [ACCOUNT])
     assert len((await take_many(store, AttemptLimits((ACCOUNT,)), 5))[0]) == 1
-    await store.attempts.settle(None, [ACCOUNT])
+    await attempts_on(store).settle(None, [ACCOUNT])
     assert await take(store, AttemptLimits((ACCOUNT,))) == -1
     assert not await fail(store, AttemptLimits((other,)))
 
@@ -274,7 +275,7 @@ async def test_a_success_begins_the_counters_anew_and_ends_only_its_own_try(stor
 async def test_a_success_uses_nothing_of_a_budget(store: Repositories) -> None:
     # More than the address has in an hour.
     for _ in range(40):
-        await store.attempts.settle(await store.attempts.take(BOTH, NOW), BOTH.counters)
+        await attempts_on(store).settle(await attempts_on(store).take(BOTH, NOW), BOTH.counters)
     assert [await fail(store, AttemptLimits((), (ADDRESS,))) for _ in range(11)] == [True] * 10 + [False]
 
 
@@ -295,18 +296,18 @@ async def test_ends_of_all_kinds_at_the_same_moment_are_all_counted(
 
     async def one(number: int) -> None:
         where = stores[number % 2]
-        taken = await where.attempts.take(kinds[number % 4], NOW)
+        taken = await attempts_on(where).take(kinds[number % 4], NOW)
         if number % 3 == 0:
-            await where.attempts.settle(taken, [*counters[:3], *taken.counters])
+            await attempts_on(where).settle(taken, [*counters[:3], *taken.counters])
         elif number % 3 == 1:
-            await where.attempts.give_back(taken)
+            await attempts_on(where).give_back(taken)
         else:
-            await where.attempts.note_failure(taken, NOW)
+            await attempts_on(where).note_failure(taken, NOW)
 
     async with asyncio.timeout(30):
         await asyncio.gather(*(one(number) for number in range(240)))
     # Nothing runs any more: what could be wrong may run, all of it.
-    await store.attempts.settle(None, counters)
+    await attempts_on(store).settle(None, counters)
     for counter in counters:
         narrow = AttemptLimits((AttemptCounter(counter.key, 3, 3),))
         assert len((await take_many(store, narrow, 4))[0]) == 3
@@ -316,9 +317,9 @@ async def test_counts_that_nobody_touched_for_90_days_go(store: Repositories) ->
     for number in range(5):
         assert await fail(store, AttemptLimits((AttemptCounter(f"account:{number}", 1, 1),)), NOW + number)
     later = NOW + 90 * 86_400_000 + 2
-    assert await store.attempts.purge(later, 2) == 2
-    assert await store.attempts.purge(later, 2) == 1
-    assert await store.attempts.purge(later, 2) == 0
+    assert await store.attempts.purge(later - FORGET_MS, 2) == 2
+    assert await store.attempts.purge(later - FORGET_MS, 2) == 1
+    assert await store.attempts.purge(later - FORGET_MS, 2) == 0
     assert not await fail(store, AttemptLimits((AttemptCounter("account:4", 1, 1),)), later)
 
 

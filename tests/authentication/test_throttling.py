@@ -11,8 +11,8 @@ from server.authentication.throttling import FREE_FAILURES, Throttle, network_of
 from server.core.errors import Overloaded, StoreUnavailable
 from server.passwords.pool import NeverBegun
 from server.repositories import open_repositories
-from server.settings.tree import LimitSettings
 from server.users.errors import InvalidResetToken
+from tests.accounts import throttle_on
 from tests.clock import FakeClock
 
 
@@ -50,7 +50,7 @@ async def may_be_wrong_at_once(throttle: Throttle) -> int:
 async def test_whatever_ends_an_attempt_it_does_not_run_any_more(tmp_path: Path) -> None:
     """Nothing looked at, or nothing told: given back. Everything else is a failure, a defect too."""
     store = await open_repositories(f"sqlite:///{tmp_path}/watchword.db", serving=False)
-    throttle = Throttle(store.attempts, FakeClock(), LimitSettings())
+    throttle = throttle_on(store, FakeClock())
     no_attempt = [NeverBegun(), Overloaded(), StoreUnavailable()]
     wrong = [InvalidCredentials(), InvalidResetToken(), asyncio.CancelledError(), RuntimeError(), KeyError("x")]
     for error in (*no_attempt, *wrong):
@@ -67,7 +67,7 @@ async def test_whatever_ends_an_attempt_it_does_not_run_any_more(tmp_path: Path)
 async def test_a_client_that_leaves_while_its_attempt_is_taken_leaves_nothing_running(tmp_path: Path) -> None:
     """At whatever step: the store may have taken it when the caller is gone already."""
     store = await open_repositories(f"sqlite:///{tmp_path}/watchword.db", serving=False)
-    throttle = Throttle(store.attempts, FakeClock(), LimitSettings())
+    throttle = throttle_on(store, FakeClock())
 
     async def look() -> None:
         async with throttle.login("lak", "192.0.2.1", None):

@@ -31,10 +31,10 @@ from server.core.clock import SystemClock
 from server.database.open import apply_migrations
 from server.database.postgres.schema import SCHEMA
 from server.repositories import Repositories, open_repositories
-from server.settings.tree import LimitSettings
 from server.users.model import Credentials, UserFilter
 from server.users.names import compared
 from server.users.rows import INSERTED, inserted_values
+from tests.accounts import throttle_on
 from tests.records import NOW, add_user, id_of, new_user, open_session, rename, session
 
 FEW = 1000
@@ -122,7 +122,7 @@ async def fail_to_log_in(store: Repositories, _: int, turn: int) -> object:
 
 
 def throttle_in(store: Repositories) -> Throttle:
-    return Throttle(store.attempts, SystemClock(), LimitSettings())
+    return throttle_on(store, SystemClock())
 
 
 async def get(store: Repositories, count: int, turn: int) -> object:

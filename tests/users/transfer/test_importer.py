@@ -6,13 +6,11 @@ from typing import Any
 import pytest
 
 from server.authentication.errors import TooManyAttempts
-from server.authentication.throttling import Throttle
 from server.repositories import Repositories, open_repositories
-from server.settings.tree import LimitSettings
 from server.users.names import compared
 from server.users.transfer.importer import BATCH, ImportCounts, Refusal
 from server.users.transfer.lines import Record
-from tests.accounts import importer_on
+from tests.accounts import importer_on, throttle_on
 from tests.clock import FakeClock
 from tests.foreign_hashes import ARGON2
 from tests.records import all_users, change_user, id_of
@@ -71,7 +69,7 @@ async def test_what_can_be_taken_is_and_the_rest_has_a_reason(store: Repositorie
 async def test_what_was_guessed_at_a_name_before_its_import_does_not_count_against_it(store: Repositories) -> None:
     """As with an account that is made alone; but at one that is there already the guesses stay."""
     clock = FakeClock()
-    throttle = Throttle(store.attempts, clock, LimitSettings(account_guesses=10))
+    throttle = throttle_on(store, clock, account_guesses=10)
     await imported(store, records({"username": "there"}))
     for username in ("new", "néw", "there"):
         for _ in range(7):
