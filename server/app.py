@@ -24,11 +24,12 @@ from server.database.open import sqlite_path
 from server.documents.docs_page import POLICY, docs_page
 from server.documents.openapi import openapi_bytes, openapi_document
 from server.health.service import Readiness
+from server.http.auth_middleware import auth_middleware
 from server.http.context import SERVER_SETTINGS
 from server.http.cors import Cors
 from server.http.edge import Edge
 from server.http.request_log import RequestLog
-from server.http.route_table import AccessTable
+from server.http.route_table import RouteTable
 from server.http.runner import EdgeRunner
 from server.keys.custody import Custody
 from server.keys.key_material import shared_secret
@@ -43,7 +44,7 @@ from server.passwords.pool import HashPool
 from server.repositories import Repositories, open_repositories
 from server.routes import ROUTES
 from server.services import DOCUMENTS, SERVICES, Documents, Services
-from server.sessions.authenticator import Authenticator
+from server.sessions.authenticator import BearerAuthenticator
 from server.sessions.changes import SessionChanges
 from server.sessions.issuing import TokenIssuer
 from server.sessions.refresh import RefreshRotation
@@ -56,7 +57,6 @@ from server.users.passwords import UserPasswords
 from server.users.reset_token import ResetTokens
 from server.users.service import Users
 from watchword_client.access import Roles
-from watchword_client.auth_middleware import guard
 from watchword_client.token_verifier import TokenVerifier
 
 DAY_MS = 86_400_000
@@ -201,7 +201,7 @@ async def _construct(
         refresh_rotation=refresh_rotation,
         audit=Audit(repositories.audit, repositories.users, AuditChain(keys.audit_key)),
         verifier=verifier,
-        authenticator=Authenticator(verifier, revocations),
+        authenticator=BearerAuthenticator(verifier, revocations),
         readiness=Readiness(repositories.readiness, keys.current, clock),
     )
 
@@ -252,15 +252,15 @@ def create_runner(services: Services, request_log: RequestLog | None = None) -> 
 
 def create_app(services: Services) -> web.Application:
     """The guarded routes. Raises ConfigurationError for an override that fits no route."""
-    table = AccessTable(services.roles, services.settings.access, ROUTES)
-    app = web.Application(middlewares=[guard(table, services.authenticator)])
+    table = RouteTable(ROUTES, services.roles, services.settings.access)
+    app = web.Application(middlewares=[auth_middleware(table.role_table, services.authenticator)])
     app[SERVICES] = services
     app[SERVER_SETTINGS] = services.settings.server
     app[DOCUMENTS] = _documents(table)
     table.register(app.router)
 
     async def check_table(app: web.Application) -> None:
-        table.require_rows(app.router)
+        table.role_table.require_all(app.router)
 
     async def stop_waiting(_: web.Application) -> None:
         # At the end: logins that would have to wait for others are answered at once.
@@ -273,6 +273,6 @@ def create_app(services: Services) -> web.Application:
     return app
 
 
-def _documents(table: AccessTable) -> Documents:
+def _documents(table: RouteTable) -> Documents:
     document = openapi_document(table.rows)
     return Documents(table.listing(), table.allowed_to, openapi_bytes(document), docs_page(document), POLICY)

@@ -11,7 +11,7 @@ from server.audit import routes as audit
 from server.documents import routes as documents
 from server.health import routes as health
 from server.http.route import Route
-from server.http.route_table import AccessTable
+from server.http.route_table import RouteTable
 from server.inspection import routes as inspection
 from server.keys import routes as keys
 from server.sessions import routes as sessions
@@ -30,6 +30,6 @@ ROUTES: tuple[Route, ...] = (
 )
 
 
-def access_table(settings: Settings) -> AccessTable:
+def route_table(settings: Settings) -> RouteTable:
     """The table in force. Raises ConfigurationError for an override that fits no route."""
-    return AccessTable(Roles(settings.role_includes), settings.access, ROUTES)
+    return RouteTable(ROUTES, Roles(settings.role_includes), settings.access)

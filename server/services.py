@@ -16,7 +16,7 @@ from server.health.service import Readiness
 from server.keys.service import KeyService
 from server.passwords.pool import HashPool
 from server.repositories import Repositories
-from server.sessions.authenticator import Authenticator
+from server.sessions.authenticator import BearerAuthenticator
 from server.sessions.refresh import RefreshRotation
 from server.sessions.revocation import Revocations
 from server.sessions.service import Sessions
@@ -51,7 +51,7 @@ class Services:
     refresh_rotation: RefreshRotation
     audit: Audit
     verifier: TokenVerifier
-    authenticator: Authenticator
+    authenticator: BearerAuthenticator
     readiness: Readiness
 
 

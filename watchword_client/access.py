@@ -68,6 +68,10 @@ class Roles:
         """All roles, in the order of the configuration."""
         return list(self._all)
 
+    def included(self) -> frozenset[str]:
+        """What roles are said to include, whether it is a role or not."""
+        return frozenset(name for names in self._direct.values() for name in names)
+
     def has(self, role: str, wanted: str) -> bool:
         """Whether `role` is `wanted` or includes it. A role that is configured no more has no rights but its name."""
         return wanted in self._all.get(role, frozenset((role,)))

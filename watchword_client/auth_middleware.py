@@ -1,90 +1,73 @@
-"""The global auth middleware: who calls, and whether they may. Ours, and one for any other aiohttp application."""
+"""The global auth middleware: who calls, and whether they may. Watchword's own, and any other aiohttp application's."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from watchword_client.access import DEFAULT_ROLES, AccessRule
-from watchword_client.bearer import bearer_token
+from watchword_client.access import DEFAULT_ROLES, AccessRule, Roles
+from watchword_client.bearer import BearerTokens
 from watchword_client.claims import AccessClaims
 from watchword_client.errors import ApiError, InsufficientRole, Unauthorized
-from watchword_client.role_table import DeclaredRules
+from watchword_client.role_table import RoleTable
 from watchword_client.token_verifier import TokenVerifier
 
 CLAIMS: web.RequestKey[AccessClaims] = web.RequestKey("claims", AccessClaims)
-# Whose token was refused since it is revoked: for the log. Nobody has the claims then.
-REVOKED_SUBJECT: web.RequestKey[str] = web.RequestKey("revoked_subject", str)
+# Whose credential was refused although it is genuine, such as a revoked token: for the log. Nobody is the caller then.
+REFUSED_SUBJECT: web.RequestKey[str] = web.RequestKey("refused_subject", str)
 # The template of the route, as in a role table without the method; absent where no route matches.
 ROUTE: web.RequestKey[str] = web.RequestKey("route", str)
 
 
-class Rule(Protocol):
-    """What a role table says of a route. `sufficient`: the roles that may, inclusion worked out; None for any."""
+class Caller(Protocol):
+    """Who calls, as far as the decision asks."""
 
     @property
-    def path(self) -> str:
-        """The route's template."""
-        ...
-
-    @property
-    def access(self) -> AccessRule:
-        """The rule as it was declared."""
-        ...
-
-    @property
-    def sufficient(self) -> frozenset[str] | None:
-        """The roles that satisfy it."""
+    def role(self) -> str:
+        """The role that the rule is compared with."""
         ...
 
 
-class Rules(Protocol):
-    """A role table."""
+AnyCaller = TypeVar("AnyCaller", bound=Caller)
+MadeCaller_co = TypeVar("MadeCaller_co", bound=Caller, covariant=True)
 
-    def rule_of(self, request: web.Request) -> Rule | None:
-        """The rule of a request; None where no route matches (404, 405)."""
+
+class Authenticator(Protocol[MadeCaller_co]):
+    """A source of credentials: it tells from a request who calls."""
+
+    async def authenticate(self, request: web.Request) -> MadeCaller_co:
+        """Who calls. Raises an Unauthorized, or another ApiError where that can't be told now."""
         ...
 
 
-class Authenticating(Protocol):
-    """Makes claims of tokens."""
-
-    def remembered(self, token: str) -> AccessClaims | None:
-        """The claims of a token that was verified before and is still good; None if unsure."""
-        ...
-
-    async def verify(self, token: str) -> AccessClaims:
-        """The claims. Raises an Unauthorized."""
-        ...
-
-
-def guard(rules: Rules, authenticator: Authenticating) -> Middleware:
-    """Reads the bearer token, attaches its claims to the request, decides by the route's rule. Raises ApiError."""
+def guard(
+    table: RoleTable, authenticator: Authenticator[AnyCaller], attached_as: web.RequestKey[AnyCaller]
+) -> Middleware:
+    """Finds the route's rule, attaches who calls to the request, and decides. Raises ApiError."""
 
     @web.middleware
     async def decide(request: web.Request, handler: Handler) -> web.StreamResponse:
-        rule = rules.rule_of(request)
-        if rule is None:
-            # The router's 404 or 405: every route has a rule.
+        bound = table.rule_of(request)
+        if bound is None:
+            # The router's 404 or 405.
             return await handler(request)
-        request[ROUTE] = rule.path
-        if not rule.access.takes_token:
+        request[ROUTE] = bound.path
+        if not bound.rule.takes_token:
             return await handler(request)
-        token = bearer_token(request)
         try:
-            claims = authenticator.remembered(token) or await authenticator.verify(token)
+            caller = await authenticator.authenticate(request)
         except Unauthorized as error:
             if error.subject is not None:
-                request[REVOKED_SUBJECT] = error.subject
+                request[REFUSED_SUBJECT] = error.subject
             raise
         # Before the decision, so the log knows who was refused.
-        request[CLAIMS] = claims
-        if rule.sufficient is not None and claims.role not in rule.sufficient:
-            raise InsufficientRole(required=list(rule.access.roles or ()), role=claims.role)
+        request[attached_as] = caller
+        if bound.sufficient is not None and caller.role not in bound.sufficient:
+            raise InsufficientRole(required=list(bound.rule.roles or ()), role=caller.role)
         return await handler(request)
 
     return decide
@@ -106,7 +89,7 @@ def auth_middleware(
     finds the caller with `claims_of(request)`. `protect` does the same and more. Raises ConfigurationError for a name
     or role that can't be.
     """
-    return _answering(guard(DeclaredRules(access, roles), verifier))
+    return _answering(guard(RoleTable(access, Roles(roles)), BearerTokens(verifier), CLAIMS))
 
 
 def protect(
@@ -120,11 +103,11 @@ def protect(
     The start fails with ConfigurationError for a route without a rule, a rule without a route, and two routes of one
     name, such as one path on two domains. Raises ConfigurationError as `auth_middleware` does.
     """
-    rules = DeclaredRules(access, roles)
-    app.middlewares.append(_answering(guard(rules, verifier)))
+    table = RoleTable(access, Roles(roles))
+    app.middlewares.append(_answering(guard(table, BearerTokens(verifier), CLAIMS)))
 
     async def living(app: web.Application) -> AsyncIterator[None]:
-        rules.require_all(app.router)
+        table.require_all(app.router)
         try:
             yield
         finally:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
+from watchword_client.claims import AccessClaims
 from watchword_client.errors import TokenInvalid, TokenMissing
+from watchword_client.token_verifier import TokenVerifier
 
 
 def bearer_token(request: web.Request) -> str:
@@ -18,3 +20,15 @@ def bearer_token(request: web.Request) -> str:
     if scheme.lower() != "bearer" or not token:
         raise TokenMissing
     return token.strip(" ")
+
+
+class BearerTokens:
+    """The Authenticator of other applications: the claims of the bearer token say who calls."""
+
+    def __init__(self, verifier: TokenVerifier) -> None:
+        self._verifier = verifier
+
+    async def authenticate(self, request: web.Request) -> AccessClaims:
+        """The claims. Raises TokenMissing, TokenInvalid, TokenExpired, KeysUnavailable."""
+        token = bearer_token(request)
+        return self._verifier.remembered(token) or await self._verifier.verify(token)

@@ -1,17 +1,17 @@
-"""The rules of another application: which of its routes each is for, and when that can't be told."""
+"""The role table: the rule of each route of an application; what has none, or not one of its own, is closed."""
 
 from __future__ import annotations
 
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from aiohttp import hdrs, web
 from aiohttp.web_urldispatcher import AbstractRoute, MatchedSubAppResource, PrefixedSubAppResource
 
-from watchword_client.access import AccessRule, Roles, only
+from watchword_client.access import AccessRule, Decision, Roles, only
 from watchword_client.errors import ConfigurationError
 
 # A route in a role table: method and template.
@@ -21,36 +21,44 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class DeclaredRule:
-    """A rule with the roles that satisfy it, inclusion worked out; None for any."""
+class BoundRule:
+    """The rule of a route that the router has. `sufficient` are the roles that satisfy it; None where any does."""
 
     path: str
-    access: AccessRule
+    rule: AccessRule
     sufficient: frozenset[str] | None
 
 
-class DeclaredRules:
+class RoleTable:
     """`{"GET /reports": only("admin")}`. A route without a rule of its own is closed to everybody."""
 
-    def __init__(self, access: Mapping[str, AccessRule], roles: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, rules: Mapping[str, AccessRule], roles: Roles) -> None:
         """Raises ConfigurationError for a name that no route has, and for a role that there is not."""
         problems = [
             f"access {name!r}: a rule is named by method and path, as GET /reports; HEAD has the rule of GET"
-            for name in access
+            for name in rules
             if not _NAME.fullmatch(name) or name.startswith("HEAD ")
         ]
-        named = {role for rule in access.values() for role in rule.roles or ()}.union(*roles.values())
-        problems += [f"roles: there is no role {role!r}; name it in roles" for role in sorted(named - roles.keys())]
+        named = {role for rule in rules.values() for role in rule.roles or ()} | roles.included()
+        problems += [
+            f"roles: there is no role {role!r}; name it in roles" for role in sorted(named.difference(roles.names()))
+        ]
         if problems:
             raise ConfigurationError(problems)
-        table = Roles(roles)
-        self._rules = {
-            name: DeclaredRule(name.partition(" ")[2], rule, table.sufficient(rule)) for name, rule in access.items()
-        }
+        self._roles = roles
+        self._rules = dict(rules)
         # By the route itself: what a request has found is not always the only route of its name.
-        self._bound: dict[AbstractRoute, DeclaredRule] = {}
+        self._bound: dict[AbstractRoute, BoundRule] = {}
 
-    def rule_of(self, request: web.Request) -> DeclaredRule | None:
+    def names(self) -> list[str]:
+        """All routes that have a rule, as they were given."""
+        return list(self._rules)
+
+    def decide(self, name: str, role: str | None) -> Decision:
+        """Whether a caller of that role may call the route of that name; None is a caller without a token."""
+        return self._roles.decide(self._rules[name], role)
+
+    def rule_of(self, request: web.Request) -> BoundRule | None:
         """The rule of the route that was found; None where none was (404, 405)."""
         route = request.match_info.route
         rule = self._bound.get(route)
@@ -58,17 +66,18 @@ class DeclaredRules:
             rule = self._first_seen(route, request.app.router)
         return rule
 
-    def _first_seen(self, route: AbstractRoute, router: web.UrlDispatcher) -> DeclaredRule:
+    def _first_seen(self, route: AbstractRoute, router: web.UrlDispatcher) -> BoundRule:
         name = _name_of(route)
         listed = route in router.routes()
         rule = self._rules.get(name)
         if rule is None or not listed or name in _shared_names(router).keys() | _names_that_take_head(router):
             _log.error("a route without a rule of its own is closed: %(route)s", {"route": name})
-            rule = DeclaredRule(_template_of(route), only(), frozenset())
+            rule = only()
+        bound = BoundRule(_template_of(route), rule, self._roles.sufficient(rule))
         if listed:
             # Others may be made for each request.
-            self._bound[route] = rule
-        return rule
+            self._bound[route] = bound
+        return bound
 
     def require_all(self, router: web.UrlDispatcher) -> None:
         """Raises ConfigurationError for a route without a rule, a rule without a route, and two routes of one name."""

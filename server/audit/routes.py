@@ -6,12 +6,13 @@ import re
 
 from aiohttp import web
 
+from server.access.rules import ADMIN
 from server.audit.schemas import AuditAnswer, AuditQuery, audit_json
 from server.core.errors import StoreUnavailable
 from server.http.body import read_query
 from server.http.cursor import cursor_of, position_of
 from server.http.responses import json_response
-from server.http.route import ADMIN, Route
+from server.http.route import Route
 from server.services import services_of
 
 _SEQ = re.compile(r"[1-9][0-9]{0,17}")

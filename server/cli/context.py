@@ -19,7 +19,7 @@ from server.core.origin import COMMAND_LINE, Origin, reset_origin, set_origin
 from server.database.open import require_store, sqlite_path
 from server.files.ownership import user_name
 from server.logs.output import configure_logs
-from server.routes import access_table
+from server.routes import route_table
 from server.services import Services
 from server.settings import LoadedSettings, Settings, load_settings
 from server.settings.load import DEFAULT_FILE
@@ -51,7 +51,7 @@ def loaded_for(context: typer.Context, config: Path | None) -> LoadedSettings:
     common: CommandLine = context.find_object(CommandLine) or CommandLine(None)
     loaded = load_settings(config or common.config)
     # What `[access]` names has to be there, and to be known before anything is made.
-    access_table(loaded.settings)
+    route_table(loaded.settings)
     return loaded
 
 

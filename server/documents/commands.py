@@ -6,17 +6,18 @@ from typing import Annotated
 
 import typer
 
+from server.access.explain import explain as explained
 from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
 from server.cli.tables import Rows, program
 from server.core.errors import ConfigurationError, Unauthorized
 from server.documents.openapi import openapi_bytes, openapi_document
-from server.routes import access_table
+from server.routes import route_table
 from server.services import Services
 
 
 def routes(context: typer.Context, as_json: AsJson = False, config: Config = None) -> None:
     """Print the effective role table."""
-    listing = access_table(settings_for(context, config)).listing()
+    listing = route_table(settings_for(context, config)).listing()
     if as_json:
         print_json({"routes": listing})
         return
@@ -51,19 +52,21 @@ def explain(
         raise ConfigurationError(["explain: give --role or --token, not both"])
     if role is not None and role not in settings.roles:
         raise ConfigurationError([f"explain: there is no role {role!r}; roles: {', '.join(settings.roles)}"])
-    found = access_table(settings).explain(method.upper(), path, None)
-    if found is None:
+    table = route_table(settings).role_table
+    without_token = explained(table, method.upper(), path, None)
+    if without_token is None:
         typer.echo(f"{method.upper()} {path}: there is no such route; `{program()} routes` lists them", err=True)
         raise typer.Exit(1)
+    name, decision = without_token
     if token is not None:
         try:
             role = run_with_services(settings, lambda services: _role_of(services, token))
         except Unauthorized as error:
-            _say(as_json, method, path, allowed=found[0].open_to_anyone, reason=f"{error.code}: {error.detail}")
+            # What is open to anyone does not look at the token.
+            _say(as_json, method, path, allowed=decision.allowed, reason=f"{error.code}: {error.detail}")
             return
-    decided = access_table(settings).explain(method.upper(), path, role)
-    if decided is not None:
-        _say(as_json, method, path, allowed=decided[1].allowed, reason=decided[1].reason)
+    decision = table.decide(name, role)
+    _say(as_json, method, path, allowed=decision.allowed, reason=decision.reason)
 
 
 async def _role_of(services: Services, token: str) -> str:
@@ -79,4 +82,4 @@ def _say(as_json: bool, method: str, path: str, *, allowed: bool, reason: str) -
 
 def openapi(context: typer.Context, config: Config = None) -> None:
     """Print the OpenAPI document."""
-    typer.echo(openapi_bytes(openapi_document(access_table(settings_for(context, config)).rows)).decode())
+    typer.echo(openapi_bytes(openapi_document(route_table(settings_for(context, config)).rows)).decode())

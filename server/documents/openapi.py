@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 from server import __version__
 from server.core.errors import ApiError, InvalidRequest
 from server.http.errors import InvalidJson, MalformedRequest, PayloadTooLarge, RequestTimeout, UnsupportedMediaType
-from server.http.route_table import Row
+from server.http.route import GuardedRoute
 from server.http.schemas import Problem
 from server.sessions.errors import TokenRevoked
 from watchword_client.errors import InsufficientRole, TokenExpired, TokenInvalid, TokenMissing
@@ -32,7 +32,7 @@ _BODY_ERRORS = (
 _REQUEST_ID: Json = {"description": "The id of this request in the log", "schema": {"type": "string"}}
 
 
-def openapi_document(rows: Iterable[Row]) -> Json:
+def openapi_document(rows: Iterable[GuardedRoute]) -> Json:
     """The document. Its schemas are those that check the requests."""
     rows = tuple(rows)
     paths: dict[str, Json] = {}
@@ -62,12 +62,12 @@ def openapi_bytes(document: Json) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_INDENT_2)
 
 
-def errors_of(row: Row) -> list[type[ApiError]]:
+def errors_of(row: GuardedRoute) -> list[type[ApiError]]:
     """Every failure that a route can answer with: those of access, body and query, and its own."""
     found: list[type[ApiError]] = [MalformedRequest]
-    if row.access.takes_token:
+    if row.rule.takes_token:
         found += _TOKEN_ERRORS
-    if row.access.roles is not None:
+    if row.rule.roles is not None:
         found.append(InsufficientRole)
     if row.route.body is not None:
         found += _BODY_ERRORS
@@ -76,14 +76,14 @@ def errors_of(row: Row) -> list[type[ApiError]]:
     return list(dict.fromkeys([*found, *row.route.errors]))
 
 
-def _operation(row: Row) -> Json:
+def _operation(row: GuardedRoute) -> Json:
     route = row.route
     operation: Json = {
         "operationId": route.handler.__name__,
         "summary": route.summary,
-        "description": f"Open to: {row.access}.",
+        "description": f"Open to: {row.rule}.",
         "tags": [route.tag],
-        "security": [] if row.open_to_anyone else [{"bearer": []}],
+        "security": [{"bearer": []}] if row.rule.takes_token else [],
         "responses": _responses(row),
     }
     parameters = [*_path_parameters(route.path), *_query_parameters(route.query)]
@@ -97,7 +97,7 @@ def _operation(row: Row) -> Json:
     return operation
 
 
-def _responses(row: Row) -> Json:
+def _responses(row: GuardedRoute) -> Json:
     responses: Json = {}
     for status, model in row.route.answers.items():
         headers = {
@@ -167,7 +167,7 @@ def _reference(model: type[BaseModel]) -> Json:
     return {"$ref": _REFERENCE.format(model=model.__name__)}
 
 
-def _schemas(rows: Iterable[Row]) -> Json:
+def _schemas(rows: Iterable[GuardedRoute]) -> Json:
     models: dict[type[BaseModel], Any] = {Problem: "serialization"}
     for row in rows:
         if row.route.body is not None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from aiohttp import hdrs, web
 
+from server.access.rules import ADMIN
 from server.documents.schemas import RoutesAnswer
 from server.http.responses import document_response, json_response
-from server.http.route import ADMIN, Route
+from server.http.route import Route
 from server.services import DOCUMENTS
 from watchword_client.access import ANYONE
 

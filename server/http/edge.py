@@ -15,6 +15,7 @@ from server.core.errors import ApiError, NotFound, Overloaded
 from server.core.ids import Ids
 from server.core.origin import Origin, reset_origin, set_origin
 from server.database.patience import reset_patience, set_patience
+from server.http.auth_middleware import PRINCIPAL
 from server.http.client_ip import client_ip
 from server.http.context import REQUEST_ID
 from server.http.cors import Cors
@@ -22,7 +23,6 @@ from server.http.errors import InternalError, MalformedRequest, MethodNotAllowed
 from server.http.request_log import RequestLog
 from server.http.responses import REQUEST_ID_HEADER, problem_response
 from server.settings.networks import Network
-from watchword_client.auth_middleware import CLAIMS
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -90,12 +90,12 @@ class Edge:
 
 
 def _origin_of(request: web.Request, trusted: Sequence[Network]) -> Origin:
-    """Asked when something is changed, so behind the guard, which has put the claims there."""
-    claims = request.get(CLAIMS)
+    """Asked when something is changed, so behind the middleware that finds out who calls."""
+    principal = request.get(PRINCIPAL)
     return Origin(
         "http",
-        None if claims is None else claims.subject,
-        None if claims is None else claims.username,
+        None if principal is None else principal.subject,
+        None if principal is None else principal.username,
         client_ip(request, trusted),
         request[REQUEST_ID],
     )

@@ -16,9 +16,10 @@ import orjson
 from aiohttp import web
 
 from server.core.clock import Clock, rfc3339
+from server.http.auth_middleware import PRINCIPAL
 from server.http.context import REQUEST_ID
 from server.logs.stream import SteadyStream
-from watchword_client.auth_middleware import CLAIMS, REVOKED_SUBJECT, ROUTE
+from watchword_client.auth_middleware import REFUSED_SUBJECT, ROUTE
 
 Renderer = Callable[[dict[str, object]], str]
 
@@ -48,7 +49,7 @@ class RequestLog:
         """Note a finished request. `started` is the clock's monotonic time at its begin, `client` an address."""
         if not self._lines:
             asyncio.get_running_loop().call_later(DELAY_SECONDS, self.flush)
-        claims = request.get(CLAIMS)
+        principal = request.get(PRINCIPAL)
         route = request.get(ROUTE)
         line: dict[str, object] = {
             "timestamp": None,
@@ -60,7 +61,7 @@ class RequestLog:
             "duration_ms": round((self._clock.monotonic() - started) * 1000, 2),
             "request_id": request[REQUEST_ID],
             "client": client,
-            "subject": request.get(REVOKED_SUBJECT) if claims is None else claims.subject,
+            "subject": request.get(REFUSED_SUBJECT) if principal is None else principal.subject,
         }
         if route is None:
             line["path"] = _beginning(request.rel_url.raw_path)

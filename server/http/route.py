@@ -1,4 +1,4 @@
-"""One row of the route table. Each feature has its own in its routes.py."""
+"""A row of the route table. Each feature has its own rows in its routes.py."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from server.core.errors import ApiError
-from watchword_client.access import AccessRule, only
-
-ADMIN = only("admin")
+from watchword_client.access import AccessRule
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """A row.
+    """A route as its feature declares it.
 
     `answers` maps the statuses of success to their models (None: no body); `content_type` is theirs. `errors` are the
     failures of this route's own; those that follow from access, body and query are added by openapi.py. `fixed` routes
@@ -44,3 +42,12 @@ class Route:
     def name(self) -> str:
         """As in `[access]`: method and path."""
         return f"{self.method} {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class GuardedRoute:
+    """A route with the rule in force, which may be another one than it declares."""
+
+    route: Route
+    rule: AccessRule
+    overridden: bool

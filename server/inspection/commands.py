@@ -16,7 +16,7 @@ from server.core.clock import SystemClock
 from server.core.errors import ConfigurationError
 from server.files.text_file import decode_text, read_text
 from server.inspection.service import ACCEPTED, inspect_elsewhere, inspect_here
-from server.routes import access_table
+from server.routes import route_table
 from server.settings import Settings
 from watchword_client.access import ANYONE
 from watchword_client.errors import KeyRefused
@@ -67,7 +67,7 @@ def _report(settings: Settings, given: str | None, jwks: Path | None) -> dict[st
     if jwks is not None:
         checks = TokenChecks(_keys_of(jwks), issuer=settings.tokens.issuer, audience=settings.tokens.audience)
         return inspect_elsewhere(token, checks, SystemClock().now_ms())
-    table = access_table(settings)
+    table = route_table(settings)
     return run_with_services(settings, lambda services: inspect_here(token, services, table.allowed_to))
 
 

@@ -1,24 +1,31 @@
-"""From a bearer token to the claims of its user: the one path that every checked request takes."""
+"""Bearer tokens as credentials: from a request to who calls, the one path that every checked request takes."""
 
 from __future__ import annotations
 
+from aiohttp import web
+
+from server.access.principal import Credential, Principal
 from server.sessions.errors import TokenRevoked
 from server.sessions.revocation import Revocations
+from watchword_client.bearer import bearer_token
 from watchword_client.claims import AccessClaims
 from watchword_client.token_verifier import TokenVerifier
 
 
-class Authenticator:
-    """A verifier that also knows which sessions have ended and which roles have changed."""
+class BearerAuthenticator:
+    """The Authenticator that takes access tokens. It knows which sessions have ended and which roles have changed."""
 
     def __init__(self, verifier: TokenVerifier, revocations: Revocations) -> None:
         self._verifier = verifier
         self._revocations = revocations
 
-    def remembered(self, token: str) -> AccessClaims | None:
-        """The claims of a token that was verified before; None if it was not. Costs a look-up."""
+    async def authenticate(self, request: web.Request) -> Principal:
+        """Whose token the request has. Raises TokenMissing, TokenInvalid, TokenExpired or TokenRevoked."""
+        token = bearer_token(request)
         claims = self._verifier.remembered(token)
-        return None if claims is None or self._revocations.is_revoked(claims) else claims
+        if claims is None or self._revocations.is_revoked(claims):
+            claims = await self.verify(token)
+        return Principal(claims.subject, claims.username, claims.role, claims.session_id, Credential.ACCESS_TOKEN)
 
     async def verify(self, token: str) -> AccessClaims:
         """The claims. Raises TokenInvalid, TokenExpired or TokenRevoked."""

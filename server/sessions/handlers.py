@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 
 from server.core.errors import InvalidRequest, Unauthorized
 from server.core.ids import id_in
+from server.http.auth_middleware import principal_of
 from server.http.body import read_query
 from server.http.context import REQUEST_ID
 from server.http.cursor import cursor_of, position_of
@@ -27,7 +28,6 @@ from server.sessions.cookies import (
 from server.sessions.errors import RefreshInvalid, SessionConflict
 from server.sessions.issuing import IssuedTokens
 from server.sessions.schemas import LoginBody, RefreshBody, VerifyQuery, session_json
-from watchword_client.auth_middleware import claims_of
 from watchword_client.bearer import bearer_token
 from watchword_client.claims import AccessClaims
 from watchword_client.errors import InsufficientRole
@@ -134,20 +134,20 @@ def _tokens_response(tokens: IssuedTokens, *, in_cookie: bool) -> web.Response:
 
 async def verify(request: web.Request) -> web.Response:
     """GET /verify: the guard has checked the token; what is left is the role."""
-    claims = claims_of(request)
+    principal = principal_of(request)
     if request.query_string:
         wanted = read_query(request, VerifyQuery).role
         roles = services_of(request).roles
         if wanted is not None:
             if wanted not in roles:
                 raise InvalidRequest([("role", f"There is no such role. Roles: {', '.join(roles.names())}.")])
-            if not roles.has(claims.role, wanted):
-                raise InsufficientRole(required=[wanted], role=claims.role)
+            if not roles.has(principal.role, wanted):
+                raise InsufficientRole(required=[wanted], role=principal.role)
     return empty_response(
         {
-            "X-Auth-Subject": claims.subject,
-            "X-Auth-Username": _field_value(claims.username),
-            "X-Auth-Role": claims.role,
+            "X-Auth-Subject": principal.subject,
+            "X-Auth-Username": _field_value(principal.username),
+            "X-Auth-Role": principal.role,
         }
     )
 
@@ -159,19 +159,19 @@ def _field_value(text: str) -> str:
 
 async def list_my_sessions(request: web.Request) -> web.Response:
     """GET /me/sessions."""
-    return await page_of_sessions(request, claims_of(request).subject)
+    return await page_of_sessions(request, principal_of(request).subject)
 
 
 async def end_my_session(request: web.Request) -> web.Response:
     """DELETE /me/sessions/{session_id}."""
-    await services_of(request).sessions.end(id_of(request, "session_id"), claims_of(request).subject)
+    await services_of(request).sessions.end(id_of(request, "session_id"), principal_of(request).subject)
     return empty_response()
 
 
 async def end_my_other_sessions(request: web.Request) -> web.Response:
     """DELETE /me/sessions: all but the one that asks."""
-    claims = claims_of(request)
-    await services_of(request).sessions.end_all(claims.subject, keep_session_id=claims.session_id)
+    principal = principal_of(request)
+    await services_of(request).sessions.end_all(principal.subject, keep_session_id=principal.session_id)
     return empty_response()
 
 
@@ -196,6 +196,6 @@ async def page_of_sessions(request: web.Request, user_id: str) -> web.Response:
     before_id = position_of(query.cursor, id_in)
     found = await services_of(request).sessions.list(user_id, query.limit + 1, before_id)
     page = found[: query.limit]
-    current = claims_of(request).session_id
+    current = principal_of(request).session_id
     next_cursor = cursor_of(page[-1].id) if len(found) > query.limit else None
     return json_response({"sessions": [session_json(session, current) for session in page], "next_cursor": next_cursor})

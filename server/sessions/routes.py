@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from server.access.rules import ADMIN
 from server.authentication.errors import InvalidCredentials, TooManyAttempts
 from server.core.errors import NotFound, Overloaded, StoreUnavailable
 from server.http.errors import CsrfRefused
-from server.http.route import ADMIN, Route
+from server.http.route import Route
 from server.http.schemas import PageQuery
 from server.sessions import handlers
 from server.sessions.errors import RefreshExpired, RefreshInvalid, RefreshReused, SessionConflict, TokenRevoked

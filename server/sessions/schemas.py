@@ -76,7 +76,7 @@ class SessionsAnswer(Answer):
     next_cursor: str | None
 
 
-def session_json(session: Session, current_session_id: str) -> Mapping[str, Any]:
+def session_json(session: Session, current_session_id: str | None) -> Mapping[str, Any]:
     """A session as SessionAnswer."""
     return {
         "id": session.id,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from server.core.ids import id_in
+from server.http.auth_middleware import principal_of
 from server.http.body import read_query
 from server.http.cursor import cursor_of, position_of
 from server.http.requests import body_of, client_of, id_of
@@ -20,28 +21,27 @@ from server.users.schemas import (
     UsersQuery,
     user_json,
 )
-from watchword_client.auth_middleware import claims_of
 
 
 async def get_me(request: web.Request) -> web.Response:
     """GET /me."""
-    user = await services_of(request).users.get(claims_of(request).subject)
+    user = await services_of(request).users.get(principal_of(request).subject)
     return json_response({"user": user_json(user)})
 
 
 async def update_me(request: web.Request) -> web.Response:
     """PATCH /me."""
     body = await body_of(request, ProfileBody)
-    user = await services_of(request).users.update(claims_of(request).subject, name=body.name)
+    user = await services_of(request).users.update(principal_of(request).subject, name=body.name)
     return json_response({"user": user_json(user)})
 
 
 async def change_password(request: web.Request) -> web.Response:
     """POST /me/password: all other sessions are over."""
     body = await body_of(request, PasswordBody)
-    claims = claims_of(request)
+    principal = principal_of(request)
     await services_of(request).user_passwords.change(
-        claims.subject, claims.session_id, body.current_password, body.new_password
+        principal.subject, principal.session_id, body.current_password, body.new_password
     )
     return empty_response()
 

@@ -57,7 +57,7 @@ class UserPasswords:
         self._clock = clock
         self._settings = settings
 
-    async def change(self, user_id: str, session_id: str, current: str, new: str) -> None:
+    async def change(self, user_id: str, session_id: str | None, current: str, new: str) -> None:
         """Set a new password, knowing the current one; all other sessions end.
 
         Raises InvalidCredentials, TooManyAttempts, InvalidRequest, Overloaded, NotFound.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from server.access.rules import ADMIN
 from server.authentication.errors import InvalidCredentials, TooManyAttempts
 from server.core.errors import NotFound, Overloaded, StoreUnavailable
-from server.http.route import ADMIN, Route
+from server.http.route import Route
 from server.users import handlers
 from server.users.errors import InvalidResetToken, LastAdmin, UsernameTaken
 from server.users.schemas import (

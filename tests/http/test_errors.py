@@ -195,7 +195,7 @@ async def test_a_route_without_a_row_does_not_start(api: Api) -> None:
 
     runner = create_runner(api.services)
     runner.app.router.add_get("/secret", handler)
-    with pytest.raises(ConfigurationError, match="/secret: has no row"):
+    with pytest.raises(ConfigurationError, match="/secret: has no rule"):
         await runner.setup()
     await runner.cleanup()
 

@@ -92,7 +92,7 @@ async def test_cve_2026_35039_no_token_is_remembered_under_the_name_of_another(a
     for token, one in zip(tokens, claims, strict=True):
         assert await authenticator.verify(token) == one
     for token, one in zip(reversed(tokens), reversed(claims), strict=True):
-        assert authenticator.remembered(token) == one
+        assert api.services.verifier.remembered(token) == one
     header, payload, last = tokens[0].split(".")
     _, other_payload, other_last = tokens[1].split(".")
     for mixed in (
@@ -106,7 +106,7 @@ async def test_cve_2026_35039_no_token_is_remembered_under_the_name_of_another(a
         last,
         "",
     ):
-        assert authenticator.remembered(mixed) is None
+        assert api.services.verifier.remembered(mixed) is None
         with pytest.raises(TokenInvalid):
             await authenticator.verify(mixed)
 
@@ -173,16 +173,16 @@ async def test_cve_2026_107719_a_token_is_remembered_until_exp_and_no_longer(api
         token = forge(key, header_of(key), lasting.to_jwt())
         assert await authenticator.verify(token) == lasting
         api.clock.advance(lasting.expires_at - now / 1000 - 0.001)
-        assert authenticator.remembered(token) == lasting
+        assert api.services.verifier.remembered(token) == lasting
         api.clock.advance(0.001)
-        assert authenticator.remembered(token) is None
+        assert api.services.verifier.remembered(token) is None
         with pytest.raises(TokenExpired):
             await authenticator.verify(token)
     without = claims.to_jwt() | {"exp": api.clock.now_ms() // 1000 + 10}
     del without["iat"]
     with pytest.raises(TokenInvalid):
         await authenticator.verify(forge(key, header_of(key), without))
-    assert authenticator.remembered(forge(key, header_of(key), without)) is None
+    assert api.services.verifier.remembered(forge(key, header_of(key), without)) is None
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

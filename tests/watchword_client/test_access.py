@@ -1,10 +1,9 @@
+"""Roles, rules, and what is decided by them."""
+
 from __future__ import annotations
 
 import pytest
 
-from server.core.errors import ConfigurationError
-from server.http.route_table import AccessTable
-from server.routes import ROUTES
 from watchword_client.access import ANY_USER, ANYONE, DEFAULT_ROLES, AccessRule, Roles, only
 
 ROLES = Roles({**DEFAULT_ROLES, "support": ("customer",), "owner": ("admin", "support")})
@@ -39,33 +38,3 @@ def test_a_circle_of_roles_ends_and_makes_them_equal() -> None:
     roles = Roles({"a": ("b",), "b": ("a",)})
     assert roles.has("a", "b")
     assert roles.has("b", "a")
-
-
-@pytest.mark.parametrize(
-    ("override", "problem"),
-    [
-        ("GET /nothing", "no such route"),
-        ("POST /login", "must stay open"),
-        ("GET /.well-known/jwks.json", "must stay open"),
-    ],
-)
-def test_an_override_has_to_fit_a_route(override: str, problem: str) -> None:
-    with pytest.raises(ConfigurationError, match=problem):
-        AccessTable(ROLES, {override: ("admin",)}, ROUTES)
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "row"),
-    [
-        ("GET", "/users", "GET /users"),
-        ("HEAD", "/users", "GET /users"),
-        ("GET", "/users/5", "GET /users/{user_id}"),
-        ("GET", "/users/{user_id}", "GET /users/{user_id}"),
-        ("GET", "/users/", None),
-        ("DELETE", "/login", None),
-        ("GET", "/users/5/6/7", None),
-    ],
-)
-def test_explain_finds_the_row_that_the_router_would(method: str, path: str, row: str | None) -> None:
-    found = AccessTable(ROLES, {}, ROUTES).explain(method, path, "admin")
-    assert (None if found is None else found[0].route.name) == row

@@ -1,0 +1,25 @@
+"""The rules of this server's routes: those that were declared, and the settings of `[access]` over them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from server.core.errors import ConfigurationError
+from watchword_client.access import AccessRule, only
+
+ADMIN = only("admin")
+
+
+def rules_in_force(
+    declared: Mapping[str, AccessRule], fixed: Collection[str], overrides: Mapping[str, tuple[str, ...]]
+) -> dict[str, AccessRule]:
+    """By the names of the routes. Raises ConfigurationError for an override of no route, or of a `fixed` one."""
+    problems = []
+    for name in overrides:
+        if name not in declared:
+            problems.append(f'access."{name}": there is no such route; the command `routes` lists them')
+        elif name in fixed:
+            problems.append(f'access."{name}": this route must stay open to anyone; remove the line')
+    if problems:
+        raise ConfigurationError(problems)
+    return {name: only(*overrides[name]) if name in overrides else rule for name, rule in declared.items()}
