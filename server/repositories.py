@@ -3,7 +3,8 @@
 To add a query: write it in the repository.py of its feature, once for both databases, with `$1` placeholders. Read with
 `self._driver.read(sql, *parameters)`. Write inside `self._driver.write(unit)`: a unit is one transaction, so whatever
 must hold together goes into one unit, and what must hold against other nodes goes into the WHERE of one statement.
-Where the dialects differ, the driver has a name for it.
+Where the dialects differ, the driver has a method for it; what one feature alone needs, it has once for each
+`driver.dialect`. A row has its values by name, so a record is made by `User(**row)`.
 
 Every query may raise StoreUnavailable: the database did not answer, and the write, if it was one, did not happen or its
 outcome is unknown to the client. What returned is on disk.

@@ -28,7 +28,7 @@ from server.http.listening import listen_on
 from server.http.request_log import RequestLog
 from server.http.runner import raise_descriptor_limit
 from server.logs.output import configure_logs
-from server.logs.stream import WriterThread
+from server.logs.writer_thread import WriterThread
 from server.services import Services
 from server.settings import Settings
 from server.settings.tree import KeySettings, StoreSettings

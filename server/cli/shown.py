@@ -8,7 +8,7 @@ import sys
 import time
 
 from server.core.errors import WatchwordError
-from server.logs.stream import WriterThread
+from server.logs.writer_thread import WriterThread
 
 STANDARD_OUTPUT = 1
 # Whoever reads it may have stopped to. The store waits too meanwhile, and gives up after 3 s (PostgreSQL) or 4 s.

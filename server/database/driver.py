@@ -1,4 +1,8 @@
-"""What a driver has to offer: the small interface under queries.py."""
+"""The seam between the databases: what a driver offers, and all that repositories know of a database.
+
+A driver says nothing of any feature. Another database would need these methods, its own folder of migrations with the
+same numbers, its dialect where a feature has SQL for each, and its URL in open.py.
+"""
 
 from __future__ import annotations
 

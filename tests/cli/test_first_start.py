@@ -14,7 +14,7 @@ import pytest
 from server.app import open_services
 from server.cli import serve, shown
 from server.core.errors import WatchwordError
-from server.logs.stream import WriterThread
+from server.logs.writer_thread import WriterThread
 from server.users.model import UserFilter
 from tests.running import log_in, settings_with
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from server.logs import stream
-from server.logs.stream import WriterThread
+from server.logs import writer_thread
+from server.logs.writer_thread import WriterThread
 
 SECONDS = 30.0
 
@@ -69,7 +69,7 @@ def accounts_for(line: bytes) -> int:
 def test_a_reader_that_stalls_holds_nobody_up_and_is_told_what_it_missed(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch, blocking: bool
 ) -> None:
-    monkeypatch.setattr(stream, "WAITING_BYTES", 100_000)
+    monkeypatch.setattr(writer_thread, "WAITING_BYTES", 100_000)
     reading, writing = pipe.reading, pipe.writing
     # Whoever shares the pipe may have set it so.
     os.set_blocking(writing, blocking)
@@ -191,7 +191,7 @@ def test_a_text_stream_of_it_passes_whole_lines_on(pipe: Pipe) -> None:
 
 WORKER = """
 import os, sys
-from server.logs.stream import WriterThread
+from server.logs.writer_thread import WriterThread
 log = WriterThread(1, print)
 letter = sys.argv[1].encode()
 sys.stdin.readline()
