@@ -21,7 +21,7 @@ from server.core.clock import Clock, SystemClock
 from server.core.errors import StoreUnavailable
 from server.core.ids import Ids, SystemRandomness
 from server.database.open import sqlite_path
-from server.documents.docs_page import POLICY, docs_page
+from server.documents.docs_page import docs_page
 from server.documents.openapi import openapi_bytes, openapi_document
 from server.health.service import Readiness
 from server.http.auth_middleware import auth_middleware
@@ -275,4 +275,4 @@ def create_app(services: Services) -> web.Application:
 
 def _documents(table: RouteTable) -> Documents:
     document = openapi_document(table.rows)
-    return Documents(table.listing(), table.allowed_to, openapi_bytes(document), docs_page(document), POLICY)
+    return Documents(table.listing(), table.routes_for, openapi_bytes(document), docs_page(document))

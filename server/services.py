@@ -13,6 +13,7 @@ from server.authentication.throttling import Throttle
 from server.core.clock import Clock
 from server.core.ids import Ids
 from server.health.service import Readiness
+from server.http.pages import Page
 from server.keys.service import KeyService
 from server.passwords.pool import HashPool
 from server.repositories import Repositories
@@ -62,8 +63,7 @@ class Documents:
     routes: list[dict[str, object]]
     routes_for: RoutesFor
     openapi: bytes
-    page: bytes
-    page_policy: str
+    page: Page
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

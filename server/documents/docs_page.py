@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterable
 from html import escape
 from typing import Any
 
 from server.core.errors import ApiError, NotFound
 from server.http.errors import InternalError, MethodNotAllowed
+from server.http.pages import Page, page_of
 
 Json = dict[str, Any]
 
@@ -30,19 +29,13 @@ text-align: left; vertical-align: top; } th { font-weight: 600; } :target { back
 pre { background: var(--soft); border-radius: .5rem; overflow-x: auto; padding: .8rem; }
 """
 
-POLICY = (
-    "default-src 'none'; style-src 'sha256-"
-    + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-    + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 
-
-def docs_page(document: Json) -> bytes:
+def docs_page(document: Json) -> Page:
     """The page for an OpenAPI document."""
     tags = [tag["name"] for tag in document["tags"]]
     links = "".join(f'<a href="#{_anchor(tag)}">{escape(tag)}</a>' for tag in tags)
     sections = "".join(_section(tag, document) for tag in tags)
-    return f"""<!doctype html>
+    return page_of(f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Watchword API</title><style>{_STYLE}</style></head><body>
 <h1>Watchword API</h1>
@@ -60,7 +53,7 @@ curl -s -H 'Authorization: Bearer &lt;token&gt;' http://127.0.0.1:8080/users</pr
 <code>request_id</code> when you ask for help.</p>
 {_table(("code", "status", "meaning"), _problem_rows(document))}
 </body></html>
-""".encode()
+""")
 
 
 def _section(tag: str, document: Json) -> str:

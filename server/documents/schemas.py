@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from server.http.schemas import (
-    Answer,
-)
+from server.http.schemas import Answer
 
 
 class RouteAnswer(Answer):

@@ -29,20 +29,36 @@ def load_page(package: str, name: str) -> Page:
     """The page of that file in a package, with what it names put in."""
     text = _LINKED_STYLE.sub(lambda link: f"<style>\n{_read(package, link[1])}</style>", _read(package, name))
     text = _LINKED_SCRIPT.sub(lambda link: f"<script>\n{_read(package, link[1])}</script>", text)
-    # Content Security Policy Level 3: only what is in the document now, by its digest; its icon; requests to this
-    # server alone. Trusted Types: no text becomes markup or script.
-    policy = (
-        f"default-src 'none'; style-src {_digests(_STYLE, text)}; script-src {_digests(_SCRIPT, text)}; img-src data:; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
-        "require-trusted-types-for 'script'; trusted-types 'none'"
-    )
+    # Its icon, and requests to this server alone.
+    page = page_of(text, "img-src data:", "connect-src 'self'")
+    page.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    return page
+
+
+def page_of(html: str, *directives: str) -> Page:
+    """The page of a whole document.
+
+    Its policy (Content Security Policy Level 3) allows the style and the scripts that are in it now, by their digests,
+    and what `directives` allow besides.
+    """
+    scripts = _digests(_SCRIPT, html)
+    policy = [
+        "default-src 'none'",
+        "style-src " + (_digests(_STYLE, html) or "'none'"),
+        *([f"script-src {scripts}"] if scripts else []),
+        *directives,
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+        # Trusted Types: no text becomes markup or script.
+        *(["require-trusted-types-for 'script'", "trusted-types 'none'"] if scripts else []),
+    ]
     headers = {
         "Cache-Control": "no-cache",
-        "Content-Security-Policy": policy,
+        "Content-Security-Policy": "; ".join(policy),
         "Referrer-Policy": "no-referrer",
-        "Cross-Origin-Opener-Policy": "same-origin",
     }
-    return Page(text.encode("utf-8"), headers)
+    return Page(html.encode("utf-8"), headers)
 
 
 def _read(package: str, name: str) -> str:
@@ -51,4 +67,4 @@ def _read(package: str, name: str) -> str:
 
 def _digests(element: re.Pattern[str], text: str) -> str:
     found = [base64.b64encode(hashlib.sha256(part.encode("utf-8")).digest()) for part in element.findall(text)]
-    return " ".join(f"'sha256-{digest.decode('ascii')}'" for digest in found) or "'none'"
+    return " ".join(f"'sha256-{digest.decode('ascii')}'" for digest in found)

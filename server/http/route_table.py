@@ -46,7 +46,7 @@ class RouteTable:
             for row in self.rows
         ]
 
-    def allowed_to(self, role: str) -> list[dict[str, object]]:
+    def routes_for(self, role: str) -> list[dict[str, object]]:
         """The routes that a caller of that role may call: InspectedRoute in inspection/schemas.py."""
         return [
             {

@@ -68,7 +68,7 @@ def _report(settings: Settings, given: str | None, jwks: Path | None) -> dict[st
         checks = TokenChecks(_keys_of(jwks), issuer=settings.tokens.issuer, audience=settings.tokens.audience)
         return inspect_elsewhere(token, checks, SystemClock().now_ms())
     table = route_table(settings)
-    return run_with_services(settings, lambda services: inspect_here(token, services, table.allowed_to))
+    return run_with_services(settings, lambda services: inspect_here(token, services, table.routes_for))
 
 
 def _read_token() -> str:
