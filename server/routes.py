@@ -1,8 +1,8 @@
 """The route table, composed of those of the features: one row per endpoint.
 
 Access, body, answers and documentation of a route stand in its row, in the routes.py of its feature. There is no other
-way in: the start fails if the router knows a route that has no row. OpenAPI, /docs, `GET /routes` and
-`python -m server routes` are made from this table.
+way in: the start fails if the router knows a route that has no row, and no request to it would pass. OpenAPI, /docs,
+`GET /routes` and `python -m server routes` are made from this table.
 """
 
 from __future__ import annotations

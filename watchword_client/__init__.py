@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from watchword_client.access import ANY_USER, ANYONE, only
-    from watchword_client.auth_middleware import CLAIMS, auth_middleware, claims_of, protect
     from watchword_client.claims import AccessClaims
     from watchword_client.errors import (
         ConfigurationError,
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
         Unauthorized,
     )
     from watchword_client.jwk import KeySet
+    from watchword_client.middleware import CLAIMS, auth_middleware, claims_of, protect
     from watchword_client.remote import RemoteKeySet
     from watchword_client.token_verifier import TokenVerifier
 
@@ -57,7 +57,7 @@ __all__ = [
 # PyJWT take 0.2 s, and who asks for an error needs none of them.
 _MODULES = {
     "access": ("ANYONE", "ANY_USER", "only"),
-    "auth_middleware": ("CLAIMS", "auth_middleware", "claims_of", "protect"),
+    "middleware": ("CLAIMS", "auth_middleware", "claims_of", "protect"),
     "claims": ("AccessClaims",),
     "errors": (
         "ConfigurationError",

@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from server.access.principal import Principal
-from watchword_client.auth_middleware import Authenticator, guard
+from watchword_client.middleware import Authenticator, guard
 from watchword_client.role_table import RoleTable
 
 PRINCIPAL: web.RequestKey[Principal] = web.RequestKey("principal", Principal)

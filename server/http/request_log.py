@@ -19,7 +19,7 @@ from server.core.clock import Clock, rfc3339
 from server.http.auth_middleware import PRINCIPAL
 from server.http.context import REQUEST_ID
 from server.logs.stream import SteadyStream
-from watchword_client.auth_middleware import REFUSED_SUBJECT, ROUTE
+from watchword_client.middleware import REFUSED_SUBJECT, ROUTE
 
 Renderer = Callable[[dict[str, object]], str]
 

@@ -133,7 +133,7 @@ def _tokens_response(tokens: IssuedTokens, *, in_cookie: bool) -> web.Response:
 
 
 async def verify(request: web.Request) -> web.Response:
-    """GET /verify: the guard has checked the token; what is left is the role."""
+    """GET /verify: the middleware has checked the token; what is left is the role."""
     principal = principal_of(request)
     if request.query_string:
         wanted = read_query(request, VerifyQuery).role

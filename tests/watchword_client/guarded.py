@@ -10,8 +10,8 @@ from aiohttp import web
 from tests.clock import FakeClock
 from tests.forging import AUDIENCE, ISSUER, NOW, claims_with, forge, header_of, signing_key, verification_key
 from watchword_client.access import ANY_USER, ANYONE, AccessRule, only
-from watchword_client.auth_middleware import CLAIMS, claims_of, protect
 from watchword_client.jwk import KeySet
+from watchword_client.middleware import CLAIMS, claims_of, protect
 from watchword_client.token_verifier import TokenVerifier
 
 KEY = signing_key("ES256")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import re
 import subprocess
 import sys
@@ -18,6 +19,12 @@ def test_every_public_name_is_there_and_listed() -> None:
     for name in watchword_client.__all__:
         assert getattr(watchword_client, name) is not None
     assert set(watchword_client.__all__) <= set(dir(watchword_client))
+
+
+def test_no_module_has_the_name_of_something_public() -> None:
+    """Once it is imported, it would stand in the place of that."""
+    modules = {module.name for module in pkgutil.iter_modules(watchword_client.__path__)}
+    assert not modules & set(watchword_client.__all__)
 
 
 def test_another_name_is_refused_as_by_any_module() -> None:

@@ -14,7 +14,7 @@ from server.core.errors import ConfigurationError
 from tests.publisher import Publisher
 from tests.watchword_client.guarded import ACCESS, ADMIN, CUSTOMER, KEY, a_verifier, application, bearer, who
 from watchword_client.access import ANY_USER, ANYONE, only
-from watchword_client.auth_middleware import auth_middleware, protect
+from watchword_client.middleware import auth_middleware, protect
 
 
 async def hidden(_: web.Request) -> web.Response:

@@ -29,7 +29,7 @@ from tests.watchword_client.guarded import (
 )
 from tests.watchword_client.logs import logged, told
 from watchword_client.access import ANY_USER, ANYONE, only
-from watchword_client.auth_middleware import auth_middleware, protect
+from watchword_client.middleware import auth_middleware, protect
 
 CALLERS = {
     "nobody": (None, "token_missing"),
