@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).parents[2]
-FAST = {"WATCHWORD__PASSWORDS__BCRYPT_COST": "4", "WATCHWORD__SERVER__PORT": "0"}
-DEADLINE_SECONDS = 60
+from tests.calling import DEADLINE_SECONDS, Caller
+from tests.environment import ROOT, environment
+
+__all__ = ["DEADLINE_SECONDS", "ROOT", "ServerProcess", "environment", "run", "serving", "uncovered"]
+
 # As Watchword says it, and as aiohttp does.
 _LISTENS = re.compile(r"(?:listens|Running) on (http://\S+)")
-
-
-def environment(**changes: str) -> dict[str, str]:
-    """This process's environment without settings of its own; cheap hashes and a free port."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("WATCHWORD__")}
-    return kept | {"PYTHONPATH": str(ROOT)} | FAST | changes
 
 
 def uncovered(env: Mapping[str, str]) -> dict[str, str]:
@@ -48,7 +39,7 @@ def run(folder: Path, *arguments: str, stdin: str = "", **changes: str) -> subpr
     )
 
 
-class ServerProcess:
+class ServerProcess(Caller):
     """A server that has said where it listens."""
 
     def __init__(self, process: subprocess.Popen[str], log: Path) -> None:
@@ -63,34 +54,12 @@ class ServerProcess:
             if found:
                 break
         assert found, f"the server did not start:\n{self.banner}\n{self.log()}"
-        self.address = found[1]
+        super().__init__(found[1])
 
     def admin_password(self) -> str:
         found = re.search(r"password  (\S+)", self.banner)
         assert found, self.banner
         return found[1]
-
-    def call(
-        self, method: str, path: str, body: dict[str, Any] | None = None, token: str | None = None
-    ) -> tuple[int, dict[str, Any]]:
-        request = urllib.request.Request(self.address + path, method=method)  # noqa: S310 - our own http:// address
-        if body is not None:
-            request.data = json.dumps(body).encode()
-            request.add_header("Content-Type", "application/json")
-        if token is not None:
-            request.add_header("Authorization", f"Bearer {token}")
-        try:
-            with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as response:  # noqa: S310
-                text = response.read()
-                return response.status, json.loads(text) if text else {}
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.loads(error.read())
-
-    def log_in(self, username: str, password: str) -> dict[str, Any]:
-        status, body = self.call("POST", "/login", {"username": username, "password": password})
-        assert status == 200, body
-        return body
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Ask it to end; its exit code."""

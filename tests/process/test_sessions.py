@@ -1,28 +1,23 @@
-"""Sessions across processes: two servers on one store, the command line beside a server, and kill -9."""
+"""Sessions across processes: two servers on one store, and kill -9."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import asyncpg
 import pytest
 
-from tests.process.server_process import ServerProcess, run, serving
-from tests.running import MASTER_KEY
+from tests.calling import wait_until_revoked
+from tests.in_process import run
+from tests.process.server_process import ServerProcess, serving
+from tests.running import MASTER_KEY, PASSWORD
 from tests.test_tutorial import claims_of
 from tests.volume import volume
-
-PASSWORD = "brown otters juggle turnips"
-MISTYPED = "seven-purple-lanterns-hum"
-WITHIN_SECONDS = 1.0
-POLL_SECONDS = 0.05
 
 
 class Site:
@@ -32,12 +27,10 @@ class Site:
         self._folder = folder
         self._settings = {"WATCHWORD__STORE__URL": store_url, "WATCHWORD__KEYS__MASTER_KEY": MASTER_KEY}
         self._stack = stack
-        self.command("users", "create", "--username", "lak", "--role", "customer", "--password-stdin", stdin=PASSWORD)
-        self.command("users", "create", "--username", "sahan", "--role", "admin", "--password-stdin", stdin=PASSWORD)
-
-    def command(self, *arguments: str, stdin: str = "") -> None:
-        done = run(self._folder, *arguments, stdin=stdin, **self._settings)
-        assert done.returncode == 0, done.stderr
+        for username, role in (("lak", "customer"), ("sahan", "admin")):
+            options = ("--username", username, "--role", role, "--password-stdin")
+            done = run(folder, "users", "create", *options, stdin=PASSWORD, **self._settings)
+            assert done.returncode == 0, done.stderr
 
     def serve(self) -> ServerProcess:
         return self._stack.enter_context(serving(self._folder, log_to=None, module="server", **self._settings))
@@ -54,20 +47,6 @@ on_postgres = pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
 
 def refresh(server: ServerProcess, token: str) -> tuple[int, dict[str, Any]]:
     return server.call("POST", "/refresh", {"refresh_token": token})
-
-
-def dies_in_time(server: ServerProcess, token: str) -> bool:
-    """Whether the access token is revoked within a second from now, asked every 50 ms."""
-    deadline = time.monotonic() + WITHIN_SECONDS
-    while True:
-        began = time.monotonic()
-        status, body = server.call("GET", "/me", token=token)
-        if (status, body.get("code")) == (401, "token_revoked"):
-            return True
-        assert status == 200, body
-        if began > deadline:
-            return False
-        time.sleep(POLL_SECONDS)
 
 
 @on_postgres
@@ -98,72 +77,13 @@ def test_50_uses_spread_over_two_processes_200_rounds(site: Site) -> None:
     asyncio.run(play())
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("users", "disable", "lak"),
-        ("users", "set-role", "lak", "admin"),
-        ("users", "set-password", "lak", "--password-stdin"),
-    ],
-    ids=lambda command: command[1],
-)
-def test_a_command_reaches_the_tokens_of_a_running_server(site: Site, command: tuple[str, ...]) -> None:
-    server = site.serve()
-    answer = server.log_in("lak", PASSWORD)
-    assert server.call("GET", "/me", token=answer["token"])[0] == 200
-    site.command(*command, stdin="another horse, another battery")
-    assert dies_in_time(server, answer["token"])
-    status, body = refresh(server, answer["refresh_token"])
-    if command[1] == "set-role":
-        assert (status, claims_of(body["token"])["role"]) == (200, "admin")
-        assert server.call("GET", "/users", token=body["token"])[0] == 200
-    else:
-        assert (status, body["code"]) == (401, "refresh_invalid")
-
-
-def test_a_user_who_is_enabled_again_logs_in_and_nothing_else_comes_back(site: Site) -> None:
-    server = site.serve()
-    answer = server.log_in("lak", PASSWORD)
-    site.command("users", "disable", "lak")
-    site.command("users", "enable", "LAK")
-    assert dies_in_time(server, answer["token"])
-    assert refresh(server, answer["refresh_token"])[0] == 401
-    assert server.log_in("lak", PASSWORD)["token"]
-
-
-def by_http(method: str, path: str, body: dict[str, Any] | None = None) -> Callable[[ServerProcess, str, str], None]:
-    def change(server: ServerProcess, admin_token: str, user_id: str) -> None:
-        status, answer = server.call(method, path.format(id=user_id), body, admin_token)
-        assert status in {200, 204}, answer
-
-    return change
-
-
-CHANGES = {
-    "disable": by_http("PATCH", "/users/{id}", {"disabled": True}),
-    "set-role": by_http("PATCH", "/users/{id}", {"role": "admin"}),
-    "delete": by_http("DELETE", "/users/{id}"),
-    "end sessions": by_http("DELETE", "/users/{id}/sessions"),
-}
-
-
-@on_postgres
-@pytest.mark.parametrize("change", list(CHANGES))
-def test_what_one_node_changes_reaches_the_tokens_at_the_other(site: Site, change: str) -> None:
-    one, two = site.serve(), site.serve()
-    answer = one.log_in("lak", PASSWORD)
-    assert two.call("GET", "/me", token=answer["token"])[0] == 200
-    CHANGES[change](one, one.log_in("sahan", PASSWORD)["token"], claims_of(answer["token"])["sub"])
-    assert dies_in_time(two, answer["token"])
-
-
 @on_postgres
 def test_a_logout_at_one_node_is_known_at_the_other(site: Site) -> None:
     one, two = site.serve(), site.serve()
     answer = one.log_in("lak", PASSWORD)
     assert two.call("GET", "/me", token=answer["token"])[0] == 200
     assert one.call("POST", "/logout", token=answer["token"])[0] == 204
-    assert dies_in_time(two, answer["token"])
+    wait_until_revoked(two, answer["token"])
 
 
 def test_what_was_revoked_stays_so_after_kill_9_and_restart(site: Site) -> None:
@@ -173,7 +93,7 @@ def test_what_was_revoked_stays_so_after_kill_9_and_restart(site: Site) -> None:
     kept = server.log_in("sahan", PASSWORD)
     successor = refresh(server, refresh(server, stolen["refresh_token"])[1]["refresh_token"])[1]
     assert refresh(server, stolen["refresh_token"])[1]["code"] == "refresh_reused"
-    assert dies_in_time(server, successor["token"])
+    wait_until_revoked(server, successor["token"])
     assert server.call("POST", "/logout", token=ended["token"])[0] == 204
     path = f"/users/{claims_of(changed['token'])['sub']}"
     assert server.call("PATCH", path, {"role": "admin"}, kept["token"])[0] == 200
@@ -186,55 +106,3 @@ def test_what_was_revoked_stays_so_after_kill_9_and_restart(site: Site) -> None:
     assert refresh(server, changed["refresh_token"])[0] == 200
     assert server.call("GET", "/users", token=kept["token"])[0] == 200
     assert refresh(server, kept["refresh_token"])[0] == 200
-
-
-def test_a_restart_ends_no_session(site: Site) -> None:
-    server = site.serve()
-    answer = server.log_in("lak", PASSWORD)
-    successor = refresh(server, answer["refresh_token"])[1]["refresh_token"]
-    assert server.stop() == 0
-    server = site.serve()
-    assert server.call("GET", "/me", token=answer["token"])[0] == 200
-    # Also the retry of a client that lost the answer just before.
-    assert refresh(server, answer["refresh_token"])[1]["refresh_token"] == successor
-    assert refresh(server, successor)[0] == 200
-
-
-def test_a_dump_of_the_store_holds_nothing_that_a_client_was_given(site: Site, tmp_path: Path, store_url: str) -> None:
-    server = site.serve()
-    first = server.log_in("lak", PASSWORD)
-    second = refresh(server, first["refresh_token"])[1]
-    sahan = server.log_in("sahan", PASSWORD)
-    user_id = claims_of(first["token"])["sub"]
-    reset = server.call("POST", f"/users/{user_id}/password-reset", token=sahan["token"])[1]
-    made = server.call("POST", "/users", {"username": "new", "name": "New", "role": "customer"}, sahan["token"])[1]
-    # A password that was typed into the wrong field.
-    assert server.call("POST", "/login", {"username": MISTYPED, "password": ""})[0] == 400
-    if store_url.startswith("sqlite"):
-        dump = b"".join(path.read_bytes() for path in sorted(tmp_path.glob("watchword.db*")))
-    else:
-        dump = asyncio.run(_tables(store_url))
-    assert user_id.encode() in dump  # it is the right dump
-    given = [PASSWORD, MISTYPED, reset["reset_token"], made["reset_token"]]
-    for answer in (first, second, sahan):
-        given += [answer["token"], answer["refresh_token"]]
-    for text in given:
-        assert text.encode() not in dump
-        # The part of a token that nobody else can make is its end: a signature or a MAC.
-        assert text.encode()[-22:] not in dump
-        assert text.rpartition(".")[2].encode() not in dump
-
-
-async def _tables(store_url: str) -> bytes:
-    connection = await asyncpg.connect(store_url)
-    try:
-        names = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'watchword'")
-        tables = [f'SELECT * FROM watchword."{name}"' for (name,) in names]  # noqa: S608 - names of our own migrations
-        rows = [row for table in tables for row in await connection.fetch(table)]
-        return b"\n".join(b" ".join(_plain(value) for value in row) for row in rows)
-    finally:
-        await connection.close()
-
-
-def _plain(value: object) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.audit.tampering import run_sql
-from tests.process.server_process import run, serving
+from tests.in_process import run, serving
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 

@@ -7,7 +7,7 @@ import json
 import urllib.request
 from pathlib import Path
 
-from tests.process.server_process import ServerProcess, run, serving
+from tests.in_process import LocalServer, run, serving
 
 PASSWORD = "brown otters juggle turnips"
 
@@ -19,7 +19,7 @@ def with_claims(token: str, **changes: object) -> str:
     return f"{header}.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.{signature}"
 
 
-def save_jwks(server: ServerProcess, path: Path) -> None:
+def save_jwks(server: LocalServer, path: Path) -> None:
     with urllib.request.urlopen(f"{server.address}/.well-known/jwks.json") as response:  # noqa: S310 - our own server
         path.write_bytes(response.read())
 

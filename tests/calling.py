@@ -1,0 +1,48 @@
+"""A client of a running server that waits for its answers, for tests that are not coroutines."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+
+DEADLINE_SECONDS = 60
+
+
+class Caller:
+    """Calls the server at `address`."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def call(
+        self, method: str, path: str, body: dict[str, Any] | None = None, token: str | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        request = urllib.request.Request(self.address + path, method=method)  # noqa: S310 - our own http:// address
+        if body is not None:
+            request.data = json.dumps(body).encode()
+            request.add_header("Content-Type", "application/json")
+        if token is not None:
+            request.add_header("Authorization", f"Bearer {token}")
+        try:
+            with urllib.request.urlopen(request, timeout=DEADLINE_SECONDS) as response:  # noqa: S310
+                text = response.read()
+                return response.status, json.loads(text) if text else {}
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.loads(error.read())
+
+    def log_in(self, username: str, password: str) -> dict[str, Any]:
+        status, body = self.call("POST", "/login", {"username": username, "password": password})
+        assert status == 200, body
+        return body
+
+
+def wait_until_revoked(server: Caller, token: str) -> None:
+    """Until the server knows of it: it reads what others have revoked a few times a second."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while (answer := server.call("GET", "/me", token=token))[0] == 200:
+        assert time.monotonic() < deadline
+    assert (answer[0], answer[1]["code"]) == (401, "token_revoked")

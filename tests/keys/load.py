@@ -1,0 +1,108 @@
+"""Keys that change while clients log in and show their tokens."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.calling import DEADLINE_SECONDS, Caller
+from tests.in_process import run
+
+ROTATIONS = 6
+# Between two rotations, of each client.
+ANSWERS = 20
+
+
+def keys(folder: Path, settings: dict[str, str]) -> list[dict[str, Any]]:
+    listed = run(folder, "keys", "list", "--json", **settings)
+    assert listed.returncode == 0, listed.stderr
+    found: list[dict[str, Any]] = json.loads(listed.stdout)["keys"]
+    return found
+
+
+def of_state(listed: list[dict[str, Any]], state: str) -> list[str]:
+    return [key["kid"] for key in listed if key["state"] == state]
+
+
+@dataclass
+class Load:
+    """Logs in and shows tokens, as fast as it can, until it is told to stop."""
+
+    server: Caller
+    password: str
+    answers: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
+    over: threading.Event = field(default_factory=threading.Event)
+    answered: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+
+    def go(self) -> None:
+        while not self.over.is_set():
+            self.tokens.append(self.server.log_in("admin", self.password)["token"])
+            for token in self.tokens[-5:]:
+                self.answers.append(self.server.call("GET", "/me", token=token))
+                self.answered.release()
+
+    def wait_for_answers(self) -> None:
+        for _ in range(ANSWERS):
+            assert self.answered.acquire(timeout=DEADLINE_SECONDS)
+
+
+@contextmanager
+def loaded(server: Caller, password: str, clients: int) -> Iterator[list[Load]]:
+    loads = [Load(server, password) for _ in range(clients)]
+    threads = [threading.Thread(target=load.go) for load in loads]
+    for thread in threads:
+        thread.start()
+    try:
+        yield loads
+    finally:
+        for load in loads:
+            load.over.set()
+        for thread in threads:
+            thread.join(DEADLINE_SECONDS)
+
+
+def refused_soon(server: Caller, token: str) -> tuple[int, dict[str, Any]]:
+    """The answer to a token that was just revoked; the first that is not a success."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while True:
+        status, body = server.call("GET", "/me", token=token)
+        if status != 200 or time.monotonic() > deadline:
+            return status, body
+
+
+def rotate_and_revoke_under_load(
+    server: Caller, password: str, folder: Path, settings: dict[str, str]
+) -> tuple[str, str]:
+    """A token that was revoked with its key, and one that was made after it."""
+    with loaded(server, password, clients=2) as loads:
+        for _ in range(ROTATIONS):
+            rotated = run(folder, "keys", "rotate", "--now", **settings)
+            assert (rotated.returncode, "signs now" in rotated.stdout) == (0, True), rotated.stderr
+            for load in loads:
+                load.wait_for_answers()
+    answers = [answer for load in loads for answer in load.answers]
+    assert {status for status, _ in answers} == {200}
+    assert len(answers) >= 2 * ANSWERS * ROTATIONS
+    listed = keys(folder, settings)
+    assert len(of_state(listed, "retired")) == ROTATIONS
+
+    (active,), token = of_state(listed, "active"), server.log_in("admin", password)["token"]
+    assert server.call("GET", "/me", token=token)[0] == 200
+    assert run(folder, "keys", "revoke", active, **settings).returncode == 0
+    status, body = refused_soon(server, token)
+    assert (status, body["code"]) == (401, "token_invalid")
+    published = server.call("GET", "/.well-known/jwks.json")[1]["keys"]
+    assert active not in [key["kid"] for key in published]
+    new = server.log_in("admin", password)["token"]
+    assert server.call("GET", "/me", token=new)[0] == 200
+    # An older token, of a key that is only retired, is as good as before.
+    assert server.call("GET", "/me", token=loads[0].tokens[0])[0] == 200
+    assert of_state(keys(folder, settings), "revoked") == [active]
+    return token, new
