@@ -13,6 +13,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -26,6 +27,7 @@ from server.app import create_runner, open_services
 from server.cli import _main, streams
 from server.cli.signals import CommandSignals
 from server.database.open import sqlite_path
+from server.http.request_log import RequestLog
 from server.settings import Settings, load_settings
 from tests.calling import DEADLINE_SECONDS, Caller
 from tests.environment import environment
@@ -99,6 +101,7 @@ class LocalServer(Caller):
     def __init__(self, settings: Settings, threads: ThreadPoolExecutor) -> None:
         self._settings = settings
         self._password: str | None = None
+        self._log = io.StringIO()
         started: Future[str] = Future()
         self._end = asyncio.Event()
         self._done = threads.submit(lambda: asyncio.run(self._serve(started)))
@@ -111,10 +114,11 @@ class LocalServer(Caller):
             password = services.ids.new_password()
             if await services.users.create_first("admin", "Administrator", "admin", password):
                 self._password = password
-            runner = create_runner(services)
+            log = RequestLog(services.clock, stream=self._log)
+            runner = create_runner(services, log)
             await runner.setup()
             try:
-                await web.TCPSite(runner, "127.0.0.1", 0).start()
+                await web.TCPSite(runner, "127.0.0.1", self._settings.server.port).start()
                 started.set_result(f"http://127.0.0.1:{runner.addresses[0][1]}")
                 await self._end.wait()
             finally:
@@ -123,6 +127,20 @@ class LocalServer(Caller):
     def admin_password(self) -> str:
         assert self._password is not None, "the store was not empty"
         return self._password
+
+    def log(self) -> str:
+        """The lines of its requests so far."""
+        return self._log.getvalue()
+
+    @contextlib.contextmanager
+    def halted(self) -> Iterator[None]:
+        """It takes connections but answers nothing, so what is sent meanwhile is under way at the same time."""
+        goes_on = threading.Event()
+        self._loop.call_soon_threadsafe(goes_on.wait, DEADLINE_SECONDS)
+        try:
+            yield
+        finally:
+            goes_on.set()
 
     def stop(self) -> None:
         """Let it end as at a signal. May be called twice."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,8 @@ class Exchange:
     set_cookie: str = ""
 
 
-class Browser:
-    """One Chromium with a profile of its own."""
+class Chromium:
+    """One process, for as many browsers as tests want one after the other."""
 
     def __init__(self, binary: str, driver: str, profile: Path, *flags: str) -> None:
         options = Options()
@@ -57,14 +58,45 @@ class Browser:
         # With both paths given, selenium has no reason to download anything.
         self.driver = webdriver.Chrome(service=Service(driver), options=options)
         self.driver.set_script_timeout(DEADLINE_SECONDS)
+        self._first_tab = self.driver.current_window_handle
+
+    @contextlib.contextmanager
+    def browser(self) -> Iterator[Browser]:
+        """As new: nothing is left of the one before, which has served other origins, if not other hosts."""
+        for kind in ("performance", "browser"):
+            self.driver.get_log(kind)  # type: ignore[no-untyped-call]
+        opened = Browser(self.driver)
+        try:
+            yield opened
+        finally:
+            for tab in set(self.driver.window_handles) - {self._first_tab}:
+                self.driver.switch_to.window(tab)
+                self.driver.close()
+            self.driver.switch_to.window(self._first_tab)
+            for origin in opened.origins:
+                self.driver.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+            for command in ("Network.clearBrowserCookies", "Network.clearBrowserCache"):
+                self.driver.execute_cdp_cmd(command, {})
+
+    def quit(self) -> None:
+        self.driver.quit()
+
+
+class Browser:
+    """A browser with nothing in it."""
+
+    def __init__(self, driver: webdriver.Chrome) -> None:
+        self.driver = driver
+        self.origins: set[str] = set()
         self._exchanges: dict[tuple[str, str], Exchange] = {}
-        self._has_tab = False
 
     def open(self, url: str) -> Page:
         """The page at that address, in a tab of its own."""
-        if self._has_tab:
-            self.driver.switch_to.new_window("tab")
-        self._has_tab = True
+        parts = urlsplit(url)
+        self.origins.add(f"{parts.scheme}://{parts.netloc}")
+        self.driver.switch_to.new_window("tab")
+        # Only a tab that has the focus may use the clipboard.
+        self.driver.execute_cdp_cmd("Page.bringToFront", {})
         self.driver.get(url)
         return Page(self.driver, self.driver.current_window_handle)
 
@@ -105,9 +137,6 @@ class Browser:
             exchange.status = details["statusCode"]
             headers = {name.lower(): value for name, value in details["headers"].items()}
             exchange.set_cookie = headers.get("set-cookie", "")
-
-    def quit(self) -> None:
-        self.driver.quit()
 
 
 class Page:

@@ -15,11 +15,11 @@ import pytest
 from tests.browser.inspector import Inspector, strays
 from tests.browser.scene import Start, with_customer
 from tests.browser.site import Site, static_site
+from tests.in_process import LocalServer, serving
 from tests.needed import require
-from tests.process.server_process import ServerProcess, serving
 
 if TYPE_CHECKING:
-    from tests.browser.chromium import Browser
+    from tests.browser.chromium import Browser, Chromium
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -47,23 +47,30 @@ def site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def other_site(site: Site, server: ServerProcess) -> Iterator[Site]:
+def other_site(site: Site, server: LocalServer) -> Iterator[Site]:
     """The same files on the same host, from an origin that is not allowed."""
     with static_site() as served:
         served.api_port = site.api_port
         yield served
 
 
-@pytest.fixture
-def browser(programs: tuple[str, str], site: Site, tmp_path: Path) -> Iterator[Browser]:
-    """A browser; it goes before the site that it may have connections to."""
-    from tests.browser.chromium import Browser  # noqa: PLC0415 - needs selenium, and `programs` has looked for it
+@pytest.fixture(scope="session")
+def chromium(programs: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    from tests.browser.chromium import Chromium  # noqa: PLC0415 - needs selenium, and `programs` has looked for it
 
-    opened = Browser(*programs, tmp_path / "profile")
+    opened = Chromium(*programs, tmp_path_factory.mktemp("profile"))
     try:
         yield opened
     finally:
         opened.quit()
+
+
+@pytest.fixture
+def browser(chromium: Chromium, site: Site) -> Iterator[Browser]:
+    """It goes before the site that it may have connections to."""
+    del site
+    with chromium.browser() as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -74,9 +81,9 @@ def start(browser: Browser, site: Site, tmp_path: Path) -> Iterator[Start]:
     origins = json.dumps([site.origin("127.0.0.1"), site.origin("localhost")])
     with contextlib.ExitStack() as stack:
 
-        def begin(**changes: str) -> ServerProcess:
+        def begin(**changes: str) -> LocalServer:
             changes["WATCHWORD__CORS__ORIGINS"] = origins
-            server = stack.enter_context(serving(folder, log_to=None, **changes))
+            server = stack.enter_context(serving(folder, **changes))
             site.api_port = int(server.address.rpartition(":")[2])
             return server
 
@@ -84,13 +91,13 @@ def start(browser: Browser, site: Site, tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture
-def server(start: Start) -> ServerProcess:
+def server(start: Start) -> LocalServer:
     """A server with one customer, who has not logged in yet."""
     return with_customer(start())
 
 
 @pytest.fixture
-def inspector(browser: Browser, server: ServerProcess) -> Iterator[Inspector]:
+def inspector(browser: Browser, server: LocalServer) -> Iterator[Inspector]:
     """The page of a running server. Whatever a test does there: no policy is violated, and nobody else is asked."""
     opened = Inspector(browser, browser.open(f"{server.address}/inspect"))
     yield opened

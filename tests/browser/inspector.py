@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tests.browser.scene import PASSWORD, USERNAME
-from tests.process.server_process import ServerProcess
+from tests.in_process import LocalServer
 
 if TYPE_CHECKING:
     from tests.browser.chromium import Browser, Page
@@ -96,7 +96,7 @@ class Inspector:
         return [json.loads(exchange.body)["token"] for exchange in self._browser.exchanges("POST", "/inspect")]
 
 
-def strays(browser: Browser, server: ServerProcess) -> set[str]:
+def strays(browser: Browser, server: LocalServer) -> set[str]:
     """What the browser has asked for elsewhere. With `data:` nobody is asked, and its own first page is no matter."""
     known = (f"{server.address}/", "data:", "chrome:", "chrome-untrusted:")
     return {exchange.url for exchange in browser.all_exchanges() if not exchange.url.startswith(known)}
@@ -110,6 +110,6 @@ def with_payload(token: str, **changes: Any) -> str:
     return f"{header}.{base64.urlsafe_b64encode(written).decode().rstrip('=')}.{signature}"
 
 
-def customers(server: ServerProcess) -> str:
+def customers(server: LocalServer) -> str:
     token: str = server.log_in(USERNAME, PASSWORD)["token"]
     return token

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.environment import ROOT
 from tests.listening import listening
-from tests.process.server_process import ROOT
 
 EXAMPLE = ROOT / "examples" / "browser"
 TYPES = {"index.html": "text/html", "app.js": "text/javascript", "style.css": "text/css"}

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.scene import COOKIE, DEVICE_COOKIE, PASSWORD, USERNAME, Start, halted, with_customer
+from tests.browser.scene import COOKIE, DEVICE_COOKIE, PASSWORD, USERNAME, Start, with_customer
 from tests.browser.site import Site
-from tests.process.server_process import ServerProcess, run
+from tests.in_process import LocalServer, run
 
 if TYPE_CHECKING:
     from tests.browser.chromium import Browser, Page
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 ROUNDS = 20
 RENEWED = ["POST /refresh: 200", "GET /me: 200"]
@@ -70,14 +68,14 @@ def has_ended(page: Page) -> bool:
     return len(page.run("return window.renewals")) == ROUNDS
 
 
-def refused(page: Page, server: ServerProcess, token: str) -> None:
+def refused(page: Page, server: LocalServer, token: str) -> None:
     """Wait until the server does not take that access token any more."""
     page.until(lambda: server.call("GET", "/me", token=token)[0] == 401, "the server refuses the token")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_login_keeps_the_refresh_token_where_no_script_can_read_it(
-    browser: Browser, site: Site, server: ServerProcess, host: str
+    browser: Browser, site: Site, server: LocalServer, host: str
 ) -> None:
     page = logged_in(browser, site, host)
     assert page.call("/me")["user"]["username"] == USERNAME
@@ -101,7 +99,7 @@ def test_a_login_keeps_the_refresh_token_where_no_script_can_read_it(
         assert secret not in shown
 
 
-def test_a_reload_keeps_the_user_logged_in(browser: Browser, site: Site, server: ServerProcess) -> None:
+def test_a_reload_keeps_the_user_logged_in(browser: Browser, site: Site, server: LocalServer) -> None:
     page = logged_in(browser, site)
     before = cookie_values(browser)
     page.reload()
@@ -122,8 +120,8 @@ def test_a_call_with_an_expired_token_succeeds_after_one_refresh(browser: Browse
     assert page.requests() == [*before, "GET /me: 401", *RENEWED, "GET /me: 200"]
 
 
-def test_a_call_after_the_role_was_changed_by_another_process_succeeds_after_one_refresh(
-    browser: Browser, site: Site, server: ServerProcess, tmp_path: Path
+def test_a_call_after_the_role_was_changed_by_a_command_succeeds_after_one_refresh(
+    browser: Browser, site: Site, server: LocalServer, tmp_path: Path
 ) -> None:
     page = logged_in(browser, site)
     token = server.log_in(USERNAME, PASSWORD)["token"]
@@ -137,7 +135,7 @@ def test_a_call_after_the_role_was_changed_by_another_process_succeeds_after_one
 
 
 def test_two_tabs_that_refresh_with_the_same_cookie_at_once_stay_logged_in(
-    browser: Browser, site: Site, server: ServerProcess
+    browser: Browser, site: Site, server: LocalServer
 ) -> None:
     tabs = [logged_in(browser, site), browser.open(site.origin())]
     tabs[1].shows("account")
@@ -146,7 +144,7 @@ def test_two_tabs_that_refresh_with_the_same_cookie_at_once_stay_logged_in(
     assert [len(tab.call("/me/sessions")["sessions"]) for tab in tabs] == [1, 1]
 
 
-def refresh_at_once(browser: Browser, server: ServerProcess, tabs: list[Page]) -> None:
+def refresh_at_once(browser: Browser, server: LocalServer, tabs: list[Page]) -> None:
     """Both requests are sent before the first one can be answered."""
     before = cookie_values(browser)
     so_far = len(browser.exchanges("POST", "/refresh"))
@@ -155,7 +153,7 @@ def refresh_at_once(browser: Browser, server: ServerProcess, tabs: list[Page]) -
         new = browser.exchanges("POST", "/refresh")[so_far:]
         return len(new) == 2 and all(exchange.cookies is not None for exchange in new)
 
-    with halted(server):
+    with server.halted():
         for tab in tabs:
             tab.press("renew")
         tabs[0].until(both_sent, "both tabs have asked")
@@ -170,9 +168,7 @@ def refresh_at_once(browser: Browser, server: ServerProcess, tabs: list[Page]) -
     assert [after] != before
 
 
-def test_two_tabs_that_refresh_over_and_over_stay_logged_in(
-    browser: Browser, site: Site, server: ServerProcess
-) -> None:
+def test_two_tabs_that_refresh_over_and_over_stay_logged_in(browser: Browser, site: Site, server: LocalServer) -> None:
     tabs = [logged_in(browser, site), browser.open(site.origin())]
     tabs[1].shows("account")
     for tab in tabs:
@@ -187,7 +183,7 @@ def test_the_page_goes_on_after_the_server_was_restarted(browser: Browser, site:
     server = with_customer(start())
     stayed, reloaded = logged_in(browser, site), browser.open(site.origin())
     reloaded.shows("account")
-    assert server.stop() == 0
+    server.stop()
 
     stayed.begin_call("/me")
     stayed.until(lambda: "No answer from" in stayed.text("error"), "it says that there is no answer")
@@ -208,7 +204,7 @@ def test_the_page_goes_on_after_the_server_was_restarted(browser: Browser, site:
 
 
 def test_a_page_that_is_left_while_it_refreshes_still_gets_the_new_cookie(
-    browser: Browser, site: Site, server: ServerProcess
+    browser: Browser, site: Site, server: LocalServer
 ) -> None:
     page = logged_in(browser, site)
     before, refreshes = cookie_values(browser), server.log().count('"/refresh"')
@@ -223,9 +219,7 @@ def test_a_page_that_is_left_while_it_refreshes_still_gets_the_new_cookie(
     page.shows("account")
 
 
-def test_a_logout_ends_the_session_and_takes_the_cookie_away(
-    browser: Browser, site: Site, server: ServerProcess
-) -> None:
+def test_a_logout_ends_the_session_and_takes_the_cookie_away(browser: Browser, site: Site, server: LocalServer) -> None:
     page = logged_in(browser, site)
     token = server.log_in(USERNAME, PASSWORD)["token"]
     assert len(server.call("GET", "/me/sessions", token=token)[1]["sessions"]) == 2
@@ -241,7 +235,7 @@ def test_a_logout_ends_the_session_and_takes_the_cookie_away(
 
 
 def test_a_logout_in_one_tab_shows_in_the_other_at_its_next_call(
-    browser: Browser, site: Site, server: ServerProcess
+    browser: Browser, site: Site, server: LocalServer
 ) -> None:
     tabs = [logged_in(browser, site), browser.open(site.origin())]
     tabs[1].shows("account")
@@ -254,7 +248,7 @@ def test_a_logout_in_one_tab_shows_in_the_other_at_its_next_call(
 
 
 def test_a_page_of_an_origin_that_is_not_allowed_cannot_use_the_cookie(
-    browser: Browser, site: Site, server: ServerProcess, other_site: Site
+    browser: Browser, site: Site, server: LocalServer, other_site: Site
 ) -> None:
     page = logged_in(browser, site)
     before = cookie_values(browser)

@@ -6,16 +6,12 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-import pytest
-
 from tests.browser.inspector import Inspector, customers, strays, with_payload
-from tests.browser.scene import PASSWORD, USERNAME, Start, halted, with_customer
-from tests.process.server_process import ServerProcess
+from tests.browser.scene import PASSWORD, USERNAME, Start, with_customer
+from tests.in_process import LocalServer
 
 if TYPE_CHECKING:
     from tests.browser.chromium import Browser
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 # `@` stands for a token, which may be broken into lines.
 HEADER_LINES = (
@@ -45,7 +41,7 @@ FAILURES = (
 )
 
 
-def test_a_good_token_is_accepted_and_explained(inspector: Inspector, server: ServerProcess) -> None:
+def test_a_good_token_is_accepted_and_explained(inspector: Inspector, server: LocalServer) -> None:
     token = customers(server)
     assert inspector.shown("empty").startswith("What can be pasted")
     inspector.paste(token)
@@ -72,7 +68,7 @@ def test_a_good_token_is_accepted_and_explained(inspector: Inspector, server: Se
     assert inspector.sent() == [token]
 
 
-def test_the_times_run(inspector: Inspector, server: ServerProcess) -> None:
+def test_the_times_run(inspector: Inspector, server: LocalServer) -> None:
     inspector.paste(customers(server))
     inspector.says("Accepted")
     before = inspector.shown("countdown"), inspector.members("claims")
@@ -81,9 +77,7 @@ def test_the_times_run(inspector: Inspector, server: ServerProcess) -> None:
     assert len(inspector.sent()) == 1
 
 
-def test_the_parts_of_the_token_are_shown_in_colours_above_the_field(
-    inspector: Inspector, server: ServerProcess
-) -> None:
+def test_the_parts_of_the_token_are_shown_in_colours_above_the_field(inspector: Inspector, server: LocalServer) -> None:
     token = customers(server)
     inspector.paste(token)
     inspector.says("Accepted")
@@ -101,7 +95,7 @@ def test_the_parts_of_the_token_are_shown_in_colours_above_the_field(
         assert heights[0] == heights[1]
 
 
-def test_a_forged_token_is_not_valid(inspector: Inspector, server: ServerProcess) -> None:
+def test_a_forged_token_is_not_valid(inspector: Inspector, server: LocalServer) -> None:
     inspector.paste(with_payload(customers(server), role="admin"))
     inspector.says("Not valid")
     assert inspector.shown("reasons") == "The signature was not made by that key over this header and payload."
@@ -127,7 +121,7 @@ def test_a_token_expires_before_the_eyes_of_its_reader(browser: Browser, start: 
     assert strays(browser, server) == set()
 
 
-def test_a_logout_shows_when_it_is_checked_again(inspector: Inspector, server: ServerProcess) -> None:
+def test_a_logout_shows_when_it_is_checked_again(inspector: Inspector, server: LocalServer) -> None:
     token = customers(server)
     inspector.paste(token)
     inspector.says("Accepted")
@@ -138,7 +132,7 @@ def test_a_logout_shows_when_it_is_checked_again(inspector: Inspector, server: S
     assert inspector.shown("routes") == ""
 
 
-def test_a_refresh_token_is_not_sent(inspector: Inspector, server: ServerProcess) -> None:
+def test_a_refresh_token_is_not_sent(inspector: Inspector, server: LocalServer) -> None:
     refresh_token = server.log_in(USERNAME, PASSWORD)["refresh_token"]
     for text in (refresh_token, f'"{refresh_token}"', json.dumps({"refresh_token": refresh_token})):
         inspector.paste(text)
@@ -150,7 +144,7 @@ def test_a_refresh_token_is_not_sent(inspector: Inspector, server: ServerProcess
     assert inspector.sent() == []
 
 
-def test_the_answer_to_a_login_may_be_pasted_anywhere(inspector: Inspector, server: ServerProcess) -> None:
+def test_the_answer_to_a_login_may_be_pasted_anywhere(inspector: Inspector, server: LocalServer) -> None:
     answer = server.log_in(USERNAME, PASSWORD)
     inspector.page.run("document.getElementById('empty').tabIndex = -1")
     inspector.paste(json.dumps(answer, indent=2), into="empty")
@@ -190,14 +184,14 @@ def test_what_is_no_token_is_not_sent(inspector: Inspector) -> None:
     assert (inspector.shown("claims"), inspector.shown("header"), inspector.shown("signature")) == ("", "", "")
 
 
-def test_the_latest_paste_wins(inspector: Inspector, server: ServerProcess) -> None:
+def test_the_latest_paste_wins(inspector: Inspector, server: LocalServer) -> None:
     first = customers(server)
     last = server.log_in("admin", server.admin_password())["token"]
     inspector.page.run(
         "window.words = []; new MutationObserver(() => words.push(document.getElementById('claims').textContent))"
         ".observe(document.getElementById('claims'), {childList: true, subtree: true})"
     )
-    with halted(server):
+    with server.halted():
         inspector.paste(first)
         inspector.page.until(lambda: inspector.sent() == [first], "the first one is under way")
         inspector.paste(last)
@@ -207,7 +201,7 @@ def test_the_latest_paste_wins(inspector: Inspector, server: ServerProcess) -> N
     assert len(inspector.page.run("return words")) == 1
 
 
-def test_typing_is_waited_for(inspector: Inspector, server: ServerProcess) -> None:
+def test_typing_is_waited_for(inspector: Inspector, server: LocalServer) -> None:
     token = customers(server)
     for piece in (token[:50], token[50:200], token[200:]):
         inspector.page.run("document.getElementById('token').focus()")
@@ -222,7 +216,7 @@ def test_a_server_that_is_down_is_told_and_asked_again(browser: Browser, start: 
     inspector = Inspector(browser, browser.open(f"{server.address}/inspect"))
     token = customers(server)
     port = server.address.rpartition(":")[2]
-    assert server.stop() == 0
+    server.stop()
     inspector.paste(token)
     inspector.says("No answer")
     assert inspector.shown("reasons") == "This server does not answer. Is it running, and is the network there?"

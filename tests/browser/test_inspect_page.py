@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.browser.inspector import Inspector, customers, with_payload
-from tests.process.server_process import ServerProcess
+from tests.in_process import LocalServer
 
 if TYPE_CHECKING:
     from tests.browser.chromium import Browser
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 # What a script or the next user could find. The page itself is looked at apart.
 LOOK_EVERYWHERE = """
@@ -53,7 +51,7 @@ return [...document.querySelectorAll("body *")].flatMap((element) => {
 """
 
 
-def test_what_is_in_a_token_is_shown_as_text_and_does_nothing(inspector: Inspector, server: ServerProcess) -> None:
+def test_what_is_in_a_token_is_shown_as_text_and_does_nothing(inspector: Inspector, server: LocalServer) -> None:
     script = '<img src=x onerror="window.owned = 1"><script>window.owned = 2</script>'
     others = {script: [script], "__proto__": {"x": "\ud800"}, "empty": "", "deep": json.loads("[" * 40 + "]" * 40)}
     role = "\u202eadmin\u0007\u200b"
@@ -81,7 +79,7 @@ def test_the_policy_would_stop_what_gets_in_all_the_same(inspector: Inspector, b
     assert "TrustedHTML" in "".join(browser.complaints())
 
 
-def test_nothing_is_left_behind(inspector: Inspector, server: ServerProcess) -> None:
+def test_nothing_is_left_behind(inspector: Inspector, server: LocalServer) -> None:
     token = customers(server)
     length = inspector.page.run("return history.length")
     inspector.paste(token)
@@ -101,7 +99,7 @@ def test_nothing_is_left_behind(inspector: Inspector, server: ServerProcess) -> 
     assert token not in inspector.page.run("return document.documentElement.outerHTML")
 
 
-def test_clear_forgets_and_leads_back_to_the_field(inspector: Inspector, server: ServerProcess) -> None:
+def test_clear_forgets_and_leads_back_to_the_field(inspector: Inspector, server: LocalServer) -> None:
     token = customers(server)
     inspector.paste(token)
     inspector.says("Accepted")
@@ -113,7 +111,7 @@ def test_clear_forgets_and_leads_back_to_the_field(inspector: Inspector, server:
     inspector.page.until(lambda: inspector.text("announcement") == "", "nothing is announced")
 
 
-def test_the_keyboard_goes_through_the_page_in_order(inspector: Inspector, server: ServerProcess) -> None:
+def test_the_keyboard_goes_through_the_page_in_order(inspector: Inspector, server: LocalServer) -> None:
     inspector.paste(customers(server))
     inspector.says("Accepted")
     inspector.page.run("const top = document.querySelector('header'); top.tabIndex = -1; top.focus()")
@@ -135,7 +133,7 @@ def test_the_keyboard_goes_through_the_page_in_order(inspector: Inspector, serve
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1100, 360])
 def test_it_can_be_read_in_light_and_dark_and_on_a_phone(
-    inspector: Inspector, server: ServerProcess, scheme: str, width: int
+    inspector: Inspector, server: LocalServer, scheme: str, width: int
 ) -> None:
     inspector.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
     inspector.cdp("Emulation.setDeviceMetricsOverride", width=width, height=740, deviceScaleFactor=1, mobile=False)

@@ -20,8 +20,6 @@ from tests.running import settings_with
 if TYPE_CHECKING:
     from tests.browser.chromium import Browser, Page
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 OURS, THEIRS = "auth.example.test", "shop.example.test"
 
 # What the browser lets a page of the other host set for the whole site; {} is a cookie of ours with a value of theirs.
@@ -66,12 +64,13 @@ async def port(tmp_path: Path) -> AsyncIterator[int]:
 
 @pytest.fixture
 def browser(programs: tuple[str, str], port: int, tmp_path: Path) -> Iterator[Browser]:
-    from tests.browser.chromium import Browser  # noqa: PLC0415 - needs selenium, and `programs` has looked for it
+    from tests.browser.chromium import Chromium  # noqa: PLC0415 - needs selenium, and `programs` has looked for it
 
     resolved = f"--host-resolver-rules=MAP {OURS} 127.0.0.1, MAP {THEIRS} 127.0.0.1"
-    opened = Browser(*programs, tmp_path / "profile", resolved, "--ignore-certificate-errors")
+    opened = Chromium(*programs, tmp_path / "profile", resolved, "--ignore-certificate-errors")
     try:
-        yield opened
+        with opened.browser() as browser:
+            yield browser
     finally:
         opened.quit()
 
