@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import BaseTestServer, TestClient
 from pydantic import SecretStr
+from pytest_aiohttp.plugin import AiohttpClient
 
 from server.app import create_runner, open_services
 from server.core.client import Client
@@ -95,7 +96,7 @@ def settings_with(store_url: str, **changes: Any) -> Settings:
 
 
 @pytest.fixture
-async def start_api(store_url: str) -> AsyncIterator[StartApi]:
+async def start_api(store_url: str, aiohttp_client: AiohttpClient) -> AsyncIterator[StartApi]:
     """Starts servers on the test's store, or another `url`; each has an admin `sahan` and a customer `lak`."""
     async with AsyncExitStack() as stack:
 
@@ -106,8 +107,9 @@ async def start_api(store_url: str) -> AsyncIterator[StartApi]:
             if await services.users.create_first("sahan", "Sahan", "admin", PASSWORD):
                 clock.advance(1)
                 await services.users.create("lak", "Lak", "customer", PASSWORD)
-            client: TestClient[Any, Any] = TestClient(EdgeTestServer(create_runner(services, request_log)))
-            await stack.enter_async_context(client)
+            client: TestClient[Any, Any] = await aiohttp_client(EdgeTestServer(create_runner(services, request_log)))
+            # Before the services that it uses; the fixture would close it after them.
+            stack.push_async_callback(client.close)
             return Api(services, client, clock)
 
         yield start

@@ -10,15 +10,10 @@ import pytest
 from pydantic import SecretStr
 
 from server.settings.tree import TokenSettings
+from tests.claims import claims_of
 from tests.running import Api, StartApi
 
 SECRET = "hT7pXw2LqRz9 vKc4NdYs8MbJf3GaEu6"
-
-
-def claims_of(token: str) -> dict[str, Any]:
-    _, payload, _ = token.split(".")
-    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=="))
-    return claims
 
 
 def header_of(token: str) -> dict[str, Any]:

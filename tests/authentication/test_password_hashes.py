@@ -17,8 +17,8 @@ from server.passwords import foreign
 from server.passwords.hasher import Hasher
 from server.settings.tree import PasswordSettings
 from tests import foreign_hashes
+from tests.claims import claims_of
 from tests.running import PASSWORD, Api, StartApi
-from tests.test_tutorial import claims_of
 
 
 async def hash_of(api: Api, username: str) -> str:

@@ -15,27 +15,8 @@ from server.http.request_log import RequestLog
 from server.logs.output import configure_logs
 from server.settings.tree import LogSettings, ServerSettings
 from tests.clock import FakeClock
-from tests.running import PASSWORD, Api, StartApi
-
-
-class Log:
-    """Everything that a server logs, in memory."""
-
-    def __init__(self) -> None:
-        self.stream = io.StringIO()
-        render = configure_logs(LogSettings(level="debug", format="json"), self.stream)
-        self.requests = RequestLog(FakeClock(), render, self.stream)
-
-    def text(self) -> str:
-        self.requests.flush()
-        return self.stream.getvalue()
-
-    def lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.text().splitlines()]
-
-
-async def start_logged(start_api: StartApi, log: Log, **changes: Any) -> Api:
-    return await start_api(request_log=log.requests, **changes)
+from tests.http.logged import Log, start_logged
+from tests.running import PASSWORD, StartApi
 
 
 async def test_a_line_has_the_template_and_the_id_that_goes_out(start_api: StartApi) -> None:

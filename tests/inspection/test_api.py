@@ -16,7 +16,7 @@ from server.inspection.flaws import UNKNOWN_KEY
 from server.inspection.schemas import InspectionAnswer
 from server.keys.key_material import generate
 from tests.forging import base64url
-from tests.http.test_request_log import Log, start_logged
+from tests.http.logged import Log, start_logged
 from tests.running import Api, StartApi
 
 FORGED = "the signature was not made by that key over this header and payload"

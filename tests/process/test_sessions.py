@@ -13,10 +13,10 @@ import aiohttp
 import pytest
 
 from tests.calling import wait_until_revoked
+from tests.claims import claims_of
 from tests.in_process import run
 from tests.process.server_process import ServerProcess, serving
 from tests.running import MASTER_KEY, PASSWORD
-from tests.test_tutorial import claims_of
 from tests.volume import volume
 
 

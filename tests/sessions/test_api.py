@@ -9,10 +9,10 @@ import pytest
 
 from server.background import PURGE_DELAY_MS, purge
 from server.sessions.revocation import MEMORY_MS
+from tests.claims import claims_of
 from tests.records import change_user
 from tests.running import PASSWORD, Api
-from tests.sessions.test_refresh import is_alive, refresh, refused
-from tests.test_tutorial import claims_of
+from tests.sessions.refreshing import is_alive, refresh, refused
 
 NEW_PASSWORD = "another horse, another battery"
 

@@ -18,7 +18,7 @@ from server.authentication.device import DeviceCookies
 from server.sessions.cookies import DEVICE_COOKIE, SESSION_COOKIE
 from server.settings.tree import CorsSettings
 from tests.running import PASSWORD, Api, StartApi
-from tests.sessions.test_refresh import is_alive
+from tests.sessions.refreshing import is_alive
 
 ORIGIN = "https://app.example.com"
 CREDENTIALS = {"username": "lak", "password": PASSWORD, "cookie": True}

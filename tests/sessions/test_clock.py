@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.clock import START_MS
 from tests.running import Api
-from tests.sessions.test_refresh import refresh, refused
+from tests.sessions.refreshing import refresh, refused
 
 DAY = 86_400
 YEARS = 2 * 365 * DAY

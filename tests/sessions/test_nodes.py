@@ -12,9 +12,9 @@ import asyncpg
 import pytest
 
 from tests.calling import wait_until_revoked
+from tests.claims import claims_of
 from tests.in_process import LocalServer, run, serving
 from tests.running import MASTER_KEY
-from tests.test_tutorial import claims_of
 
 PASSWORD = "brown otters juggle turnips"
 MISTYPED = "seven-purple-lanterns-hum"

@@ -8,32 +8,12 @@ from typing import Any
 import pytest
 
 from server.settings.tree import SessionSettings
+from tests.claims import claims_of
 from tests.running import Api, StartApi
-from tests.test_tutorial import claims_of
+from tests.sessions.refreshing import is_alive, refresh, refused
 from tests.volume import volume
 
 WINDOW = 30
-
-
-async def refresh(api: Api, token: str) -> dict[str, Any]:
-    response = await api.request("POST", "/refresh", json={"refresh_token": token})
-    assert response.status == 200, await response.text()
-    body: dict[str, Any] = await response.json()
-    return body
-
-
-async def refused(api: Api, token: str, code: str) -> None:
-    response = await api.request("POST", "/refresh", json={"refresh_token": token})
-    await api.problem(response, 401, code)
-    assert response.headers["WWW-Authenticate"].startswith("Bearer")
-
-
-async def is_alive(api: Api, access_token: str) -> bool:
-    response = await api.request("GET", "/me", access_token)
-    if response.status == 200:
-        return True
-    await api.problem(response, 401, "token_revoked")
-    return False
 
 
 async def test_a_refresh_gives_new_tokens_of_the_same_session(api: Api) -> None:
