@@ -111,7 +111,7 @@ def test_a_refused_row_is_one_line_whatever_it_holds_and_the_rest_is_imported(tm
     lines = done.stderr.splitlines()
     assert [line.split(":")[0] for line in lines] == [f"line {number}" for number in range(2, 11)]
     assert all(line.isprintable() for line in lines)
-    assert lines[0].startswith("line 2: a\\x1b[31m\\nline 1: b: the username")
+    assert lines[0].startswith("line 2: a\\u001b[31m\\nline 1: b: the username")
     assert lines[1] == "line 3: king: there is no role 'king'; roles: customer, admin"
     assert lines[4].startswith("line 6: dear: the password hash is too costly: bcrypt cost 31 is above 16; without")
     assert lines[6] == "line 8: the line is longer than 1 MiB"
