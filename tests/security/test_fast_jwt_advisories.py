@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -28,6 +27,7 @@ from tests.forging import (
     verifier_of,
 )
 from tests.running import Api
+from tests.security.endless import ends
 from tests.security.hostile import (
     GOOD,
     HEADER,
@@ -135,11 +135,10 @@ def test_cve_2026_35041_no_claim_makes_a_comparison_long(pattern: str) -> None:
     verifier = TokenChecks(Keys(KEY), issuer=pattern, audience=pattern)
     assert_taken(forge(KEY, header_of(KEY), claims_with(iss=pattern, aud=pattern)), verifier)
     long = "a" * 1000 + "!"
-    started = time.perf_counter()
-    assert_refused(forge(KEY, header_of(KEY), claims_with(iss=pattern, aud=long)), verifier)
-    assert_refused(forge(KEY, header_of(KEY), claims_with(iss=long, aud=pattern)), verifier)
-    assert_refused(forge(KEY, header_of(KEY, typ=long), claims_with()))
-    assert time.perf_counter() - started < 1
+    with ends():
+        assert_refused(forge(KEY, header_of(KEY), claims_with(iss=pattern, aud=long)), verifier)
+        assert_refused(forge(KEY, header_of(KEY), claims_with(iss=long, aud=pattern)), verifier)
+        assert_refused(forge(KEY, header_of(KEY, typ=long), claims_with()))
 
 
 @pytest.mark.parametrize("critical", [["x-custom-policy"], ["x-custom-policy", "exp"], ["cnf"], ["b64"], [], "cnf"])

@@ -6,7 +6,6 @@ Advisories about fetching a JWKS and importing JWKs are not here, but for one.
 from __future__ import annotations
 
 import json
-import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -30,6 +29,7 @@ from tests.forging import (
     signing_key,
     verifier_of,
 )
+from tests.security.endless import ends
 from tests.security.hostile import (
     GOOD,
     KEY,
@@ -182,24 +182,21 @@ def test_cve_2026_102269_a_signature_has_one_spelling(more: str) -> None:
 @pytest.mark.parametrize("repeated", [b"-----BEGIN ", b"-----BEGIN A", b"-", b"-----BEGIN A-----\n", b"\n \n"])
 def test_cve_2026_102270_a_secret_that_is_nearly_a_pem_text_takes_no_time(repeated: bytes) -> None:
     """CVE-2026-102270: the pattern that looks for PEM in a secret took ages for some texts."""
-    secret = repeated * (20_000 // len(repeated))
+    secret = repeated * (100_000 // len(repeated))
     verifier = verifier_with("HS256", secret)
-    started = time.perf_counter()
     # Whether such a secret is fit is not the question here.
-    with suppress(TokenInvalid):
+    with ends(), suppress(TokenInvalid):
         verifier.verify(by_hmac(secret, header_of(signing_key("HS256"))), START_MS)
-    assert time.perf_counter() - started < 1
 
 
 @pytest.mark.parametrize(
-    "text", ["A" * 4096, "." * 4096, "A." * 2048, "-" * 4095 + "!", "A" * 4000 + ".A.A\n", "=" * 4096]
+    "text", ["A" * 16_000, "." * 16_000, "A." * 8000, "-" * 15_999 + "!", "A" * 15_996 + ".A.A\n", "=" * 16_000]
 )
 def test_cve_2026_102270_a_token_of_any_form_takes_no_time(text: str) -> None:
     """CVE-2026-102270, where an attacker has more of a say: the pattern that tokens are matched with."""
-    started = time.perf_counter()
-    for _ in range(20):
-        assert_refused(text)
-    assert time.perf_counter() - started < 1
+    with ends():
+        for _ in range(20):
+            assert_refused(text)
 
 
 @pytest.mark.parametrize("algorithm", PAIRS)

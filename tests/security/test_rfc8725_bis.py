@@ -7,12 +7,12 @@ JSON, the other half of section 2.13, are in test_rfc7515.py.
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
 
 from tests.forging import ALGORITHMS, base64url, claims_with, forge, header_of, signature, signing_key, verifier_of
+from tests.security.endless import ends
 from tests.security.hostile import (
     GOOD,
     KEY,
@@ -106,13 +106,12 @@ def test_a_signed_token_has_no_member_of_an_encrypted_one(member: str) -> None:
 def test_no_iterations_are_counted(count: Any) -> None:
     """Sections 2.10 and 3.13: `p2c` asks the reader to hash so many times; here it is asked in vain."""
     header = {"alg": "PBES2-HS512+A256KW", "enc": "A256GCM", "p2s": "AAAAAAAAAAA", "p2c": count}
-    started = time.perf_counter()
-    for key in (KEY, signing_key("HS256")):
-        named = json.dumps(header | {"typ": "at+jwt", "kid": key.kid}).encode()
-        assert_refused(f"{base64url(named)}.AAAA.AAAA.AAAA.AAAA", verifier_of(key))
-        assert_refused(forge(key, named, claims_with()), verifier_of(key))
-        assert_refused(forge(key, header_of(key, p2c=count, p2s="AAAA"), claims_with()), verifier_of(key))
-    assert time.perf_counter() - started < 1
+    with ends():
+        for key in (KEY, signing_key("HS256")):
+            named = json.dumps(header | {"typ": "at+jwt", "kid": key.kid}).encode()
+            assert_refused(f"{base64url(named)}.AAAA.AAAA.AAAA.AAAA", verifier_of(key))
+            assert_refused(forge(key, named, claims_with()), verifier_of(key))
+            assert_refused(forge(key, header_of(key, p2c=count, p2s="AAAA"), claims_with()), verifier_of(key))
 
 
 @pytest.mark.parametrize("size", [300_000, 2_000_000])
