@@ -11,25 +11,26 @@ import pytest
 import server.app
 from server.documents.docs_page import docs_page
 from server.documents.openapi import openapi_document
-from server.http.route_table import Row
+from server.http.pages import Page
+from server.http.route import GuardedRoute
 
 
 class Documents:
     """Those of this test process. Nobody changes them."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[Any, ...], tuple[dict[str, Any], bytes]] = {}
+        self._made: dict[tuple[Any, ...], tuple[dict[str, Any], Page]] = {}
 
-    def openapi(self, rows: Iterable[Row]) -> dict[str, Any]:
+    def openapi(self, rows: Iterable[GuardedRoute]) -> dict[str, Any]:
         """In place of openapi_document()."""
         rows = tuple(rows)
-        key = tuple((id(row.route), str(row.access), row.open_to_anyone) for row in rows)
+        key = tuple((id(row.route), str(row.rule)) for row in rows)
         if key not in self._made:
             document = openapi_document(rows)
             self._made[key] = document, docs_page(document)
         return self._made[key][0]
 
-    def page(self, document: dict[str, Any]) -> bytes:
+    def page(self, document: dict[str, Any]) -> Page:
         """In place of docs_page()."""
         return next(page for made, page in self._made.values() if made is document)
 
