@@ -26,9 +26,10 @@ class GroupConnection(sqlite3.Connection):
     write_group: Callable[[], None] | None = None
 
     def commit(self) -> None:
-        """Write what `write_group` was set to."""
-        if self.write_group is not None:
-            self.write_group()
+        """Write what `write_group` was set to, once: else the last group would keep its requests in memory."""
+        write_group, self.write_group = self.write_group, None
+        if write_group is not None:
+            write_group()
 
 
 class ThreadTransaction:
