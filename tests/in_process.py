@@ -25,6 +25,7 @@ from aiohttp import web
 
 from server.app import create_runner, open_services
 from server.cli import _main, streams
+from server.cli.serve import _make_demo_users
 from server.cli.signals import CommandSignals
 from server.database.open import sqlite_path
 from server.http.request_log import RequestLog
@@ -98,8 +99,8 @@ def _logs_as_before() -> Iterator[None]:
 class LocalServer(Caller):
     """A server with an event loop and a thread of its own."""
 
-    def __init__(self, settings: Settings, threads: ThreadPoolExecutor) -> None:
-        self._settings = settings
+    def __init__(self, settings: Settings, threads: ThreadPoolExecutor, *, demo: bool) -> None:
+        self._settings, self._demo = settings, demo
         self._password: str | None = None
         self._log = io.StringIO()
         started: Future[str] = Future()
@@ -112,7 +113,9 @@ class LocalServer(Caller):
         self._loop = asyncio.get_running_loop()
         async with open_services(self._settings, serving=True) as services:
             password = services.ids.new_password()
-            if await services.users.create_first("admin", "Administrator", "admin", password):
+            if self._demo:
+                await _make_demo_users(services, "")
+            elif await services.users.create_first("admin", "Administrator", "admin", password):
                 self._password = password
             log = RequestLog(services.clock, stream=self._log)
             runner = create_runner(services, log)
@@ -155,7 +158,20 @@ def _error_of(done: Future[None]) -> BaseException:
 
 @contextlib.contextmanager
 def serving(folder: Path, **changes: str) -> Iterator[LocalServer]:
-    """A server with the settings that it would find in this folder; it has the first admin. Ended at the end."""
+    """A server with the settings that it would find in this folder, and the first admin. It ends with the block."""
+    with _serving(folder, changes, demo=False) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def serving_demo(folder: Path, **changes: str) -> Iterator[LocalServer]:
+    """The same with the users of the demo."""
+    with _serving(folder, changes, demo=True) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _serving(folder: Path, changes: dict[str, str], *, demo: bool) -> Iterator[LocalServer]:
     with contextlib.chdir(folder):
         settings = load_settings(environment=environment(**changes)).settings
         if settings.store.is_sqlite:
@@ -163,7 +179,7 @@ def serving(folder: Path, **changes: str) -> Iterator[LocalServer]:
             store = settings.store.model_copy(update={"url": f"sqlite:///{sqlite_path(settings.store.url)}"})
             settings = settings.model_copy(update={"store": store})
     with ThreadPoolExecutor(1, "server") as threads:
-        server = LocalServer(settings, threads)
+        server = LocalServer(settings, threads, demo=demo)
         try:
             yield server
         finally:

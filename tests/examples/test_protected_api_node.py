@@ -14,7 +14,7 @@ import pytest
 from tests.browser.scene import PASSWORD, USERNAME, with_customer
 from tests.examples.issuer import Issuer, issuer
 from tests.examples.node_api import FOLDER, NodeApi, environment, refused_start, running_api
-from tests.process.server_process import ServerProcess, serving
+from tests.in_process import LocalServer, serving
 
 Check = Callable[[str, list[str]], str]
 
@@ -33,31 +33,31 @@ console.log(await result.then((claims) => claims.username, (problem) => problem.
 
 
 @pytest.fixture(scope="module")
-def watchword(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+def watchword(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
     with serving(tmp_path_factory.mktemp("watchword")) as server:
         yield with_customer(server)
 
 
 @pytest.fixture(scope="module")
-def api(node: str, watchword: ServerProcess) -> Iterator[NodeApi]:
+def api(node: str, watchword: LocalServer) -> Iterator[NodeApi]:
     with running_api(node, watchword.address) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def customer(watchword: ServerProcess) -> str:
+def customer(watchword: LocalServer) -> str:
     token: str = watchword.log_in(USERNAME, PASSWORD)["token"]
     return token
 
 
 @pytest.fixture(scope="module")
-def admin(watchword: ServerProcess) -> str:
+def admin(watchword: LocalServer) -> str:
     token: str = watchword.log_in("admin", watchword.admin_password())["token"]
     return token
 
 
 @pytest.fixture
-def check(node: str, watchword: ServerProcess) -> Check:
+def check(node: str, watchword: LocalServer) -> Check:
     """The username if that token has one of the roles, else the code of the problem."""
 
     def run(token: str, roles: list[str]) -> str:
@@ -116,7 +116,7 @@ def test_a_role_has_the_rights_of_those_that_it_includes(
 
 
 def test_what_is_not_a_token_of_this_watchword_is_refused(
-    api: NodeApi, watchword: ServerProcess, admin: str, tmp_path: Path
+    api: NodeApi, watchword: LocalServer, admin: str, tmp_path: Path
 ) -> None:
     header, payload, signature = admin.split(".")
     refresh = watchword.log_in("admin", watchword.admin_password())["refresh_token"]
@@ -140,7 +140,7 @@ def test_two_tokens_in_one_request_are_refused(api: NodeApi, customer: str, admi
 
 @pytest.mark.parametrize("setting", ["ISSUER", "AUDIENCE"])
 def test_the_same_key_does_not_make_up_for_another_issuer_or_audience(node: str, tmp_path: Path, setting: str) -> None:
-    with serving(tmp_path, log_to=None, module="server", **{f"WATCHWORD__TOKENS__{setting}": "other-api"}) as server:
+    with serving(tmp_path, **{f"WATCHWORD__TOKENS__{setting}": "other-api"}) as server:
         password = server.admin_password()
         token = server.log_in("admin", password)["token"]
         with running_api(node, server.address, **{f"WATCHWORD_{setting}": "other-api"}) as api:
@@ -226,7 +226,7 @@ def test_an_unknown_role_has_no_rights(beside: NodeApi, signer: Issuer) -> None:
 def test_while_the_keys_can_not_be_fetched_the_answer_is_503(node: str, tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         token = server.log_in("admin", server.admin_password())["token"]
-        assert server.stop() == 0
+        server.stop()
     with running_api(node, server.address) as api:
         answer = api.ask("GET", "/orders", token)
         assert (answer.status, answer.problem()["code"]) == (503, "keys_unavailable")
@@ -263,7 +263,7 @@ def test_an_unusable_setting_ends_the_start_with_one_line(node: str, name: str, 
     assert ended.stderr.count("\n") == 1
 
 
-def test_a_signal_ends_it(node: str, watchword: ServerProcess) -> None:
+def test_a_signal_ends_it(node: str, watchword: LocalServer) -> None:
     with running_api(node, watchword.address) as api:
         api.process.send_signal(signal.SIGTERM)
         assert api.process.wait(30) == 0

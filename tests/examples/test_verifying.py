@@ -12,19 +12,20 @@ import pytest
 from aiohttp import web
 from pytest_aiohttp.plugin import AiohttpClient
 
-from tests.process.server_process import ROOT, ServerProcess, serving
+from tests.environment import ROOT
+from tests.in_process import LocalServer, serving_demo
 from watchword_client import TokenExpired, TokenInvalid, TokenVerifier
 
 SECRET = "hT7pXw2LqRz9 vKc4NdYs8MbJf3GaEu6"
 
 
 @pytest.fixture
-def watchword(tmp_path: Path) -> Iterator[ServerProcess]:
-    with serving(tmp_path, "serve", "--demo") as server:
+def watchword(tmp_path: Path) -> Iterator[LocalServer]:
+    with serving_demo(tmp_path) as server:
         yield server
 
 
-def token_of(watchword: ServerProcess, username: str) -> str:
+def token_of(watchword: LocalServer, username: str) -> str:
     token: str = watchword.log_in(username, f"{username}-demo-password")["token"]
     return token
 
@@ -41,7 +42,7 @@ def defined_in(document: str, address: str, name: str) -> Any:
     return names[name]
 
 
-async def test_the_guarded_application(watchword: ServerProcess, aiohttp_client: AiohttpClient) -> None:
+async def test_the_guarded_application(watchword: LocalServer, aiohttp_client: AiohttpClient) -> None:
     app: web.Application = defined_in("docs/verifying.md", watchword.address, "make_app")()
     client = await aiohttp_client(app)
     customer, admin = token_of(watchword, "lak"), token_of(watchword, "sahan")
@@ -58,13 +59,13 @@ async def test_the_guarded_application(watchword: ServerProcess, aiohttp_client:
     assert await response.json() == {"order": "7", "for": "lak"}
 
 
-async def test_the_verifier_alone(watchword: ServerProcess) -> None:
+async def test_the_verifier_alone(watchword: LocalServer) -> None:
     names_of = defined_in("docs/verifying.md", watchword.address, "names_of")
     customer, admin = token_of(watchword, "lak"), token_of(watchword, "sahan")
     assert await names_of([customer, "garbage", admin, customer[:-1]]) == ["lak", None, "sahan", None]
 
 
-async def test_keys_in_a_file(watchword: ServerProcess, tmp_path: Path) -> None:
+async def test_keys_in_a_file(watchword: LocalServer, tmp_path: Path) -> None:
     verifier_with = defined_in("docs/verifying.md", watchword.address, "verifier_with")
     status, keys = watchword.call("GET", "/.well-known/jwks.json")
     assert status == 200
@@ -74,9 +75,7 @@ async def test_keys_in_a_file(watchword: ServerProcess, tmp_path: Path) -> None:
 
 
 async def test_a_secret_as_a_key(tmp_path: Path) -> None:
-    with serving(
-        tmp_path, "serve", "--demo", WATCHWORD__TOKENS__ALGORITHM="HS256", WATCHWORD__TOKENS__SECRET=SECRET
-    ) as watchword:
+    with serving_demo(tmp_path, WATCHWORD__TOKENS__ALGORITHM="HS256", WATCHWORD__TOKENS__SECRET=SECRET) as watchword:
         keys = defined_in("docs/verifying.md", watchword.address, "keys_of")(SECRET)
         verifier = TokenVerifier(keys, issuer="my-api", audience="my-api")
         token = token_of(watchword, "sahan")
@@ -85,6 +84,6 @@ async def test_a_secret_as_a_key(tmp_path: Path) -> None:
         await verifier.verify(token[:-1])
 
 
-def test_pyjwt_in_the_readme(watchword: ServerProcess) -> None:
+def test_pyjwt_in_the_readme(watchword: LocalServer) -> None:
     claims_of = defined_in("README.md", watchword.address, "claims_of")
     assert claims_of(token_of(watchword, "lak"))["username"] == "lak"
