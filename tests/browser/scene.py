@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
 
 from tests.in_process import LocalServer
-from tests.process.server_process import ServerProcess
 
 COOKIE = "__Host-watchword"
 DEVICE_COOKIE = "__Host-watchword-device"
 USERNAME = "lak"
 PASSWORD = "brown otters juggle turnips"
 
-Server = TypeVar("Server", LocalServer, ServerProcess)
-
 # Takes settings as keywords, by their names in the environment.
 Start = Callable[..., LocalServer]
 
 
-def with_customer(server: Server) -> Server:
+def with_customer(server: LocalServer) -> LocalServer:
     """The same server, with the customer made."""
     token = server.log_in("admin", server.admin_password())["token"]
     customer = {"username": USERNAME, "name": "Lak", "role": "customer", "password": PASSWORD}

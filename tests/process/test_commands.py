@@ -125,7 +125,7 @@ def test_ctrl_c_while_the_program_is_read_in_is_quiet(tmp_path: Path) -> None:
 def test_a_character_that_standard_output_has_not_is_written_as_its_number(tmp_path: Path) -> None:
     name = "山田 é"
     options = ("--username", "lak", "--role", "customer", "--name", name)
-    assert run(tmp_path, "users", "create", *options, PYTHONIOENCODING="utf-8").returncode == 0
+    assert in_process.run(tmp_path, "users", "create", *options).returncode == 0
     listed = subprocess.run(
         [sys.executable, "-m", "server", "users", "list"],
         cwd=tmp_path,

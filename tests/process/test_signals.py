@@ -21,7 +21,8 @@ from typing import Any
 
 import pytest
 
-from tests.process.server_process import DEADLINE_SECONDS, environment, run, serving, uncovered
+from tests import in_process
+from tests.process.server_process import DEADLINE_SECONDS, environment, serving, uncovered
 from tests.running import MASTER_KEY
 
 END_SECONDS = 10.0
@@ -181,7 +182,7 @@ def test_a_log_that_nobody_reads_stops_neither_answers_nor_the_end(tmp_path: Pat
 
 def test_a_command_that_is_interrupted_undoes_what_it_began(tmp_path: Path) -> None:
     rows = "".join(f'{{"username": "user{number}", "role": "customer"}}\n' for number in range(100))
-    assert run(tmp_path, "users", "import", "-", "--format", "jsonl", stdin=rows).returncode == 0
+    assert in_process.run(tmp_path, "users", "import", "-", "--format", "jsonl", stdin=rows).returncode == 0
 
     with started(tmp_path, "users", "list", "--json") as process:
         assert process.stdout is not None
@@ -210,7 +211,7 @@ def test_a_command_that_is_interrupted_undoes_what_it_began(tmp_path: Path) -> N
         errors = process.communicate()[1].decode().splitlines()
         assert [line.split(":")[0] for line in errors] in ([], ["stopped before the end of the file"])
 
-    assert run(tmp_path, "audit", "verify").returncode == 0
+    assert in_process.run(tmp_path, "audit", "verify").returncode == 0
 
 
 def is_locked(path: Path) -> bool:

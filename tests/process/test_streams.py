@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.server_process import DEADLINE_SECONDS, environment, run
+from tests import in_process
+from tests.process.server_process import DEADLINE_SECONDS, environment
 
 CLOSED = "output: it can't be written (Bad file descriptor)\n"
 NO_PASSWORD = "there is no password"
@@ -60,7 +61,7 @@ def test_what_can_be_said_is_said(
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
-    assert run(folder, "users", "create", "--username", "lak", "--role", "customer").returncode == 0
+    assert in_process.run(folder, "users", "create", "--username", "lak", "--role", "customer").returncode == 0
     return folder
 
 

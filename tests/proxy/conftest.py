@@ -11,8 +11,8 @@ import pytest
 
 from tests.browser.scene import PASSWORD, USERNAME, with_customer
 from tests.client import Answer, Client, Fields, connected
+from tests.in_process import LocalServer, serving
 from tests.needed import require
-from tests.process.server_process import ServerProcess, serving
 from tests.proxy.application import Application, application
 from tests.proxy.nginx import Nginx, nginx_program, running_nginx
 
@@ -21,7 +21,7 @@ from tests.proxy.nginx import Nginx, nginx_program, running_nginx
 class Scene:
     """What stands where, and tokens of a customer and an admin."""
 
-    watchword: ServerProcess
+    watchword: LocalServer
     application: Application
     nginx: Nginx
     customer: str

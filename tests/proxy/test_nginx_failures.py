@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.client import Answer, connected
-from tests.process.server_process import serving
+from tests.in_process import serving
 from tests.proxy.application import Application, application
 from tests.proxy.conftest import Scene
 from tests.proxy.nginx import Nginx, running_nginx
@@ -27,7 +26,7 @@ def test_without_watchword_the_answer_is_503_until_it_is_back(own_scene: Scene, 
     scene = own_scene
     with scene.connected() as client:
         assert client.ask("GET", "/orders", token=scene.admin).status == 200
-        assert scene.watchword.stop() == 0
+        scene.watchword.stop()
         scene.application.calls.clear()
         for path in GUARDED:
             for token in (scene.admin, None):
@@ -42,8 +41,8 @@ def test_without_watchword_the_answer_is_503_until_it_is_back(own_scene: Scene, 
 
 
 def test_a_watchword_that_does_not_answer_is_waited_for_in_vain_but_not_for_long(own_scene: Scene) -> None:
-    own_scene.watchword.process.send_signal(signal.SIGSTOP)
-    unavailable(own_scene.ask("GET", "/orders", token=own_scene.admin))
+    with own_scene.watchword.halted():
+        unavailable(own_scene.ask("GET", "/orders", token=own_scene.admin))
     assert own_scene.application.calls == []
 
 
