@@ -43,7 +43,7 @@ check: setup ## style, types, and who may import whom
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup ## requests per second and core, against a bare aiohttp handler; USERS=1000000 adds what that many users cost
+bench: setup ## what a checked request costs beside aiohttp alone, and more; USERS=1000000 adds what that many users cost
 	$(BIN)/python -m tests.bench
 	$(if $(USERS),$(BIN)/python -m tests.bench.users --users $(USERS))
 

@@ -1,5 +1,7 @@
 """`make bench`: what checked requests and refreshes cost beside a bare aiohttp handler, in the same run.
 
+What one request costs at the least is in cost.py. Below are rates over many rounds, with one token and with many.
+
 All servers are processes on uvloop: a bare aiohttp application; Watchword as users start it, with its log written to
 /dev/null; and Watchword with one commit for each write. Per core: requests per second of the server's own CPU time, all
 its threads, so the load generator and whatever else the machine does count less. In every round a bare measurement
@@ -24,6 +26,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.cost import cost
 from tests.bench.load import CONNECTIONS, Client, Rate, chain, get, in_turn, post
 from tests.bench.timing import timing
 from tests.bench.verification import costs, flood
@@ -51,9 +54,10 @@ class Series:
 
 
 @contextlib.contextmanager
-def bare_server() -> Iterator[tuple[str, int]]:
-    """tests/bench/bare.py."""
-    with subprocess.Popen([sys.executable, "-m", "tests.bench.bare"], stdout=subprocess.PIPE, text=True) as process:
+def peer_server(name: str) -> Iterator[tuple[str, int]]:
+    """tests/bench/bare.py or floor.py."""
+    command = [sys.executable, "-m", f"tests.bench.{name}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             yield process.stdout.readline().strip(), process.pid
@@ -135,11 +139,17 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=4000, help="for each target and round")
     parser.add_argument("--tokens", type=int, default=10000)
     parser.add_argument("--tries", type=int, default=15, help="of each account, for the times of failed logins")
-    parser.add_argument("--only", choices=["checked", "refresh", "verification", "timing"], default=None)
+    parser.add_argument("--only", choices=["cost", "checked", "refresh", "verification", "timing"], default=None)
     options = parser.parse_args()
     total = max(options.requests, CONNECTIONS)
-    with tempfile.TemporaryDirectory() as folder, bare_server() as bare:
+    with tempfile.TemporaryDirectory() as folder, peer_server("bare") as bare:
         null = Path(os.devnull)
+        if options.only in {None, "cost"}:
+            with (
+                peer_server("floor") as floor,
+                serving(new_folder(folder, "cost"), log_to=Path(folder) / "log", **SETTINGS) as server,
+            ):
+                uvloop.run(cost(server, floor, bare, options.rounds, total))
         if options.only in {None, "verification"}:
             costs(options.rounds, 500)
             with serving(new_folder(folder, "verification"), log_to=null, **SETTINGS) as server:

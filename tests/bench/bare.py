@@ -17,10 +17,15 @@ async def echo(request: web.Request) -> web.Response:
     return web.json_response(await request.json())
 
 
-async def main() -> None:
+def bare() -> web.Application:
     app = web.Application()
     app.router.add_get("/", answer)
     app.router.add_post("/", echo)
+    return app
+
+
+async def serve(app: web.Application) -> None:
+    """Until SIGTERM; the first line of the output is the address."""
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -33,4 +38,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main())
+    uvloop.run(serve(bare()))
