@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 
 # The answer is there within five: a revocation of its own may be waited for, for a second, beyond this.
 REQUEST_SECONDS = 3.5
@@ -11,10 +11,7 @@ REQUEST_SECONDS = 3.5
 class Patience:
     """The seconds that are left: of a request, or of a call that no request makes."""
 
-    __slots__ = ("left",)
-
-    def __init__(self) -> None:
-        self.left = REQUEST_SECONDS
+    left = REQUEST_SECONDS
 
 
 _patience: ContextVar[Patience | None] = ContextVar("patience", default=None)
@@ -25,11 +22,6 @@ def current_patience() -> Patience:
     return _patience.get() or Patience()
 
 
-def set_patience() -> Token[Patience | None]:
+def set_patience() -> None:
     """From now on this task, and those that it starts, answer a request."""
-    return _patience.set(Patience())
-
-
-def reset_patience(before: Token[Patience | None]) -> None:
-    """As it was before `set_patience`."""
-    _patience.reset(before)
+    _patience.set(Patience())

@@ -38,11 +38,12 @@ FRAMING_BYTES = 65_536
 class EdgeProtocol(RequestHandler):
     """A connection. Slots as in the base class."""
 
-    __slots__ = ("_cut_off", "_edge", "_half_closed", "_reading_ended", "_unfinished_bytes")
+    __slots__ = ("_by_latest_request", "_cut_off", "_edge", "_half_closed", "_reading_ended", "_unfinished_bytes")
 
     def __init__(self, manager: EdgeServer, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self._edge = manager.edge
+        self._by_latest_request = manager.by_latest_request
         self._half_closed = False
         self._reading_ended = False
         self._unfinished_bytes = 0
@@ -121,14 +122,17 @@ class EdgeProtocol(RequestHandler):
             # With its head, and without what came before it.
             self._unfinished_bytes = len(data) if len(self._messages) == 1 else 0
             message, body = self._messages[-1]
+            if self in self._by_latest_request:
+                self._by_latest_request.move_to_end(self)
             if isinstance(message, _ErrInfo):
                 self._messages.pop()
                 self._refuse(message.exc)
-            else:
+            elif not body.is_eof():
                 self._look_at(body)
         elif self._current_request is not None:
             self._unfinished_bytes += len(data)
-            self._look_at(self._current_request.content)
+            if not self._current_request.content.is_eof():
+                self._look_at(self._current_request.content)
         elif self._waiter is not None or not self._request_count:
             # Of the next request, or of the first one.
             self._unfinished_bytes += len(data)
@@ -136,8 +140,6 @@ class EdgeProtocol(RequestHandler):
                 self._refuse(BadHttpMessage("the head is too long"))
 
     def _look_at(self, body: StreamReader) -> None:
-        if body.is_eof():
-            return
         error = body.exception()
         if error is not None:
             # The parser in Python tells of some errors only here, and would take what follows for a request.
@@ -169,7 +171,7 @@ class EdgeProtocol(RequestHandler):
         """Throw away what comes from now on."""
         self._reading_ended = True
 
-    def leave_body(self, request: BaseRequest, response: web.StreamResponse) -> None:
+    def _leave_body(self, request: BaseRequest, response: web.StreamResponse) -> None:
         """There is an answer before all of the body is there. aiohttp waits for the rest; a long one is not parsed."""
         is_broken = request.content.exception() is not None
         # Behind the body of a request to upgrade, aiohttp would wait for another protocol.
@@ -191,6 +193,8 @@ class EdgeProtocol(RequestHandler):
         """
         # What came for this request is no part of the next one's head.
         self._unfinished_bytes = 0
+        if not request.content.is_eof():
+            self._leave_body(request, resp)
         finished = await super().finish_response(request, resp, start_time)
         if self.transport is not None:
             if self._half_closed and not self._messages:

@@ -13,8 +13,8 @@ from aiohttp import ClientConnectionResetError, hdrs, web
 from server.core.clock import Clock
 from server.core.errors import ApiError, NotFound, Overloaded
 from server.core.ids import Ids
-from server.core.origin import Origin, reset_origin, set_origin
-from server.database.patience import reset_patience, set_patience
+from server.core.origin import Origin, set_origin
+from server.database.patience import set_patience
 from server.http.auth_middleware import PRINCIPAL
 from server.http.client_ip import client_ip
 from server.http.context import REQUEST_ID
@@ -41,31 +41,34 @@ class Edge:
         self._log = log
         self._trusted = trusted
 
-    async def handle(self, request: web.Request, inner: Answer) -> web.StreamResponse:
-        """Every request gets an id, every failure becomes a problem, every answer a log line."""
+    async def handle(self, inner: Answer, request: web.Request) -> web.StreamResponse:
+        """Every request gets an id, every failure becomes a problem, every answer a log line.
+
+        aiohttp calls this in a task for each request, so what is set for the task ends with the request.
+        """
         started = self._clock.monotonic()
         request_id = request[REQUEST_ID] = self._ids.new_request_id()
-        before = set_origin(partial(_origin_of, request, self._trusted))
-        patience_before = set_patience()
+        set_origin(partial(_origin_of, request, self._trusted))
+        set_patience()
         try:
-            _check_expectation(request)
+            if hdrs.EXPECT in request.headers:
+                _check_expectation(request)
             response = await inner(request)
             response.headers[REQUEST_ID_HEADER] = request_id
         except (asyncio.CancelledError, ClientConnectionResetError):
             # The client has left, perhaps before its 100 Continue; nobody sees this status but the reader of the log.
-            self._note(request, 499, started)
+            if self._log is not None:
+                self._log.write(request, 499, started, client_ip(request, self._trusted))
             raise asyncio.CancelledError from None
         except Exception as error:  # noqa: BLE001 - the last line: a defect is logged whole and answered without detail
             response = self._failure(request, error, request_id)
             # Its frames hold the request, and the request the error, if it is one of the router: with all headers they
             # would be kept until a collection.
             error.__traceback__ = None
-        finally:
-            reset_patience(patience_before)
-            reset_origin(before)
         if self._cors.active:
             self._cors.decorate(request, response)
-        self._note(request, response.status, started)
+        if self._log is not None:
+            self._log.write(request, response.status, started, client_ip(request, self._trusted))
         return response
 
     def _failure(self, request: web.Request, error: Exception, request_id: str) -> web.Response:
@@ -84,10 +87,6 @@ class Edge:
         _log.info("malformed request", request_id=request_id, client=client, reason=type(error).__name__)
         return problem_response(MalformedRequest(), request_id)
 
-    def _note(self, request: web.Request, status: int, started: float) -> None:
-        if self._log is not None:
-            self._log.write(request, status, started, client_ip(request, self._trusted))
-
 
 def _origin_of(request: web.Request, trusted: Sequence[Network]) -> Origin:
     """Asked when something is changed, so behind the middleware that finds out who calls."""
@@ -103,8 +102,7 @@ def _origin_of(request: web.Request, trusted: Sequence[Network]) -> Origin:
 
 def _check_expectation(request: web.Request) -> None:
     """Aiohttp's own refusal is plain text, and a 500 where the value is not UTF-8."""
-    expected = request.headers.get(hdrs.EXPECT)
-    if expected is not None and expected.lower() != "100-continue":
+    if request.headers[hdrs.EXPECT].lower() != "100-continue":
         raise MalformedRequest("The only expectation that is known here is 100-continue.")
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from collections import OrderedDict
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import structlog
@@ -37,14 +39,13 @@ class EdgeServer(web.Server):
 
     def __init__(self, edge: Edge, inner: web.Server, options: dict[str, Any]) -> None:
         self.edge = edge
-        self._inner = inner.request_handler
         self._protocol_options = options
         self._most = _most_connections()
         # By their latest request, the oldest first.
-        self._open: dict[RequestHandler, None] = {}
+        self.by_latest_request: OrderedDict[RequestHandler, None] = OrderedDict()
         self._is_full = False
         super().__init__(
-            self._handle,
+            partial(edge.handle, inner.request_handler),
             request_factory=inner.request_factory,
             handler_cancellation=True,
             loop=asyncio.get_running_loop(),
@@ -53,15 +54,15 @@ class EdgeServer(web.Server):
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         """Told by each protocol."""
         super().connection_made(handler, transport)
-        self._open[handler] = None
-        if len(self._open) > self._most:
+        self.by_latest_request[handler] = None
+        if len(self.by_latest_request) > self._most:
             self._make_room(handler)
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         """Told by each protocol."""
         super().connection_lost(handler, exc)
-        self._open.pop(handler, None)
-        self._is_full = self._is_full and len(self._open) > self._most // 2
+        self.by_latest_request.pop(handler, None)
+        self._is_full = self._is_full and len(self.by_latest_request) > self._most // 2
 
     def _make_room(self, newest: RequestHandler) -> None:
         if not self._is_full:
@@ -71,20 +72,12 @@ class EdgeServer(web.Server):
             )
         # A handler at work is let be, so the newest may be the only one.
         leaving = next(
-            one for one in self._open if one is newest or (isinstance(one, EdgeProtocol) and one.waits_for_client)
+            one
+            for one in self.by_latest_request
+            if one is newest or (isinstance(one, EdgeProtocol) and one.waits_for_client)
         )
-        del self._open[leaving]
+        del self.by_latest_request[leaving]
         self._connections[leaving].abort()
-
-    async def _handle(self, request: Any) -> web.StreamResponse:
-        protocol = request.protocol
-        if protocol in self._open:
-            del self._open[protocol]
-            self._open[protocol] = None
-        response = await self.edge.handle(request, self._inner)
-        if not request.content.is_eof():
-            protocol.leave_body(request, response)
-        return response
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as in the base class
         """Wait for what is in flight, then cancel it. aiohttp alone would wait as long again for that."""

@@ -154,7 +154,9 @@ async def verify(request: web.Request) -> web.Response:
 
 def _field_value(text: str) -> str:
     """For a header field: visible ASCII as it is, all else and % as percent-encoded UTF-8 (RFC 3986 section 2.1)."""
-    return text if _PLAIN.fullmatch(text) else quote(text, safe=_PLAIN_SIGNS)
+    # Nearly all names are of ASCII letters and digits, which is quick to see.
+    is_plain = (text.isascii() and text.isalnum()) or _PLAIN.fullmatch(text)
+    return text if is_plain else quote(text, safe=_PLAIN_SIGNS)
 
 
 async def list_my_sessions(request: web.Request) -> web.Response:
