@@ -1,25 +1,86 @@
-"""All commands, put together."""
+"""All commands, put together. A command's module is imported when it is asked for: all of them take a second."""
 
 from __future__ import annotations
 
+import gc
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
 from server import __version__
-from server.audit import commands as audit
-from server.cli.context import CommandLine
-from server.cli.serve import serve
-from server.database import commands as store
-from server.documents import commands as access
-from server.inspection import commands as tokens
-from server.keys import commands as keys
-from server.settings import commands as configuration
-from server.users import commands as users
-from server.users.transfer import commands as transfer
+from server.cli.command_line import CommandLine
+
+# Where a command or a group of them is, and its line in the help: what `help=` or the docstring there begins with.
+COMMANDS = {
+    "serve": ("server.cli.serve:serve", "Start the server."),
+    "migrate": ("server.database.commands:migrate", "Bring the store up to date."),
+    "routes": ("server.documents.commands:routes", "Print the effective role table."),
+    "explain": ("server.documents.commands:explain", "Say whether a call would be allowed, and why."),
+    "openapi": ("server.documents.commands:openapi", "Print the OpenAPI document."),
+    "store": ("server.database.commands:app", "Look after the store; the server may be running."),
+    "config": ("server.settings.commands:app", "Look at the settings."),
+    "users": ("server.users.commands:app", "Make and change accounts; the server may be running."),
+    "keys": ("server.keys.commands:app", "The keys that sign tokens; the server may be running."),
+    "token": ("server.inspection.commands:app", "Look into an access token."),
+    "audit": ("server.audit.commands:app", "Who did what to whom; the server may be running."),
+}
+# Commands of a group whose module may not import theirs.
+_INNER = {
+    "users": {
+        "import": "server.users.transfer.commands:import_users",
+        "export": "server.users.transfer.commands:export_users",
+    },
+}
+
+
+class _LazyGroup(TyperGroup):
+    """Lists commands by their names and lines alone; the one that is called is loaded."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = {name: TyperCommand(name, help=line) for name, (_, line) in COMMANDS.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that the arguments name."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name in COMMANDS else command, rest
+
+
+def load(name: str) -> Any:
+    """A command or group as typer makes it."""
+    made = _made(name, COMMANDS[name][0])
+    for inner, place in _INNER.get(name, {}).items():
+        made.commands[inner] = _made(inner, place)
+    return made
+
+
+def _made(name: str, place: str) -> Any:
+    found = _import(place)
+    alone = typer.Typer(rich_markup_mode=None)
+    if isinstance(found, typer.Typer):
+        alone.add_typer(found, name=name)
+    else:
+        alone.command(name)(found)
+    return get_group(alone).commands[name]
+
+
+def _import(place: str) -> Any:
+    """What stands at `module:name`. What is imported stays, so there is no garbage to look for meanwhile."""
+    module, _, name = place.partition(":")
+    gc.disable()
+    try:
+        return getattr(import_module(module), name)
+    finally:
+        gc.freeze()
+        gc.enable()
+
 
 app = typer.Typer(
+    cls=_LazyGroup,
     help="Watchword: logins, short-lived tokens, sessions and roles for your API. Without a command it serves.",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
@@ -49,19 +110,4 @@ def common(
     del version
     context.obj = CommandLine(config, context.obj)
     if context.invoked_subcommand is None:
-        serve(context, demo=False, config=None)
-
-
-app.command()(serve)
-app.command()(store.migrate)
-app.add_typer(store.app, name="store")
-app.add_typer(configuration.app, name="config")
-app.command()(access.routes)
-app.command()(access.explain)
-app.command()(access.openapi)
-users.app.command("import")(transfer.import_users)
-users.app.command("export")(transfer.export_users)
-app.add_typer(users.app, name="users")
-app.add_typer(keys.app, name="keys")
-app.add_typer(tokens.app, name="token")
-app.add_typer(audit.app, name="audit")
+        _import(COMMANDS["serve"][0])(context, demo=False, config=None)

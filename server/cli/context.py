@@ -6,14 +6,13 @@ import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 
 from server.app import open_services
-from server.cli.signals import CommandSignals, ServerSignals
+from server.cli.command_line import command_line_of
 from server.cli.tables import visible
 from server.core.origin import COMMAND_LINE, Origin, reset_origin, set_origin
 from server.database.open import require_store, sqlite_path
@@ -33,14 +32,6 @@ Config = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
-@dataclass(frozen=True, slots=True)
-class CommandLine:
-    """The options before the command, and who takes the signals."""
-
-    config: Path | None
-    signals: ServerSignals | CommandSignals | None = None
-
-
 def settings_for(context: typer.Context, config: Path | None) -> Settings:
     """Load the settings; --config may stand before the command or behind it. Raises ConfigurationError."""
     return loaded_for(context, config).settings
@@ -48,17 +39,10 @@ def settings_for(context: typer.Context, config: Path | None) -> Settings:
 
 def loaded_for(context: typer.Context, config: Path | None) -> LoadedSettings:
     """The same, with where they come from."""
-    common: CommandLine = context.find_object(CommandLine) or CommandLine(None)
-    loaded = load_settings(config or common.config)
+    loaded = load_settings(config or command_line_of(context).config)
     # What `[access]` names has to be there, and to be known before anything is made.
     route_table(loaded.settings)
     return loaded
-
-
-def signals_of(context: typer.Context) -> ServerSignals:
-    """Those of the server that this process is."""
-    common: CommandLine | None = context.find_object(CommandLine)
-    return common.signals if common and isinstance(common.signals, ServerSignals) else ServerSignals()
 
 
 def sources(loaded: LoadedSettings) -> list[str]:

@@ -18,7 +18,8 @@ import typer
 from aiohttp import web
 
 from server.app import create_runner, open_services
-from server.cli.context import Config, loaded_for, signals_of, sources
+from server.cli.command_line import signals_of
+from server.cli.context import Config, loaded_for, sources
 from server.cli.shown import show
 from server.cli.signals import LOG_SECONDS, ServerSignals
 from server.cli.tables import program

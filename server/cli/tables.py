@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TextIO
 
 import typer
-from rich.cells import cell_len
 
 from server.core.text import escaped
 
@@ -49,6 +48,9 @@ class Rows:
             for line in lines:
                 typer.echo("\t".join(line))
             return
+        # A command that fails tells it without.
+        from rich.cells import cell_len  # noqa: PLC0415
+
         for line in lines:
             self._widths = [max(width, cell_len(cell)) for width, cell in zip(self._widths, line, strict=True)]
         for line in lines:

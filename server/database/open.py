@@ -7,7 +7,6 @@ from pathlib import Path
 
 from server.core.errors import StoreRefused
 from server.database.driver import Driver
-from server.database.postgres import driver as postgres
 from server.database.sqlite import backup as sqlite_backup
 from server.database.sqlite import migrate as sqlite
 from server.database.sqlite.backup import Progress
@@ -25,6 +24,8 @@ async def open_driver(url: str, *, serving: bool) -> Driver:
     """
     if _is_sqlite(url):
         return await SqliteDriver.open(sqlite_path(url), serving=serving, name=_name(url))
+    from server.database.postgres import driver as postgres  # noqa: PLC0415 - asyncpg is large
+
     return await postgres.PostgresDriver.open(url, serving=serving)
 
 
@@ -41,12 +42,20 @@ async def require_store(url: str) -> None:
 
 async def pending_migrations(url: str) -> list[str]:
     """The names of the migrations that the store needs. Changes nothing. Raises StoreRefused, StoreUnavailable."""
-    return await (sqlite.pending_names(sqlite_path(url)) if _is_sqlite(url) else postgres.pending_names(url))
+    if _is_sqlite(url):
+        return await sqlite.pending_names(sqlite_path(url))
+    from server.database.postgres import driver as postgres  # noqa: PLC0415 - asyncpg is large
+
+    return await postgres.pending_names(url)
 
 
 async def apply_migrations(url: str) -> list[str]:
     """Bring the store up to date; the names of what was applied. Raises StoreRefused, StoreUnavailable."""
-    return await (sqlite.apply_migrations(sqlite_path(url)) if _is_sqlite(url) else postgres.apply_migrations(url))
+    if _is_sqlite(url):
+        return await sqlite.apply_migrations(sqlite_path(url))
+    from server.database.postgres import driver as postgres  # noqa: PLC0415 - asyncpg is large
+
+    return await postgres.apply_migrations(url)
 
 
 async def back_up(url: str, target: Path, progress: Progress, key: bytes | None = None) -> None:

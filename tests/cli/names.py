@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import typer
-
-from server.cli.commands import app
+from server.cli.commands import COMMANDS, load
 
 
 def command_names() -> list[str]:
-    group = typer.main.get_command(app)
     names = []
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
-        inner = getattr(command, "commands", None)
+    for name in COMMANDS:
+        inner = getattr(load(name), "commands", None)
         names += [f"{name} {part}" for part in inner] if inner else [name]
     return names

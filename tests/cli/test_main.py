@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from server.cli import _serves
+from server.cli.commands import COMMANDS, load
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,11 @@ from server.cli import _serves
 )
 def test_a_server_is_known_by_its_arguments(line: str, serves: bool) -> None:
     assert _serves(line.split()) is serves
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_says_of_itself_what_the_list_says(name: str) -> None:
+    assert load(name).get_short_help_str(100) == COMMANDS[name][1]
 
 
 def test_no_time_is_spent_on_garbage_when_a_command_starts_and_ends() -> None:

@@ -1,0 +1,29 @@
+"""What stands before a command, and who takes the signals. Every command starts here, so this imports little."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+
+from server.cli.signals import CommandSignals, ServerSignals
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLine:
+    """Typer hands it on as the object of its context."""
+
+    config: Path | None
+    signals: ServerSignals | CommandSignals | None = None
+
+
+def command_line_of(context: typer.Context) -> CommandLine:
+    """That of this process; an empty one in a test that calls a command itself."""
+    return context.find_object(CommandLine) or CommandLine(None)
+
+
+def signals_of(context: typer.Context) -> ServerSignals:
+    """Those of the server that this process is."""
+    signals = command_line_of(context).signals
+    return signals if isinstance(signals, ServerSignals) else ServerSignals()
