@@ -10,6 +10,7 @@ import asyncio
 import re
 import sys
 from collections.abc import Callable
+from contextvars import Context
 from typing import TextIO
 
 import orjson
@@ -51,7 +52,8 @@ class RequestLog:
     def write(self, request: web.Request, status: int, started: float, client: str | None) -> None:
         """Note a finished request. `started` is the clock's monotonic time at its begin, `client` an address."""
         if not self._lines:
-            asyncio.get_running_loop().call_later(DELAY_SECONDS, self.flush)
+            # In a context of its own: that of the request would keep the request until then.
+            asyncio.get_running_loop().call_later(DELAY_SECONDS, self.flush, context=Context())
         now_ms = self._clock.now_ms()
         if now_ms != self._latest[0]:
             self._latest = (now_ms, rfc3339(now_ms))
