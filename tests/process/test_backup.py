@@ -13,8 +13,7 @@ from typing import Any
 
 from tests.in_process import run
 from tests.in_process import serving as serving_here
-from tests.process.server_process import ServerProcess, serving
-from tests.process.server_process import run as run_process
+from tests.process.server_process import DEADLINE_SECONDS, ServerProcess, serving
 from tests.running import PASSWORD
 
 
@@ -33,6 +32,7 @@ class Work:
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._work) for _ in range(3)]
         self.refreshes = 0
+        self._refreshed = threading.Condition()
         self.failures: list[Any] = []
 
     def _work(self) -> None:
@@ -43,7 +43,13 @@ class Work:
                 if status != 200:
                     self.failures.append(answer)
                     return
-                self.refreshes += 1
+                with self._refreshed:
+                    self.refreshes += 1
+                    self._refreshed.notify_all()
+
+    def wait_for_more_than(self, refreshes: int) -> None:
+        with self._refreshed:
+            assert self._refreshed.wait_for(lambda: self.refreshes > refreshes, DEADLINE_SECONDS)
 
     def __enter__(self) -> Work:
         for thread in self._threads:
@@ -73,9 +79,9 @@ def test_a_copy_made_while_the_server_works_goes_on_where_it_was(tmp_path: Path)
         with Work(server) as work:
             for number in range(5):
                 before = work.refreshes
-                done = run_process(tmp_path, "store", "backup", f"copy{number}.db")
+                done = run(tmp_path, "store", "backup", f"copy{number}.db")
                 assert (done.returncode, done.stderr) == (0, "")
-                assert work.refreshes > before
+                work.wait_for_more_than(before)
         assert work.failures == []
         assert server.call("GET", "/health/ready")[0] == 200
         assert server.stop() == 0

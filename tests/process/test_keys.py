@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import in_process
 from tests.keys.load import keys, rotate_and_revoke_under_load
 from tests.process.server_process import DEADLINE_SECONDS, environment, serving
 from tests.running import MASTER_KEY
@@ -20,7 +21,7 @@ def settings(store_url: str) -> dict[str, str]:
 
 
 def test_of_processes_that_rotate_at_the_same_moment_one_makes_a_key(tmp_path: Path, settings: dict[str, str]) -> None:
-    with serving(tmp_path, log_to=None, module="server", **settings):
+    with in_process.serving(tmp_path, **settings):
         before = {key["kid"] for key in keys(tmp_path, settings)}
         rotating = [
             subprocess.Popen(

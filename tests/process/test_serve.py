@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests import in_process
 from tests.process.server_process import run, serving
 
 
@@ -38,11 +39,10 @@ def test_the_first_start_shows_how_to_log_in_and_the_second_does_not(tmp_path: P
 
 
 def test_what_is_secret_is_readable_by_its_owner_alone(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
+    with in_process.serving(tmp_path):
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "data").iterdir()}
         assert {"watchword.db", "watchword.db.key"} <= set(modes)
         assert set(modes.values()) == {0o600}, modes
-        assert server.stop() == 0
 
 
 def test_the_demo_has_the_six_users_of_the_tutorial_and_leaves_nothing(tmp_path: Path) -> None:
@@ -132,8 +132,7 @@ def test_an_acknowledged_user_survives_kill_9(tmp_path: Path) -> None:
         assert server.call("POST", "/users", body, token)[0] == 201
         server.process.kill()
         server.process.wait()
-    with serving(tmp_path) as server:
-        assert server.log_in("lak", "brown otters juggle turnips")["token"]
+    with in_process.serving(tmp_path) as after:
+        assert after.log_in("lak", "brown otters juggle turnips")["token"]
         # The signing key is in the store, so a token outlives the process that signed it.
-        assert server.call("GET", "/users", token=token)[0] == 200
-        assert server.stop() == 0
+        assert after.call("GET", "/users", token=token)[0] == 200

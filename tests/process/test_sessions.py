@@ -12,9 +12,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.calling import wait_until_revoked
+from tests import in_process
+from tests.calling import Caller, wait_until_revoked
 from tests.claims import claims_of
-from tests.in_process import run
+from tests.in_process import LocalServer, run
 from tests.process.server_process import ServerProcess, serving
 from tests.running import MASTER_KEY, PASSWORD
 from tests.volume import volume
@@ -35,6 +36,9 @@ class Site:
     def serve(self) -> ServerProcess:
         return self._stack.enter_context(serving(self._folder, log_to=None, module="server", **self._settings))
 
+    def serve_here(self) -> LocalServer:
+        return self._stack.enter_context(in_process.serving(self._folder, **self._settings))
+
 
 @pytest.fixture
 def site(tmp_path: Path, store_url: str) -> Iterator[Site]:
@@ -45,7 +49,7 @@ def site(tmp_path: Path, store_url: str) -> Iterator[Site]:
 on_postgres = pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
 
 
-def refresh(server: ServerProcess, token: str) -> tuple[int, dict[str, Any]]:
+def refresh(server: Caller, token: str) -> tuple[int, dict[str, Any]]:
     return server.call("POST", "/refresh", {"refresh_token": token})
 
 
@@ -98,11 +102,11 @@ def test_what_was_revoked_stays_so_after_kill_9_and_restart(site: Site) -> None:
     path = f"/users/{claims_of(changed['token'])['sub']}"
     assert server.call("PATCH", path, {"role": "admin"}, kept["token"])[0] == 200
     server.stop(signal.SIGKILL)
-    server = site.serve()
+    after = site.serve_here()
     for answer in (stolen, successor, ended, changed):
-        assert server.call("GET", "/me", token=answer["token"])[1].get("code") == "token_revoked"
+        assert after.call("GET", "/me", token=answer["token"])[1].get("code") == "token_revoked"
     for answer in (stolen, successor, ended):
-        assert refresh(server, answer["refresh_token"])[0] == 401
-    assert refresh(server, changed["refresh_token"])[0] == 200
-    assert server.call("GET", "/users", token=kept["token"])[0] == 200
-    assert refresh(server, kept["refresh_token"])[0] == 200
+        assert refresh(after, answer["refresh_token"])[0] == 401
+    assert refresh(after, changed["refresh_token"])[0] == 200
+    assert after.call("GET", "/users", token=kept["token"])[0] == 200
+    assert refresh(after, kept["refresh_token"])[0] == 200
