@@ -1,1 +1,1 @@
-"""What everything else stands on: clock, ids, errors, who acts. No feature, no input and output."""
+"""What all other parts use: clock, ids, errors, and who acts. It knows no feature and does no input or output."""

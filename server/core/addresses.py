@@ -1,4 +1,4 @@
-"""Addresses of clients, read in one way."""
+"""Reads the IP address of a client, in the same way everywhere."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 def address_of(text: str) -> Address | None:
-    """The address without its zone; None if it is none.
+    """The address without its zone; None if the text is not an IP address.
 
-    An IPv4 address is one also in the form in which a socket for both kinds has it, `::ffff:192.0.2.1` (RFC 4291
+    `::ffff:192.0.2.1` is returned as IPv4: a socket for IPv4 and IPv6 writes IPv4 addresses in this form (RFC 4291
     section 2.5.5.2).
     """
     try:

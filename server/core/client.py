@@ -1,4 +1,4 @@
-"""Who is at the other end of a request."""
+"""The client that sent a request."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Shown to users beside their sessions; by its address attempts are counted. None: not known."""
+    """Users see it beside their sessions; failed attempts are counted by its address. None means unknown."""
 
     ip: str | None
     user_agent: str | None

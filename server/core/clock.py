@@ -1,4 +1,4 @@
-"""Times, and whether the clock that tells them can be trusted. Everything is handed a Clock, so tests never sleep."""
+"""Times, and whether the wall clock can be trusted. All code gets a Clock as an argument, so tests never sleep."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from watchword_client.clock import Clock, SystemClock
 __all__ = ["Clock", "Steadiness", "SystemClock", "read_rfc3339", "rfc3339"]
 
 
-# A clock that is brought into step with others may differ by so much.
+# Time synchronisation (NTP) may move the wall clock by up to this much.
 _STEP_MS = 60_000
 _STEADY_SECONDS = 600
 
 
 class Steadiness:
-    """Whether the wall clock may be deleted by: since ten minutes it keeps step with the one that can't be set.
+    """Whether the wall clock may decide what to delete: it agrees with the monotonic clock for ten minutes now.
 
-    What is deleted by a clock that is ahead, at a start or for a moment, is gone when it is right again.
+    A clock that is ahead, after a start or for a moment, must not delete anything: it would be lost when the clock is
+    right again.
     """
 
     def __init__(self, clock: Clock, longest_token_seconds: int) -> None:
-        """Access tokens that live longer than ten minutes have to be over, or revoked ones would come back."""
+        """Wait at least as long as an access token lives, since a purged revocation would make revoked ones valid."""
         self._clock = clock
         self._seconds = max(_STEADY_SECONDS, longest_token_seconds)
         self._begin()
@@ -31,7 +32,7 @@ class Steadiness:
         self._wall_ms, self._monotonic = self._clock.now_ms(), self._clock.monotonic()
 
     def holds(self) -> bool:
-        """To be asked now and then: a clock that was set begins anew."""
+        """Whether it may decide now. If the wall clock was set since the last call, the ten minutes start again."""
         passed = self._clock.monotonic() - self._monotonic
         if abs(self._clock.now_ms() - self._wall_ms - passed * 1000) > _STEP_MS:
             self._begin()
@@ -49,7 +50,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def read_rfc3339(text: str) -> int:
-    """Epoch milliseconds of a time as RFC 3339 has it, with its offset. Raises ValueError."""
+    """Epoch milliseconds of a time in the form of RFC 3339, which includes an offset. Raises ValueError."""
     if _RFC3339.fullmatch(text) is None:
         raise ValueError("no time of RFC 3339")
     try:

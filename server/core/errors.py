@@ -1,11 +1,11 @@
-"""The errors that Watchword raises on purpose: the root of the tree, and what several features raise.
+"""The errors that Watchword raises on purpose: the root of the tree, and those that several features raise.
 
     WatchwordError
     ├── ConfigurationError        the start ends with exit code 2, one line per problem
     ├── KeyRefused                in watchword_client/errors.py: a JWK or JWK Set that must not be used to verify tokens
-    ├── RotationUnderWay          in keys/rotation.py: a key that was asked to follow has not begun to sign
+    ├── RotationUnderWay          in keys/rotation.py: the last rotation has not ended, its key does not sign yet
     ├── StoreRefused              the store can't be used as it is: locked, newer, foreign, damaged; exit code 1
-    ├── FileRefused               a file that a command was given can't be used; exit code 1
+    ├── FileRefused               a file that was named to a command can't be used; exit code 1
     └── ApiError                  becomes a problem (RFC 9457) with `status`, `code`, `title`
         ├── NotFound 404, InvalidRequest 422
         ├── Unauthorized 401      with WWW-Authenticate (RFC 6750 section 3)
@@ -22,7 +22,7 @@ from collections.abc import Sequence
 
 from watchword_client.errors import ApiError, ConfigurationError, TryLater, Unauthorized, WatchwordError
 
-# The root of the tree is the client library's, which raises some of them too.
+# The root of the tree is in the client library, which raises some of these errors too.
 __all__ = [
     "ApiError",
     "ConfigurationError",
@@ -43,11 +43,11 @@ class StoreRefused(WatchwordError):
 
 
 class FileRefused(WatchwordError):
-    """A file that a command was given can't be used. The message names it and says why."""
+    """A file that was named to a command can't be used. The message names the file and says why."""
 
 
 class NotFound(ApiError):
-    """No such route, or no such thing behind it."""
+    """There is no such route, or no such user, session or key."""
 
     status = 404
     code = "not_found"
@@ -68,7 +68,7 @@ class InvalidRequest(ApiError):
 
 
 class Overloaded(TryLater):
-    """The queue of password hashes is full, so many attempts run that no more may, or all descriptors are in use."""
+    """The queue of password hashes is full, too many attempts are running, or all descriptors are in use."""
 
     code = "overloaded"
     title = "Overloaded"
@@ -76,9 +76,9 @@ class Overloaded(TryLater):
 
 
 class StoreUnavailable(TryLater):
-    """The store did not answer or did not take the write. If it was lost at the commit, that may have happened."""
+    """The store did not answer or did not take the write. If it was lost during the commit, the write may be done."""
 
-    # Why, if it is known: for the log and for commands, not for the answer.
+    # Why, if it is known. The log and commands show it; HTTP answers do not.
     reason: str | None = None
 
     code = "store_unavailable"

@@ -1,4 +1,4 @@
-"""The only source of randomness and of identifiers. Injected, so tests can repeat a run."""
+"""The only source of randomness and of identifiers. It is injected, so tests can repeat a run."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class SystemRandomness:
 
 
 def id_in(text: str) -> str | None:
-    """The id that a text from outside is, in small letters as ours are; None for any other text.
+    """The id in lower case, as the store has it; None if the text is not a UUID.
 
-    Case does not count in what is read (RFC 9562 section 4).
+    Ids from outside may have upper case (RFC 9562 section 4).
     """
     return text.lower() if _ID.fullmatch(text) else None
 
 
 def made_at(uuid7: str) -> int | None:
-    """The time in a UUIDv7, in milliseconds; None for any other text."""
+    """The time in a UUIDv7, in epoch milliseconds; None for any other text."""
     try:
         value = uuid.UUID(uuid7)
     except ValueError:
@@ -49,17 +49,17 @@ def made_at(uuid7: str) -> int | None:
 
 
 def derived_id(at: int, content: bytes) -> str:
-    """A UUIDv7 of that time in milliseconds whose random part is a digest: the same content has the same `id_tail`."""
+    """A UUIDv7 of that time (epoch ms) with a digest as its random part: equal content gives an equal `id_tail`."""
     return _uuid7(at, int.from_bytes(hashlib.sha256(content).digest()[:10], "big"))
 
 
 def id_tail(uuid7: str) -> str:
-    """What follows the time in an id."""
+    """The part of a UUIDv7 that follows its time."""
     return uuid7[14:]
 
 
 def _uuid7(at: int, random: int) -> str:
-    """With the first 12 and the last 62 of 80 random bits (RFC 9562 section 5.7)."""
+    """Build the id from the first 12 and the last 62 of 80 random bits (RFC 9562 section 5.7)."""
     value = (at & 0xFFFF_FFFF_FFFF) << 80
     value |= 0x7 << 76 | (random >> 68 & 0xFFF) << 64
     value |= 0b10 << 62 | random & 0x3FFF_FFFF_FFFF_FFFF
@@ -67,7 +67,7 @@ def _uuid7(at: int, random: int) -> str:
 
 
 class Ids:
-    """Makes identifiers that sort by the time of their making (UUID version 7, RFC 9562 section 5.7)."""
+    """Makes identifiers that sort by their time of creation (UUID version 7, RFC 9562 section 5.7), and secrets."""
 
     def __init__(self, clock: Clock, randomness: Randomness) -> None:
         self._clock = clock
@@ -76,12 +76,12 @@ class Ids:
         self._request_numbers = itertools.count(1)
 
     def new_id(self, at: int | None = None) -> str:
-        """A new UUIDv7 in its usual 36-character form, made now, or `at` another time in milliseconds."""
+        """A new UUIDv7 of 36 characters, with the time now or `at` another time (epoch ms)."""
         random = int.from_bytes(self._randomness.token_bytes(10), "big")
         return _uuid7(self._clock.now_ms() if at is None else at, random)
 
     def new_request_id(self) -> str:
-        """An id for one request: unique, but not secret, so a counter behind a random prefix is enough."""
+        """An id for one request: it is unique but not secret, so a counter after a random prefix is enough."""
         return f"{self._request_prefix}-{next(self._request_numbers):x}"
 
     def new_password(self) -> str:

@@ -1,7 +1,7 @@
-"""Who acts and from where: what the audit log says of whoever makes a change.
+"""Who acts and from where: the audit log records this with each change.
 
-It goes along with a task by a context variable, so no service and no query passes it on. What answers a request or runs
-a command says so; everything else is the server itself.
+It is in a context variable, so services and queries do not pass it on. The HTTP edge sets it for a request, the command
+line for a command; if it is not set, the server itself acts.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ COMMAND_LINE = "command line"
 class Origin:
     """`via` is "http", "command line" or "server".
 
-    The actor is None for a caller without a token; on the command line `actor_name` is the user of the operating
-    system, and there is no `actor_id`.
+    The actor is None if the caller has no token. On the command line `actor_name` is the user of the operating system
+    and `actor_id` is None.
     """
 
     via: str
@@ -28,7 +28,7 @@ class Origin:
     request_id: str | None = None
 
 
-# Tells the origin when it is asked, so a request that changes nothing does not work it out.
+# A function, not a value: a request that changes nothing never computes its origin.
 Source = Callable[[], Origin]
 
 _source: ContextVar[Source | None] = ContextVar("origin", default=None)
@@ -41,10 +41,10 @@ def current_origin() -> Origin:
 
 
 def set_origin(source: Source) -> Token[Source | None]:
-    """From now on `source` tells who acts in this task, and in those that it starts."""
+    """From now on `source` says who acts in this task and in the tasks that it starts."""
     return _source.set(source)
 
 
 def reset_origin(before: Token[Source | None]) -> None:
-    """As it was before `set_origin`."""
+    """Undo `set_origin`, which returned the token."""
     _source.reset(before)

@@ -1,4 +1,4 @@
-"""Text that others chose: how it is shown, and how it is stored."""
+"""How text from outside is shown, and how it is stored."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _NOT_IN_NAMES = INVISIBLE - {"Cf"}
 
 
 def is_displayable(text: str) -> bool:
-    """Whether a name to show is one line of characters: no control characters, line breaks or lone surrogates."""
+    """Whether a display name has no control characters, line breaks or lone surrogates."""
     return not any(unicodedata.category(character) in _NOT_IN_NAMES for character in text)
 
 
 def escaped(text: str) -> str:
-    r"""Controls, line and paragraph separators and invisible formatting as JSON writes them, `\u2028`."""
+    r"""The text with control characters, line separators and invisible formatting as JSON escapes, like `\u2028`."""
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -26,5 +26,5 @@ def escaped(text: str) -> str:
 
 
 def storable(text: str | None) -> str | None:
-    """A text as every database takes it: PostgreSQL takes no NUL, and neither one a lone surrogate."""
+    """A text that every database takes: `?` replaces NUL, which PostgreSQL refuses, and lone surrogates."""
     return None if text is None else text.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")

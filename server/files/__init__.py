@@ -1,1 +1,1 @@
-"""Files as this program treats them: read as they were meant, written whole, owned, locked."""
+"""How files are read, written as a whole or not at all, given to their owner, and locked."""

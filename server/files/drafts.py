@@ -1,7 +1,7 @@
-"""Files that get their name when they are complete and on disk, and never replace another one.
+"""Files that get their name only when they are complete and on disk, and that never replace another file.
 
-Until then they are in a folder `NAME.unfinished-…` beside it. If the process is killed, the folder stays, and the
-next one that makes a file of that name removes it.
+Until then a file is in a folder `NAME.unfinished-…` beside its target. If the process is killed, the folder stays; the
+next process that makes a file of that name removes it.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from pathlib import Path
 from server.core.errors import FileRefused
 from server.files.ownership import give_to_owner_of
 
-# What the folder holds: the file, and what belongs to it.
+# The names in the folder: the draft, and a key that belongs to it.
 _FILE = "file"
 _KEY = "key"
 
 
 @contextmanager
 def unfinished(target: Path) -> Iterator[tuple[Path, Path]]:
-    """Two paths in a folder for this user alone: for what will be `target`, and for a key to it.
+    """Two paths in a new folder that only this user can enter: one for the draft of `target`, one for its key.
 
-    Raises FileRefused if the target is there already, or the folder can't be made.
+    Raises FileRefused if the target exists already or the folder can't be made.
     """
     prefix = f"{target.name}.unfinished-"
     _remove_left_over(target.parent, prefix)
@@ -38,7 +38,7 @@ def unfinished(target: Path) -> Iterator[tuple[Path, Path]]:
     except OSError as error:
         raise FileRefused(f"{target} can't be made ({error.strerror}); choose another place") from error
     try:
-        # As long as it is locked, its maker lives.
+        # The lock shows other processes that the maker of this folder is still running.
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield folder / _FILE, folder / _KEY
@@ -48,7 +48,7 @@ def unfinished(target: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def make(path: Path, *, owner_of: Path | None = None) -> int:
-    """An open file that is new, for its owner alone: this user, or the one of another file. Raises OSError."""
+    """The descriptor of a new file with mode 600; as root, it gets the owner of `owner_of`. Raises OSError."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     if owner_of is not None:
         give_to_owner_of(owner_of, descriptor)
@@ -56,14 +56,14 @@ def make(path: Path, *, owner_of: Path | None = None) -> int:
 
 
 def give_name(draft: Path, target: Path) -> None:
-    """Bring a draft to the disk, then under its name. Raises OSError; FileExistsError rather than replace a file."""
+    """Sync a draft to the disk, then give it its name. Raises FileExistsError if the name is taken, and OSError."""
     sync(draft)
     try:
         target.hardlink_to(draft)
     except FileExistsError:
         raise
     except OSError:
-        # A file system without links, as on memory sticks.
+        # This file system has no hard links, such as FAT.
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
         draft.rename(target)
@@ -71,7 +71,7 @@ def give_name(draft: Path, target: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on disk."""
+    """Wait until the content of a file, or the names in a folder, are on disk."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -87,7 +87,7 @@ def _remove_left_over(parent: Path, prefix: str) -> None:
 
 
 def _remove_if_left(folder: Path) -> None:
-    # Refused if it is in use, or if this file system has no such locks.
+    # The lock fails if the folder is in use, or if this file system has no such locks.
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
@@ -99,7 +99,7 @@ def _remove_if_left(folder: Path) -> None:
 
 
 def _remove(folder: Path) -> None:
-    """With what is made here, and only that: a folder of that name with something else in it stays."""
+    """Remove the folder and the files made here. If somebody put another file into it, the folder stays."""
     for name in (_FILE, _KEY):
         with suppress(OSError):
             (folder / name).unlink()

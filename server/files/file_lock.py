@@ -26,14 +26,14 @@ class FileLock:
     """An exclusive lock on a file (flock). The kernel releases it when its holder dies, so it is never left behind."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, and make it if need be, for those who use what it guards. Raises StoreRefused."""
+        """Open the lock file; if it is missing, make it with the owner of the file it guards. Raises StoreRefused."""
         try:
             self._descriptor = _open(path)
         except OSError as error:
             reason = f"the lock file {path} can't be opened ({error.strerror}); let this user write there"
             raise StoreRefused(why_denied([path]) or reason) from error
         if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
-            # What is in it is read too, and to read a pipe could wait for ever.
+            # The content of the file is read too, and reading a pipe could block for ever.
             self.close()
             raise StoreRefused(f"the lock file {path} is no file; remove it")
 
@@ -46,11 +46,11 @@ class FileLock:
         return True
 
     def release(self) -> None:
-        """Let the next one have it."""
+        """Let another process take the lock."""
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Release the lock for good. May be called twice."""
+        """Release the lock and close the file. May be called twice."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -66,7 +66,7 @@ def _open(path: Path) -> int:
 
 
 def _make(path: Path, flags: int) -> int:
-    # What it guards has the same name without the last ending.
+    # The guarded file has the same name without the last suffix.
     guarded = path.with_suffix("")
     descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
     give_to_owner_of(guarded, descriptor)
@@ -77,10 +77,10 @@ def _make(path: Path, flags: int) -> int:
 
 
 class FairLock:
-    """A lock on `path` for those who take it again and again, and for those who wait.
+    """A lock on `path` that processes get in the order in which they ask for it.
 
-    A waiter holds the turn, a second lock, until it has the first. So a busy server, which lets go of the lock only to
-    take it again, can't pass a command that came before.
+    Whoever waits holds a second lock, the turn, until it has the first. So a busy server, which releases the lock and
+    takes it again at once, can't overtake a command that waits.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,7 +90,7 @@ class FairLock:
 
     @asynccontextmanager
     async def held(self, wait_seconds: float | None = None) -> AsyncIterator[None]:
-        """Hold the lock. Raises StoreUnavailable if it was not free for so long (WAIT_SECONDS)."""
+        """Hold the lock. Raises StoreUnavailable after `wait_seconds`, by default WAIT_SECONDS."""
         deadline = asyncio.get_running_loop().time() + (WAIT_SECONDS if wait_seconds is None else wait_seconds)
         await _acquire(self._turn, deadline)
         try:
@@ -103,19 +103,19 @@ class FairLock:
             self._lock.release()
 
     def close(self) -> None:
-        """Release it for good. May be called twice."""
+        """Release the lock and close its files. May be called twice."""
         self._lock.close()
         self._turn.close()
 
 
 async def to_the_end(function: Callable[..., Result], *arguments: object) -> Result:
-    """Call it in a thread, and wait for it even if cancelled: until then its lock must not be let go."""
+    """Call the function in a thread and wait until it ends, even if cancelled: its caller holds a lock for it."""
     work = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:
         await asyncio.wait([work])
-        # Nobody is left who wants to know of a failure.
+        # Fetch the failure, or asyncio logs that it was never retrieved.
         work.cancelled() or work.exception()
         raise
 

@@ -1,4 +1,4 @@
-"""Files that commands make."""
+"""Makes the files that commands write, such as exports and backups."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from server.files import drafts
 
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that was not there, for its owner alone: under its name when it is whole and on disk, else not at all.
+    """A new file with mode 600, open for writing. It gets its name when all of it is on disk; a failure removes it.
 
-    Raises FileRefused.
+    Raises FileRefused if the file exists already or can't be written.
     """
     with drafts.unfinished(path) as (draft, _):
         try:

@@ -1,7 +1,7 @@
-"""Whom a file belongs to: new ones belong to whoever will need them, and who can't open one is told why.
+"""Who owns a file: new files belong to the user who needs them, and a refusal says why a file can't be opened.
 
-Commands are often run as root, `sudo watchword …`, while the server is another user. What they make there is for the
-server, so it gets the owner of the file that it stands beside.
+Commands are often run as root (`sudo watchword …`) while the server runs as another user. The server needs the files
+that they make, so a new file gets the owner of the file beside it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
-# Containers often run as a user that has a number only.
+# In containers the user often has a number and no name.
 _NAMELESS = "user "
 
 
 def give_to_owner_of(model: Path, descriptor: int) -> None:
-    """If this is root: an open file, made just now, gets the owner and group of `model`, or else of its folder.
+    """As root, give an open file the owner and group of `model`, or of its folder if there is no `model`.
 
-    As far as the file system allows it. Never for a file that was there: in a folder of somebody else it could be
-    anything, by a link.
+    Failures are ignored, since some file systems have no owners. Call it only for a file that this process has just
+    made: in the folder of another user, an existing name could be a link to any file.
     """
     if os.geteuid() == 0:
         with suppress(OSError):
@@ -31,7 +31,7 @@ def give_to_owner_of(model: Path, descriptor: int) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make it, for its owner alone, and what is missing above it. Raises OSError."""
+    """Make the folder with mode 700, and the folders above it that are missing. Raises OSError."""
     if path.is_dir():
         return
     if not path.parent.is_dir():
@@ -52,9 +52,9 @@ def _make(path: Path, mode: int) -> None:
 
 
 def why_denied(paths: Iterable[Path]) -> str | None:
-    """The first of these, or of the folders they are in, that this user can't read and write; with owner and remedy.
+    """Say which of these paths or their folders this user can't read and write, with its owner and what to do.
 
-    None if there is none: then something else is wrong.
+    Only the first such path is named. None means that all can be used, so the failure has another cause.
     """
     paths = list(paths)
     folders = {path.absolute().parent for path in paths}
@@ -83,7 +83,7 @@ def _denied(path: Path, wanted: int) -> str:
         return f"{path} is on a file system that is mounted read-only; mount it for writing"
     user = user_name(os.geteuid())
     if path.is_symlink():
-        # chown and chmod would change what it leads to.
+        # chown and chmod would change the target of the link.
         remedy = "it is a link: look where it leads"
     elif found.st_uid == os.geteuid():
         remedy = f"run: chmod u+{'rwx' if stat.S_ISDIR(found.st_mode) else 'rw'} {quote(str(path))}"
@@ -98,7 +98,7 @@ def _denied(path: Path, wanted: int) -> str:
 
 
 def user_name(number: int) -> str:
-    """By the id: the environment could say anything."""
+    """The name of a user id. It does not come from the environment, which anybody can set."""
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:

@@ -1,1 +1,1 @@
-"""Whether the server is well, for whoever watches it."""
+"""Health checks, for load balancers and monitoring."""

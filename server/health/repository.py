@@ -1,11 +1,11 @@
-"""The SQL by which a write is tried out."""
+"""The SQL that checks whether a login could write."""
 
 from __future__ import annotations
 
 from server.database.driver import Driver
 
-# What a login writes, without a row: each waits as a login would for who has locked its table, and fails without the
-# table or the right to write to it.
+# The writes of a login, each without a row. Each waits for a lock on its table as a login would, and fails if the table
+# or the right to write to it is missing.
 _AS_A_LOGIN = (
     "INSERT INTO guesses (key) SELECT key FROM guesses WHERE 1 = 0 ON CONFLICT (key) DO UPDATE SET failures = 0",
     "UPDATE users SET last_login_at = 0 WHERE 1 = 0",
@@ -22,9 +22,9 @@ class ReadinessRepository:
         self._driver = driver
 
     async def ping(self) -> None:
-        """Return when something is on disk, always in the same place, and a login could write too.
+        """Return when one row is on disk and the writes of a login would work. Raises StoreUnavailable.
 
-        By a row that is another one each time, or SQLite would write nothing. Raises StoreUnavailable.
+        It is always the same row, with a counter: SQLite would write nothing if the row did not change.
         """
         self._driver.require_room()
         for statement in _AS_A_LOGIN:

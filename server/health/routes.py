@@ -1,4 +1,4 @@
-"""Whether the server is well, for whoever watches it."""
+"""GET /health/live and GET /health/ready."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from watchword_client.access import ANYONE
 
 
 async def live(_: web.Request) -> web.Response:
-    """GET /health/live: the event loop turns."""
+    """GET /health/live: 200 as long as the event loop answers."""
     return json_response({"status": "ok"})
 
 
 async def ready(request: web.Request) -> web.Response:
-    """GET /health/ready: a login could succeed; else 503, within a second."""
+    """GET /health/ready: 200 if a login could succeed, else 503; it answers within a second."""
     await services_of(request).readiness.check()
     return json_response({"status": "ok"})
 

@@ -1,4 +1,4 @@
-"""The answer of the health checks."""
+"""The body of a health check's answer."""
 
 from __future__ import annotations
 

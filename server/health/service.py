@@ -1,4 +1,4 @@
-"""Whether a login could succeed now: by writing, since a store that can be read may be full, or for reading only."""
+"""Whether a login could succeed now. It is checked by a write: a store that can be read may be full or read-only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from server.core.errors import StoreUnavailable
 from server.health.repository import ReadinessRepository
 from server.keys.signer import SigningKeys
 
-# However many ask, and however often, there is one write in so many seconds.
+# There is at most one write in this time, however often the check is called.
 FRESH_SECONDS = 1.0
 WAIT_SECONDS = 1.0
 
@@ -19,7 +19,7 @@ _log = structlog.get_logger("watchword")
 
 
 class Readiness:
-    """Tries it out, once for all who ask meanwhile."""
+    """Checks the store and the signing key. Calls during a check share its result."""
 
     def __init__(self, readiness: ReadinessRepository, keys: SigningKeys, clock: Clock) -> None:
         self._readiness = readiness
@@ -33,7 +33,7 @@ class Readiness:
         now = self._clock.monotonic()
         if self._trying is None or (self._trying.done() and not 0 <= now - self._tried_at < FRESH_SECONDS):
             self._trying, self._tried_at = asyncio.create_task(self._try()), now
-        # What takes longer goes on, and is the answer for who asks later.
+        # A check that takes longer goes on, and later calls get its result.
         await asyncio.wait([self._trying], timeout=WAIT_SECONDS)
         if not self._trying.done() or not self._trying.result():
             raise StoreUnavailable
@@ -44,7 +44,7 @@ class Readiness:
             self._keys.signing_key()
         except StoreUnavailable:
             return False
-        except Exception:  # noqa: BLE001 - whoever watches is told that it is not ready, and the log why
+        except Exception:  # noqa: BLE001 - the answer is "not ready", and the log says why
             _log.exception("readiness could not be tried")
             return False
         return True

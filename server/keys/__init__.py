@@ -1,1 +1,1 @@
-"""The server's own keys: their life, their custody, and what is made with them."""
+"""The server's own keys: their life, their custody, and what they sign."""

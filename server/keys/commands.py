@@ -21,7 +21,7 @@ from watchword_client.keys import SHARED
 
 app = typer.Typer(help="The keys that sign tokens; the server may be running.", no_args_is_help=True)
 
-# Users whose sessions are ended at the same time.
+# The sessions of so many users are ended at the same time.
 PAGE = 200
 
 

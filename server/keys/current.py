@@ -1,4 +1,4 @@
-"""The keys as this process knows them now: what signs, what verifies, what is published, what tokens are made with."""
+"""The keys as this process knows them now: those that sign, that verify, that are published, and that make tokens."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from server.keys.repository import KeyRepository
 from server.keys.rotation import Rules
 from watchword_client.keys import VerificationKey
 
-# A token with an unknown key makes the keys be read again, at most so often.
+# If a token names an unknown key, the keys are read again, but at most once in this time.
 RELOAD_INTERVAL_SECONDS = 1.0
 
 _log = structlog.get_logger("watchword.keys")
 
 
 class CurrentKeys:
-    """What was read last, as a keyring. A KeySource of watchword_client/token_verifier.py."""
+    """The keys that were read last. It is the KeySource (watchword_client/token_verifier.py) of this server."""
 
     def __init__(self, repository: KeyRepository, custody: Custody, rules: Rules, clock: Clock) -> None:
         self._repository = repository
@@ -47,9 +47,9 @@ class CurrentKeys:
         self._take(await self._repository.list_keys())
 
     async def reload(self) -> bool:
-        """Read the keys again for a token with an unknown key; False if that was done a moment ago.
+        """Read the keys again, since a token names an unknown one. False if the last reload was a moment ago.
 
-        Calls that come while it is being done wait for the same reading.
+        Calls during a reload wait for the same reading.
         """
         if self._reloading is None:
             now = self._clock.monotonic()
@@ -62,25 +62,25 @@ class CurrentKeys:
         return True
 
     def is_current(self) -> bool:
-        """Always: background.py follows the store."""
+        """Always true: background.py reads the keys again whenever they change."""
         return True
 
     async def keep_current(self) -> None:
-        """Nothing to do: background.py follows the store."""
+        """Does nothing: background.py reads the keys again whenever they change."""
 
     def on_removal(self, forget: Callable[[], None]) -> None:
-        """Have `forget` called when a key is revoked, or its time is over."""
+        """Register a function that is called when a key is revoked or expires."""
         self._forget.append(forget)
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing: this source holds no connection."""
 
     def verification_key(self, kid: str, now_ms: int) -> VerificationKey | None:
         """The key of that name, if tokens signed by it can still be valid."""
         return self.keyring.verification_key(kid, now_ms)
 
     def signing_key(self) -> SigningKey:
-        """The key that signs now. Raises StoreUnavailable if there is none that can be opened."""
+        """The key that signs now. Raises StoreUnavailable if there is none or it can't be opened."""
         secret = self.keyring.signing_secret()
         if secret is not None:
             return secret
@@ -95,7 +95,7 @@ class CurrentKeys:
             raise StoreUnavailable from None
 
     def token_key(self, purpose: str) -> bytes:
-        """The key of today for tokens of one purpose: it outlives a change of the master key, and not `keys replace`.
+        """The current key for tokens of one purpose. `keys rewrap` does not change it, `keys replace` does.
 
         Raises StoreUnavailable if it can't be opened.
         """
@@ -107,7 +107,7 @@ class CurrentKeys:
             raise StoreUnavailable from None
 
     def jwks(self) -> JwksDocument:
-        """The JWK Set as it is published now, made once for as long as it is the same."""
+        """The JWK Set that is published now. It is built again only when it changes."""
         now = self._clock.now_ms()
         if self._document is None or not self._document.is_current(now):
             body = orjson.dumps(self.keyring.jwks(now))
@@ -117,7 +117,7 @@ class CurrentKeys:
     def _reloaded(self, task: asyncio.Task[None]) -> None:
         self._reloading = None
         if not task.cancelled():
-            # Looked at here too, since whoever waited may have left.
+            # Retrieve the exception, since the caller that waited may have left.
             task.exception()
 
     def _take(self, records: list[KeyRecord]) -> None:

@@ -1,7 +1,7 @@
-"""Custody of the server's own keys: it holds the master key, and the secrets that it has opened with it.
+"""Custody of the server's own keys: holds the master key, and the keys that were opened with it.
 
-All of this changes on the event loop alone. A thread that makes keys gets the master key of the moment (making.py),
-which never changes: another one takes its place here.
+Only the event loop changes this state. A thread that makes keys (making.py) gets a MasterKey object, which is
+immutable; after a change of the master key there is a new object here.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from server.keys.sealing import MasterKey, derive
 
 
 class Custody:
-    """Opens sealed keys, and keeps what is asked for again. `read_master_key` reads the master key of today."""
+    """Opens sealed keys and keeps the opened ones. `read_master_key` reads the current master key."""
 
     def __init__(self, read_master_key: Callable[[], MasterKey]) -> None:
         self._read_master_key = read_master_key
@@ -27,15 +27,15 @@ class Custody:
 
     @property
     def master_key(self) -> MasterKey:
-        """The one that is known."""
+        """The master key as it was read last."""
         return self._master_key
 
     def read_master_key(self) -> None:
-        """Take the master key of today. Raises StoreRefused if it can't be read."""
+        """Read the master key again. Raises StoreRefused if it can't be read."""
         self._master_key = self._read_master_key()
 
     def require_master_key(self, records: Sequence[KeyRecord]) -> None:
-        """Raise StoreRefused if the master key of today is not that of the store: what it sealed, nobody could open."""
+        """Raise StoreRefused if the master key does not open the keys of the store: then it must not seal new ones."""
         for record in derivations(records):
             self._unseal(record)
 
@@ -47,7 +47,7 @@ class Custody:
         return self._signing_keys[record.kid]
 
     def keep_only(self, kids: frozenset[str]) -> None:
-        """Forget the private keys of all others."""
+        """Forget all private keys but these."""
         self._signing_keys = {kid: key for kid, key in self._signing_keys.items() if kid in kids}
 
     def token_key(self, records: Sequence[KeyRecord], purpose: str) -> bytes:
@@ -60,11 +60,11 @@ class Custody:
         return self._token_keys[purpose]
 
     def audit_key(self, records: Sequence[KeyRecord]) -> bytes:
-        """What audit records are linked under. Raises StoreRefused if it can't be opened."""
+        """The HMAC key that links audit records. Raises StoreRefused if it can't be opened."""
         return derive(self._unseal(of_audit(records)), "audit log")
 
     def _unseal(self, record: KeyRecord) -> bytes:
-        """By the master key that is known, or else by the one of today."""
+        """Open a key. If the known master key does not fit, read the master key again: it may have been changed."""
         try:
             return self._master_key.unseal(record.sealed, record.kid)
         except StoreRefused:

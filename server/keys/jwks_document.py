@@ -8,7 +8,7 @@ from watchword_client.encoding import encode_base64url
 
 
 class JwksDocument:
-    """Its bytes with their entity tag (RFC 9110 section 8.8.3), until a key leaves the set by itself."""
+    """The bytes and their entity tag (RFC 9110 section 8.8.3), valid until a key expires at `changes_at` (epoch ms)."""
 
     def __init__(self, body: bytes, changes_at: int | None) -> None:
         self.body = body
@@ -16,5 +16,5 @@ class JwksDocument:
         self._changes_at = changes_at
 
     def is_current(self, now_ms: int) -> bool:
-        """Whether the set is still the same at that time."""
+        """Whether no key has expired by that time."""
         return self._changes_at is None or now_ms < self._changes_at

@@ -1,4 +1,4 @@
-"""Key material: keys of each algorithm are made, dumped to be sealed, loaded and published (RFC 7518, RFC 8037)."""
+"""Makes keys of each algorithm, and converts them to bytes and to JWKs (RFC 7518, RFC 8037)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from watchword_client.keys import SHARED, THUMBPRINT_MEMBERS, secret_kid, thumbp
 
 PrivateKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
-# What signs with a key pair; SHARED signs with a secret that verifiers have too.
+# The algorithms with a key pair. SHARED (HS256) has one secret, which verifiers need too.
 ASYMMETRIC = ("ES256", "EdDSA", "RS256")
 
 
@@ -28,7 +28,7 @@ class SigningKey:
 
     kid: str
     algorithm: str
-    # Not in its text: tracebacks may show what is in a variable.
+    # Not in its repr, since tracebacks may show variables.
     material: Any = field(repr=False)
 
 
@@ -44,12 +44,12 @@ def generate(algorithm: str) -> PrivateKey:
 
 
 def dump(key: PrivateKey) -> bytes:
-    """PKCS #8, unencrypted: to be sealed at once."""
+    """The private key as PKCS #8 (DER), unencrypted; the caller seals it."""
     return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
 
 
 def load(data: bytes) -> PrivateKey:
-    """The inverse of `dump`. Raises ValueError, and TypeError for a key of another kind."""
+    """The private key from the bytes of `dump`. Raises ValueError, or TypeError for another kind of key."""
     key = load_der_private_key(data, password=None)
     if not isinstance(key, ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey):
         raise TypeError("not a key of ours")
@@ -57,7 +57,7 @@ def load(data: bytes) -> PrivateKey:
 
 
 def public_jwk(key: PrivateKey, algorithm: str) -> dict[str, str]:
-    """The public half as a JWK (RFC 7517 section 4), its kid the thumbprint of RFC 7638."""
+    """The public key as a JWK (RFC 7517 section 4); its `kid` is the thumbprint of RFC 7638."""
     if isinstance(key, ec.EllipticCurvePrivateKey):
         jwk = ECAlgorithm.to_jwk(key.public_key(), as_dict=True)
     elif isinstance(key, ed25519.Ed25519PrivateKey):
@@ -69,6 +69,6 @@ def public_jwk(key: PrivateKey, algorithm: str) -> dict[str, str]:
 
 
 def shared_secret(text: str) -> SigningKey:
-    """The key of HS256 that a text of the settings is."""
+    """The HS256 key made of a secret from the settings."""
     material = text.encode("utf-8")
     return SigningKey(secret_kid(material), SHARED, material)

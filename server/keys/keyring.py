@@ -1,4 +1,4 @@
-"""Which key signs and which keys are believed, at a moment. Pure: records and a time in, keys out."""
+"""Which key signs and which keys verify at a given time. Pure functions: records and a time in, keys out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEEWAY_MS = 60_000
 
 
 class KeyState(StrEnum):
-    """Where a key is in its life."""
+    """The state of a key; see the diagram in rotation.py."""
 
     NEXT = "next"
     ACTIVE = "active"
@@ -34,12 +34,12 @@ class _Entry:
 
 
 class Keyring:
-    """A view of the keys.
+    """All signing keys, and what each does at a given time.
 
-    A key signs from its `activates_at` until its successor's. It is published as soon as it exists, and until the last
-    token that it signed has expired. When the configured algorithm was changed, the first key of the new one succeeds
-    the last of the old one in the same way. `secrets` are those of the settings: the first one signs, if the algorithm
-    is HS256, and all verify; under another algorithm they do so until the last token of HS256 has expired.
+    A key signs from its `activates_at` until that of its successor. It is published from its creation until the last
+    token that it signed has expired. If the configured algorithm changes, the first key of the new algorithm is the
+    successor of the last key of the old one. `secrets` are the HS256 secrets of the settings. With HS256 the first one
+    signs and all verify. With another algorithm they verify until the last HS256 token has expired.
     """
 
     def __init__(self, records: Iterable[KeyRecord], *, algorithm: str, secrets: Sequence[SigningKey] = ()) -> None:
@@ -63,7 +63,7 @@ class Keyring:
     def signing_record(self, now_ms: int) -> KeyRecord | None:
         """The record of the key that signs now; None with HS256, or if there is no key.
 
-        A node whose clock is a little behind the one that made the first key signs with it all the same.
+        If no key is active yet, it is the first one: the clock of this node may be a little behind that of its maker.
         """
         if self._algorithm == SHARED:
             return None
@@ -72,7 +72,7 @@ class Keyring:
         return active[-1] if active else next(iter(chain), None)
 
     def signing_secret(self) -> SigningKey | None:
-        """The secret that signs; None if the algorithm is another one."""
+        """The HS256 secret that signs; None with another algorithm."""
         return self._first_secret if self._algorithm == SHARED else None
 
     def verification_key(self, kid: str, now_ms: int) -> VerificationKey | None:
@@ -87,16 +87,16 @@ class Keyring:
         return entry.key
 
     def accepted(self, now_ms: int) -> frozenset[str]:
-        """The names of the key pairs whose tokens are believed at that moment."""
+        """The `kid`s of the key pairs whose tokens are accepted at that time."""
         return frozenset(kid for kid in self._entries if self.verification_key(kid, now_ms) is not None)
 
     def accepted_until(self, record: KeyRecord) -> int | None:
-        """When the last token signed with it has expired, on every clock; None while it has no end."""
+        """When its last token has expired on every node (epoch ms); None as long as the key has no successor."""
         end = record.revoked_at if record.revoked_at is not None else self._succeeded_at(record)
         return None if end is None else end + record.longest_ttl_seconds * 1000 + LEEWAY_MS
 
     def state(self, record: KeyRecord, now_ms: int) -> KeyState:
-        """Where a key is in its life at that moment."""
+        """The state of a key at that time."""
         if record.revoked_at is not None:
             return KeyState.REVOKED
         if self._signs(record, now_ms):
@@ -104,7 +104,7 @@ class Keyring:
         return KeyState.NEXT if record.activates_at > now_ms else KeyState.RETIRED
 
     def jwks(self, now_ms: int) -> dict[str, Any]:
-        """The JWK Set (RFC 7517 section 5): public keys that sign, will sign, or did so lately."""
+        """The JWK Set (RFC 7517 section 5): the public keys that sign, will sign, or have tokens that may be valid."""
         return {
             "keys": [
                 entry.jwk
@@ -114,7 +114,7 @@ class Keyring:
         }
 
     def jwks_changes_at(self, now_ms: int) -> int | None:
-        """When a key next leaves the set by itself; None if none will."""
+        """When the next key expires and leaves the JWK Set (epoch ms); None if no key expires."""
         ends = [entry.accepted_until for entry in self._entries.values() if entry.accepted_until is not None]
         return min((end for end in ends if end > now_ms), default=None)
 
@@ -124,7 +124,7 @@ class Keyring:
         return record == self.signing_record(now_ms)
 
     def _succeeded_at(self, record: KeyRecord) -> int | None:
-        """When another key took over; None if this is the last one."""
+        """When the successor of this key begins to sign (epoch ms); None if there is no successor."""
         for other in self.records:
             if other.algorithm != self._algorithm:
                 continue
@@ -134,16 +134,16 @@ class Keyring:
         return None
 
     def _secrets_accepted_until(self) -> int | None:
-        """None: always. HS256 that never signed here, or whose time is over, is not believed."""
+        """Until when HS256 tokens are accepted (epoch ms). None means always; 0 if HS256 never signed here."""
         if self._algorithm == SHARED:
             return None
         ends = [self.accepted_until(record) for record in self.records if record.kid in self._secrets]
-        # Without a successor of the configured algorithm, the start that makes one is not over yet.
+        # If no key of the configured algorithm exists, the start that makes it has not ended yet.
         return max((end for end in ends if end is not None), default=0)
 
 
 def order(record: KeyRecord) -> tuple[int, str]:
-    """Keys succeed each other in this order."""
+    """The sort key by which one signing key follows another."""
     return record.activates_at, record.kid
 
 

@@ -1,4 +1,4 @@
-"""New keys, sealed as soon as they exist. Safe on a thread: nothing here changes."""
+"""Makes new keys and seals them at once. It has no state that changes, so it is safe on a thread."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from watchword_client.keys import SHARED
 
 @dataclass(frozen=True, slots=True)
 class KeyMaker:
-    """Makes keys at one moment, `now`, under one master key."""
+    """Makes keys with `now` (epoch ms) as their time of creation, sealed under one master key."""
 
     master_key: MasterKey
     rules: Rules
@@ -25,7 +25,7 @@ class KeyMaker:
     now: int
 
     def signing(self, algorithm: str, activates_at: int) -> KeyRecord:
-        """A key that signs from that time on. For HS256 a note of the first secret of the settings."""
+        """A key that signs from `activates_at` on. For HS256 the record only names the first secret of the settings."""
         ttl = self.rules.access_ttl_seconds
         if algorithm == SHARED:
             return KeyRecord(self.rules.secrets[0].kid, SHARED, "", b"", self.now, activates_at, ttl)
@@ -42,13 +42,13 @@ class KeyMaker:
         )
 
     def derivation(self) -> KeyRecord:
-        """A key that others are derived from."""
+        """A new derivation key (derivation.py)."""
         kid = self.ids.new_id()
         sealed = self.master_key.seal(self.ids.random_bytes(DERIVATION_BYTES), kid)
         return new_derivation(kid, sealed, self.now)
 
     def sealed_anew(self, records: Sequence[KeyRecord]) -> list[KeyRecord]:
-        """The same keys under the first text of the master key. Raises StoreRefused if one can't be opened."""
+        """The same keys, sealed under the first master key. Raises StoreRefused if one can't be opened."""
         return [
             replace(record, sealed=self.master_key.seal(self.master_key.unseal(record.sealed, record.kid), record.kid))
             if record.sealed

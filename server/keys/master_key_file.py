@@ -1,4 +1,4 @@
-"""The master key beside an SQLite store: a file with mode 0600, a key a line. The first line seals."""
+"""The file beside an SQLite store that holds the master key: mode 0600, one key per line, the first one seals."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PAUSE_SECONDS = 0.005
 
 @contextmanager
 def unchanged(path: Path, *, wait_seconds: float = 0) -> Iterator[None]:
-    """While the block runs, no other process makes or changes that file. Raises StoreRefused if one does so now."""
+    """Keep other processes from changing the file during the block. Raises StoreRefused if one does so now."""
     lock = FileLock(path.with_name(path.name + ".lock"))
     deadline = time.monotonic() + wait_seconds
     try:
@@ -38,14 +38,14 @@ def unchanged(path: Path, *, wait_seconds: float = 0) -> Iterator[None]:
 
 
 def read_keys(path: Path) -> list[str]:
-    """The keys. Raises StoreRefused if the file is missing, can be read by others, can't be read, or is not a key."""
+    """The keys in the file. Raises StoreRefused if it is missing, unreadable, readable by others, or holds no key."""
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
             raise StoreRefused(f"{path} is no file; put the master key of the backup there, with mode 0600")
         if stat.S_IMODE(mode) & 0o077:
             raise StoreRefused(f"{path} can be read by other users; run: chmod 600 {path}")
-        # Some editors mark a text as UTF-8 by its first three bytes.
+        # Some editors put a byte order mark of three bytes in front.
         text = path.read_bytes().removeprefix(codecs.BOM_UTF8).decode("ascii")
     except FileNotFoundError:
         raise StoreRefused(
@@ -65,7 +65,7 @@ def read_keys(path: Path) -> list[str]:
 
 
 class MasterKeyFile:
-    """The file, which is read anew each time: another process may have changed the key."""
+    """The file. It is read again each time, since another process may have changed the key."""
 
     def __init__(self, path: Path, ids: Ids) -> None:
         self._path = path
@@ -73,13 +73,13 @@ class MasterKeyFile:
 
     @property
     def is_missing(self) -> bool:
-        """Whether there is no file, which is so at the first start, and when it was lost."""
+        """Whether there is no file: this is the first start, or the file was lost."""
         return not os.path.lexists(self._path)
 
     def make(self) -> None:
-        """At the first start, when nothing is sealed yet. Two processes that start at once agree on one key.
+        """Make the file at the first start, when nothing is sealed yet. Raises StoreRefused.
 
-        Raises StoreRefused.
+        If two processes start at the same moment, both use the same key.
         """
         if self.is_missing:
             with unchanged(self._path, wait_seconds=WAIT_SECONDS):
@@ -87,15 +87,15 @@ class MasterKeyFile:
                     self._write([self._new_key()])
 
     def read(self) -> list[str]:
-        """The keys of today. Raises StoreRefused as `read_keys` does."""
+        """The keys in the file now. Raises StoreRefused like `read_keys`."""
         return read_keys(self._path)
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """A new key stands first while the block runs, which seals everything anew; then it stands alone.
+        """Put a new key before the old ones, run the block, which seals all keys again, and then remove the old ones.
 
-        Whatever happens on the way, even `kill -9`, a key that opens the store is in the file. Raises StoreRefused if
-        another process does the same just now.
+        At every moment, even after `kill -9`, the file holds a key that opens the store. Raises StoreRefused if another
+        process is changing the file.
         """
         with unchanged(self._path):
             new = self._new_key()
@@ -107,14 +107,14 @@ class MasterKeyFile:
         return base64.b64encode(self._ids.random_bytes(_KEY_BYTES)).decode("ascii")
 
     def _write(self, keys: Sequence[str]) -> None:
-        """Whole before it gets its name, and for whom the file was there; the caller holds the lock."""
+        """Write a draft and rename it, with owner and mode of the old file. The caller holds the lock."""
         path = self._path
         draft = path.with_name(f"{path.name}.new")
         try:
-            # Of a process that died.
+            # A process that was killed may have left its draft.
             draft.unlink(missing_ok=True)
             try:
-                # Where there is no key yet: the database, which has the same name without the ending.
+                # If there is no key yet, the owner is that of the database, whose name is the same without the suffix.
                 descriptor = make(draft, owner_of=path if path.exists() else path.with_suffix(""))
                 with os.fdopen(descriptor, "w", encoding="ascii") as file:
                     if path.exists():
@@ -132,7 +132,7 @@ class MasterKeyFile:
 
 
 def _take_after(path: Path, descriptor: int) -> None:
-    """Whoever could read the key can read the next one. Raises StoreRefused if that can't be."""
+    """Give the new file the mode of the old one. Raises StoreRefused if the new file has another owner."""
     before = path.stat()
     if os.fstat(descriptor).st_uid != before.st_uid:
         raise StoreRefused(f"{path} belongs to {user_name(before.st_uid)}; run this as that user, or as root")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
-    """A key that the server keeps, its secret half sealed under the master key.
+    """A key of the server. `sealed` is its private key, encrypted under the master key.
 
-    A key that signs does so from `activates_at` until the next one of its algorithm does; tokens signed with it live
-    `longest_ttl_seconds` at most. One that was revoked has lost its secret half and signs and verifies no more. The
-    algorithm `HKDF` is the key that refresh and reset tokens are derived from. `HS256` only says since when a secret
-    of the settings signs: the secret itself is not here.
+    A key signs from `activates_at` until its successor does. Its tokens live at most `longest_ttl_seconds`. A revoked
+    key neither signs nor verifies, and its `sealed` is empty. A record with the algorithm `HKDF` is a derivation key
+    (derivation.py). A record with `HS256` only says since when a secret of the settings signs; the secret is not
+    stored.
     """
 
     kid: str

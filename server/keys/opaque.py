@@ -1,4 +1,4 @@
-"""Opaque tokens: a few bytes and a MAC over them. No row in the store is needed, and none helps to make one."""
+"""Opaque tokens: a few bytes with a MAC. They need no row in the store, and nobody can forge one from stored rows."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from watchword_client.encoding import decode_base64url, encode_base64url
 
 MAC_LENGTH = 32
 
-# The key itself, or what tells the one of today.
+# The key, or a function that returns the current key.
 Key = bytes | Callable[[], bytes]
 
 
 class OpaqueTokens:
-    """Tokens of one purpose, under a key of their own.
+    """Issues and reads the tokens of one purpose, with a key for this purpose only.
 
-    The prefix tells people and secret scanners what they are looking at.
+    The prefix shows people and secret scanners which kind of token it is.
     """
 
     def __init__(self, key: Key, prefix: str) -> None:
@@ -26,19 +26,19 @@ class OpaqueTokens:
         self._begin(self._key_of_today())
 
     def _begin(self, key: bytes) -> None:
-        """Once for each key, to be continued on a copy for each token.
+        """Prepare an HMAC of the prefix, once for each key; each token continues a copy of it.
 
-        hmac.digest() would let go of the interpreter's lock for each, and wait for other threads to get it back.
+        hmac.digest() would release the interpreter lock for each token, and wait for other threads to get it back.
         """
         self._key = key
         self._hmac = hmac.new(key, self._prefix.encode("ascii") + b"\0", hashlib.sha256)
 
     def issue(self, content: bytes) -> str:
-        """A token that carries `content`, readable but not alterable."""
+        """A token with this content. Anybody can read the content; nobody without the key can change it."""
         return self._prefix + encode_base64url(content + self._mac(content))
 
     def read(self, token: str) -> bytes | None:
-        """The content of a token issued here; None for anything else, in a time that does not depend on the MAC."""
+        """The content of a token issued here; None for any other text. MACs are compared in constant time."""
         if not token.startswith(self._prefix):
             return None
         try:

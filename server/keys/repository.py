@@ -1,4 +1,4 @@
-"""The queries about the server's own keys: a handful of rows, read and replaced as a whole."""
+"""The SQL of the server's own keys: a few rows, which are read and replaced all together."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ _INSERT = f"INSERT INTO server_keys ({_KEY}) VALUES ($1, $2, $3, $4, $5, $6, $7,
 
 
 class KeyRepository:
-    """The SQL of the server's own keys."""
+    """Reads all keys, and replaces them if nobody else was faster."""
 
     def __init__(self, driver: Driver, audit: AuditRepository) -> None:
         self._driver = driver
         self._audit = audit
 
     async def list_keys(self) -> list[KeyRecord]:
-        """Past the queue of the pool: a revoked key has to be known within a second."""
+        """All keys in the order of creation. It does not wait for the pool, since revocations have to be known soon."""
         return [KeyRecord(**row) for row in await self._driver.read_soon(_LIST)]
 
     async def swap_keys(
         self, seen: Sequence[KeyRecord], wanted: Sequence[KeyRecord], note: AuditNote | None = None
     ) -> bool:
-        """Under a lock, so of several nodes that saw the same keys one changes them."""
+        """Replace the keys `seen` by `wanted`; False, and no change, if the store has other keys than `seen` by now.
+
+        It holds a lock, so if several nodes have read the same keys, only one of them changes them.
+        """
         audit = self._audit.writer()
 
         async def unit(transaction: Transaction) -> bool:

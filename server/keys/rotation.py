@@ -1,10 +1,10 @@
-"""What becomes of the keys: made, scheduled, rotated, revoked, forgotten. Pure: records and a time in, records out.
+"""The life of the keys: made, scheduled, rotated, revoked, deleted. Pure functions: records and a time in, records out.
 
     next ──activates_at──► active ──the next one's activates_at──► retired ──its last token has expired──► gone
       └───────────────────────┴──────────── keys revoke ─────────────┴──► revoked ──────────────────────► gone
 
-There is always a next key. It is published as soon as it exists, so whoever verifies our tokens knows it long before it
-signs, and a rotation can be brought forward at any moment.
+There is always a next key. It is published as soon as it exists. So verifiers know it long before it signs, and an
+operator can rotate at any time.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from server.keys.keyring import LEEWAY_MS, Keyring, KeyState
 from server.keys.model import KeyRecord
 from watchword_client.keys import SHARED
 
-# The `activates_at` of a key that waits until it is asked for: the last number that every reader of JSON keeps whole.
+# The `activates_at` of a key that waits for an operator: the largest integer that every JSON parser reads exactly.
 WHEN_ASKED = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the settings say. `rotate_every_ms` 0: keys do not rotate by age."""
+    """The settings about keys. With `rotate_every_ms` 0, keys do not rotate by age. `secrets` are those of HS256."""
 
     algorithm: str
     access_ttl_seconds: int
@@ -34,22 +34,22 @@ class Rules:
     secrets: Sequence[SigningKey] = ()
 
     def keyring(self, records: Sequence[KeyRecord]) -> Keyring:
-        """The view of these keys."""
+        """A keyring of these records."""
         return Keyring(records, algorithm=self.algorithm, secrets=self.secrets)
 
     def follows_at(self, activates_at: int, created_at: int) -> int:
-        """When a key made at `created_at` signs, behind one that does so from `activates_at` on."""
+        """When a key made at `created_at` begins to sign, if the one before it signs from `activates_at` on."""
         if self.rotate_every_ms == 0 or activates_at >= WHEN_ASKED:
             return WHEN_ASKED
         return max(activates_at + self.rotate_every_ms, created_at + self.publish_ahead_ms)
 
 
-# Makes a key of that algorithm that signs from that time on.
+# Makes a key; the arguments are its algorithm and its `activates_at`.
 MakeKey = Callable[[str, int], KeyRecord]
 
 
 class RotationUnderWay(WatchwordError):
-    """A key that was asked to follow has not begun to sign. `at`: when it will."""
+    """The last rotation has not ended: its key does not sign before `at` (epoch ms)."""
 
     def __init__(self, at: int) -> None:
         super().__init__()
@@ -57,9 +57,9 @@ class RotationUnderWay(WatchwordError):
 
 
 def started(records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey) -> list[KeyRecord]:
-    """At the start of a server: a key of the configured algorithm signs, and one is next.
+    """The keys at the start of a server: a key of the configured algorithm signs, and another one is next.
 
-    Where another algorithm signed last, this is a rotation that can't wait: the setting is in force now.
+    If the algorithm in the settings has changed, its key signs at once, without waiting for caches of the JWKS.
     """
     others_next = [
         record
@@ -80,7 +80,7 @@ def started(records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey)
 def _shared_active(
     records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey, last: KeyRecord | None
 ) -> list[KeyRecord]:
-    """With HS256 a record says since when the first secret signs, so that what signed before can end."""
+    """The keys with HS256: a record says since when the first secret signs, so the keys before it can expire."""
     first = rules.secrets[0].kid
     known = [record for record in records if record.kid == first]
     if last is not None and last.kid == first:
@@ -91,7 +91,7 @@ def _shared_active(
 
 
 def kept_up(records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey) -> list[KeyRecord]:
-    """From time to time: spent keys go, and behind the key that signs there is a next one, at the right time."""
+    """The keys after regular maintenance: expired ones are gone, and after the signing key a next one is scheduled."""
     kept = _with_ttl(_without_spent(_of_this_time(records, rules, now), rules, now), rules, now)
     if rules.algorithm == SHARED:
         return sorted_keys(kept)
@@ -107,7 +107,7 @@ def kept_up(records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey)
 
 
 def _rescheduled(records: Sequence[KeyRecord], chain: Sequence[KeyRecord], rules: Rules, now: int) -> list[KeyRecord]:
-    """The setting, or the clock, may have changed since: keys that wait are due by their age, or were asked for."""
+    """Schedule the waiting keys again, since the settings or the clock may have changed; a requested rotation stays."""
     kept, before = list(records), chain[0].activates_at
     for record in chain[1:]:
         at = record.activates_at
@@ -120,9 +120,10 @@ def _rescheduled(records: Sequence[KeyRecord], chain: Sequence[KeyRecord], rules
 
 
 def _of_this_time(records: Sequence[KeyRecord], rules: Rules, now: int) -> list[KeyRecord]:
-    """Keys that were made by a clock that was ahead count as made now, or they would not rotate until that time.
+    """Correct keys that were made while the clock was ahead: they count as made now, or they would rotate too late.
 
-    The one that signs does so from now on. Keys that others are derived from stay: their order has a meaning.
+    If the first of them would sign only in the future, it signs from now on. Derivation keys stay as they are, since
+    their order has a meaning.
     """
     kept = [
         replace(record, created_at=now)
@@ -139,9 +140,9 @@ def _of_this_time(records: Sequence[KeyRecord], rules: Rules, now: int) -> list[
 def rotated(
     records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey, *, at_once: bool = False
 ) -> list[KeyRecord]:
-    """Asked for by an operator: the next key signs as soon as every cache of the JWKS knows it, and another is next.
+    """The keys after an operator's rotation: the next key signs once every cache of the JWKS has it; one follows it.
 
-    `at_once` does not wait for caches. Raises RotationUnderWay.
+    With `at_once` it does not wait for caches. Raises RotationUnderWay.
     """
     kept = kept_up(records, rules, now, make)
     waiting = [record for record in rules.keyring(kept).chain() if record.activates_at > now]
@@ -156,9 +157,9 @@ def rotated(
 
 
 def revoked(records: Sequence[KeyRecord], kid: str, rules: Rules, now: int, make: MakeKey) -> list[KeyRecord]:
-    """A key that may be in wrong hands: it loses its secret half, and if it was the one that signs, the next one does.
+    """The keys after one was revoked: its private key is deleted, and if it was the signing key, the next one signs.
 
-    One that has not signed yet simply goes. Raises KeyError if there is no such key.
+    A key that has not signed yet is deleted as a whole. Raises KeyError if there is no such key.
     """
     record = {record.kid: record for record in records if record.algorithm != DERIVATION}[kid]
     if record.revoked_at is not None:
@@ -179,9 +180,9 @@ def revoked(records: Sequence[KeyRecord], kid: str, rules: Rules, now: int, make
 
 
 def all_replaced(records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey) -> list[KeyRecord]:
-    """All key pairs may be in wrong hands: they are revoked, and new ones sign and are next."""
+    """The keys after all key pairs were revoked, since an attacker may have them: new ones sign and are next."""
     kept = list(records)
-    # The last one first: what is next goes before its turn would come.
+    # The last one first: otherwise revoking the signing key would make the next one sign.
     for record in reversed(rules.keyring(records).records):
         if record.algorithm != SHARED and any(other.kid == record.kid for other in kept):
             kept = revoked(kept, record.kid, rules, now, make)
@@ -189,13 +190,13 @@ def all_replaced(records: Sequence[KeyRecord], rules: Rules, now: int, make: Mak
 
 
 def in_force(records: Sequence[KeyRecord], rules: Rules, now: int) -> Rules:
-    """The rules with the algorithm that signs now: a command may run with other settings than the server."""
+    """The rules with the algorithm that signs now, since a command may have other settings than the server."""
     active = [record for record in rules.keyring(records).records if record.activates_at <= now]
     return replace(rules, algorithm=active[-1].algorithm) if active else rules
 
 
 def sorted_keys(records: Sequence[KeyRecord]) -> list[KeyRecord]:
-    """In the order of the store."""
+    """The keys in the order in which the store returns them."""
     return sorted(records, key=lambda record: (record.created_at, record.kid))
 
 
@@ -206,7 +207,7 @@ def _without_spent(records: Sequence[KeyRecord], rules: Rules, now: int) -> list
 
 
 def _with_ttl(records: Sequence[KeyRecord], rules: Rules, now: int) -> list[KeyRecord]:
-    """Keys that sign or will do so note the longest life of their tokens, since the setting may be lowered later."""
+    """Note in the active and next keys how long their tokens live at most, since the setting may be lowered later."""
     ring = rules.keyring(records)
     signing = {record.kid for record in ring.records if ring.state(record, now) in {KeyState.ACTIVE, KeyState.NEXT}}
     return [
@@ -218,7 +219,7 @@ def _with_ttl(records: Sequence[KeyRecord], rules: Rules, now: int) -> list[KeyR
 
 
 def _earliest(records: Sequence[KeyRecord], now: int) -> int:
-    """When a key can begin to sign that was asked for now: behind all that have begun, also in the same millisecond."""
+    """The earliest `activates_at` for a key that shall sign now: later than those of all keys that have begun."""
     return max([now, *(record.activates_at + 1 for record in records if record.activates_at <= now)])
 
 

@@ -1,4 +1,4 @@
-"""The public keys."""
+"""GET /.well-known/jwks.json: the public keys."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from watchword_client.access import ANYONE
 
 
 async def jwks(request: web.Request) -> web.Response:
-    """GET /.well-known/jwks.json, from memory. May be cached for half as long as a new key is published ahead."""
+    """GET /.well-known/jwks.json. Caches may keep it for half the time that keys are published before they sign."""
     services = services_of(request)
     document = services.keys.current.jwks()
     headers: dict[str, str] = {
         hdrs.CACHE_CONTROL: f"public, max-age={services.settings.keys.jwks_max_age_seconds}",
         hdrs.ETAG: f'"{document.etag}"',
-        # Keys are public: any page may verify tokens.
+        # The keys are public: a page of any origin may verify tokens.
         hdrs.ACCESS_CONTROL_ALLOW_ORIGIN: "*",
     }
     if has_etag(request, document.etag):

@@ -1,4 +1,4 @@
-"""The master key, which seals the server's own keys in the store, and keys that are derived from another."""
+"""The master key, which encrypts the server's own keys in the store, and the derivation of keys."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _KEY_LENGTH = 32
 
 
 def derive(material: bytes, purpose: str, size: int = _KEY_LENGTH) -> bytes:
-    """A key for one purpose (HKDF, RFC 5869): the same each time, and independent of those for other purposes."""
+    """A key for one purpose (HKDF, RFC 5869): always the same one, and independent of the keys for other purposes."""
     info = b"watchword " + purpose.encode("utf-8")
     return HKDF(algorithm=SHA256(), length=size, salt=None, info=info).derive(material)
 
 
 class MasterKey:
-    """Seals with the first of the configured texts, and opens what any of them has sealed.
+    """Seals with the first of the configured keys, and opens what any of them has sealed.
 
-    So a master key is changed without a moment at which something can't be opened: put the new one first, seal
-    everything anew (`keys rewrap`), take the old one away.
+    So the master key can be changed while the server runs: put the new one first, seal all keys again (`keys rewrap`),
+    then remove the old one.
     """
 
     def __init__(self, texts: Sequence[str], ids: Ids) -> None:
@@ -35,12 +35,12 @@ class MasterKey:
         self._ciphers = [AESGCM(derive(text.encode("utf-8"), "seal private keys")) for text in texts]
 
     def seal(self, plaintext: bytes, context: str) -> bytes:
-        """Encrypt (AES-256-GCM) for one place: `context` has to be the same when it is opened."""
+        """Encrypt with AES-256-GCM. `context` is authenticated with it, so `unseal` needs the same one."""
         nonce = self._ids.random_bytes(_NONCE_LENGTH)
         return _VERSION + nonce + self._ciphers[0].encrypt(nonce, plaintext, _VERSION + context.encode("utf-8"))
 
     def unseal(self, sealed: bytes, context: str) -> bytes:
-        """What was sealed. Raises StoreRefused if it was sealed under another master key, or altered."""
+        """The plaintext. Raises StoreRefused if it was sealed under another master key or context, or altered."""
         version, nonce, ciphertext = sealed[:1], sealed[1 : 1 + _NONCE_LENGTH], sealed[1 + _NONCE_LENGTH :]
         for cipher in self._ciphers:
             try:

@@ -1,7 +1,7 @@
-"""The life of the server's own keys, which all nodes share through the store: load, maintain, rotate, revoke, replace.
+"""Loads, maintains, rotates, revokes and replaces the server's own keys, which all nodes share through the store.
 
-rotation.py decides what becomes of the keys, making.py makes them, custody.py opens them, and current.py has what this
-process knows of them.
+rotation.py decides which keys there should be, making.py makes them, custody.py opens them, and current.py holds the
+keys that this process knows.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from server.keys.repository import KeyRepository
 from server.keys.rotation import Rules
 from watchword_client.keys import SHARED
 
-# From the keys as they are to the keys as they should be. It runs on a thread, so it has to be pure.
+# Gets the keys of the store and returns the keys that should replace them. It runs on a thread, so it has to be pure.
 Plan = Callable[[Sequence[KeyRecord], KeyMaker], list[KeyRecord]]
 
 
 class KeyService:
-    """Makes, rotates, revokes and replaces keys. `current` is what it leads to in this process."""
+    """Makes, rotates, revokes and replaces keys. `current` holds the keys as this process knows them."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class KeyService:
         self.current = CurrentKeys(keys, custody, rules, clock)
 
     async def load(self, *, serving: bool) -> None:
-        """Read the keys, and make those that are missing: a server needs one that signs, with one that is next.
+        """Read the keys, and make the missing ones: a server needs a key that signs and a next one.
 
         Raises StoreRefused if the master key is wrong.
         """
@@ -59,7 +59,7 @@ class KeyService:
         self._audit_key = self._custody.audit_key(self.current.records)
         self._audit.chain_audit(self._audit_key)
         if serving:
-            # A command may run with other settings than the server; it decides nothing about its keys.
+            # Only a server does this: a command may have other settings, and must not change the keys by them.
             await self._change(lambda seen, maker: rotation.started(seen, self._rules, maker.now, maker.signing))
         for record in self.current.keyring.chain():
             if record.sealed:
@@ -67,15 +67,15 @@ class KeyService:
 
     @property
     def audit_key(self) -> bytes:
-        """What audit records are linked under. It stays as long as the store."""
+        """The HMAC key that links audit records. It never changes in the life of a store."""
         return self._audit_key
 
     async def maintain(self) -> None:
-        """Make the next key when it is due, forget spent ones. To be called each minute."""
+        """Make the next key when it is due, and delete expired ones. It is called each minute."""
         await self._change(lambda seen, maker: rotation.kept_up(seen, self._rules, maker.now, maker.signing))
 
     async def rotate(self, *, at_once: bool) -> KeyRecord:
-        """Let the next key follow now; it. If another process did so in the same moment, the two are one rotation.
+        """Let the next key sign, and return it. If several processes call it at the same moment, there is one rotation.
 
         Raises RotationUnderWay; StoreRefused for HS256, whose secrets are in the settings.
         """
@@ -86,14 +86,14 @@ class KeyService:
             if rules.algorithm == SHARED:
                 raise StoreRefused("with HS256 the secrets are in the settings: put a new one first in tokens.secret")
             if last is not None and _last_kid(rules.keyring(seen).chain()) not in {last, None}:
-                # Another process has rotated meanwhile.
+                # Another process has rotated since `last` was read.
                 return list(seen)
             return rotation.rotated(seen, rules, maker.now, maker.signing, at_once=at_once)
 
         return self._chain(await self._change(plan))[-2]
 
     async def revoke(self, kid: str) -> None:
-        """From now on no token of that key is believed, in any process within a second, and another key signs.
+        """Revoke a key: within a second every process refuses its tokens, and another key signs.
 
         Raises NotFound; StoreRefused for a secret of the settings.
         """
@@ -110,9 +110,9 @@ class KeyService:
             raise NotFound(f"There is no key {kid!r}.") from None
 
     async def replace(self) -> None:
-        """After a break-in: no token of any kind that was made before is believed, in any process within a second.
+        """Replace all keys after a break-in: within a second every process refuses every token made before.
 
-        New keys are made for all that the server signs and derives; the audit log keeps its own, to stay one chain.
+        Signing keys and the derivation key of tokens are made anew. The audit log keeps its key, so it stays one chain.
         Secrets of the settings stay too.
         """
 
@@ -124,7 +124,7 @@ class KeyService:
         await self._change(plan, AuditEvent.KEYS_REVOKED)
 
     async def rewrap(self) -> int:
-        """Seal everything anew under the first master key of today; how many keys. Raises StoreRefused."""
+        """Seal all keys again, under the current first master key. Returns the number of keys. Raises StoreRefused."""
         self._custody.read_master_key()
         await self._change(lambda seen, maker: maker.sealed_anew(seen), AuditEvent.MASTER_KEY_CHANGED)
         return sum(1 for record in self.current.records if record.sealed)
@@ -135,15 +135,15 @@ class KeyService:
     async def _change(
         self, plan: Plan, event: AuditEvent | None = AuditEvent.KEYS_ROTATED, kid: str | None = None
     ) -> list[KeyRecord]:
-        """Carry out a plan on the keys as they are, again if another process was faster; the keys that it led to.
+        """Run a plan on the keys of the store, again if another process was faster. Returns the new keys.
 
-        `event` is what the audit log says of it, in the transaction of the change; `kid` the one key that it is about.
+        `event` is recorded in the audit log in the same transaction; `kid` is its target, if it is about one key.
         """
         while True:
             seen = await self._keys.list_keys()
             self._custody.require_master_key(seen)
             maker = KeyMaker(self._custody.master_key, self._rules, self._ids, self._clock.now_ms())
-            # Making an RSA key takes longer than the event loop should stand still.
+            # On a thread, since making an RSA key takes so long that the event loop would stop.
             wanted = await asyncio.to_thread(plan, seen, maker)
             note = None if event is None else _note(event, self._clock.now_ms(), seen, wanted, kid)
             if wanted == seen or await self._keys.swap_keys(seen, wanted, note):
@@ -163,7 +163,7 @@ def _last_kid(chain: Sequence[KeyRecord]) -> str | None:
 def _note(
     event: AuditEvent, at: int, seen: Sequence[KeyRecord], wanted: Sequence[KeyRecord], kid: str | None
 ) -> AuditNote:
-    """The keys that differ, without their secret halves."""
+    """The audit note of a change: the keys that differ, without their private keys."""
     before, after = _shown(seen), _shown(wanted)
     gone = {name: view for name, view in before.items() if after.get(name) != view}
     come = {name: view for name, view in after.items() if before.get(name) != view}

@@ -14,21 +14,21 @@ TYPE = "at+jwt"
 
 
 class SigningKeys(Protocol):
-    """Where the key comes from."""
+    """A source of the key that signs."""
 
     def signing_key(self) -> SigningKey:
-        """The key that signs now."""
+        """The key that signs now. Raises StoreUnavailable if there is none."""
         ...
 
 
 class Signer:
-    """Makes JWTs."""
+    """Signs JWTs."""
 
     def __init__(self, keys: SigningKeys) -> None:
         self._keys = keys
 
     def sign(self, claims: AccessClaims) -> str:
-        """The token: `typ` at+jwt, `kid` and `alg` of the key that signs now."""
+        """A token with `typ` at+jwt and with `kid` and `alg` of the key that signs now."""
         key = self._keys.signing_key()
         headers = {"typ": TYPE, "kid": key.kid}
         return jwt.encode(claims.to_jwt(), key.material, algorithm=key.algorithm, headers=headers)

@@ -1,1 +1,1 @@
-"""What operators see: logs."""
+"""Writes the log, for operators."""

@@ -19,9 +19,9 @@ Renderer = Callable[[dict[str, object]], str]
 
 
 def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> Renderer | None:
-    """Set up logging for this process; returns how the request log renders a line, None for JSON.
+    """Set up logging for this process. Returns the renderer of the request log; None means that it writes JSON.
 
-    No processor adds local variables or arguments to a traceback, since those may hold passwords and tokens.
+    No processor adds local variables or arguments to a traceback, since they may hold passwords and tokens.
     """
     steady = SteadyStream(stream if stream is not None else sys.stderr)
     console = settings.format == "console" or (settings.format == "auto" and steady.isatty())
@@ -40,7 +40,7 @@ def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> Rende
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        # It writes a line at once, so another thread's can't come between.
+        # It writes each line with one call, so lines of other threads can't mix with it.
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", steady)),
         cache_logger_on_first_use=False,
     )
@@ -54,16 +54,16 @@ def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> Rende
 
 
 def _dumps(value: MutableMapping[str, Any], **_: object) -> str:
-    """JSON leaves characters raw that some readers take for a line's end, and terminals for a command."""
+    """JSON with more escapes: orjson leaves characters as they are that end a line or are commands to terminals."""
     try:
         return escaped(orjson.dumps(value, default=str).decode("utf-8"))
     except orjson.JSONEncodeError:
-        # A lone surrogate, a number too large: nothing that is logged may fail for it.
+        # orjson refuses lone surrogates and very large numbers; logging must not fail because of them.
         return json.dumps(value, default=str, separators=(",", ":"))
 
 
 def _in_one_line(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """For people: a value can't end its line. Tracebacks are added behind this, and have many."""
+    """Escape line breaks in values, so a log line stays one line. Tracebacks are added later and keep their lines."""
     for name, value in line.items():
         if isinstance(value, str):
             line[name] = escaped(value)
@@ -73,7 +73,7 @@ def _in_one_line(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapp
 def _adopt_standard_logging(
     level: int, shared: list[structlog.typing.Processor], render: Any, stream: SteadyStream
 ) -> None:
-    """Lines of aiohttp, asyncio and the drivers look like ours."""
+    """Give the log lines of aiohttp, asyncio and the drivers the same form as ours."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

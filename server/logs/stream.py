@@ -7,25 +7,25 @@ from typing import TextIO
 
 
 class SteadyStream:
-    """A stream that swallows what can't be written.
+    """A stream that ignores failed writes.
 
-    A closed pipe or a full disk behind the log must end neither a request nor a background task.
+    If the log is a closed pipe or its disk is full, requests and background tasks must go on.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """All of it, or nothing."""
+        """Write the text. Returns its length, also if the write failed."""
         with suppress(OSError, ValueError):
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """As far as it goes."""
+        """Flush the stream, and ignore a failure."""
         with suppress(OSError, ValueError):
             self._stream.flush()
 
     def isatty(self) -> bool:
-        """Whether people read along."""
+        """Whether the stream is a terminal."""
         return self._stream.isatty()

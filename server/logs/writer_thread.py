@@ -1,4 +1,4 @@
-"""The thread that writes log lines, so that nobody waits for who reads them."""
+"""The thread that writes log lines, so the event loop never waits for the reader of the log."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO, TextIO, cast
 
-# Some seconds of a busy server: a reader may rest for so long without a loss.
+# The log of a busy server for some seconds: if the reader stops for longer, lines are lost.
 WAITING_BYTES = 4 * 1024 * 1024
 
 
 class WriterThread(io.RawIOBase):
-    """A descriptor that is written to by a thread, so nobody waits for whoever reads it.
+    """A stream whose writes are done by a thread, so they never block the caller.
 
-    What does not fit into WAITING_BYTES is dropped and counted, and so is what can't be written. `tell_dropped` gets
-    the number of lines, on the thread, as soon as lines go out again. The descriptor itself stays as it is: to set
-    O_NONBLOCK would set it for all processes that share it.
+    Lines that do not fit into WAITING_BYTES or can't be written are dropped and counted. When writing works again, the
+    thread calls `tell_dropped` with the number of dropped lines. The descriptor is not set to O_NONBLOCK: that would
+    change it for all processes that share it.
     """
 
     def __init__(self, descriptor: int, tell_dropped: Callable[[int], None]) -> None:
@@ -31,7 +31,7 @@ class WriterThread(io.RawIOBase):
         self.start()
 
     def start(self) -> None:
-        """Begin with nothing waiting; also anew in a forked process, where the thread and its lock are left behind."""
+        """Start the thread with an empty queue. A forked process calls it again: fork does not copy the thread."""
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._dropped = 0
@@ -41,7 +41,7 @@ class WriterThread(io.RawIOBase):
         threading.Thread(target=self._run, name="log", daemon=True).start()
 
     def write(self, data: Any) -> int:
-        """Whole lines, to be written soon. Never waits, never fails."""
+        """Queue whole lines. Never blocks and never fails; returns the length."""
         chunk = bytes(data)
         with self._changed:
             if self._waiting_bytes + len(chunk) > WAITING_BYTES:
@@ -53,31 +53,31 @@ class WriterThread(io.RawIOBase):
         return len(chunk)
 
     def text(self, encoding: str) -> TextIO:
-        """A text stream that ends here, in whole lines; characters that the encoding has not are written as numbers."""
+        """A text stream that writes whole lines to this one; characters outside the encoding are escaped."""
         return io.TextIOWrapper(cast("BinaryIO", self), encoding, "backslashreplace", line_buffering=True)
 
     def drain(self, seconds: float) -> None:
-        """Wait until everything is written, but no longer than this."""
+        """Wait until all lines are written, but at most so many seconds."""
         with self._changed:
             self._changed.wait_for(lambda: not (self._busy or self._waiting), seconds)
 
     def writable(self) -> bool:
-        """As io asks for it."""
+        """Always true; the io module asks for it."""
         return True
 
     def isatty(self) -> bool:
-        """Whether people read along."""
+        """Whether the descriptor is a terminal."""
         return os.isatty(self._descriptor)
 
     def fileno(self) -> int:
-        """The descriptor, for those who have to write past the thread."""
+        """The descriptor, for code that has to write without the thread."""
         return self._descriptor
 
     def _run(self) -> None:
         while True:
             batch, dropped = self._take()
             if dropped:
-                # Into the queue, behind what is in this batch. Without the lock: it takes that of the logger.
+                # Its line goes into the queue. The call is made without our lock, since it takes the logger's lock.
                 self._tell_dropped(dropped)
             if self._mid_line and batch and self._put(b"\n"):
                 self._mid_line = False
@@ -86,11 +86,11 @@ class WriterThread(io.RawIOBase):
                 self._failed = written < len(batch)
                 if self._failed:
                     self._dropped += _lines(batch[written:])
-                    # A disk that was full in the middle of a line: the next one that fits begins anew.
+                    # The disk became full within a line; a line break goes before the next line that fits.
                     self._mid_line = self._mid_line or (written > 0 and batch[written - 1 : written] != b"\n")
 
     def _take(self) -> tuple[bytes, int]:
-        """What waits, and how many lines were dropped if it may be told now: a full disk would drop that too."""
+        """Take the queue and the count of dropped lines; after a failed write the count is 0 and kept for later."""
         with self._changed:
             self._busy = False
             self._changed.notify_all()
@@ -103,14 +103,14 @@ class WriterThread(io.RawIOBase):
             return batch, dropped
 
     def _put(self, batch: bytes) -> int:
-        """Write; how many bytes of it could be written."""
+        """Write the batch. Returns how many bytes were written."""
         written = 0
         with suppress(OSError), self._alone(), memoryview(batch) as view:
             while written < len(batch):
                 try:
                     written += os.write(self._descriptor, view[written:])
                 except BlockingIOError:
-                    # Somebody who shares it has set O_NONBLOCK.
+                    # Another process that shares the descriptor has set O_NONBLOCK.
                     ready = select.poll()
                     ready.register(self._descriptor, select.POLLOUT)
                     ready.poll()
@@ -118,7 +118,7 @@ class WriterThread(io.RawIOBase):
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Workers share one pipe, which cuts what is longer than PIPE_BUF wherever it is full."""
+        """Keep other workers from writing meanwhile: a full pipe splits writes of more than PIPE_BUF bytes."""
         if not self._shared:
             yield
             return
