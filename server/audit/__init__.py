@@ -1,1 +1,1 @@
-"""The audit log: what is noted with each change, reading it, and proving that it is whole."""
+"""The audit log: a record of each change, reading the log, and verifying that it is complete."""

@@ -1,7 +1,7 @@
 """The chain of the audit log: the hash of each row covers its content and the hash of the row before it.
 
-The hash is an HMAC under a key that is not in the database in the clear. So whoever can write there, but has no master
-key, can neither alter, insert nor leave out a row without breaking the chain.
+The hash is an HMAC, and its key is in the database only in encrypted form. So an attacker who can write to the database
+but has no master key can't alter, insert or remove a row without breaking the chain.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ from dataclasses import fields, replace
 
 from server.audit.model import AuditRecord
 
-# All but the hash.
+# All columns but the last one, the hash.
 _COLUMNS = [column.name for column in fields(AuditRecord)][:-1]
-# The hash before the first row.
+# The hash that the first row is linked to.
 START = ""
 
 
 class AuditChain:
-    """Makes and checks the links."""
+    """Computes and checks the hashes of rows."""
 
     def __init__(self, key: bytes) -> None:
-        # Begun here and continued on a copy for each link, as in keys/opaque.py.
+        # The common beginning; each link continues a copy of it, as in keys/opaque.py.
         self._hmac = hmac.new(key, b"watchword audit log\0", hashlib.sha256)
 
     def link(self, previous: str, values: Sequence[str | int | None]) -> str:
-        """The hash of a row: `values` are all its columns but the hash, in the order of AuditRecord."""
-        # A JSON array in ASCII: no two different rows are written alike.
+        """The hash of a row (hexadecimal). `values` are its columns without the hash, in the order of AuditRecord."""
+        # A JSON array, since no two different rows have the same one.
         text = json.dumps([previous, *values], separators=(",", ":"))
         continued = self._hmac.copy()
         continued.update(text.encode("ascii"))
         return continued.hexdigest()
 
     def linked(self, previous: str, record: AuditRecord) -> AuditRecord:
-        """The record with its hash, to stand right behind the one with the hash `previous`."""
+        """The record with its hash set; `previous` is the hash of the record before it."""
         return replace(record, hash=self.link(previous, _values(record)))
 
     def holds(self, previous: str, record: AuditRecord) -> bool:
-        """Whether a row is as it was written, right behind the one with that hash."""
+        """Whether the record was not altered and follows the one with the hash `previous`."""
         expected = self.link(previous, _values(record))
         return hmac.compare_digest(expected, record.hash.encode("ascii", "replace").decode())
 

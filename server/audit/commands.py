@@ -75,7 +75,7 @@ def _short(members: dict[str, object] | None) -> str:
 
 
 def _head(text: str) -> str:
-    """As it was printed, in any case. Nothing less: an unset variable of a shell would check nothing."""
+    """A head in lower case. A shorter text is refused: with an unset shell variable, nothing would be checked."""
     head = text.strip().lower()
     if not HEAD.fullmatch(head):
         raise typer.BadParameter("not a head: it has 64 hexadecimal digits, as audit verify prints them")
@@ -132,7 +132,7 @@ def export(
         async def work(services: Services) -> int:
             count = 0
             async for page in services.audit.pages():
-                # In ASCII: a line stays one line, whatever is in it.
+                # In ASCII, so no value can contain a line break.
                 output.writelines(json.dumps(audit_json(record)).encode("ascii") + b"\n" for record in page)
                 count += len(page)
             output.flush()

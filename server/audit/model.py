@@ -1,4 +1,4 @@
-"""Records of the audit log, and how a note becomes one (docs/audit.md). Times are epoch milliseconds."""
+"""Records of the audit log, and how a note becomes a record (docs/audit.md). Times are epoch milliseconds."""
 
 # ruff: noqa: S105 - names of events, not passwords
 
@@ -14,7 +14,7 @@ from server.core.text import storable
 
 
 class AuditEvent(StrEnum):
-    """What happened. Names are part of the contract: they stay, new ones may come."""
+    """What happened. The names are public: they never change, but there may be new ones."""
 
     USER_CREATED = "user_created"
     USER_CHANGED = "user_changed"
@@ -35,17 +35,17 @@ class AuditEvent(StrEnum):
     MASTER_KEY_CHANGED = "master_key_changed"
 
 
-# What JSON can hold.
+# A JSON value.
 Value = str | int | bool | None | Sequence["Value"] | Mapping[str, "Value"]
 
 
 @dataclass(frozen=True, slots=True)
 class AuditNote:
-    """What happened to whom, to be written down; who did it and from where is added (server/core/origin.py).
+    """What happened to whom. The record also says who did it and from where (server/core/origin.py).
 
-    The target is a user, or a key with its `kid` as id and name. `before` and `after` hold what has changed,
-    and no secret, hash or token. `by_target`: the target has just proved who they are, so if nobody else is known, they
-    did it.
+    The target is a user, or a key, whose `kid` is its id and its name. `before` and `after` hold the values that have
+    changed; they never hold a secret, hash or token. `by_target` says that the target has just authenticated: if the
+    request had no token, the target is the actor.
     """
 
     event: AuditEvent
@@ -59,7 +59,7 @@ class AuditNote:
 
 @dataclass(frozen=True, slots=True)
 class AuditRecord:
-    """A row of the log. `before` and `after` are JSON; `hash` links the row to the one before it (chain.py)."""
+    """A row of the log. `before` and `after` are JSON texts; `hash` links the row to the one before (chain.py)."""
 
     seq: int
     at: int
@@ -78,7 +78,7 @@ class AuditRecord:
 
 @dataclass(frozen=True, slots=True)
 class AuditHead:
-    """The end of the chain: the number and the hash of its last row; 0 and an empty hash before the first."""
+    """The end of the chain: number and hash of its last row; 0 and an empty hash if there is no row."""
 
     seq: int
     hash: str
@@ -86,7 +86,7 @@ class AuditHead:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which records to list, the newest first. None means: does not matter. `before_seq`: where the last page ended."""
+    """Which records to list, the newest first. None means any. `before_seq` is the last `seq` of the page before."""
 
     limit: int
     before_seq: int | None = None
@@ -98,7 +98,7 @@ class AuditFilter:
 
 
 def record_of(seq: int, note: AuditNote, origin: Origin) -> AuditRecord:
-    """What is written down of a note, with who did it and from where; `hash` is empty until it is linked."""
+    """The record of a note, with its actor. `hash` is still empty; AuditChain.linked sets it."""
     actor_id, actor_name = origin.actor_id, origin.actor_name
     if note.by_target and actor_id is None:
         actor_id, actor_name = note.target_id, note.target_name
@@ -120,5 +120,5 @@ def record_of(seq: int, note: AuditNote, origin: Origin) -> AuditRecord:
 
 
 def _json(value: Mapping[str, Value] | None) -> str | None:
-    """In ASCII, so it is one line whatever it holds."""
+    """A mapping as JSON in ASCII, so it never contains a line break."""
     return None if value is None else json.dumps(value, separators=(",", ":"), default=str)

@@ -1,4 +1,4 @@
-"""The audit log: written in the unit of the change that it tells of, and read in pages."""
+"""The SQL of the audit log: a record is written in the transaction of its change; reading is in pages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from server.core.origin import Origin, current_origin
 from server.core.text import storable
 from server.database.driver import Driver, Row, Transaction
 
-# The columns of AuditRecord. Two have another name in the table, since theirs are words of SQL.
+# The columns of AuditRecord. Two have another name in the table, since their names are keywords of SQL.
 _FIELDS = [field.name for field in fields(AuditRecord)]
 _NAMES = {"before": "before_change", "after": "after_change"}
 _RECORD = ", ".join(f'{_NAMES.get(name, name)} AS "{name}"' for name in _FIELDS)
@@ -23,18 +23,18 @@ _INSERT = (
     f"INSERT INTO audit_events ({', '.join(_NAMES.get(name, name) for name in _FIELDS)}) "
     f"VALUES ({', '.join(f'${number}' for number in range(1, len(_FIELDS) + 1))})"
 )
-# Locks the head until the unit ends, on all nodes, and tells what the next link needs. A trigger moves the head on.
+# Locks the head on all nodes until the transaction ends, and returns it. A trigger updates it after each INSERT.
 _TAKE_HEAD = "UPDATE audit_head SET seq = seq WHERE id = 1 RETURNING seq, hash"
 
 _log = structlog.get_logger("watchword.store")
 
 
 class AuditWriter:
-    """Writes down what one caller does, in the unit of the change: both are on disk, or neither is.
+    """Writes audit records in the transaction of the change, so both are on disk or neither is.
 
-    audit = self._audit.writer()  # before the unit: on the thread of a unit nobody knows who acts
-    …                             # in the unit, the change itself
-    await audit.write(transaction, AuditNote(AuditEvent.USER_CHANGED, now, target_id=user.id))  # the last in it
+    audit = self._audit.writer()  # before the transaction: it may run on another thread, which does not know the actor
+    …                             # in the transaction, the change itself
+    await audit.write(transaction, AuditNote(AuditEvent.USER_CHANGED, now, target_id=user.id))  # as its last step
     """
 
     def __init__(self, chain: AuditChain, origin: Origin) -> None:
@@ -42,9 +42,10 @@ class AuditWriter:
         self._origin = origin
 
     async def write(self, transaction: Transaction, *notes: AuditNote) -> None:
-        """Inside a unit, and the last thing in it: everybody who writes waits for the head of the chain.
+        """Write records as the last step of a transaction. Raises StoreUnavailable if the head is missing.
 
-        Whoever takes a lock behind it could wait for somebody who waits for the head.
+        It locks the head of the chain, and every other writer waits for this lock. A transaction that takes another
+        lock after it could cause a deadlock.
         """
         if not notes:
             return
@@ -61,23 +62,23 @@ class AuditWriter:
 
 
 class AuditRepository:
-    """The SQL of the audit log."""
+    """Writes and reads audit records."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        # Until the server's own keys are known, at the first start, nothing is written.
+        # Nothing is written before `chain_audit` sets the real key.
         self._chain = AuditChain(b"")
 
     def chain_audit(self, key: bytes) -> None:
-        """From now on, link records under this key. It is among the server's keys, so it is known when they are."""
+        """Set the HMAC key that links records. It is known only after the server's keys were read."""
         self._chain = AuditChain(key)
 
     def writer(self) -> AuditWriter:
-        """For the unit that this task is about to write."""
+        """A writer for the next transaction of this task. It keeps who acts in this task."""
         return AuditWriter(self._chain, current_origin())
 
     async def record(self, note: AuditNote) -> None:
-        """A unit of its own."""
+        """Write one record in its own transaction."""
         audit = self.writer()
 
         async def unit(transaction: Transaction) -> None:
@@ -86,19 +87,19 @@ class AuditRepository:
         await self._driver.write(unit)
 
     async def head(self) -> AuditHead | None:
-        """The one row."""
+        """The end of the chain; None if its row is missing."""
         rows = await self._driver.read("SELECT seq, hash FROM audit_head WHERE id = 1")
         return AuditHead(**rows[0]) if rows else None
 
     async def records_from(self, seq: int | None, limit: int) -> list[AuditRecord]:
-        """By number."""
+        """Records from this `seq` on (None: from the first), in their order."""
         values = [limit] if seq is None else [limit, seq]
         where = "" if seq is None else "WHERE seq >= $2"
         sql = f"SELECT {_RECORD} FROM audit_events {where} ORDER BY seq LIMIT $1"
         return _records(await self._driver.read(sql, *values))
 
     async def find(self, wanted: AuditFilter) -> list[AuditRecord]:
-        """Only the conditions that were asked for, so each can use its index."""
+        """Records that match the filter. The SQL has only the conditions that are set, so each can use its index."""
         asked = {
             "seq <": wanted.before_seq,
             "event =": wanted.event,
@@ -109,7 +110,7 @@ class AuditRepository:
         }
         values: list[Any] = [value for value in asked.values() if value is not None]
         if not all(storable(value) == value for value in values if isinstance(value, str)):
-            # No record has such a text, and PostgreSQL would refuse it.
+            # No record has a text that can't be stored, and PostgreSQL would refuse it.
             return []
         named = [condition for condition, value in asked.items() if value is not None]
         conditions = " AND ".join(f"{condition} ${number}" for number, condition in enumerate(named, 1))

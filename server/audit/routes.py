@@ -1,4 +1,4 @@
-"""Who did what."""
+"""GET /audit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _seq_in(text: str) -> int | None:
 
 
 async def list_events(request: web.Request) -> web.Response:
-    """GET /audit. One record more than asked for is read, to know whether there is a next page."""
+    """GET /audit. It reads one record more than the limit, to know whether there is a next page."""
     query = read_query(request, AuditQuery)
     before_seq = position_of(query.cursor, _seq_in)
     found = await services_of(request).audit.page(

@@ -14,7 +14,7 @@ from server.http.schemas import Answer, Input, Timestamp, number, one_line
 
 
 def _event(value: object) -> object:
-    """A query is text."""
+    """The event of that name. Raises ValueError, whose message lists all events."""
     try:
         return AuditEvent(str(value))
     except ValueError:
@@ -35,7 +35,7 @@ class AuditQuery(Input):
 
 
 class AuditEventAnswer(Answer):
-    """A record. `before` and `after` hold what has changed; `hash` links it to the record with the number before."""
+    """A record. `before` and `after` hold what has changed; `hash` links it to the record before it."""
 
     seq: int
     at: Timestamp
@@ -60,7 +60,7 @@ class AuditAnswer(Answer):
 
 
 def audit_json(record: AuditRecord) -> Mapping[str, Any]:
-    """A record as AuditEventAnswer, also one that somebody has tampered with."""
+    """A record in the form of AuditEventAnswer. It also works for a record that somebody has altered."""
     return {
         "seq": record.seq,
         "at": _time(record.at),
@@ -90,7 +90,7 @@ def _members(text: str | None) -> dict[str, Any] | None:
         return None
     try:
         value = json.loads(text)
-        # What the answer could not be written with.
+        # Raises for values that the answer can't hold, such as NaN and lone surrogates.
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (ValueError, RecursionError):
         return {"unreadable": text}

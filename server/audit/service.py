@@ -1,4 +1,4 @@
-"""Reading the audit log, and proving that it is whole (docs/audit.md)."""
+"""Reads the audit log, and verifies that it is complete (docs/audit.md)."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from server.audit.repository import AuditRepository
 from server.core.ids import id_in
 from server.users.repository import UserRepository
 
-# Records that are read and checked in one go.
+# The number of records that are read and checked at a time.
 PAGE = 1000
 _ABOVE_ALL = 2**63
 
-# Told how many records are checked.
+# Called with the number of records that are checked so far.
 Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """The first record that is not as it was written, and what is wrong with it."""
+    """The first record that was altered, inserted or removed, and what is wrong with it."""
 
     seq: int
     reason: str
@@ -29,7 +29,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What `verify` found. `head` is the hash of the last good record; keep it elsewhere, to compare."""
+    """The result of `verify`. `head` is the hash of the last good record; operators keep it to compare it later."""
 
     count: int
     head: str
@@ -41,7 +41,7 @@ def _silent(_: int) -> None:
 
 
 class Audit:
-    """The log of one store."""
+    """Lists and verifies the records of a store."""
 
     def __init__(self, audit: AuditRepository, users: UserRepository, chain: AuditChain) -> None:
         self._audit = audit
@@ -57,7 +57,7 @@ class Audit:
         actor: str | None = None,
         target: str | None = None,
     ) -> list[AuditRecord]:
-        """The newest records first. `actor` and `target` are ids or names; names of living users in any case."""
+        """The newest records first. `actor` and `target` are ids or names; names of existing users in any case."""
         actor_id, actor_name = await self._id_or_name(actor)
         target_id, target_name = await self._id_or_name(target)
         wanted = AuditFilter(limit, before_seq, event, actor_id, actor_name, target_id, target_name)
@@ -73,29 +73,29 @@ class Audit:
         return None, found.user.username if found is not None else text
 
     async def head(self) -> AuditHead | None:
-        """The end of the chain."""
+        """The end of the chain; None if the store has lost it."""
         return await self._audit.head()
 
     async def pages(self) -> AsyncIterator[list[AuditRecord]]:
-        """All records, the oldest first, a page at a time."""
+        """All records in pages, the oldest first."""
         last: AuditRecord | None = None
-        # Without the table's primary key, a page could be of one number, and so could all that follow.
+        # Stop if `seq` does not grow: somebody who removed the primary key could make a loop without end.
         while (page := await self._behind(last)) and (last is None or page[-1].seq > last.seq):
             yield page
             last = page[-1]
 
     async def verify(self, kept_head: str | None = None, progress: Progress = _silent) -> Verdict:
-        """Follow the chain from its start to its end, and past `kept_head`, the hash of an earlier end."""
+        """Check the chain from its start to its end. It has to contain `kept_head`, the hash of an earlier end."""
         count, previous = 0, START
         last: AuditRecord | None = None
         passed = not kept_head
         while True:
             page = await self._behind(last)
             if not page:
-                # Read behind the records, so it is no older than they are.
+                # Read after the records, so the head is not older than they are.
                 head = await self._audit.head()
                 if head is not None and head.seq > count and await self._behind(last):
-                    # Written meanwhile.
+                    # Records were written in the meantime.
                     continue
                 fault = _fault_of_end(head, AuditHead(count, previous))
                 if fault is None and not passed:
@@ -109,9 +109,9 @@ class Audit:
             progress(count)
 
     async def _behind(self, last: AuditRecord | None) -> list[AuditRecord]:
-        """The next page, from the first record on whatever its number is: who can write to the database can choose it.
+        """The page after `last`, or the first page, which begins with the lowest `seq`, even a negative one.
 
-        The last record is read again, or another one of its number could hide between two pages.
+        The last record is read again: another record with the same `seq` could hide between two pages.
         """
         if last is None:
             return await self._audit.records_from(None, PAGE)
@@ -122,7 +122,7 @@ class Audit:
 
 
 def _fault(record: AuditRecord, count: int, head: AuditHead | None) -> Fault:
-    """What is wrong with a record that does not follow the `count` good ones before it."""
+    """What is wrong with a record that does not follow the `count` good records before it."""
     end = _ABOVE_ALL if head is None else head.seq
     if record.seq <= count or record.seq > end == count:
         return Fault(record.seq, "inserted: the log has no such record")

@@ -1,1 +1,1 @@
-"""The data edge: one protocol, two drivers."""
+"""The databases: one protocol, Driver, and two drivers, for SQLite and for PostgreSQL."""

@@ -60,7 +60,7 @@ def backup(
     with ExitStack() as stack, progress_bar("copying") as progress:
         content = None
         if key is not None and os.path.lexists(key) and not without_key:
-            # A copy that is sealed under another key than this one would be worth nothing.
+            # The key must not change during the copy, or it would not open the copy.
             stack.enter_context(unchanged(key))
             content = _read(key)
         task = progress.task_ids[0]
@@ -74,7 +74,7 @@ def backup(
 
 
 def _read(key: Path) -> bytes:
-    """What is a key, as it is. Raises StoreRefused."""
+    """The bytes of the key file. Raises StoreRefused if it is not a valid key file."""
     try:
         read_keys(key)
         return key.read_bytes()

@@ -1,7 +1,7 @@
-"""The seam between the databases: what a driver offers, and all that repositories know of a database.
+"""The protocol of a database driver, which is all that repositories know of a database.
 
-A driver says nothing of any feature. Another database would need these methods, its own folder of migrations with the
-same numbers, its dialect where a feature has SQL for each, and its URL in open.py.
+A driver knows no feature. Another database would need these methods, its own folder of migrations with the same
+numbers, its SQL where a feature has SQL for each dialect, and its URL in open.py.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ Dialect = Literal["sqlite", "postgres"]
 
 
 class Row(Protocol):
-    """A row that a statement gave back, as sqlite3.Row and asyncpg.Record have it.
+    """A row of a result: the common part of sqlite3.Row and asyncpg.Record.
 
-    A value is found by the name of its column, as `row["name"]`, so a record is made by `User(**row)`. What is no
-    column, as an expression or a subquery, needs an `AS name` for that. Two rows are best compared as tuples: one of
-    sqlite3 equals no tuple.
+    A value is read by the name of its column, `row["name"]`, and a record is made by `User(**row)`. An expression needs
+    `AS name` for this. To compare two rows, make tuples of them: a sqlite3.Row never equals a tuple.
     """
 
     def keys(self) -> Iterable[str]:
@@ -33,9 +32,9 @@ class Row(Protocol):
 
 
 class Added(NamedTuple):
-    """The rows that were added to a table since a cursor, and the cursor from which to read on.
+    """The rows that were added to a table since a cursor, and the cursor for the next call.
 
-    `whole`: these are all that the table has, whatever the cursor was.
+    If `whole` is true, these are all rows of the table, not only the new ones.
     """
 
     cursor: str
@@ -44,86 +43,86 @@ class Added(NamedTuple):
 
 
 class Transaction(Protocol):
-    """Statements inside a unit."""
+    """Runs statements inside a transaction."""
 
     async def run(self, sql: str, *parameters: Any) -> Sequence[Row]:
-        """Run one statement with `$1` placeholders; its rows, if it returns any."""
+        """Run one statement with `$1` placeholders. Returns its rows, none for most writes."""
         ...
 
     async def lock(self, name: str) -> None:
-        """Until the unit ends, let no other unit of any node pass the same lock."""
+        """Take the lock of that name until the transaction ends. Only one transaction of all nodes can hold it."""
         ...
 
     async def announce(self) -> None:
-        """With the commit, end `wait_for_change` on every node."""
+        """Make `wait_for_change` return on every node when this transaction is committed."""
         ...
 
 
-# What must hold together. It awaits nothing but its transaction, and it can be run again from its start: a database may
-# ask for that after a deadlock.
+# A function whose statements run in one transaction. It may await nothing but the transaction's methods, and it must be
+# safe to run it again from its start, which happens after a deadlock.
 Unit = Callable[[Transaction], Coroutine[Any, Any, Result]]
 
 
 class Driver(Protocol):
-    """A database. Statements have `$1` placeholders, and are the same for both where that is possible.
+    """A database. Statements have `$1` placeholders, and most are the same for both databases.
 
-    Where it is not, there is a method here for what several features need, as `in_list`; what one feature needs, it has
-    once for each `dialect`.
+    If the SQL differs and several features need it, there is a method here, such as `in_list`. If only one feature
+    needs it, the feature has a statement for each `dialect`.
     """
 
     @property
     def dialect(self) -> Dialect:
-        """Whose SQL is spoken here. The folders of the migrations have the same names."""
+        """The dialect of SQL. The folders in `migrations/` have the same names."""
         ...
 
     async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
-        """Run a SELECT on what is committed. Raises StoreUnavailable."""
+        """Run a SELECT outside of a transaction. Raises StoreUnavailable."""
         ...
 
     async def read_soon(self, sql: str, *parameters: Any) -> Sequence[Row]:
-        """The same for what has to be known within a second, however busy the database is with other reads."""
+        """Run a SELECT that must end within a second, even if many other reads wait. Raises StoreUnavailable."""
         ...
 
     async def write(self, unit: Unit[Result]) -> Result:
-        """Run a unit in one transaction; when this returns, it is on disk.
+        """Run `unit` in one transaction, and return its result when the transaction is on disk.
 
-        A unit that raises changes nothing, and its exception comes out here. Raises StoreUnavailable.
+        If `unit` raises, the transaction is rolled back and the exception is raised here. Raises StoreUnavailable.
         """
         ...
 
     async def write_one(self, sql: str, *parameters: Any) -> Sequence[Row]:
-        """A unit of one statement, for less: it holds together by itself. Raises StoreUnavailable."""
+        """Run one statement as a transaction; this is cheaper than `write`. Raises StoreUnavailable."""
         ...
 
     def require_room(self) -> None:
-        """Raise StoreUnavailable if a write found the disk full a moment ago: a small one may fit all the same."""
+        """Raise StoreUnavailable if the disk was full a moment ago, since a small write may succeed on a full disk."""
         ...
 
     def in_list(self, column: str) -> str:
-        """The condition that `column` is one of the values in `$1`."""
+        """The SQL condition that `column` is one of the values in `$1`, which is made by `list_value`."""
         ...
 
     def list_value(self, values: Sequence[str]) -> Any:
-        """The parameter that goes with `in_list`."""
+        """The parameter `$1` for `in_list`."""
         ...
 
     def locking(self, select: str) -> str:
-        """The same SELECT, inside a unit: it locks each row as it comes to it, until the unit ends."""
+        """The same SELECT for use in a transaction: it locks the rows it returns until the transaction ends."""
         ...
 
     async def added_since(self, cursor: str, table: str, columns: str) -> Added:
-        """The rows that were committed to `table` behind the cursor, "0" at first; soon, as by `read_soon`.
+        """The rows that were committed to `table` since the cursor, as fast as `read_soon`. The first cursor is "0".
 
-        The same row may come twice. It has `seq` and these columns, and others of the driver. The table has to have
-        `seq`, which counts up; in SQLite by AUTOINCREMENT. In PostgreSQL it also needs `made_by`, the number of the
-        transaction (XID8). What the cursor says is the driver's affair.
+        A row may be returned twice. It has `seq`, the given columns, and perhaps others. The table needs a column `seq`
+        that counts up (AUTOINCREMENT in SQLite). In PostgreSQL it also needs `made_by`, the id of the transaction
+        (XID8). Only the driver understands the cursor.
         """
         ...
 
     async def wait_for_change(self, timeout_seconds: float) -> None:
-        """Return when any process may have written something that was announced, or at the timeout."""
+        """Return when any process may have committed a transaction that called `announce`, or after the timeout."""
         ...
 
     async def close(self) -> None:
-        """Finish what is under way and let go. May be called twice."""
+        """Finish running transactions and close all connections. May be called twice."""
         ...

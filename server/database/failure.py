@@ -1,4 +1,4 @@
-"""The one way from a database's error to StoreUnavailable."""
+"""Turns the error of a database into StoreUnavailable, and logs it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _log = structlog.get_logger("watchword.store")
 
 
 def unavailable(error: BaseException, reason: str | None = None) -> StoreUnavailable:
-    """What callers get; the reason is for the log, or for whoever runs a command.
+    """The error to raise. Its reason goes to the log, or to the person who runs a command, never into an answer.
 
-    Messages of databases hold no password, but may hold a value.
+    By default the reason is the name of the error: the message of a database may contain a value of a statement.
     """
     known = (getattr(error, name, None) for name in ("reason", "sqlite_errorname", "strerror"))
     reason = reason or next(filter(None, known), type(error).__name__)

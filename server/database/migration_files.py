@@ -1,7 +1,7 @@
-"""The SQL files that make and change the tables: numbered, forward only, the same numbers in both folders.
+"""Reads the SQL files that make and change the tables. They are numbered, and both folders have the same numbers.
 
-In the checkout they are in `migrations/` at the top. A wheel has them beside this file, since nothing else of its
-may lie at the top of what is installed.
+In a checkout they are in `migrations/` at the top. A wheel has them beside this file, since a wheel must not install a
+top-level folder with such a general name.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _CHECKOUT = Path(__file__).parents[2] / "migrations"
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """A file. A released one never changes, so its digest tells whether store and program agree."""
+    """A file of SQL. A released file never changes, so its digest shows whether store and program agree."""
 
     version: int
     name: str
@@ -24,7 +24,7 @@ class Migration:
 
     @property
     def sha256(self) -> str:
-        """The digest that is kept in the store."""
+        """The digest of the SQL (hexadecimal), which the store keeps in `schema_migrations`."""
         return hashlib.sha256(self.sql.encode("utf-8")).hexdigest()
 
 

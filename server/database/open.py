@@ -1,4 +1,4 @@
-"""Which driver a `store.url` stands for. Only `app` and the command line come here; everything else knows Driver."""
+"""Chooses the driver for a `store.url`. Only app.py and the commands use it; all other code knows only Driver."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from server.database.sqlite.backup import Progress
 from server.database.sqlite.driver import SqliteDriver
 
 _SQLITE = "sqlite:///"
-# Pending means that there is nothing.
+# If this one is pending, there is no store yet.
 FIRST_MIGRATION = "0001_first"
 
 
 async def open_driver(url: str, *, serving: bool) -> Driver:
-    """Open the database, made and migrated if need be.
+    """Open the database; make and migrate it if necessary. Raises StoreRefused, StoreUnavailable.
 
-    `serving` is for a server: of an SQLite file there can be one. Raises StoreRefused, StoreUnavailable.
+    `serving` says that this is a server, not a command: an SQLite file can have only one server.
     """
     if _is_sqlite(url):
         return await SqliteDriver.open(sqlite_path(url), serving=serving, name=_name(url))
@@ -30,7 +30,7 @@ async def open_driver(url: str, *, serving: bool) -> Driver:
 
 
 async def require_store(url: str) -> None:
-    """Raise StoreRefused if there is no store yet. Makes nothing."""
+    """Raise StoreRefused if there is no store yet, without making one."""
     pending = await pending_migrations(url)
     if FIRST_MIGRATION in pending:
         where = str(sqlite_path(url)) if _is_sqlite(url) else "the PostgreSQL database of store.url"
@@ -59,7 +59,7 @@ async def apply_migrations(url: str) -> list[str]:
 
 
 async def back_up(url: str, target: Path, progress: Progress, key: bytes | None = None) -> None:
-    """Copy an SQLite store, also while it is in use, and the key beside the copy.
+    """Copy an SQLite store, which may be in use, and write its key beside the copy.
 
     Raises StoreRefused, StoreUnavailable, FileRefused.
     """
@@ -72,9 +72,9 @@ async def back_up(url: str, target: Path, progress: Progress, key: bytes | None 
 
 
 def sqlite_path(url: str) -> Path:
-    """The file: sqlite:///relative/path.db or sqlite:////absolute/path.db. Raises StoreRefused.
+    """The path of the database file in sqlite:///relative/path.db or sqlite:////absolute/path.db. Raises StoreRefused.
 
-    Links are followed, so that what lies beside the file (log, locks, key) is the same whatever name it is called by.
+    Links are followed: the log, the locks and the key are beside the real file, whatever link leads to it.
     """
     path = _name(url)
     try:
@@ -84,7 +84,7 @@ def sqlite_path(url: str) -> Path:
     for link in (path, *path.parents):
         end = found.parent if link == path else link.resolve()
         if os.path.lexists(link) and not os.path.lexists(end):
-            # Perhaps of a disk that is not mounted: a new store in its place would hide the one that is on it.
+            # The disk with the store may not be mounted. A new store must not take its place.
             raise StoreRefused(f"{link} is a link into {end}, which is not there; bring that back")
     return found
 

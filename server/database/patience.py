@@ -1,15 +1,15 @@
-"""How long one request may wait for the store in all: each of its calls may be slow, and it makes several."""
+"""How long a request may wait for the store in all of its calls together."""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 
-# The answer is there within five: a revocation of its own may be waited for, for a second, beyond this.
+# An answer takes at most five seconds: after this, a request may still wait a second for its own revocation.
 REQUEST_SECONDS = 3.5
 
 
 class Patience:
-    """The seconds that are left: of a request, or of a call that no request makes."""
+    """The seconds that a request, or a call outside of a request, may still wait for the store."""
 
     left = REQUEST_SECONDS
 
@@ -18,10 +18,10 @@ _patience: ContextVar[Patience | None] = ContextVar("patience", default=None)
 
 
 def current_patience() -> Patience:
-    """That of the request which this task answers; else a whole one."""
+    """The patience of the request that this task answers; a new one outside of a request."""
     return _patience.get() or Patience()
 
 
 def set_patience() -> None:
-    """From now on this task, and those that it starts, answer a request."""
+    """Give a new request its patience, in this task and the tasks that it starts."""
     _patience.set(Patience())

@@ -1,8 +1,7 @@
-"""Which migrations a store still needs, and whether this program may touch it at all.
+"""Which migrations a store still needs, and whether this program may use the store at all.
 
-Forward only: a store that a newer program has changed is refused, and so is one whose history differs from the files of
-this program. How the history is read and how a migration is run is in
-sqlite/file.py and sqlite/migrate.py, and in postgres/schema.py.
+A store that a newer program has migrated is refused, and so is a store whose applied migrations differ from the files
+of this program. sqlite/file.py, sqlite/migrate.py and postgres/schema.py read the applied migrations and run new ones.
 """
 
 from __future__ import annotations
@@ -23,7 +22,10 @@ class Applied(NamedTuple):
 
 
 def pending(known: Sequence[Migration], applied: Sequence[Applied], place: str) -> list[Migration]:
-    """The migrations to run, in order. `applied` comes in the order of versions. Raises StoreRefused."""
+    """The migrations to run, in order. Raises StoreRefused, whose message calls the store `place`.
+
+    `applied` has to be sorted by version.
+    """
     latest_known = known[-1].version
     if applied and applied[-1].version > latest_known:
         raise newer(place, applied[-1].version, latest_known)
@@ -37,7 +39,7 @@ def pending(known: Sequence[Migration], applied: Sequence[Applied], place: str) 
 
 
 def newer(place: str, found: int, known: int) -> StoreRefused:
-    """The refusal of a store that a newer program has changed."""
+    """The error for a store that a newer program has migrated."""
     return StoreRefused(
         f"{place} is at migration {found}, newer than this program, which knows {known}; "
         "upgrade the program, or restore a backup"

@@ -12,7 +12,7 @@ import pytest
 from server.core.clock import SystemClock
 from server.core.errors import NotFound, StoreRefused, StoreUnavailable
 from server.core.ids import Ids, SystemRandomness
-from server.database.sqlite import group_writer
+from server.database.sqlite import waiting_unit
 from server.keys.custody import Custody
 from server.keys.derivation import derivations
 from server.keys.key_material import shared_secret
@@ -208,8 +208,8 @@ async def test_nodes_that_start_rotate_or_keep_up_at_once_make_one_new_key(
     store: Repositories, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # However slow the disk is.
-    monkeypatch.setattr(group_writer, "BEGIN_SECONDS", 60.0)
-    monkeypatch.setattr(group_writer, "ANSWER_SECONDS", 120.0)
+    monkeypatch.setattr(waiting_unit, "BEGIN_SECONDS", 60.0)
+    monkeypatch.setattr(waiting_unit, "ANSWER_SECONDS", 120.0)
     clock = FakeClock()
     read_together(store, 4, monkeypatch)
     nodes = await asyncio.gather(*(node(store, clock) for _ in range(4)))

@@ -1,9 +1,9 @@
-"""What was added to a table since somebody read it last.
+"""Reads the rows that were added to a table since the last read.
 
-Transactions do not commit in the order of their numbers. So the cursor is a snapshot, and what it had not seen is new.
-The numbers of one server mean nothing to another, as to a standby that took over. So the cursor also says which server,
-which of its sessions and which table it is from (`place`); with any other, all rows are read.
-A restored dump has numbers of another server. Those that are ahead of ours are read with all, not each time again.
+Transactions do not commit in the order of their ids. So the cursor is a snapshot of PostgreSQL, and the new rows are
+those that this snapshot does not see. Transaction ids of one server mean nothing on another one, such as a standby that
+took over. So the cursor also names the server, its session and the table (`place`). If they differ, all rows are read.
+Rows of a restored dump may have ids that are ahead of this server. Only the reading of all rows returns those.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SINCE = (
     "AND made_by >= pg_snapshot_xmin(CAST($2 AS TEXT)::pg_snapshot) AND made_by < pg_snapshot_xmax(now) "
     "AND NOT pg_visible_in_snapshot(made_by, CAST($2 AS TEXT)::pg_snapshot) ORDER BY seq"
 )
-# In pages, so that each is read in time, however many there are.
+# In pages, so that no read reaches its timeout, however many rows there are.
 _PAGE = (
     f"SELECT concat(place, '|', now) AS cursor, seq, {{columns}} FROM {_HERE} LEFT JOIN "
     "(SELECT * FROM {table} WHERE seq > $1 ORDER BY seq LIMIT $2) AS page ON TRUE ORDER BY seq"
@@ -37,10 +37,10 @@ Read = Callable[..., Coroutine[Any, Any, Sequence[Row]]]
 
 
 async def added_since(read: Read, cursor: str, table: str, columns: str) -> Added:
-    """From a snapshot on; all, if it is not from where this is read."""
+    """The rows since the cursor; all rows if the cursor is of another server, session or table."""
     place, _, snapshot = cursor.partition("|")
     if snapshot:
-        # A cursor that was broken on its way here is none.
+        # PostgreSQL refuses a cursor that is not a snapshot; then all rows are read.
         with suppress(asyncpg.DataError):
             rows = await read(_SINCE.format(table=table, columns=columns), place, snapshot)
             if not rows[0]["elsewhere"]:
@@ -49,12 +49,12 @@ async def added_since(read: Read, cursor: str, table: str, columns: str) -> Adde
 
 
 def server_of(cursor: str) -> str:
-    """What tells the server that a cursor is from: the time of its start."""
+    """The server of a cursor, identified by the time of its start."""
     return cursor.partition(" ")[0]
 
 
 async def _all(read: Read, sql: str) -> Added:
-    """What comes while they are read is behind the snapshot of the first page, which is the one to go on from."""
+    """Read all rows. The cursor is that of the first page, so the next call returns rows committed meanwhile."""
     page = await read(sql, -1, ROWS_IN_A_PAGE)
     cursor, rows = page[0]["cursor"], _there(page)
     while len(page) == ROWS_IN_A_PAGE:
@@ -64,5 +64,5 @@ async def _all(read: Read, sql: str) -> Added:
 
 
 def _there(rows: Sequence[Row]) -> list[Row]:
-    """Where nothing was added, there is one row without `seq`."""
+    """Remove the row without `seq`, which the LEFT JOIN returns if there are no new rows."""
     return [row for row in rows if row["seq"] is not None]

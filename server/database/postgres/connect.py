@@ -1,4 +1,4 @@
-"""How a connection to PostgreSQL is made, and what is asked of the server first."""
+"""Makes connections to PostgreSQL, and checks the server first."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from server.database.postgres.errors import POOLER, understood
 from server.database.postgres.schema import SCHEMA
 
 CONNECT_SECONDS = 3.0
-# How long a statement may take, waiting for others included: the server ends it, so it holds no locks for longer.
+# How long a statement may take, including its waits for locks. The server ends it, so it holds no locks for longer.
 STATEMENT_SECONDS = 3.0
-# The same as seen from here, for a server that can't be reached any more.
+# The timeout on this side, for a server that can't be reached any more.
 COMMAND_SECONDS = STATEMENT_SECONDS + 0.5
-# XID8 and pg_current_snapshot() came with it.
+# The first version with XID8 and pg_current_snapshot().
 OLDEST_VERSION = 13
 
-# Stated, since a database or a role may have other defaults.
+# Set for each session, since a database or a role may have other defaults.
 SESSION = {
     "search_path": SCHEMA,
     "application_name": "watchword",
-    # To compile a query, or to start workers for it, takes longer than any of ours runs.
+    # Compiling a query or starting workers for it takes longer than our queries run.
     "jit": "off",
     "max_parallel_workers_per_gather": "0",
     "statement_timeout": f"{STATEMENT_SECONDS:.0f}s",
     "lock_timeout": "0",
-    # A transaction whose client is gone, and whose connection is not known to be, holds its locks no longer than this.
+    # If a client has died and the server has not noticed, its transaction holds its locks no longer than this.
     "idle_in_transaction_session_timeout": f"{STATEMENT_SECONDS:.0f}s",
 }
 
 
-# Not known to older ones. Imports and migrations take long. First, since it would bound the rest too.
+# For version 17 and newer. Imports and migrations take long. It is the first statement, since it bounds the others too.
 _NO_LIMIT_17 = "SET transaction_timeout = 0; "
-# A pooler between may have kept them to itself: then other tables may be found, and nothing bounds a statement.
+# A pooler may not pass the settings of SESSION on: then other tables may be found, and statements have no timeout.
 _PASSED_ON = f"DO $$BEGIN ASSERT current_setting('search_path') = '{SCHEMA}'; END$$; "
-# A database may have it that commits do not wait for the disk; what is acknowledged here has to last.
+# A database may be set so that commits do not wait for the disk. But what we acknowledge must not be lost.
 _SETTLED = "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'; "
 
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
@@ -49,7 +49,7 @@ _SSL_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 
 class Connection(asyncpg.Connection):
-    """One that knows when a pool had it back, in the time of the event loop."""
+    """A connection. `used_at` is when it went back to the pool, in seconds of the event loop's clock."""
 
     used_at: float | None = None
 
@@ -65,15 +65,16 @@ class Connection(asyncpg.Connection):
 
 
 def connector(url: str) -> Callable[..., Coroutine[Any, Any, Connection]]:
-    """What connects to a server that takes writes: a standby may be behind, and tell what is not true any more.
+    """A function that connects to the primary. A standby is never used, since its data may be out of date.
 
-    It takes options of asyncpg, and raises StoreRefused for a server that can't be used, and what asyncpg raises.
+    The function takes options of asyncpg.connect. It raises StoreRefused for a server that can't be used, and the
+    errors of asyncpg.
     """
     tls = _tls(url)
     hosts = _one_host_each(url)
 
     async def connect(**options: Any) -> Connection:
-        """The hosts of the URL in turn, first the one that was right the last time."""
+        """Try the hosts of the URL in turn. The first one is the host that worked the last time."""
         for host in list(hosts):
             try:
                 connection = await connect_to(host, **options)
@@ -122,18 +123,18 @@ def _require_usable(connection: Connection) -> None:
 
 
 def _one_host_each(url: str) -> list[str]:
-    """Several hosts are a primary and its standbys. One that has died says nothing: it may not use all the time."""
+    """A URL for each host: a primary and its standbys. Each has its own timeout, so a dead host can't use it all."""
     parts = urlsplit(url)
     user, at, hosts = parts.netloc.rpartition("@")
     each = [parts._replace(netloc=f"{user}{at}{host}") for host in hosts.split(",")]
     for one in each:
-        # Raises ValueError.
+        # Raises ValueError if the port is not a number.
         _ = one.port
     return [urlunsplit(one) for one in each]
 
 
 def _tls(url: str) -> ssl.SSLContext | None:
-    """For sslmode=verify-full without sslrootcert: the system's certificate authorities. Else asyncpg reads the URL."""
+    """The system's certificate authorities for sslmode=verify-full without sslrootcert; None: asyncpg reads the URL."""
     options = {name: values[-1] for name, values in parse_qs(urlsplit(url).query).items()}
     mode = options.get("sslmode") or os.environ.get("PGSSLMODE") or None
     if mode not in (None, *_SSL_MODES):
@@ -145,7 +146,7 @@ def _tls(url: str) -> ssl.SSLContext | None:
     roots = files["sslrootcert"]
     if roots == "system":
         if mode not in (None, "verify-full"):
-            # Anybody can have a certificate of theirs, for another host.
+            # A public authority gives a certificate to anybody, so the host name has to be checked too.
             raise StoreRefused("sslrootcert=system in store.url needs sslmode=verify-full")
     elif roots is not None or mode != "verify-full" or Path(os.path.expanduser("~/.postgresql/root.crt")).exists():  # noqa: PTH111
         return None
