@@ -25,7 +25,7 @@ from aiohttp import web
 
 from server.app import create_runner, open_services
 from server.cli import _main, streams
-from server.cli.serve import _make_demo_users
+from server.cli.demo import make_demo_users
 from server.cli.signals import CommandSignals
 from server.database.open import sqlite_path
 from server.http.request_log import RequestLog
@@ -114,7 +114,7 @@ class LocalServer(Caller):
         async with open_services(self._settings, serving=True) as services:
             password = services.ids.new_password()
             if self._demo:
-                await _make_demo_users(services, "")
+                await make_demo_users(services, "")
             elif await services.users.create_first("admin", "Administrator", "admin", password):
                 self._password = password
             log = RequestLog(services.clock, stream=self._log)

@@ -7,7 +7,6 @@ import atexit
 import gc
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
@@ -20,11 +19,11 @@ from aiohttp import web
 from server.app import create_runner, open_services
 from server.cli.command_line import signals_of
 from server.cli.context import Config, loaded_for, sources
-from server.cli.shown import show
+from server.cli.demo import demo_settings, make_demo_users, temporary_folder
+from server.cli.first_start import make_first_admin
+from server.cli.greeting import address_of
 from server.cli.signals import LOG_SECONDS, ServerSignals
-from server.cli.tables import program
 from server.cli.workers import become_workers, end_with
-from server.core.errors import FileRefused, WatchwordError
 from server.http.listening import listen_on
 from server.http.request_log import RequestLog
 from server.http.runner import raise_descriptor_limit
@@ -32,29 +31,12 @@ from server.logs.output import configure_logs
 from server.logs.writer_thread import WriterThread
 from server.services import Services
 from server.settings import Settings
-from server.settings.tree import KeySettings, StoreSettings
-from server.users.model import new_account
 
 Result = TypeVar("Result")
 
 BACKLOG = 1024
 
 _log = structlog.get_logger("watchword")
-
-# The tutorial's users.
-DEMO_USERS = {
-    "lak": "customer",
-    "david": "customer",
-    "john": "customer",
-    "nishanthan": "customer",
-    "pasindu": "customer",
-    "sahan": "admin",
-}
-
-
-def demo_password(username: str) -> str:
-    """The password of a demo user: known to everybody, like the demo itself."""
-    return f"{username}-demo-password"
 
 
 def serve(
@@ -71,24 +53,11 @@ def serve(
     writers = _write_by_threads(signals)
     if demo:
         # It is removed on the way out, whatever signal comes before.
-        with signals.calling(lambda: None), _temporary_folder() as folder:
-            _run(_demo_settings(settings, Path(folder)), signals, writers, demo=True)
+        with signals.calling(lambda: None), temporary_folder() as folder:
+            _run(demo_settings(settings, Path(folder)), signals, writers, demo=True)
     else:
         print("\n".join(sources(loaded)), flush=True)
         _run(settings, signals, writers, demo=False)
-
-
-def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    try:
-        return tempfile.TemporaryDirectory(prefix="watchword-demo-")
-    except OSError as error:
-        raise FileRefused(f"there is no folder for temporary files ({error.strerror}); set TMPDIR to one") from error
-
-
-def _demo_settings(settings: Settings, folder: Path) -> Settings:
-    store = StoreSettings(url=f"sqlite:///{folder}/demo.db")
-    server = settings.server.model_copy(update={"workers": 1})
-    return settings.model_copy(update={"server": server, "store": store, "keys": KeySettings()})
 
 
 def _run(settings: Settings, signals: ServerSignals, writers: Sequence[WriterThread], *, demo: bool) -> None:
@@ -149,7 +118,7 @@ async def _until_asked(work: Coroutine[Any, Any, Result], signals: ServerSignals
 async def _prepare(settings: Settings, listening: socket.socket, *, demo: bool) -> str:
     """Before there are workers: what is done once."""
     async with open_services(settings, serving=True) as services:
-        return await _greeting(services, _address_of(listening), demo=demo)
+        return await _greeting(services, address_of(listening), demo=demo)
 
 
 async def _serve(settings: Settings, listening: socket.socket, *, demo: bool, parent: int | None) -> None:
@@ -158,7 +127,7 @@ async def _serve(settings: Settings, listening: socket.socket, *, demo: bool, pa
         end_with(parent)
     render = configure_logs(settings.logs)
     async with open_services(settings, serving=True) as services:
-        greeting = await _greeting(services, _address_of(listening), demo=demo) if parent is None else None
+        greeting = await _greeting(services, address_of(listening), demo=demo) if parent is None else None
         request_log = RequestLog(services.clock, render) if settings.logs.requests else None
         runner = create_runner(services, request_log)
         try:
@@ -182,7 +151,7 @@ async def _greeting(services: Services, address: str, *, demo: bool) -> str:
     one_address = services.settings.one_address_for_all()
     if one_address is not None and not demo:
         _log.warning("client addresses", reason=one_address)
-    accounts = await (_make_demo_users(services, address) if demo else _make_first_admin(services, address))
+    accounts = await (make_demo_users(services, address) if demo else make_first_admin(services, address))
     return f"{accounts}Watchword listens on {address} (Ctrl-C ends it; {address}/docs shows the API)"
 
 
@@ -194,72 +163,3 @@ def _calm_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
-
-
-def _address_of(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _login_line(address: str, username: str, password: str) -> str:
-    return (
-        f"  curl -s -X POST -H 'Content-Type: application/json' \\\n"
-        f'    -d \'{{"username": "{username}", "password": "{password}"}}\' {address}/login\n'
-    )
-
-
-def _usage(address: str, username: str, password: str) -> str:
-    return (
-        f"Log in:\n{_login_line(address, username, password)}"
-        f"List the users, with the token of that answer:\n"
-        f"  curl -s -H 'Authorization: Bearer <token>' {address}/users\n\n"
-    )
-
-
-async def _make_first_admin(services: Services, address: str) -> str:
-    """On an empty store: an admin with a random password, which is shown here and nowhere else.
-
-    It is shown before the account is made for good: one whose password nobody has seen would be in the way of the next
-    start. Raises WatchwordError if it can't be shown.
-    """
-    password = services.ids.new_password()
-
-    def show_password() -> None:
-        try:
-            show(
-                "This store was empty, so an account is made. Its password is not shown again:\n\n"
-                f"  username  admin\n  password  {password}\n\n"
-            )
-        except WatchwordError as error:
-            raise WatchwordError(
-                f"{error}; the first account is not made, since nobody would see its password"
-            ) from None
-
-    if not await services.users.create_first("admin", "Administrator", "admin", password, show_password):
-        if not await services.users.has_admin():
-            _log.warning("nobody is an admin", remedy=f"{program()} users create --username NAME --role admin")
-        return ""
-    return _usage(address, "admin", password)
-
-
-async def _make_demo_users(services: Services, address: str) -> str:
-    for name, role in DEMO_USERS.items():
-        # Past the rules for passwords, which refuse what everybody knows.
-        password_hash = await services.hashes.hash(demo_password(name))
-        await services.users.add(
-            new_account(
-                user_id=services.ids.new_id(),
-                username=name,
-                name=name.capitalize(),
-                role=role,
-                password_hash=password_hash,
-                now=services.clock.now_ms(),
-            )
-        )
-    if not services.settings.server.is_loopback:
-        print("The demo's passwords are public, and this address is not only yours.", file=sys.stderr)
-    lines = "".join(f"  {name:<12}{role:<12}{demo_password(name)}\n" for name, role in DEMO_USERS.items())
-    return (
-        f"Demo: a throw-away store, gone when the server ends.\n\n  username    role        password\n{lines}\n"
-        f"{_usage(address, 'sahan', demo_password('sahan'))}"
-    )

@@ -12,7 +12,7 @@ from functools import partial
 import pytest
 
 from server.app import open_services
-from server.cli import serve, shown
+from server.cli import first_start, shown
 from server.core.errors import WatchwordError
 from server.logs.writer_thread import WriterThread
 from server.users.model import UserFilter
@@ -72,14 +72,14 @@ async def test_an_account_whose_password_nobody_can_see_is_not_made(
     async with open_services(settings_with(store_url), serving=True) as services:
         for output, message in OUTPUTS.values():
             with output() as descriptor, monkeypatch.context() as patched:
-                patched.setattr(serve, "show", partial(shown.show, descriptor=descriptor))
+                patched.setattr(first_start, "show", partial(shown.show, descriptor=descriptor))
                 with pytest.raises(WatchwordError, match=message):
-                    await serve._make_first_admin(services, "http://127.0.0.1")
+                    await first_start.make_first_admin(services, "http://127.0.0.1")
             assert await services.users.list(UserFilter(limit=1)) == []
         # As long as there is no account, the next start makes it, and shows its password.
         readable, writable = os.pipe()
-        monkeypatch.setattr(serve, "show", partial(shown.show, descriptor=writable))
-        usage = await serve._make_first_admin(services, "http://127.0.0.1")
+        monkeypatch.setattr(first_start, "show", partial(shown.show, descriptor=writable))
+        usage = await first_start.make_first_admin(services, "http://127.0.0.1")
         os.close(writable)
         password = os.read(readable, 4096).decode().split("password ")[-1].strip()
         os.close(readable)

@@ -1,0 +1,39 @@
+"""The first start of a store: an account to log in with."""
+
+from __future__ import annotations
+
+import structlog
+
+from server.cli.greeting import usage
+from server.cli.shown import show
+from server.cli.tables import program
+from server.core.errors import WatchwordError
+from server.services import Services
+
+_log = structlog.get_logger("watchword")
+
+
+async def make_first_admin(services: Services, address: str) -> str:
+    """On an empty store: an admin with a random password, which is shown here and nowhere else.
+
+    It is shown before the account is made for good: one whose password nobody has seen would be in the way of the next
+    start. Raises WatchwordError if it can't be shown.
+    """
+    password = services.ids.new_password()
+
+    def show_password() -> None:
+        try:
+            show(
+                "This store was empty, so an account is made. Its password is not shown again:\n\n"
+                f"  username  admin\n  password  {password}\n\n"
+            )
+        except WatchwordError as error:
+            raise WatchwordError(
+                f"{error}; the first account is not made, since nobody would see its password"
+            ) from None
+
+    if not await services.users.create_first("admin", "Administrator", "admin", password, show_password):
+        if not await services.users.has_admin():
+            _log.warning("nobody is an admin", remedy=f"{program()} users create --username NAME --role admin")
+        return ""
+    return usage(address, "admin", password)
