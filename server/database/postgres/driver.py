@@ -21,12 +21,12 @@ from server.database.postgres.pool import TIDY_SECONDS, Pool
 from server.database.postgres.schema import Connection
 from server.database.postgres.watch import CHANNEL, Watch
 
-# For so long after a write that found the disk full no node should be given logins.
+# After a write failed because the disk was full, readiness fails for this time.
 FULL_SECONDS = 10.0
-# A unit that met a deadlock is run again, at most so often in all.
+# How often a transaction is run in all, if deadlocks end it.
 ATTEMPTS = 5
-# Nothing was changed, and the server asks for another try: the last two come when others have changed the tables or a
-# pooler has forgotten what was prepared.
+# After these errors nothing was changed, and the work can be run again. The last two come when the tables were changed,
+# or when a pooler has lost a prepared statement.
 _ONCE_MORE = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
@@ -58,7 +58,7 @@ class PostgresDriver:
         self._pool = pool
         self._watch = watch
         self._serving = serving
-        # Asked once: in Python 3.11 each asyncio.get_running_loop() is a system call.
+        # Kept, since asyncio.get_running_loop() makes a system call in Python 3.11.
         self._loop = asyncio.get_running_loop()
         self._server = ""
         self._full_until = 0.0
@@ -84,10 +84,10 @@ class PostgresDriver:
         return await self._attempts(lambda connection: connection.fetch(sql, *parameters))
 
     async def write(self, unit: Unit[Result]) -> Result:
-        """Run a unit in a transaction; again, if it met a deadlock."""
+        """Run a unit in a transaction, again after a deadlock."""
 
         async def transaction(connection: Connection) -> Result:
-            # Stated, since a database may have another default: what is read behind a lock has to be fresh.
+            # Set here, since a database may have another default: after a lock, reads must see the latest commits.
             await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
             result = await unit(_Transaction(connection))
             await connection.execute("COMMIT")
@@ -96,16 +96,16 @@ class PostgresDriver:
         return await self._attempts(transaction)
 
     async def write_one(self, sql: str, *parameters: Any) -> Sequence[Row]:
-        """Run a statement, which is a transaction of its own, in one round trip."""
+        """Run a statement as its own transaction, in one round trip."""
         return await self._attempts(lambda connection: connection.fetch(sql, *parameters))
 
     async def _attempts(
         self, work: Callable[[Connection], Awaitable[Result]], patience: Patience | None = None
     ) -> Result:
-        """Do `work` with a connection, again if the server asks for that.
+        """Do `work` with a connection, again after an error of _ONCE_MORE.
 
-        For a server, within the time that there is: for a connection, its statements, and their commit. A command has
-        as long as it takes; each statement is bounded all the same.
+        A server has the time of `patience` for all of it: getting a connection, the statements, and the commit. A
+        command has no such limit, but each of its statements has a timeout.
         """
         patience = patience or current_patience()
         begun = self._loop.time()
@@ -123,7 +123,7 @@ class PostgresDriver:
                 patience.left -= self._loop.time() - begun
 
     async def read_soon(self, sql: str, *parameters: Any) -> Sequence[Row]:
-        """On the connection that listens; if it can't tell, from the pool, in the time that is left."""
+        """Read on the connection that listens. If that fails, read from the pool in the remaining time."""
         patience = current_patience()
         begun = self._loop.time()
         rows = await self._watch.read(sql, parameters, patience.left)
@@ -133,40 +133,40 @@ class PostgresDriver:
         return rows
 
     async def added_since(self, cursor: str, table: str, columns: str) -> Added:
-        """By snapshots."""
+        """Compare snapshots (added.py)."""
         added = await added_since(self.read_soon, cursor, table, columns)
         self._follow(server_of(added.cursor))
         return added
 
     def _follow(self, server: str) -> None:
-        """What is connected to another server than the one that is asked now would be read and written in vain."""
+        """Drop all connections if the server has changed: they lead to the old one."""
         if self._server not in ("", server):
             self._pool.drop_connections()
         self._server = server
 
     async def wait_for_change(self, timeout_seconds: float) -> None:
-        """By LISTEN."""
+        """Wait for a notification of LISTEN."""
         await self._watch.wait(timeout_seconds)
 
     def require_room(self) -> None:
-        """PostgreSQL overwrites a row where it is, also on a full disk, and what it can't write are new pages."""
+        """Remember a full disk for FULL_SECONDS: PostgreSQL can update a row on a full disk, but can't add pages."""
         if self._loop.time() < self._full_until:
             raise unavailable(asyncpg.DiskFullError(), "the disk of PostgreSQL was full a moment ago")
 
     def in_list(self, column: str) -> str:
-        """An array."""
+        """Compare with an array."""
         return f"{column} = ANY($1::text[])"
 
     def list_value(self, values: Sequence[str]) -> Any:
-        """As it is."""
+        """The list itself, which asyncpg sends as an array."""
         return values
 
     def locking(self, select: str) -> str:
-        """Rows are sorted first, then locked."""
+        """Add FOR UPDATE. PostgreSQL sorts the rows first, then locks them."""
         return f"{select} FOR UPDATE"
 
     async def close(self) -> None:
-        """Wait for what is under way, but not for ever."""
+        """Wait for running work, at most CLOSE_SECONDS of the pool, then close."""
         if self._closed:
             return
         self._closed = True

@@ -1,4 +1,4 @@
-"""What the errors of asyncpg mean: at the start for a person, later for a request."""
+"""Turns errors of asyncpg into ours: at the start into a message for the operator, later into StoreUnavailable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ POOLER = "a pooler, as PgBouncer, keeps settings of our sessions to itself ({});
 
 @contextmanager
 def understood(connection: asyncpg.Connection | None = None) -> Iterator[None]:
-    """What is no PostgreSQL, or broken on its way, asyncpg does not tell by one error: its code stumbles somewhere."""
+    """Turn other exceptions of asyncpg into ConnectionError: if the peer is not PostgreSQL, it can raise anything."""
     try:
         yield
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError):
@@ -41,7 +41,7 @@ def _why_no_tls(error: ssl.SSLError) -> str:
 
 @contextmanager
 def opening() -> Iterator[None]:
-    """Tells the person at the start what is wrong, without the URL: it may hold a password."""
+    """Raise errors whose messages say what is wrong. They do not contain the URL, which may hold a password."""
     try:
         yield
     except ssl.SSLError as error:
@@ -81,27 +81,27 @@ def opening() -> Iterator[None]:
 
 
 def _is_defect(error: BaseException) -> bool:
-    """A statement or a value of ours is at fault, not the database.
+    """Whether the error is a defect of our statement or value, and not of the database.
 
-    Constraints are not among them: our statements mind those that they know, so it is one that was added since, or rows
-    that do not go together, as of a dump that was restored under a running server.
+    A violated constraint is not a defect: our statements respect all constraints of our tables. So somebody has added a
+    constraint, or restored a dump under a running server.
     """
     if isinstance(error, asyncpg.InterfaceError):
-        # How asyncpg refuses a value, and not what it says of files that the URL names.
+        # asyncpg refuses a value by a ValueError; ClientConfigurationError is about files that the URL names.
         return isinstance(error, ValueError) and not isinstance(error, asyncpg.ClientConfigurationError)
     return isinstance(error, asyncpg.DataError | asyncpg.PostgresSyntaxError)
 
 
 @contextmanager
 def asking() -> Iterator[None]:
-    """Of a server that runs: whatever the database says is StoreUnavailable, if it is not a defect of ours."""
+    """Turn errors of the database into StoreUnavailable while the server runs; defects of our code stay as they are."""
     try:
         yield
     except StoreRefused as error:
-        # The database behind the URL has become another one.
+        # The URL leads to another database now.
         raise unavailable(error) from error
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         if _is_defect(error):
             raise
-        # Their messages name what is wrong in the database, and no value.
+        # These messages say what is wrong in the database, and contain no values.
         raise unavailable(error, getattr(error, "message", None)) from error

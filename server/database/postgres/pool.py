@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL that are used again and again, and what has to be done before and behind each use."""
+"""The pool of connections to PostgreSQL, with the checks before and the cleaning after each use."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from server.database.driver import Result
 from server.database.postgres import connect as postgres_connect
 from server.database.postgres.schema import Connection
 
-# A connection that was not used for so long is asked whether it still leads anywhere, and has so long to say so.
+# A connection that was unused for IDLE_SECONDS is tested first, and has to answer within PROBE_SECONDS.
 IDLE_SECONDS = 1.0
 PROBE_SECONDS = 1.0
-# Between tries to connect to a server that has no slot free. One caller tries at a time.
+# The pause between attempts to connect to a server that has no free slot. One caller connects at a time.
 SLOT_SECONDS = 0.02
-# How long may be spent on leaving a connection in order; else it is dropped.
+# A connection that can't be cleaned within this time is closed.
 TIDY_SECONDS = 1.0
 CLOSE_SECONDS = 2.0
 SERVING_CONNECTIONS = 10
-# What a new session would not meet again: a pooler mixes up what was prepared, and that a database only reads a session
-# learns at its beginning.
+# Errors that a new session does not have: a pooler has lost prepared statements, or the database was set to read-only
+# when the session began.
 _OF_THE_SESSION = (asyncpg.InvalidSQLStatementNameError, asyncpg.ReadOnlySQLTransactionError)
 
 
 class Pool:
-    """A pool of asyncpg. Its connections are usable when they are taken, and as they should be when they are back."""
+    """A pool of asyncpg whose connections are tested before they are used, and cleaned or closed afterwards."""
 
     def __init__(
         self, connections: asyncpg.Pool[Any], made: WeakSet[postgres_connect.Connection], *, serving: bool
@@ -45,7 +45,7 @@ class Pool:
     async def open(
         cls, connect: Callable[..., Coroutine[Any, Any, postgres_connect.Connection]], *, serving: bool
     ) -> Self:
-        """Raises what `connect` does."""
+        """Make a pool with one connection. Raises what `connect` raises."""
         made: WeakSet[postgres_connect.Connection] = WeakSet()
 
         async def connect_for_pool(*_: Any, **options: Any) -> postgres_connect.Connection:
@@ -56,8 +56,8 @@ class Pool:
         options: dict[str, Any] = {
             "connect": connect_for_pool,
             "connection_class": postgres_connect.Connection,
-            # Made as they are needed: those that are to be kept up are made again in the background, with a
-            # traceback for each time that it fails.
+            # No connections are kept up: asyncpg would make them again in the background, with a traceback in the log
+            # for each failure.
             "min_size": 0,
             "init_size": 1,
             "max_size": SERVING_CONNECTIONS if serving else 1,
@@ -70,7 +70,7 @@ class Pool:
         return bool(await self._connections.fetchval("SHOW transaction_read_only") == "on")
 
     async def run(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
-        """Do `work` with a connection. Raises what it raises, behind which the connection is left in order."""
+        """Do `work` with a connection. If `work` raises, the connection is rolled back before the error is raised."""
         connection = await self._acquire()
         try:
             result = await work(connection)
@@ -79,12 +79,12 @@ class Pool:
             self._tidying.add(tidying)
             tidying.add_done_callback(self._tidying.discard)
             if isinstance(error, Exception):
-                # What the unit had locked is free before anybody hears that it failed. Whoever is out of time, or
-                # has left, does not wait for that.
+                # The locks of the transaction are released before the caller gets its error. A cancelled caller does
+                # not wait for that.
                 await asyncio.shield(tidying)
             raise
         with suppress(Exception):
-            # What was done is done, also if the connection was lost since.
+            # The work is committed, even if the connection was lost afterwards.
             await self._connections.release(connection, timeout=TIDY_SECONDS)
         return result
 
@@ -102,7 +102,7 @@ class Pool:
             if used_at is None or self._loop.time() - used_at < IDLE_SECONDS:
                 return connection
             try:
-                # A network may have lost it without telling, and a server may not have the time any more.
+                # The network may have dropped the connection without notice, or the server may hang.
                 await connection.fetch("SELECT 1", timeout=PROBE_SECONDS)
             except BaseException as error:
                 connection.terminate()
@@ -112,27 +112,27 @@ class Pool:
                 return connection
 
     async def _tidy(self, connection: Any, error: BaseException) -> None:
-        """Give a connection back behind a failure, as it should be or closed. Raises nothing."""
+        """Give a connection back after a failure, rolled back or closed. Raises nothing."""
         try:
             async with asyncio.timeout(TIDY_SECONDS):
-                # Behind a statement that was cut off this waits until the server has ended it.
+                # If a statement was cancelled, this waits until the server has ended it.
                 if connection.is_in_transaction():
                     await connection.execute("ROLLBACK")
             if isinstance(error, _OF_THE_SESSION):
                 connection.terminate()
-            # With its own time: what asyncpg does here goes on when it is not waited for, and then fails unseen.
+            # With a timeout of its own: after ours, asyncpg would go on alone, and nobody would see it fail.
             await self._connections.release(connection, timeout=TIDY_SECONDS)
-        except Exception:  # noqa: BLE001 - whatever it was, nobody should use it again
+        except Exception:  # noqa: BLE001 - after any failure here, nobody should use this connection again
             with suppress(asyncpg.InterfaceError):
                 connection.terminate()
 
     def drop_connections(self) -> None:
-        """All of them: each use from now on makes a new one."""
+        """Close all connections. From now on new ones are made."""
         for connection in list(self._made):
             connection.terminate()
 
     async def close(self) -> None:
-        """Wait for what is under way, but not for ever."""
+        """Wait for running work, at most CLOSE_SECONDS, then close all connections."""
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._connections.close()
@@ -141,5 +141,5 @@ class Pool:
 
 
 async def _keep_session(connection: Any) -> None:
-    """Units leave nothing behind in the session, so a connection goes back to the pool without a round trip."""
+    """Note when the connection was used. Our transactions change no session settings, so it needs no RESET."""
     connection.used_at = asyncio.get_running_loop().time()

@@ -1,4 +1,4 @@
-"""The schema `watchword` in PostgreSQL: whose it is, and whether it is up to date."""
+"""The schema `watchword` in PostgreSQL: checks whether it is ours, and migrates it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from server.database.pending_migrations import Applied, pending
 
 PLACE = "the PostgreSQL database"
 SCHEMA = "watchword"
-# The first half of all our advisory locks ("WWrd"), which other programs on the same database won't use by chance.
+# The first key of all our advisory locks ("WWrd"), so that they do not meet those of other programs.
 LOCK_SPACE = 0x57577264
 
-# A migration may take as long as it needs. But for a table that somebody else has locked it does not wait for long: all
-# that other nodes ask of that table would wait behind it.
+# A migration may run as long as it needs. But it waits only this long for a lock on a table, since other statements on
+# this table would have to wait behind it.
 TABLE_LOCK_MS = 3000
 NODE_MS = 60_000
 _LONGEST_SECONDS = 86_400
 
-# What a pool hands out has the same methods. A string, since asyncpg knows these generics only in its stubs.
+# A connection of a pool has the same methods. It is a string, since asyncpg has these generics only in its stubs.
 Connection: TypeAlias = "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]"
 
 
@@ -32,14 +32,14 @@ async def pending_names(connection: Connection) -> list[str]:
 
 
 async def apply_migrations(connection: Connection) -> list[str]:
-    """Bring the database up to date, each migration in a transaction; the names of what was applied.
+    """Run the pending migrations, each in a transaction, and return their names. Raises StoreRefused.
 
-    Several nodes may do so at once: each step is under an advisory lock and looks again. Raises StoreRefused.
+    Several nodes may call it at the same moment: each step takes an advisory lock and reads the pending ones again.
     """
     applied: list[str] = []
     while await _pending(connection):
         async with connection.transaction(isolation="read_committed"):
-            # Another node may be at work on a large table.
+            # Another node may be migrating a large table.
             await connection.execute(f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {NODE_MS}")
             await lock(connection, "migrations", seconds=NODE_MS / 1000 + 1)
             await connection.execute(f"SET LOCAL lock_timeout = {TABLE_LOCK_MS}")
@@ -51,7 +51,7 @@ async def apply_migrations(connection: Connection) -> list[str]:
 
 
 async def lock(connection: Connection, name: str, seconds: float | None = None) -> None:
-    """Until the transaction ends, on all nodes."""
+    """Take an advisory lock, which excludes all other nodes, until the transaction ends."""
     sql = "SELECT pg_advisory_xact_lock($1::int, hashtext($2))"
     await connection.fetch(sql, LOCK_SPACE, name, timeout=seconds)
 
@@ -66,7 +66,7 @@ async def _pending(connection: Connection) -> list[Migration]:
             SCHEMA,
         )
     }
-    # An empty schema may have been made by an administrator, for a role that may not make one.
+    # An administrator may have made an empty schema, for a role that may not make one.
     if not tables:
         return known
     if "schema_migrations" not in tables:

@@ -1,4 +1,4 @@
-"""A connection of its own for what has to be known within a second, however busy the pool is."""
+"""The connection that listens for changes and reads them. Even if the pool is busy, they are known within a second."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from server.database.postgres.connect import Connection
 
 CHANNEL = "watchword"
 OPENING_SECONDS = 3.0
-# A connection that has answered before does so within a second, or it is lost and a new one is asked; the first time it
-# may have much to tell. And both together have so long.
+# A connection has to answer within ANSWER_SECONDS, or it counts as lost and a new one is made. Its first answer may
+# take longer, since it may have many rows. A read with both connections takes at most READ_SECONDS.
 ANSWER_SECONDS = 1.0
 READ_SECONDS = 3.0
 
@@ -24,7 +24,7 @@ _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceErro
 
 
 class Watch:
-    """Listens, and reads. Opens itself with the first `wait`, and again after a failure, while others go on waiting."""
+    """Listens for notifications, and reads. It connects at the first `wait`, and again in the background."""
 
     def __init__(self, connect: Callable[[], Coroutine[Any, Any, Connection]]) -> None:
         self._connect = connect
@@ -35,16 +35,16 @@ class Watch:
         self._changed = asyncio.Event()
 
     async def wait(self, timeout_seconds: float) -> None:
-        """Until a notification comes, but no longer than that: one can get lost with its connection."""
+        """Wait for a notification, at most so long: a notification is lost if its connection breaks."""
         self._open_if_closed()
-        # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the event.
+        # asyncio.wait_for of Python 3.11 would lose a cancellation that comes together with the event.
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
                 await self._changed.wait()
         self._changed.clear()
 
     async def read(self, sql: str, parameters: Sequence[Any], seconds: float) -> Sequence[Row] | None:
-        """The rows, from a new connection if this one has failed; None if that can't tell either, or not in time."""
+        """The rows. If the connection fails, a new one is tried; None if that fails too, or after `seconds`."""
         try:
             async with asyncio.timeout(min(seconds, READ_SECONDS)), self._reading:
                 for _ in range(2):
@@ -55,7 +55,7 @@ class Watch:
                         return await self._fetch(connection, sql, parameters)
                     connection.terminate()
         except TimeoutError:
-            # Who had less time has not found out that it is lost.
+            # A shorter timeout does not show that the connection is lost.
             if seconds >= READ_SECONDS and self._connection is not None:
                 self._connection.terminate()
         return None
@@ -67,7 +67,7 @@ class Watch:
         return rows  # type: ignore[no-any-return]
 
     async def _connected(self) -> Connection | None:
-        """Who never waits, as a command, has no such connection."""
+        """The open connection; None in a command, which never calls `wait`, and if it can't be opened in time."""
         if self._opening is None:
             return None
         self._open_if_closed()
@@ -76,11 +76,11 @@ class Watch:
         return None if connection is None or connection.is_closed() else connection
 
     def told(self, *_: object) -> None:
-        """A notification has come."""
+        """Note that a notification came; asyncpg calls it."""
         self._changed.set()
 
     async def close(self) -> None:
-        """At once: nothing is under way that anybody waits for."""
+        """Close at once, without waiting for a read."""
         if self._opening is not None:
             self._opening.cancel()
             await asyncio.wait([self._opening])
@@ -94,7 +94,7 @@ class Watch:
             self._opening = asyncio.create_task(self._open())
 
     async def _open(self) -> None:
-        """What fails here is tried again with the next wait or read."""
+        """Connect and listen. After a failure, the next wait or read tries again."""
         with suppress(StoreRefused, *_FAILURES):
             async with asyncio.timeout(OPENING_SECONDS):
                 connection = await self._connect()
@@ -104,5 +104,5 @@ class Watch:
                     connection.terminate()
                     raise
             self._connection, self._has_answered = connection, False
-            # What was announced before is not told again.
+            # Notifications from before the connection are lost, so readers have to look once.
             self._changed.set()

@@ -1,8 +1,8 @@
-"""A copy of an SQLite store, while a server and commands write to it or not.
+"""Copies an SQLite store, which may be in use.
 
-One read transaction lasts as long as the copying, so the copy is the store as it was at one moment. That is reading,
-and holds nobody up; but opening the file may recover its log and closing it may write it back, so both are done under
-the write lock, as everywhere (driver.py). Nothing is migrated: the time for a backup is before an upgrade.
+One read transaction lasts for the whole copy, so the copy is the store at one moment, and no writer has to wait.
+Opening the file may recover its log, and closing it may write the log back. So both are done under the write lock
+(driver.py). Nothing is migrated, since backups are made before an upgrade.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from server.database.sqlite.refusals import refusals
 from server.files import drafts
 from server.files.file_lock import FairLock
 
-# A step copies so many pages; between two of them it can be stopped, and tells how far it is.
+# The number of pages in a step. After each step the copy reports its progress, and it can be stopped.
 _PAGES = 2048
 
-# Called with the number of pages that are copied, and of all.
+# Called with the number of copied pages and the number of all pages.
 Progress = Callable[[int, int], None]
 
 
 class _Stopped(Exception):
-    """Whoever waited for the copy does not any more."""
+    """The caller of the copy was cancelled."""
 
 
 async def back_up(path: Path, target: Path, progress: Progress, key: bytes | None) -> None:
-    """Copy the store to a new file for its owner alone, whole, checked and on disk; or leave nothing there.
+    """Copy the store to a new file with mode 600. The copy is complete, checked and on disk, or there is no file.
 
-    `key` is what will stand in `key_beside(target)`. Raises FileRefused if one of the two is there already or can't be
-    written, StoreRefused for what is no store, StoreUnavailable.
+    `key` is written to `key_beside(target)`. Raises FileRefused if one of the two files exists or can't be written,
+    StoreRefused if there is no usable store, StoreUnavailable.
     """
     sqlite_file.refuse_no_file(path)
     if not await asyncio.to_thread(path.exists):
@@ -55,13 +55,13 @@ async def back_up(path: Path, target: Path, progress: Progress, key: bytes | Non
 
 
 def key_beside(target: Path) -> Path:
-    """Where the master key of a copy is."""
+    """The path of the master key of a copy."""
     return target.with_name(f"{target.name}.key")
 
 
 @asynccontextmanager
 async def _opened(path: Path) -> AsyncIterator[sqlite3.Connection]:
-    """A connection with a read transaction."""
+    """A connection with an open read transaction."""
     lock = FairLock(beside(path, ".write-lock"))
     with closing(lock):
         async with lock.held():
@@ -77,7 +77,7 @@ async def _close_under_lock(source: sqlite3.Connection, lock: FairLock) -> None:
         async with lock.held():
             await asyncio.to_thread(source.close)
     except StoreUnavailable:
-        # Whoever holds the lock has the file open, so this is not the last connection and checkpoints nothing.
+        # The holder of the lock has the file open too, so this is not the last connection and writes no log back.
         source.close()
 
 
@@ -89,7 +89,7 @@ def _open(path: Path) -> sqlite3.Connection:
             uri=True,
             isolation_level=None,
             timeout=sqlite_file.LOCK_SECONDS,
-            # Each step waits for the one before, so there is never more than one thread.
+            # Different threads use it, but never two at the same time.
             check_same_thread=False,
         )
         try:
@@ -108,7 +108,7 @@ async def _copy_in_thread(source: sqlite3.Connection, draft: Path, progress: Pro
     try:
         await asyncio.shield(copying)
     except asyncio.CancelledError:
-        # The connection is the thread's until it has noticed.
+        # The thread uses the connection until it sees `stop`.
         stop.set()
         await asyncio.wait([copying])
         raise
@@ -122,7 +122,7 @@ def _copy(source: sqlite3.Connection, draft: Path, progress: Progress, stop: thr
 
     try:
         with closing(sqlite3.connect(uri(draft, "mode=rw"), uri=True, isolation_level=None)) as target:
-            # The file gets its name when it is whole and on disk, so it needs no journal until then.
+            # No journal is needed: the file gets its name only when it is complete and on disk.
             target.execute("PRAGMA journal_mode = OFF")
             target.execute("PRAGMA synchronous = OFF")
             source.backup(target, pages=_PAGES, progress=step)
@@ -135,7 +135,7 @@ def _copy(source: sqlite3.Connection, draft: Path, progress: Progress, stop: thr
 
 
 def _make(draft: Path, path: Path, content: bytes = b"") -> None:
-    """For whom the store belongs to: whoever has it may have its copy."""
+    """Make a file with the owner of the store."""
     try:
         with os.fdopen(drafts.make(draft, owner_of=path), "wb") as file:
             file.write(content)
@@ -149,7 +149,7 @@ def _refuse_other(key_target: Path, key: bytes) -> None:
 
 
 def _holds(key_target: Path, key: bytes) -> bool:
-    """Whether the same key is there: it is of a backup that was killed before the copy got its name."""
+    """Whether the same key is there already: a backup that was killed may have left it."""
     with suppress(OSError):
         found = key_target.lstat()
         return stat.S_ISREG(found.st_mode) and not found.st_mode & 0o077 and key_target.read_bytes() == key
@@ -157,10 +157,10 @@ def _holds(key_target: Path, key: bytes) -> bool:
 
 
 def _finish(copy: Path, target: Path, key_copy: Path, key: bytes | None) -> None:
-    """The key gets its name first, so the copy is never there without it; and right before, so it never stays alone."""
+    """Give both files their names. The key is first, so the copy never exists without it; a failure removes it."""
     name, named = target, False
     try:
-        # What takes its time is done before there is any name.
+        # The sync may take long, so it is done before the first name.
         drafts.sync(copy)
         if key is not None and not _holds(key_beside(target), key):
             name = key_beside(target)

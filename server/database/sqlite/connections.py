@@ -1,4 +1,4 @@
-"""How the connections of a driver are opened and closed. Both are done under the write lock (driver.py)."""
+"""Opens and closes the connections of a driver. Both are done under the write lock (driver.py)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from server.database.sqlite.statements import is_busy
 from server.files.file_lock import FairLock
 
 BUSY_MILLISECONDS = 1000
-# The writer tries again, as long as anybody waits for it.
+# The writer tries again as long as a caller waits.
 WRITER_BUSY_MILLISECONDS = 100
-# Of the driver's CLOSE_SECONDS.
+# A part of the driver's CLOSE_SECONDS.
 CLOSE_LOCK_SECONDS = 0.5
 
 
@@ -41,19 +41,18 @@ async def _connect(
 
 
 async def connect_reader(path: Path) -> aiosqlite.Connection:
-    """Open one that only reads. Raises StoreRefused."""
-    # It counts as open with the first read.
+    """Open a connection that only reads. Raises StoreRefused."""
+    # SQLite opens the file at the first read.
     read = "SELECT 1 FROM schema_migrations"
     return await _connect(path, "ro", "PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF", read)
 
 
 async def connect_writer(path: Path, *, serving: bool) -> aiosqlite.Connection:
-    """Open the one for GroupWriter. `serving`: try whether the disk takes a write. Raises StoreRefused."""
+    """Open the connection of GroupWriter. With `serving` a write is tested. Raises StoreRefused."""
     refuse_denied(path)
-    # What is in a log that was left may be another database's, which shows later: nothing writes it back until then.
+    # An old log may belong to another database, which is found out later. Until then nothing must write it back.
     log_was_left = has_log(path)
-    # The log is recovered with the first read, so here, under the lock.
-    # The triggers of user_grams write into a virtual table, which SQLite lets a trusted schema alone do.
+    # Triggers write into a virtual table (user_grams), and SQLite allows this only with a trusted schema.
     trusted = "PRAGMA trusted_schema = ON"
     settings = ("PRAGMA synchronous = FULL", "PRAGMA foreign_keys = ON", trusted)
     connection = await _connect(path, "rw", *settings, factory=GroupConnection)
@@ -78,7 +77,7 @@ async def _require_log(connection: aiosqlite.Connection, path: Path) -> None:
 
 
 async def _write_nothing_new(connection: aiosqlite.Connection) -> None:
-    """A disk that takes no write is refused before a login needs it. A foreign lock is another matter: it may pass."""
+    """Write the same value again, so a disk that takes no writes is found at the start. A foreign lock is ignored."""
     try:
         await connection.execute_fetchall("BEGIN IMMEDIATE")
     except sqlite3.OperationalError as error:
@@ -94,10 +93,11 @@ async def _write_nothing_new(connection: aiosqlite.Connection) -> None:
 async def close_connections(
     path: Path, writer: aiosqlite.Connection, readers: Sequence[aiosqlite.Connection], lock: FairLock
 ) -> None:
-    """The last connection to close writes the log back. That needs the lock, and one that only reads can't do it.
+    """Close all connections under the lock, the writer last, since SQLite writes the log back when the last one closes.
 
-    Who has written nothing leaves a log as it is: it may be another database's, for which the start was refused. And a
-    log with a hole would be written over good pages.
+    The log is not written back (a reader is last) if this process has written nothing: the start may have been refused
+    because the log belongs to another database. It is also not written back if it has a hole, which would destroy
+    pages.
     """
     try:
         async with lock.held(CLOSE_LOCK_SECONDS):

@@ -1,8 +1,8 @@
-"""What tells an SQLite store from others and from older copies of itself, and what its lock file remembers of that.
+"""Distinguishes an SQLite store from other stores and from older copies of itself; the lock file keeps a note of it.
 
-SQLite takes whatever log lies beside a file for the file's own, and mixes the two. Inodes do not tell whose it is: a
-whole folder may be restored or moved, and a new file gets the inode of one that was deleted. But audit records are only
-ever added.
+SQLite uses any log that lies beside a database file, even if it belongs to another file, and mixes the two. Inodes do
+not show whether they belong together: a whole folder may be restored or moved, and a new file may get the inode of a
+deleted one. So the audit records are compared, since records are only added.
 """
 
 from __future__ import annotations
@@ -32,45 +32,45 @@ class Contents(NamedTuple):
 
 
 def beside(path: Path, ending: str) -> Path:
-    """A file that belongs to the database, such as `watchword.db-wal`."""
+    """The path of a file that belongs to the database, such as `watchword.db-wal`."""
     return path.with_name(path.name + ending)
 
 
 def uri(path: Path, options: str) -> str:
-    """The path with SQLite's options, whatever characters are in it."""
+    """A `file:` URI of the path with options of SQLite; special characters are encoded."""
     return f"{path.absolute().as_uri()}?{options}"
 
 
 def has_log(path: Path) -> bool:
-    """Whether there is a log with something in it."""
+    """Whether there is a log that is not empty."""
     log = beside(path, "-wal")
     return log.exists() and log.stat().st_size > 0
 
 
 def contents(path: Path) -> Contents | None:
-    """What is in the file without its log. None if it can't be told: it is of an older program, or partly written."""
+    """The contents of the file without its log. None if they can't be read: its tables are older or partly written."""
     with suppress(sqlite3.DatabaseError), _without_log(path) as connection:
         return _contents(connection)
     return None
 
 
 def is_older(found: Contents, known: Contents) -> bool:
-    """Whether this is an older copy of what is known, or another store."""
+    """Whether `found` is an older copy of `known`, or another store."""
     return found.made_at != known.made_at or found.records < known.records
 
 
 def has_contents(path: Path, known: Contents) -> bool | None:
-    """Whether it is still in the file, perhaps with more. None if it can't be told."""
+    """Whether the file still has these contents, perhaps with later records. None if it can't be read."""
     with suppress(sqlite3.DatabaseError), _without_log(path) as connection:
         return _has_contents(connection, known)
     return None
 
 
 def mark(path: Path, found: Contents | None) -> None:
-    """Remember in the lock file that there is a store, and what is in its file without the log. Raises OSError."""
+    """Note in the lock file that there is a store, with the contents of its file without the log. Raises OSError."""
     about = f": {found.made_at} {found.records} {found.hash or '-'}" if found else ""
     content = f"A store was made here{about}\n".encode()
-    # Never empty on the way, or it would be no mark.
+    # Written over the old text, so the file is never empty: empty means that there was no store.
     flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
     with os.fdopen(os.open(beside(path, ".write-lock"), flags, 0o600), "r+b") as lock:
         if lock.read() != content:
@@ -80,7 +80,7 @@ def mark(path: Path, found: Contents | None) -> None:
 
 
 def was_replaced(path: Path) -> bool:
-    """Whether the file is another one, or an older copy, than that which was here last. Raises OSError."""
+    """Whether the file is another store, or an older copy, than the lock file says. Raises OSError."""
     in_file, marked = contents(path), _marked(path)
     if in_file is None or marked is None:
         return False
@@ -88,10 +88,10 @@ def was_replaced(path: Path) -> bool:
 
 
 def log_fits(path: Path, connection: sqlite3.Connection) -> bool:
-    """Whether the file with its log, as the connection sees it, has what the file alone has. Raises sqlite3.Error."""
+    """Whether the file with its log, as the connection reads it, has all records of the file. Raises sqlite3.Error."""
     in_file = contents(path)
     if in_file is None:
-        # The log was being written back when the server was killed.
+        # The server was killed while the log was written back.
         return True
     return _contents(connection).records >= in_file.records and _has_contents(connection, in_file)
 

@@ -1,8 +1,8 @@
 """SQLite, through aiosqlite: one writing connection, several that only read.
 
-SQLite 3.7.0 to 3.51.2 can corrupt the log of a database when two connections write or checkpoint at the same instant.
-So whatever writes or checkpoints, in any process, holds the lock on `<file>.write-lock` meanwhile: the groups of the
-writer, and opening and closing, since the last connection that closes checkpoints.
+SQLite 3.7.0 to 3.51.2 can corrupt the log of a database when two connections write or checkpoint at the same moment. So
+every process holds the lock on `<file>.write-lock` when it writes a group, and when it opens or closes the file, since
+the last connection that closes makes a checkpoint.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from server.database.sqlite.migrate import migrate
 from server.database.sqlite.reader import Reader, waiting
 from server.files.file_lock import FairLock, FileLock
 
-# Enough that a long listing does not hold up the short reads; more would only compete for the interpreter.
+# With several readers a long listing does not delay short reads. More would only compete for the interpreter lock.
 SERVING_READERS = 3
 POLL_SECONDS = 0.2
 CLOSE_SECONDS = 3.0
 
-# By the counter of AUTOINCREMENT, which outlives the rows, so the cursor never goes back.
+# The cursor is the counter of AUTOINCREMENT. It never goes back, even if rows are deleted.
 _ADDED_SINCE = (
     "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = '{table}'), 0) AS cursor, "
     "CAST($1 AS INTEGER) = 0 AS whole, seq, {columns} "
     "FROM (SELECT 1) LEFT JOIN {table} ON seq > CAST($1 AS INTEGER) ORDER BY seq"
 )
-# The files are looked at by a function of the connection: on its thread, and bounded as its reads are.
+# The files are checked by an SQL function, so this runs on the connection's thread and has the timeout of reads.
 _LOOK = "SELECT data_version, files_amiss() FROM pragma_data_version"
 
 
@@ -64,11 +64,11 @@ class SqliteDriver:
 
     @classmethod
     async def open(cls, path: Path, *, serving: bool, name: Path | None = None) -> Self:
-        """Open the file, made and migrated if need be. `serving`: refuse if another process serves it.
+        """Open the file; make and migrate it if necessary. With `serving` it is refused if another process serves it.
 
-        `name` leads to the file, by links perhaps; if it leads elsewhere one day, the file was replaced.
+        `name` is the path in the settings, which may be a link. If it leads elsewhere later, the file was replaced.
 
-        Raises StoreRefused; StoreUnavailable if other processes hold the write lock for long.
+        Raises StoreRefused; StoreUnavailable if other processes hold the write lock for too long.
         """
         await asyncio.to_thread(sqlite_file.prepare_folder, path)
         async with AsyncExitStack() as opening:
@@ -94,7 +94,7 @@ class SqliteDriver:
             return cls(writer, readers, watch, opening.pop_all())
 
     async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
-        """Run a SELECT, in one hop to a reading connection."""
+        """Run a SELECT on the reading connection with the shortest queue."""
         self._require_open()
         return await min(self._readers, key=waiting).fetch(sql, parameters)
 
@@ -103,7 +103,7 @@ class SqliteDriver:
             raise StoreUnavailable
 
     async def read_soon(self, sql: str, *parameters: Any) -> Sequence[Row]:
-        """As any other: a reader that is free is found."""
+        """The same as `read`: several readers are enough."""
         return await self.read(sql, *parameters)
 
     async def write(self, unit: Unit[Result]) -> Result:
@@ -115,44 +115,44 @@ class SqliteDriver:
         return await self._writer.write_one(sql, parameters)
 
     async def added_since(self, cursor: str, table: str, columns: str) -> Added:
-        """In one read; where nothing was added, there is one row without `seq`."""
+        """Read cursor and rows with one statement. If nothing was added, it returns one row without `seq`."""
         rows = await self.read(_ADDED_SINCE.format(table=table, columns=columns), cursor)
         first = rows[0]
         return Added(str(first["cursor"]), bool(first["whole"]), [row for row in rows if row["seq"] is not None])
 
     async def wait_for_change(self, timeout_seconds: float) -> None:
-        """By `PRAGMA data_version`, which differs once another connection has written, of this process or another."""
+        """Poll `PRAGMA data_version`, which changes when another connection, of any process, has committed."""
         deadline = self._loop.time() + timeout_seconds
         while not self._closed and self._loop.time() < deadline:
-            # First the pause: under a steady stream of writes there is always something new.
+            # The pause is first, since under many writes there is always a change.
             await asyncio.sleep(POLL_SECONDS)
             self._require_open()
-            # Always the same connection: the number means nothing on another one.
+            # Always on the same connection, since each connection has its own number.
             ((data_version, amiss),) = await self._readers[0].fetch(_LOOK, ())
             if amiss:
-                # The writer looks closer, since nobody may write meanwhile.
+                # The writer checks the files in detail, because it holds the write lock.
                 await self._writer.write(_nothing)
             if data_version != self._data_version:
                 self._data_version = data_version
                 return
 
     def require_room(self) -> None:
-        """Each write needs room in the log, so a small one tells."""
+        """Does nothing: each write needs room in the log, so even a small write shows that the disk is full."""
 
     def in_list(self, column: str) -> str:
-        """One parameter however many values, so one text, which SQLite prepares once."""
+        """Read the values from one JSON parameter, so the SQL is always the same and is prepared once."""
         return f"{column} IN (SELECT value FROM json_each($1))"
 
     def list_value(self, values: Sequence[str]) -> Any:
-        """As JSON."""
+        """The values as a JSON array."""
         return orjson.dumps(values).decode()
 
     def locking(self, select: str) -> str:
-        """As it is: one unit writes at a time."""
+        """The SELECT itself: only one transaction at a time can write."""
         return select
 
     async def close(self) -> None:
-        """Write what waits, then close everything; in CLOSE_SECONDS, or the rest ends with the process."""
+        """Write what waits, then close all connections. It returns after CLOSE_SECONDS at the latest."""
         if self._closed:
             return
         self._closed = True
@@ -165,4 +165,4 @@ class SqliteDriver:
 
 
 async def _nothing(_: Transaction) -> None:
-    """A unit."""
+    """An empty unit: the writer checks the files before each group."""

@@ -1,6 +1,7 @@
-"""The database file before it is used: is it ours, whole, and up to date? All of it blocks, so it runs in a thread.
+"""Checks a database file before it is used: whether it is ours, complete and up to date.
 
-Whoever calls this holds the lock between processes, except for a mere look at a file that nobody has opened yet.
+These functions block, so they run in a thread. The caller holds the write lock, except before the first process has
+opened the file.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from server.database.sqlite.length import missing_pages
 from server.database.sqlite.refusals import damaged, refusals
 from server.files.ownership import make_folder, why_denied
 
-# "WWrd" in the header of the file: it tells our files from others'.
+# "WWrd" in the header of the file, which marks our files.
 APPLICATION_ID = 0x57577264
-# Length and begin of what SQLite locks in a file that it has open (its file format has it).
+# Length and start of the byte range that SQLite locks in an open file (see its file format).
 _SHARED_RANGE = (510, 0x40000002)
-# json_each is built in from here on.
+# The first version with json_each built in.
 OLDEST_SQLITE = (3, 38)
-# SQLite's own locks, which other programs may hold, are waited for so long.
+# How long to wait for SQLite's own locks, which other programs may hold.
 LOCK_SECONDS = 2.0
 
 
 def prepare_folder(path: Path) -> None:
-    """Make the folder of the database, for this user alone. Raises StoreRefused."""
+    """Make the folder of the database with mode 700, and check the version of SQLite. Raises StoreRefused."""
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise StoreRefused(f"this Python has SQLite {sqlite3.sqlite_version}; 3.38 or newer is needed")
     with closing(sqlite3.connect(":memory:")) as connection:
@@ -47,7 +48,7 @@ def prepare_folder(path: Path) -> None:
 
 
 def refuse_no_file(path: Path) -> None:
-    """Raise StoreRefused for what is there and no file: to open a pipe could wait for ever."""
+    """Raise StoreRefused if the path exists and is not a regular file: opening a pipe could block for ever."""
     with refusals(path):
         try:
             mode = path.stat().st_mode
@@ -59,9 +60,9 @@ def refuse_no_file(path: Path) -> None:
 
 
 def inspect(path: Path, *, thorough: bool) -> list[Migration]:
-    """The migrations that the file still needs: all, if it is not there yet. Changes nothing.
+    """The migrations that the file still needs; all of them if there is no file. Changes nothing.
 
-    `thorough` reads every page, which takes a second or so per gigabyte. Raises StoreRefused for what must not be used.
+    `thorough` reads every page, about a second per gigabyte. Raises StoreRefused for a file that must not be used.
     """
     known = migrations("sqlite")
     refuse_no_file(path)
@@ -81,7 +82,7 @@ def inspect(path: Path, *, thorough: bool) -> list[Migration]:
                 raise _left_apart(path)
             found = _pending_of(connection, path, known)
             if thorough or found:
-                # A log that is left of a server that was killed is looked at more closely: does it fit the file?
+                # A killed server leaves its log. Then a closer check shows whether log and file fit together.
                 check = "integrity_check" if log else "quick_check"
                 problem = connection.execute(f"PRAGMA {check}(1)").fetchone()[0]
                 if problem != "ok":
@@ -90,7 +91,8 @@ def inspect(path: Path, *, thorough: bool) -> list[Migration]:
 
 
 def _connect_to_look(path: Path) -> sqlite3.Connection:
-    # A connection to a file in WAL mode makes files beside it. Without a log, nobody has it open and it stands still.
+    # A connection to a file in WAL mode makes files beside it. Without a log nobody has the file open, so it can be
+    # read as immutable, which makes none.
     mode = "mode=ro" if has_log(path) else "mode=ro&immutable=1"
     return sqlite3.connect(uri(path, mode), uri=True, isolation_level=None, timeout=LOCK_SECONDS)
 
@@ -121,7 +123,7 @@ def _left_apart(path: Path) -> StoreRefused:
 
 
 def _refuse_other_names(path: Path) -> None:
-    """SQLite finds the log by the name of the file, so with two names there would be two logs, each with its writes."""
+    """Refuse a file with two names: SQLite finds the log by the name, so there would be two logs for one file."""
     if not path.is_file():
         return
     if not _was_complete(path) and (path.stat().st_nlink > 1 or _is_mounted_alone(path)):
@@ -137,7 +139,7 @@ def _refuse_other_names(path: Path) -> None:
 
 
 def _is_mounted_alone(path: Path) -> bool:
-    """Whether the file is a mount point, as containers make them. Linux tells; other systems have no such mounts."""
+    """Whether the file itself is a mount point, as in containers. Only Linux has such mounts."""
     with suppress(OSError):
         mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
         return str(path).replace(" ", "\\040") in (line.split(" ")[4] for line in mounts.splitlines())
@@ -145,14 +147,14 @@ def _is_mounted_alone(path: Path) -> bool:
 
 
 def _is_open(path: Path) -> bool:
-    """Whether another process has the file open, by the lock that SQLite has in it for each connection.
+    """Whether another process has the file open: then SQLite holds a lock in it.
 
-    A connection of this process would lose that lock here. There is none yet: it would have made a -shm.
+    This check would release such a lock of this process. It has none yet, since a connection would have made a -shm.
     """
     try:
         file = path.open("r+b")
     except PermissionError:
-        # What may only be read is told elsewhere.
+        # A file without write permission is refused elsewhere.
         return False
     with file:
         try:
@@ -180,7 +182,7 @@ def _refuse_lost_file(path: Path) -> None:
 def _refuse_shortened(path: Path) -> None:
     journal = beside(path, "-journal")
     if journal.exists() and journal.stat().st_size > 0:
-        # SQLite first brings back what it says.
+        # SQLite first restores pages from the journal.
         return
     missing = missing_pages(path, beside(path, "-wal"))
     if missing:

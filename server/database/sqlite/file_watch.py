@@ -1,7 +1,7 @@
-"""Whether the files of an open database are still there, under their names and as long as they were.
+"""Checks whether the files of an open database still have their names and their length.
 
-SQLite goes on with the files that it has opened, wherever they are. So if somebody deletes, replaces or cuts one, all
-seems well, and the next start has lost what was written since.
+SQLite goes on writing to the files that it has opened. If somebody deletes, replaces or truncates one, nothing fails,
+but everything written since is lost at the next start.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from server.core.errors import StoreUnavailable
 from server.database.sqlite.contents import beside, contents, has_contents, is_older, mark, uri
 from server.database.sqlite.length import log_has_hole
 
-# SQLite begins the log anew by itself, as a rule at 4 MB, but not beside a reader that holds on to an old state.
+# In bytes. SQLite usually starts the log again at 4 MB, but not while a reader uses an old snapshot.
 LONGEST_LOG = 16_000_000
-# Between two tries to empty a log that is too long.
+# The pause between attempts to empty a log that is too long.
 RETRY_SECONDS = 10.0
 SECOND_LOOK_SECONDS = 0.2
 _CUT = "was cut off or overwritten"
@@ -32,7 +32,7 @@ _log = structlog.get_logger("watchword.store")
 
 
 class _State(NamedTuple):
-    """Sizes in bytes; `written_at` is about the database, in nanoseconds."""
+    """Sizes in bytes; `written_at` is the modification time of the database, in nanoseconds."""
 
     database: int
     written_at: int
@@ -40,12 +40,12 @@ class _State(NamedTuple):
 
 
 class FileWatch:
-    """Knows the files that were opened. Its methods block, so they run in threads; one writes at a time."""
+    """Compares the files with those that were opened. Its methods block, so they run in threads, one at a time."""
 
     def __init__(self, path: Path, name: Path) -> None:
-        """Look at the files, which all have to be there: the lock files too, or a second server could start.
+        """Note the files, which must all exist. The lock files belong to them, or a second server could start.
 
-        `name` is what the settings call the database, which the next start would open.
+        `name` is the path of the database in the settings, which the next start will open.
         """
         self.taken = False
         self._path = path
@@ -59,15 +59,15 @@ class FileWatch:
 
     @property
     def amiss(self) -> bool:
-        """Whether something seems wrong, so that `before_write` had better look closer."""
+        """Whether something may be wrong, so that `before_write` should check it in detail."""
         now, before = self._state_now(), self._state
         return bool(self._gone(self._opened)) or now.written_at != before.written_at or now.log < before.log
 
     def before_write(self, connection: sqlite3.Connection) -> None:
-        """Look at everything, and empty a log that is too long. Under the write lock, outside a transaction.
+        """Check all files, and empty a log that is too long. Call it under the write lock, outside a transaction.
 
-        Raises StoreUnavailable, sqlite3.Error, OSError. Once a file was taken away there is no way back but a new
-        start: who knows what was done to the files meanwhile.
+        Raises StoreUnavailable, sqlite3.Error, OSError. After a file was deleted or replaced, all writes fail until a
+        restart, since the files may have been changed in any way.
         """
         if self.taken:
             raise StoreUnavailable
@@ -87,13 +87,13 @@ class FileWatch:
                 _empty_log(connection)
 
     def after_write(self) -> None:
-        """Look again, so that nothing is acknowledged that went into a file without a name. Raises StoreUnavailable."""
+        """Check again, so a write into a deleted file is not acknowledged. Raises StoreUnavailable."""
         gone = self._gone(self._files)
         if gone:
             self._give_up(gone[0], "was deleted, moved or replaced")
         self._refuse_hole()
         now, before = self._state_now(), self._state
-        # If the log got shorter meanwhile, the next write looks closer.
+        # If the log became shorter meanwhile, the next write checks it in detail.
         self._state = now._replace(log=max(now.log, before.log))
         if now.written_at != before.written_at:
             # The log was written back.
@@ -111,7 +111,7 @@ class FileWatch:
             self._give_up(self._log_file, _CUT)
 
     def _remember(self) -> None:
-        """What is in the file now, for us and for the next start."""
+        """Note the contents of the file now, here and in the lock file."""
         before, self._contents = self._contents, contents(self._path)
         if self._contents:
             if before and is_older(self._contents, before):
@@ -120,10 +120,10 @@ class FileWatch:
                 mark(self._path, self._contents)
 
     def _check_database(self, *, shorter: bool) -> None:
-        """Others may have written the log back, or made the file smaller by VACUUM."""
+        """Check a file that others have changed: they may have written the log back, or run VACUUM."""
         known = self._still_has_contents()
         if known is False:
-            # Or somebody is just writing the log back, and half of it is there.
+            # Another process may just be writing the log back, so only half of it is in the file.
             time.sleep(SECOND_LOOK_SECONDS)
             known = self._still_has_contents()
         if known is False or ((shorter or known is None) and not self._is_whole()):
@@ -134,7 +134,7 @@ class FileWatch:
         return has_contents(self._path, self._contents) if self._contents else None
 
     def _is_whole(self) -> bool:
-        """By a new connection, which has no page in memory that is not in the file any more."""
+        """Check with a new connection, since an old one may have pages in memory that the file lacks."""
         try:
             connection = sqlite3.connect(uri(self._path, "mode=ro"), uri=True, isolation_level=None)
             with closing(connection):
@@ -146,7 +146,7 @@ class FileWatch:
         return problem == "ok"
 
     def _check_log(self, connection: sqlite3.Connection) -> None:
-        """Somebody may have emptied it as one should. Then doing it again finds nothing amiss."""
+        """Check a log that became shorter. If another process emptied it by a checkpoint, a second one works too."""
         try:
             emptied = _empty_log(connection)
         except sqlite3.DatabaseError as error:
@@ -154,11 +154,11 @@ class FileWatch:
                 self._give_up(self._log_file, _CUT)
             raise
         if not emptied:
-            # A reader is in the way, so this is not known yet.
+            # A reader prevents the checkpoint, so the check has no result yet.
             raise StoreUnavailable
 
     def _save_log(self, connection: sqlite3.Connection, gone: list[Path]) -> None:
-        """If only the name of the log is gone, write what is in it to the database, which the next start reads."""
+        """If only the log was deleted, write its content to the database, so the next start has it."""
         if gone == [self._log_file] and _look_at(self._log_file) == _MISSING:
             with suppress(sqlite3.Error):
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
@@ -174,7 +174,7 @@ class FileWatch:
 
 
 def _empty_log(connection: sqlite3.Connection) -> bool:
-    """Write the log to the database and make it a file of no bytes; False if a reader still needs it."""
+    """Write the log back to the database and truncate it to 0 bytes; False if a reader still needs it."""
     busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     return not busy
 
@@ -186,9 +186,9 @@ def _tells_of_a_cut(error: sqlite3.DatabaseError) -> bool:
 
 
 def _look_at(file: Path) -> tuple[tuple[int, int], int, int]:
-    """What a file is, whatever it is called; its size; when it was written. Raises OSError if that can't be told."""
+    """Device and inode of a file, its size, and its modification time (ns); _MISSING if it is gone. Raises OSError."""
     try:
-        found = os.stat(file)  # noqa: PTH116 - this is done several times for each write
+        found = os.stat(file)  # noqa: PTH116 - it runs several times for each write, and is faster than Path.stat
     except (FileNotFoundError, NotADirectoryError):
         return _MISSING
     return (found.st_dev, found.st_ino), found.st_size, found.st_mtime_ns

@@ -1,6 +1,7 @@
-"""What is written together, in one transaction: the part that runs on the connection's own thread.
+"""Writes a group of units in one transaction, on the connection's thread.
 
-group_writer.py is the part on the event loop.
+group_writer.py collects the groups, on the event loop. A unit is a function of driver.py, which expects a transaction
+of its own. Here it gets a savepoint instead.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from server.database.sqlite.waiting_unit import WaitingUnit
 class GroupConnection(sqlite3.Connection):
     """The connection that writes. Its `commit` writes a whole group.
 
-    aiosqlite makes a hop to the connection's thread and back for each call, which costs more than most statements do,
-    and it has no call for "run this there". But its `commit()` calls ours there, so a group takes one hop.
+    Each call of aiosqlite goes to the connection's thread and back, which costs more than most statements. aiosqlite
+    has no method to run a function there. But its `commit()` calls this one there, so a group needs only one such hop.
     """
 
     write_group: Callable[[], None] | None = None
@@ -33,34 +34,34 @@ class GroupConnection(sqlite3.Connection):
 
 
 class ThreadTransaction:
-    """The transaction of a group, on the connection's own thread: nothing here waits for the event loop."""
+    """The transaction of a group, on the connection's thread. It never waits for the event loop."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
 
     @property
     def open(self) -> bool:
-        """Whether it has begun and neither ended nor been rolled back by SQLite, as for a full disk."""
+        """Whether it has begun and not ended; SQLite itself may have rolled it back, for example on a full disk."""
         return self.connection.in_transaction
 
     def execute(self, sql: str, *parameters: Any) -> Sequence[Row]:
-        """Run a statement."""
+        """Run a statement and return its rows."""
         rows: Sequence[Row] = self.connection.execute(sql, bound(parameters)).fetchall()
         return rows
 
     async def run(self, sql: str, *parameters: Any) -> Sequence[Row]:
-        """As units call it; it never suspends."""
+        """Run a statement for a unit. It never suspends."""
         return self.execute(sql, *parameters)
 
     async def lock(self, name: str) -> None:
-        """Nothing to do: there is one writer at a time."""
+        """Does nothing, since only one transaction at a time can write."""
 
     async def announce(self) -> None:
-        """Nothing to do: SQLite counts every commit itself."""
+        """Does nothing, since SQLite counts commits itself (`PRAGMA data_version`)."""
 
 
 def commit_together(transaction: ThreadTransaction, watch: FileWatch, group: list[WaitingUnit]) -> None:
-    """Write a group; each of its units then has its result or its error. Raises what concerns them all."""
+    """Write a group, and note result or error in each of its units. Raises errors that end the whole group."""
     watch.before_write(transaction.connection)
     try:
         _begin(transaction, group)
@@ -77,7 +78,7 @@ def commit_together(transaction: ThreadTransaction, watch: FileWatch, group: lis
 
 
 def _begin(transaction: ThreadTransaction, group: list[WaitingUnit]) -> None:
-    """Wait for whoever holds SQLite's own lock, such as a person at its command line, while anybody waits for us."""
+    """Begin. If another program holds SQLite's own lock, try again as long as a caller waits for this group."""
     while True:
         try:
             transaction.execute("BEGIN IMMEDIATE")
@@ -89,7 +90,7 @@ def _begin(transaction: ThreadTransaction, group: list[WaitingUnit]) -> None:
 
 
 def _run_unit(transaction: ThreadTransaction, waiting: WaitingUnit) -> None:
-    # A statement that fails is undone by SQLite itself; of several, the first ones are not.
+    # SQLite undoes a single statement that fails. If a unit has several, the savepoint undoes the earlier ones.
     savepoint = not waiting.alone
     if savepoint:
         transaction.execute("SAVEPOINT unit")
@@ -97,7 +98,7 @@ def _run_unit(transaction: ThreadTransaction, waiting: WaitingUnit) -> None:
         waiting.result = _result_of(waiting.unit(transaction))
     except Exception as error:
         if not transaction.open:
-            # Everything was rolled back, so the whole group has failed.
+            # SQLite has rolled back the whole transaction, so the whole group has failed.
             raise
         waiting.error = error
         if savepoint:
@@ -107,7 +108,7 @@ def _run_unit(transaction: ThreadTransaction, waiting: WaitingUnit) -> None:
 
 
 def _result_of(unit: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine that awaits nothing but the transaction, and so never suspends."""
+    """Run a coroutine without an event loop. It awaits only the transaction's methods, so it never suspends."""
     try:
         unit.send(None)
     except StopIteration as finished:

@@ -1,6 +1,7 @@
-"""The one task that writes to SQLite: what waits is committed together, since a commit waits for the disk.
+"""The one task that writes to SQLite. It commits all waiting units together, since each commit waits for the disk.
 
-Two coroutines on one connection would share its transaction: the ROLLBACK of one would erase the write of the other.
+Coroutines must not use the connection themselves: they would share its transaction, and the ROLLBACK of one would undo
+the writes of another.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from server.database.sqlite.group import GroupConnection, ThreadTransaction, com
 from server.database.sqlite.waiting_unit import WaitingUnit
 from server.files.file_lock import FairLock
 
-# Bounds how long the first of a group waits for the last.
+# The most units in a group. The first of them waits until the last is written.
 GROUP_LIMIT = 64
-# More than a burst of requests leaves waiting while the disk is well.
+# The most units that may wait. On a healthy disk even a burst of requests stays below this.
 QUEUE_LIMIT = 2048
 
 
 class GroupWriter:
-    """Owns the writing connection. Each group is one transaction under the lock between processes."""
+    """Owns the connection that writes. Each group is one transaction, under the write lock between processes."""
 
     def __init__(
         self, connection: aiosqlite.Connection, opened: GroupConnection, lock: FairLock, watch: FileWatch
@@ -41,27 +42,27 @@ class GroupWriter:
         self._waiting: deque[WaitingUnit] = deque()
         self._wake = asyncio.Event()
         self._closing = False
-        # Asked once: in Python 3.11 each asyncio.get_running_loop() is a system call.
+        # Kept, since asyncio.get_running_loop() makes a system call in Python 3.11.
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._run(), name="sqlite writer")
 
     @classmethod
     async def start(cls, connection: aiosqlite.Connection, lock: FairLock, watch: FileWatch) -> Self:
-        """The connection has to be one of GroupConnection."""
+        """Start the task. The connection has to be made with the factory GroupConnection."""
         async with connection.execute("SELECT 1") as cursor:
             opened: Any = cursor.connection
         return cls(connection, opened, lock, watch)
 
     async def write(self, unit: Unit[Result]) -> Result:
-        """Run a unit; return when it is on disk. Raises StoreUnavailable, or what the unit raised.
+        """Run a unit, and return when it is on disk. Raises StoreUnavailable, or what the unit raised.
 
-        A caller that is cancelled takes its unit along, unless that has begun: then it is finished. What was given up
-        before it began is never written. Only of a unit that the disk holds up is it unknown (ANSWER_SECONDS).
+        If the caller is cancelled or the time is over before the unit has begun, it is never written. If the unit has
+        begun, it is finished. Only if the disk hangs (ANSWER_SECONDS), the caller can't know whether it was written.
         """
         return await self._wait_for(unit, alone=False)
 
     async def write_one(self, sql: str, parameters: Sequence[Any]) -> Sequence[Row]:
-        """Run a unit of one statement."""
+        """Run one statement as a unit, without a savepoint."""
 
         async def unit(transaction: Transaction) -> Sequence[Row]:
             return await transaction.run(sql, *parameters)
@@ -81,7 +82,7 @@ class GroupWriter:
         return result
 
     async def close(self) -> None:
-        """Write what waits, then end: as long as the disk is well, within BEGIN_SECONDS."""
+        """Write what waits, then end. On a healthy disk this takes less than BEGIN_SECONDS."""
         self._closing = True
         self._wake.set()
         await asyncio.wait([self._task])
@@ -96,7 +97,7 @@ class GroupWriter:
                 self._wake.clear()
                 await self._wake.wait()
         finally:
-            # Cancelled with the event loop: nobody shall wait for ever.
+            # If this task is cancelled, no caller must wait for ever.
             self._closing = True
             for waiting in self._waiting:
                 waiting.fail()
@@ -109,9 +110,9 @@ class GroupWriter:
     async def _write_group(self) -> None:
         group: list[WaitingUnit] = []
         try:
-            # As long as the last of those who wait now, and no longer, or the end would wait for nobody.
+            # Wait for the lock until the last caller would give up. Longer would only delay the end of the server.
             async with self._lock.held(self._waiting[-1].begin_by - self._loop.time()):
-                # Only now: who has given up meanwhile is not in it.
+                # The group is made after the wait, so it has no units whose callers gave up meanwhile.
                 size = min(len(self._waiting), GROUP_LIMIT)
                 group.extend(self._waiting.popleft() for _ in range(size))
                 await self._hop(group)
@@ -121,7 +122,7 @@ class GroupWriter:
                 waiting.fail(error, reason)
             if not isinstance(error, Exception):
                 raise
-            # If the lock was not free, nobody was taken from the queue, and their timers need a turn to end their wait.
+            # If the lock was not free, the queue is unchanged. Let the timers of its units run, which end their wait.
             await asyncio.sleep(0)
         else:
             for waiting in group:
@@ -133,6 +134,6 @@ class GroupWriter:
         try:
             await asyncio.shield(hop)
         except asyncio.CancelledError:
-            # The thread goes on, and the lock has to be held until it is done.
+            # The thread goes on, so the lock has to be held until it has ended.
             await asyncio.wait([hop])
             raise

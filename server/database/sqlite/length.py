@@ -1,7 +1,7 @@
-"""Whether a database file has all of its pages.
+"""Checks whether a database file has all of its pages.
 
-SQLite itself does not see it when part of the last one is missing, or when there is a log beside it: what it can't read
-is blank to it.
+SQLite itself does not notice if a part of the last page is missing, or if pages are missing while there is a log: it
+reads missing bytes as zeros.
 
 Formats: https://www.sqlite.org/fileformat2.html, sections 1.3 and 4.1.
 """
@@ -20,18 +20,18 @@ _WAL_MAGIC = (0x377F0682, 0x377F0683)
 
 
 def missing_pages(path: Path, log: Path) -> int:
-    """How many pages are neither in the file nor in its log, as far as both say how many there are."""
+    """How many pages are neither in the file nor in its log, if their headers say how many there should be."""
     with path.open("rb") as file:
         header = file.read(100)
     if len(header) < 100:
-        # Not even all of its header: SQLite would take what is there for a new database.
+        # Even the header is not complete: SQLite would use the file as a new database.
         return 1
     page_size = _page_size(header)
     in_file = path.stat().st_size // page_size
     expected, in_log = _in_log(log, page_size) if log.exists() else (0, set())
     if expected == 0:
         if header[24:28] != header[92:96]:
-            # Written last by a program that does not keep the number of pages.
+            # The last writer was a program that does not update the number of pages.
             return 0
         (expected,) = struct.unpack(">I", header[28:32])
     behind_file = sum(1 for page in in_log if in_file < page <= expected)
@@ -39,9 +39,9 @@ def missing_pages(path: Path, log: Path) -> int:
 
 
 def log_has_hole(log: Path) -> bool:
-    """Whether the log was cut off while it was open, and has grown again: SQLite writes on where its end was before.
+    """Whether the log was truncated while it was open and has grown again: SQLite goes on writing at the old end.
 
-    What it would write back is zeros, over pages of the database.
+    The hole between is zeros. A checkpoint would write them over pages of the database.
     """
     with suppress(OSError, struct.error), log.open("rb", buffering=0) as file:
         descriptor = file.fileno()
@@ -51,7 +51,7 @@ def log_has_hole(log: Path) -> bool:
             magic, _, page_size = _WAL_BEGIN.unpack(os.pread(descriptor, _WAL_BEGIN.size, 0))
             if magic not in _WAL_MAGIC:
                 return True
-            # A page of zeros is a hole too in some file systems, but there is no page 0.
+            # Some file systems also report a page of zeros as a hole. In a real hole the frame has page number 0.
             length = _WAL_FRAME.size + page_size
             next_frame = _WAL_HEADER.size - (_WAL_HEADER.size - hole) // length * length
             return next_frame < size and os.pread(descriptor, 4, next_frame) == bytes(4)
@@ -64,7 +64,7 @@ def _page_size(header: bytes) -> int:
 
 
 def _in_log(log: Path, page_size: int) -> tuple[int, set[int]]:
-    """The number of pages after the last commit in the log, 0 if there is none; and which pages it has."""
+    """The size of the database in pages after the last commit in the log (0: no commit), and the pages in the log."""
     committed, expected, since_commit = set[int](), 0, set[int]()
     with log.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -74,7 +74,7 @@ def _in_log(log: Path, page_size: int) -> tuple[int, set[int]]:
         magic, _, log_page_size, _, *salts = _WAL_HEADER.unpack(header)[:6]
         if magic not in _WAL_MAGIC or log_page_size != page_size:
             return 0, committed
-        # Frames of an earlier round, behind the last one, have other salts. The checksums are SQLite's matter.
+        # After the last frame there may be older frames, which have other salts. SQLite checks the checksums itself.
         while len(frame := file.read(_WAL_FRAME.size)) == _WAL_FRAME.size:
             page, pages_after_commit, *frame_salts = _WAL_FRAME.unpack(frame)[:4]
             if frame_salts != salts:

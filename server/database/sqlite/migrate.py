@@ -1,4 +1,4 @@
-"""Migrations of an SQLite file: which it needs, and running them, while a server has it open or not."""
+"""Finds and runs the migrations of an SQLite file, which a server may have open."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from server.files.file_lock import FairLock, FileLock, to_the_end
 
 
 async def pending_names(path: Path) -> list[str]:
-    """The names of the migrations that the file needs. Changes nothing, makes nothing. Raises StoreRefused."""
+    """The names of the migrations that the file needs. Changes and makes nothing. Raises StoreRefused."""
     async with AsyncExitStack() as looking:
         await asyncio.to_thread(refuse_no_file, path)
         if await asyncio.to_thread(beside(path, ".write-lock").exists):
@@ -33,7 +33,7 @@ async def pending_names(path: Path) -> list[str]:
 
 
 async def apply_migrations(path: Path) -> list[str]:
-    """Bring the file up to date and return the names of what was applied. Raises StoreRefused, StoreUnavailable."""
+    """Run the pending migrations and return their names. Raises StoreRefused, StoreUnavailable."""
     await asyncio.to_thread(prepare_folder, path)
     async with AsyncExitStack() as locks:
         lock = FairLock(beside(path, ".write-lock"))
@@ -45,9 +45,12 @@ async def apply_migrations(path: Path) -> list[str]:
 
 
 async def migrate(path: Path, serve_lock: FileLock, *, serving: bool) -> list[str]:
-    """Under the write lock. Beside a server only what is quick is checked: the server waits meanwhile."""
+    """Run the pending migrations and return their names. The caller holds the write lock.
+
+    A command (not `serving`) makes only the quick checks, since a running server waits for the lock.
+    """
     wanted = await to_the_end(partial(inspect, path, thorough=serving))
-    # Before anything is written, since there may be a log a moment later.
+    # Before the first write, since afterwards there is a log.
     await to_the_end(_remember, path)
     if not wanted:
         return []
@@ -62,7 +65,7 @@ async def migrate(path: Path, serve_lock: FileLock, *, serving: bool) -> list[st
 
 
 def apply(path: Path, wanted: Sequence[Migration]) -> None:
-    """Run migrations, each in a transaction of its own; make the file if it is not there. Raises StoreRefused."""
+    """Run migrations, each in its own transaction; make the file if it is missing. Raises StoreRefused."""
     with refusals(path):
         if path.exists() and path.stat().st_size > 0:
             _apply(path, wanted)
@@ -72,13 +75,13 @@ def apply(path: Path, wanted: Sequence[Migration]) -> None:
 
 
 def _make(path: Path, wanted: Sequence[Migration]) -> None:
-    """The file gets its name when it is complete and on disk, so nobody ever meets half of it."""
+    """Make the file. It gets its name only when it is complete and on disk."""
     unfinished = beside(path, ".new")
     try:
         for ending in ("", "-wal", "-shm", "-journal"):
             beside(unfinished, ending).unlink(missing_ok=True)
         os.close(make(unfinished, owner_of=path))
-        # Without a log: closing would write it back, and not tell if the disk is too full for that.
+        # Without a log: closing would write it back, but would not report that the disk is full.
         _apply(unfinished, wanted, journal="MEMORY")
         sync(unfinished)
         unfinished.replace(path)
@@ -105,9 +108,9 @@ def _apply(path: Path, wanted: Sequence[Migration], journal: str = "WAL") -> Non
 
 
 def _run(connection: sqlite3.Connection, migration: Migration) -> None:
-    # executescript would commit a transaction that is open before it, so it begins its own.
+    # executescript commits an open transaction first, so BEGIN is part of the script.
     connection.executescript(f"BEGIN IMMEDIATE;\n{migration.sql}")
-    # Foreign keys are off here, since a migration may have to make a table anew.
+    # Foreign keys are off here, since a migration may have to replace a table.
     if connection.execute("PRAGMA foreign_key_check").fetchone():
         raise sqlite3.IntegrityError(f"migration {migration.name} left a reference to nothing")
     connection.execute(
@@ -125,7 +128,7 @@ def _run(connection: sqlite3.Connection, migration: Migration) -> None:
 
 
 def _remember(path: Path) -> None:
-    """Mark what is in the file, so that a file or a log that is replaced later is told. Raises StoreRefused."""
+    """Note the contents in the lock file, so that a replaced file or log is recognised later. Raises StoreRefused."""
     with refusals(path):
         if path.exists() and path.stat().st_size > 0:
             mark(path, contents(path))

@@ -13,25 +13,25 @@ from server.database.driver import Row
 from server.database.failure import unavailable
 from server.database.sqlite.statements import bound, is_unavailable
 
-# A read that takes longer is given up.
+# A read that takes longer is interrupted.
 READ_SECONDS = 4.0
 
 
 class Reader:
-    """A connection on its thread, and how many wait for it."""
+    """A connection that reads, and the number of calls that wait for it."""
 
     __slots__ = ("_loop", "connection", "waiting")
 
     def __init__(self, connection: aiosqlite.Connection) -> None:
         self.connection = connection
         self.waiting = 0
-        # Asked once: in Python 3.11 each asyncio.get_running_loop() is a system call.
+        # Kept, since asyncio.get_running_loop() makes a system call in Python 3.11.
         self._loop = asyncio.get_running_loop()
 
     async def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Row]:
-        """Run a SELECT. Raises StoreUnavailable, also for one that takes longer than READ_SECONDS.
+        """Run a SELECT. Raises StoreUnavailable, also if it takes longer than READ_SECONDS.
 
-        The bound is that of asyncio.timeout(), which would add a fifth to a read: it asks for the loop several times.
+        This does what asyncio.timeout() does, which would make a read a fifth slower.
         """
         task: Any = asyncio.current_task(self._loop)
         cancelling: int = task.cancelling()
@@ -43,7 +43,7 @@ class Reader:
         except asyncio.CancelledError as error:
             if not given_up:
                 raise
-            # Whatever runs there, all who ask this connection wait for it.
+            # Interrupt the running statement, since all calls of this connection wait for it.
             await self.connection.interrupt()
             if task.uncancel() > cancelling:
                 raise
@@ -64,5 +64,5 @@ def _give_up(task: asyncio.Task[Any], given_up: list[bool]) -> None:
 
 
 def waiting(reader: Reader) -> int:
-    """For min(): with whom a read begins soonest."""
+    """The number of waiting calls, as a key for min()."""
     return reader.waiting

@@ -1,4 +1,4 @@
-"""Why a database file can't be used, in one line, with a remedy."""
+"""Messages that say in one line why a database file can't be used, and what to do."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from server.database.sqlite.statements import is_busy
 from server.files.file_lock import LOCKED
 from server.files.ownership import why_denied
 
-# What the file beside a log takes that shares it between processes, and some writes.
+# The room that the -shm file and some writes need.
 _LEAST_BYTES = 64 * 1024
 
 
 def damaged(path: Path, reason: str) -> StoreRefused:
-    """The refusal of what SQLite can't read as it should."""
+    """The error for a file that SQLite can't read correctly."""
     return StoreRefused(f"{path} is damaged or no SQLite database ({reason}); restore a backup, or move the file away")
 
 
 def refuse_denied(path: Path) -> None:
-    """Raise StoreRefused, with owner and remedy, for what this user can't read and write: SQLite would only read it."""
+    """Raise StoreRefused if this user can't write to the files: SQLite would open them only for reading."""
     reason = _why_denied_near(path)
     if reason is not None:
         raise StoreRefused(reason)
@@ -36,7 +36,7 @@ def _why_denied_near(path: Path) -> str | None:
 
 @contextmanager
 def refusals(path: Path) -> Iterator[None]:
-    """Says in one line what SQLite or the system objects to. Raises StoreRefused."""
+    """Turn errors of SQLite and of the file system into StoreRefused with a message of one line."""
     try:
         yield
     except sqlite3.OperationalError as error:

@@ -1,4 +1,4 @@
-"""How a statement gets its parameters, and what its errors mean."""
+"""Parameters of statements, and kinds of their errors."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Any
 
 
 def bound(parameters: Sequence[Any]) -> dict[str, Any]:
-    """Parameters for `$1`, `$2` …, which SQLite takes for names."""
+    """Parameters for `$1`, `$2` …, which are named parameters for SQLite."""
     return {str(number): value for number, value in enumerate(parameters, 1)}
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether the file or the disk is at fault; the other errors of sqlite3 are defects of a statement."""
+    """Whether the file or the disk caused the error. Other errors of sqlite3 are defects of our statement."""
     defects = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.NotSupportedError)
     return isinstance(error, sqlite3.DatabaseError | OSError) and not isinstance(error, defects)
 
 
 def is_busy(error: sqlite3.Error) -> bool:
-    """Whether another connection holds a lock. The lower byte is the kind of error."""
+    """Whether another connection holds a lock. The lower byte of the error code is its kind."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY

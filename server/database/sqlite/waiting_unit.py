@@ -1,4 +1,4 @@
-"""A unit that waits to be written, and whoever waits for it."""
+"""A unit that waits to be written, and the future of its caller."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from server.database.failure import unavailable
 from server.database.sqlite.statements import is_unavailable
 from server.files.file_lock import LOCKED
 
-# A unit that has not begun so long after it came, since another process holds a lock, never will.
+# A unit that has not begun after this time is given up, for example because another process holds the lock.
 BEGIN_SECONDS = 2.0
-# Who waits for a unit is answered by then, even if the disk hangs and nobody knows what becomes of it.
+# After this time the caller gets an error, even if the disk hangs and the unit may still be written.
 ANSWER_SECONDS = 4.0
 
 
 class WaitingUnit:
-    """A unit whose caller waits for `future`. `alone`: it is one statement, which needs no savepoint."""
+    """A unit whose caller waits for `future`. If `alone` is true, it is one statement and needs no savepoint."""
 
     __slots__ = ("_claim", "alone", "begin_by", "error", "future", "result", "timer", "unit")
 
@@ -34,7 +34,7 @@ class WaitingUnit:
         self.timer = loop.call_at(self.begin_by, self._late, loop)
 
     def claim(self) -> bool:
-        """True for the first who asks: the thread, which then runs it, or the timer, after which it never runs."""
+        """True for the first caller only: the thread, which then runs the unit, or the timer, which gives it up."""
         return self._claim.acquire(blocking=False)
 
     def _late(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -44,7 +44,7 @@ class WaitingUnit:
             self.timer = loop.call_later(ANSWER_SECONDS - BEGIN_SECONDS, self.fail)
 
     def deliver(self) -> None:
-        """Tell its caller what came of it."""
+        """Give the caller its result or error."""
         if self.future.done():
             return
         if self.error is None:
@@ -55,7 +55,7 @@ class WaitingUnit:
             self.future.set_exception(self.error)
 
     def fail(self, cause: BaseException | None = None, reason: str | None = None) -> None:
-        """StoreUnavailable is what its caller gets, unless that was answered before."""
+        """Give the caller StoreUnavailable, unless it has its answer already."""
         if not self.future.done():
             failure = StoreUnavailable()
             failure.reason = reason
