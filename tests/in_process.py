@@ -57,7 +57,7 @@ def run_into(
     with (
         contextlib.chdir(folder),
         mock.patch.dict(os.environ, environment(**changes), clear=True),
-        mock.patch.multiple(sys, argv=["server/__main__.py", *arguments]),
+        mock.patch.multiple(sys, argv=["server/__main__.py", *arguments], excepthook=sys.excepthook),
         mock.patch.multiple(sys, stdin=given, stdout=stdout or out, stderr=err),
         # They look after the descriptors 0 to 2, which are those of the test process.
         mock.patch.multiple(streams, hold_standard_streams=mock.DEFAULT, end_output=mock.DEFAULT),
