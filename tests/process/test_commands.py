@@ -116,7 +116,9 @@ def test_output_that_can_not_be_written_is_one_line_and_a_failure(tmp_path: Path
 
 
 def test_ctrl_c_while_the_program_is_read_in_is_quiet(tmp_path: Path) -> None:
-    (tmp_path / "typer.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    # Another thread may take the signal, and then it is told to this one a moment later.
+    interrupt = "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\nwhile True: time.sleep(0.01)\n"
+    (tmp_path / "typer.py").write_text(interrupt)
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     done = run(tmp_path, "users", "list", PYTHONPATH=path)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
