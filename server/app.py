@@ -42,10 +42,9 @@ from server.passwords.hasher import Hasher
 from server.passwords.policy import PasswordPolicy
 from server.passwords.pool import HashPool
 from server.repositories import Repositories, open_repositories
-from server.routes import ROUTES
+from server.routes import route_table
 from server.services import DOCUMENTS, SERVICES, Documents, Services
 from server.sessions.authenticator import BearerAuthenticator
-from server.sessions.changes import SessionChanges
 from server.sessions.issuing import TokenIssuer
 from server.sessions.refresh import RefreshRotation
 from server.sessions.refresh_token import RefreshTokens
@@ -160,8 +159,9 @@ async def _construct(
     refresh_tokens = RefreshTokens(partial(keys.current.token_key, "refresh token"))
     issuer = TokenIssuer(Signer(keys.current), refresh_tokens, ids, settings.tokens)
     sessions = Sessions(
+        driver=repositories.driver,
         repository=repositories.sessions,
-        changes=SessionChanges(repositories.driver, repositories.sessions, repositories.audit),
+        audit=repositories.audit,
         revocations=revocations,
         issuer=issuer,
         clock=clock,
@@ -252,7 +252,7 @@ def create_runner(services: Services, request_log: RequestLog | None = None) -> 
 
 def create_app(services: Services) -> web.Application:
     """The guarded routes. Raises ConfigurationError for an override that fits no route."""
-    table = RouteTable(ROUTES, services.roles, services.settings.access)
+    table = route_table(services.settings)
     app = web.Application(middlewares=[auth_middleware(table.role_table, services.authenticator)])
     app[SERVICES] = services
     app[SERVER_SETTINGS] = services.settings.server

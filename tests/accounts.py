@@ -10,6 +10,7 @@ from server.authentication.throttling import Throttle
 from server.core.clock import Clock
 from server.repositories import Repositories
 from server.sessions.revocation import Revocations
+from server.sessions.service import Sessions
 from server.settings.tree import LimitSettings
 from server.users.passwords import UserPasswords
 from server.users.service import Users
@@ -69,6 +70,20 @@ def users_on(store: Repositories, now: int) -> Users:
         roles=ROLES,
         clock=clock,
         ids=UNUSED,
+    )
+
+
+def sessions_on(store: Repositories, now: int) -> Sessions:
+    clock = FakeClock(now)
+    return Sessions(
+        driver=store.driver,
+        repository=store.sessions,
+        audit=store.audit,
+        revocations=_Unread(store.sessions, clock, 300),
+        issuer=UNUSED,
+        clock=clock,
+        ids=UNUSED,
+        settings=UNUSED,
     )
 
 

@@ -9,10 +9,9 @@ from typing import Any
 from server.audit.model import AuditEvent
 from server.keys.model import KeyRecord
 from server.repositories import Repositories
-from server.sessions.changes import SessionChanges
 from server.sessions.model import Session, UserSession
 from server.users.model import Credentials, User, UserFilter, new_account
-from tests.accounts import importer_on, passwords_on, users_on
+from tests.accounts import importer_on, passwords_on, sessions_on, users_on
 from tests.clock import FakeClock
 
 NOW = 1_790_000_000_000
@@ -101,7 +100,7 @@ async def import_users(store: Repositories, accounts: Sequence[Credentials], now
 
 
 async def open_session(store: Repositories, opened: Session, password_changed_at: int) -> UserSession | None:
-    return await _changes(store).open(opened, password_changed_at)
+    return await sessions_on(store, NOW).add(opened, password_changed_at)
 
 
 async def end_session(
@@ -109,21 +108,14 @@ async def end_session(
     session_id: str,
     user_id: str | None,
     now: int,
-    forget_at: int,
     *,
     event: AuditEvent = AuditEvent.SESSIONS_ENDED,
 ) -> bool:
-    return await _changes(store).end(session_id, user_id, now, forget_at, event)
+    return await sessions_on(store, now).end_living(session_id, user_id, event)
 
 
-async def end_sessions_of(
-    store: Repositories, user_id: str, keep_session_id: str | None, now: int, forget_at: int
-) -> int:
-    return await _changes(store).end_all(user_id, keep_session_id, now, forget_at)
-
-
-def _changes(store: Repositories) -> SessionChanges:
-    return SessionChanges(store.driver, store.sessions, store.audit)
+async def end_sessions_of(store: Repositories, user_id: str, keep_session_id: str | None, now: int) -> int:
+    return await sessions_on(store, now).end_all(user_id, keep_session_id)
 
 
 async def all_users(store: Repositories) -> list[User]:

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 
 # Behind every id in the order of ids, which are hexadecimal.
 LAST_ID = "g"
+# For how long a revocation is remembered. A day is the longest life that a token can be given, whatever it is just now:
+# another process, or this one before its restart, may have issued tokens of a longer one. And a minute, since clocks of
+# nodes differ.
+MEMORY_MS = 86_400_000 + 60_000
 # Entries of a list that are read at once, if nobody says how many.
 PAGE = 1000
 

@@ -12,7 +12,16 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from server.database.driver import Driver, Row, Transaction
-from server.sessions.model import LAST_ID, PAGE, EndedSession, Revocation, RevocationPage, Session, UserSession
+from server.sessions.model import (
+    LAST_ID,
+    MEMORY_MS,
+    PAGE,
+    EndedSession,
+    Revocation,
+    RevocationPage,
+    Session,
+    UserSession,
+)
 
 _SESSION_COLUMNS = [field.name for field in fields(Session)]
 _SESSION = ", ".join(_SESSION_COLUMNS)
@@ -81,26 +90,26 @@ class SessionRepository:
         return _user_session(await self._driver.write_one(sql, now, idle_expires_at, session_id, step, ip))
 
     async def end(
-        self, transaction: Transaction, session_id: str, user_id: str | None, now: int, forget_at: int
+        self, transaction: Transaction, session_id: str, user_id: str | None, now: int
     ) -> EndedSession | None:
         """With its revocation. None if there is no such living session, or it is not that user's."""
         if user_id is None:
-            ended = await self._end(transaction, "id = $2", [session_id], now, forget_at)
+            ended = await self._end(transaction, "id = $2", [session_id], now)
         else:
-            ended = await self._end(transaction, "id = $2 AND user_id = $3", [session_id, user_id], now, forget_at)
+            ended = await self._end(transaction, "id = $2 AND user_id = $3", [session_id, user_id], now)
         return ended[0] if ended else None
 
     async def end_all(
-        self, transaction: Transaction, user_id: str, keep_session_id: str | None, now: int, forget_at: int
+        self, transaction: Transaction, user_id: str, keep_session_id: str | None, now: int
     ) -> Sequence[EndedSession]:
         """A user's sessions but one, with their revocations: those that have ended."""
         if keep_session_id is None:
-            return await self._end(transaction, "user_id = $2", [user_id], now, forget_at)
+            return await self._end(transaction, "user_id = $2", [user_id], now)
         condition = "user_id = $2 AND id <> $3"
-        return await self._end(transaction, condition, [user_id, keep_session_id], now, forget_at)
+        return await self._end(transaction, condition, [user_id, keep_session_id], now)
 
     async def _end(
-        self, transaction: Transaction, condition: str, values: Sequence[Any], now: int, forget_at: int
+        self, transaction: Transaction, condition: str, values: Sequence[Any], now: int
     ) -> list[EndedSession]:
         """End the living sessions that fit (`$1` is taken), and revoke their access tokens."""
         sql = (
@@ -113,9 +122,17 @@ class SessionRepository:
                 "INSERT INTO revocations (session_id, forget_at) "
                 f"SELECT id, $2 FROM sessions WHERE {self._driver.in_list('id')}"
             )
-            await transaction.run(revoke, self._driver.list_value([session.id for session in ended]), forget_at)
+            await transaction.run(revoke, self._driver.list_value([session.id for session in ended]), now + MEMORY_MS)
             await transaction.announce()
         return ended
+
+    async def revoke_for_role(
+        self, transaction: Transaction, user_id: str, role: str, role_changed_at: int, now: int
+    ) -> None:
+        """Access tokens of that user are invalid if they are older than the role, or carry another one."""
+        sql = "INSERT INTO revocations (user_id, role, role_changed_at, forget_at) VALUES ($1, $2, $3, $4)"
+        await transaction.run(sql, user_id, role, role_changed_at, now + MEMORY_MS)
+        await transaction.announce()
 
     async def revocations_since(self, cursor: str) -> RevocationPage:
         """How far one has read the driver tells."""
@@ -165,12 +182,3 @@ def _user_session(rows: Sequence[Row]) -> UserSession | None:
     values = dict(rows[0])
     session = Session(**{name: values.pop(name) for name in _SESSION_COLUMNS})
     return UserSession(session, **values)
-
-
-async def revoke_for_role(
-    transaction: Transaction, user_id: str, role: str, role_changed_at: int, forget_at: int
-) -> None:
-    """Inside a unit: access tokens of that user are invalid if they are older than the role, or carry another one."""
-    sql = "INSERT INTO revocations (user_id, role, role_changed_at, forget_at) VALUES ($1, $2, $3, $4)"
-    await transaction.run(sql, user_id, role, role_changed_at, forget_at)
-    await transaction.announce()

@@ -18,9 +18,6 @@ from server.core.ids import made_at
 from server.sessions.model import Revocation, RevocationPage
 from watchword_client.claims import AccessClaims
 
-# A day, the longest life that a token can be given, whatever it is just now: another process, or this one before its
-# restart, may have issued tokens of a longer one. And a minute, since clocks of nodes differ.
-MEMORY_MS = 86_400_000 + 60_000
 TIDY_MS = 60_000
 # What was changed is in the store, so the answer does not wait longer than this for a store that fails just now.
 SOON_SECONDS = 1.0
@@ -52,10 +49,6 @@ class Revocations:
         self._reading = asyncio.Lock()
         self._asked = 0
         self._told = 0
-
-    def forget_at(self, now: int) -> int:
-        """Until when a revocation of that moment has to be remembered."""
-        return now + MEMORY_MS
 
     def is_revoked(self, claims: AccessClaims) -> bool:
         """Whether the session of these claims has ended, or their role was changed since."""

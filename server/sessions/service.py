@@ -1,19 +1,23 @@
-"""The life of sessions: signing in opens one, and many things end it (docs/sessions.md). refresh.py keeps it going."""
+"""The life of sessions: signing in opens one, and many things end it (docs/sessions.md). refresh.py keeps it going.
+
+Each change is one unit, with its audit record last (server/audit/repository.py tells why).
+"""
 
 from __future__ import annotations
 
 import structlog
 
-from server.audit.model import AuditEvent
+from server.audit.model import AuditEvent, AuditNote
+from server.audit.repository import AuditRepository
 from server.authentication.errors import ChangedMeanwhile
 from server.authentication.model import Authenticated
 from server.core.client import Client
 from server.core.clock import Clock
 from server.core.errors import NotFound
 from server.core.ids import Ids
-from server.sessions.changes import SessionChanges
+from server.database.driver import Driver, Transaction
 from server.sessions.issuing import IssuedTokens, TokenIssuer
-from server.sessions.model import LAST_ID, PAGE, Session
+from server.sessions.model import LAST_ID, PAGE, Session, UserSession
 from server.sessions.repository import SessionRepository
 from server.sessions.revocation import Revocations
 from server.settings.tree import SessionSettings
@@ -32,16 +36,18 @@ class Sessions:
     def __init__(
         self,
         *,
+        driver: Driver,
         repository: SessionRepository,
-        changes: SessionChanges,
+        audit: AuditRepository,
         revocations: Revocations,
         issuer: TokenIssuer,
         clock: Clock,
         ids: Ids,
         settings: SessionSettings,
     ) -> None:
+        self._driver = driver
         self._repository = repository
-        self._changes = changes
+        self._audit = audit
         self._revocations = revocations
         self._issuer = issuer
         self._clock = clock
@@ -67,10 +73,30 @@ class Sessions:
             ip=client.ip,
             user_agent=client.user_agent[:USER_AGENT_LENGTH] if client.user_agent else None,
         )
-        opened = await self._changes.open(session, credentials.password_changed_at)
+        opened = await self.add(session, credentials.password_changed_at)
         if opened is None:
             raise ChangedMeanwhile
         return self._issuer.issue(opened, now)
+
+    async def add(self, session: Session, password_changed_at: int) -> UserSession | None:
+        """None, and nothing is changed, if the user was disabled or has had another password since that time."""
+        audit = self._audit.writer()
+
+        async def unit(transaction: Transaction) -> UserSession | None:
+            opened = await self._repository.open(transaction, session, password_changed_at)
+            if opened is not None:
+                note = AuditNote(
+                    AuditEvent.LOGIN_SUCCEEDED,
+                    session.created_at,
+                    session.user_id,
+                    opened.username,
+                    after={"session_id": session.id, "user_agent": session.user_agent},
+                    by_target=True,
+                )
+                await audit.write(transaction, note)
+            return opened
+
+        return await self._driver.write(unit)
 
     async def list(self, user_id: str, limit: int = PAGE, before_id: str | None = None) -> list[Session]:
         """The living sessions of a user, the newest first; behind `before_id` in that order."""
@@ -78,22 +104,52 @@ class Sessions:
 
     async def end(self, session_id: str, user_id: str) -> None:
         """End one session of that user. Raises NotFound."""
-        if not await self._end(session_id, user_id, AuditEvent.SESSIONS_ENDED):
+        if not await self.end_living(session_id, user_id, AuditEvent.SESSIONS_ENDED):
             raise NotFound("There is no such session.")
 
     async def log_out(self, session_id: str) -> None:
         """End a session, if it has not ended already."""
-        await self._end(session_id, None, AuditEvent.LOGGED_OUT)
+        await self.end_living(session_id, None, AuditEvent.LOGGED_OUT)
 
     async def end_reused(self, session_id: str) -> None:
         """End a session of which somebody else may hold a refresh token (RFC 9700 section 4.14.2)."""
-        await self._end(session_id, None, AuditEvent.REFRESH_REUSED)
+        await self.end_living(session_id, None, AuditEvent.REFRESH_REUSED)
 
-    async def end_all(self, user_id: str, keep_session_id: str | None = None) -> None:
-        """End the sessions of a user, but for one."""
+    async def end_living(self, session_id: str, user_id: str | None, event: AuditEvent) -> bool:
+        """False if there is no such living session, or `user_id` is given and it is not that user's."""
         now = self._clock.now_ms()
-        await self._changes.end_all(user_id, keep_session_id, now, self._revocations.forget_at(now))
+        audit = self._audit.writer()
+
+        async def unit(transaction: Transaction) -> bool:
+            ended = await self._repository.end(transaction, session_id, user_id, now)
+            if ended is not None:
+                after = {"session_id": session_id}
+                by_target = event is AuditEvent.LOGGED_OUT
+                note = AuditNote(event, now, ended.user_id, ended.username, after=after, by_target=by_target)
+                await audit.write(transaction, note)
+            return ended is not None
+
+        ended = await self._driver.write(unit)
+        if ended:
+            await self._revocations.soon()
+        return ended
+
+    async def end_all(self, user_id: str, keep_session_id: str | None = None) -> int:
+        """End the sessions of a user, but for one; how many."""
+        now = self._clock.now_ms()
+        audit = self._audit.writer()
+
+        async def unit(transaction: Transaction) -> int:
+            ended = await self._repository.end_all(transaction, user_id, keep_session_id, now)
+            if ended:
+                after = {"sessions_ended": len(ended)}
+                note = AuditNote(AuditEvent.SESSIONS_ENDED, now, user_id, ended[0].username, after=after)
+                await audit.write(transaction, note)
+            return len(ended)
+
+        count = await self._driver.write(unit)
         await self._revocations.soon()
+        return count
 
     async def recount(self) -> None:
         """Sessions that a clock which was ahead has begun or renewed would live until that time: from now on, instead.
@@ -107,10 +163,3 @@ class Sessions:
         count = await self._repository.recount_sessions(now, ahead, ahead + self._settings.idle_ttl_seconds * 1000)
         if count:
             _log.warning("sessions were used in the future: their lives are counted from now", sessions=count)
-
-    async def _end(self, session_id: str, user_id: str | None, event: AuditEvent) -> bool:
-        now = self._clock.now_ms()
-        ended = await self._changes.end(session_id, user_id, now, self._revocations.forget_at(now), event)
-        if ended:
-            await self._revocations.soon()
-        return ended

@@ -121,7 +121,6 @@ class UserPasswords:
         """End all sessions but one, too. False if the password was changed since the credentials were read."""
         user_id = credentials.user.id
         now = self._clock.now_ms()
-        forget_at = self._revocations.forget_at(now)
         # The new state differs from the old one even if the clock stood still.
         changed_at = max(now, credentials.password_changed_at + 1)
         audit = self._audit.writer()
@@ -130,7 +129,7 @@ class UserPasswords:
             username = await self._users.set_password_hash(transaction, credentials, password_hash, changed_at, now)
             if username is None:
                 return False
-            ended = await self._sessions.end_all(transaction, user_id, keep_session_id, now, forget_at)
+            ended = await self._sessions.end_all(transaction, user_id, keep_session_id, now)
             after = {"sessions_ended": len(ended)}
             await audit.write(transaction, AuditNote(event, now, user_id, username, after=after))
             return True

@@ -16,7 +16,7 @@ from server.core.errors import InvalidRequest, NotFound
 from server.core.ids import Ids
 from server.core.text import is_displayable
 from server.database.driver import Driver, Transaction
-from server.sessions.repository import SessionRepository, revoke_for_role
+from server.sessions.repository import SessionRepository
 from server.sessions.revocation import Revocations
 from server.users.audit_notes import user_changed, user_created, user_deleted
 from server.users.errors import LastAdmin, UsernameTaken
@@ -145,7 +145,6 @@ class Users:
         if role is not None:
             self._check_role(role)
         now = self._clock.now_ms()
-        forget_at = self._revocations.forget_at(now)
         audit = self._audit.writer()
 
         async def unit(transaction: Transaction) -> User:
@@ -158,11 +157,11 @@ class Users:
             if self._is_admin(before) and not self._is_admin(after):
                 await self._require_other_admin(transaction, user_id)
             if after.disabled and not before.disabled:
-                await self._sessions.end_all(transaction, user_id, None, now, forget_at)
+                await self._sessions.end_all(transaction, user_id, None, now)
             after = replace(after, updated_at=now)
             role_changed_at = await self._users.update(transaction, after)
             if after.role != before.role:
-                await revoke_for_role(transaction, user_id, after.role, role_changed_at, forget_at)
+                await self._sessions.revoke_for_role(transaction, user_id, after.role, role_changed_at, now)
             await audit.write(transaction, user_changed(before, after))
             return after
 
@@ -176,14 +175,13 @@ class Users:
         The sessions go with the user; what revokes their tokens stays.
         """
         now = self._clock.now_ms()
-        forget_at = self._revocations.forget_at(now)
         audit = self._audit.writer()
 
         async def unit(transaction: Transaction) -> None:
             before = await self._lock(transaction, user_id)
             if self._is_admin(before):
                 await self._require_other_admin(transaction, user_id)
-            await self._sessions.end_all(transaction, user_id, None, now, forget_at)
+            await self._sessions.end_all(transaction, user_id, None, now)
             await self._users.delete(transaction, user_id)
             await audit.write(transaction, user_deleted(before, now))
 

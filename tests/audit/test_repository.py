@@ -86,7 +86,7 @@ async def test_a_change_is_recorded_with_who_and_where(store: Repositories) -> N
 async def test_what_changes_nothing_is_not_recorded(store: Repositories) -> None:
     await add_user(store, new_user(1, role="admin"))
     await open_session(store, session(10, 1), NOW)
-    await end_session(store, id_of(10), None, NOW, NOW)
+    await end_session(store, id_of(10), None, NOW)
     before = await records(store)
     with pytest.raises(UsernameTaken):
         await add_user(store, new_user(2, username="USER1"))
@@ -100,8 +100,8 @@ async def test_what_changes_nothing_is_not_recorded(store: Repositories) -> None
         await rename(store, 7, "nobody", NOW + 1)
     assert not await set_password(store, 1, "new", NOW - 1, NOW)
     assert await open_session(store, session(11, 1), NOW - 1) is None
-    assert not await end_session(store, id_of(10), None, NOW, NOW)
-    assert await end_sessions_of(store, id_of(1), None, NOW, NOW) == 0
+    assert not await end_session(store, id_of(10), None, NOW)
+    assert await end_sessions_of(store, id_of(1), None, NOW) == 0
     assert await store.sessions.step_session(id_of(10), 0, NOW, NOW) is None
     assert not await store.keys.swap_keys([key(1)], [], AuditNote(AuditEvent.KEYS_ROTATED, NOW))
     assert await records(store) == before
@@ -119,7 +119,7 @@ async def test_who_has_just_logged_in_or_out_is_the_actor(store: Repositories) -
     await add_user(store, new_user(1))
     for number, event in ((10, AuditEvent.LOGGED_OUT), (11, AuditEvent.REFRESH_REUSED)):
         await open_session(store, session(number, 1), NOW)
-        await end_session(store, id_of(number), None, NOW, NOW, event=event)
+        await end_session(store, id_of(number), None, NOW, event=event)
     _, login, logout, _, reused = await records(store)
     assert (login.actor_id, login.actor_name) == (id_of(1), "user1")
     assert json.loads(login.after or "") == {"session_id": id_of(10), "user_agent": "curl/8"}
@@ -139,8 +139,8 @@ async def test_a_record_that_can_not_be_written_undoes_its_change(store: Reposit
         delete_user(store, id_of(1), NOW),
         set_password(store, 1, "new", NOW, NOW),
         open_session(store, session(11, 1), NOW),
-        end_session(store, id_of(10), None, NOW, NOW),
-        end_sessions_of(store, id_of(1), None, NOW, NOW),
+        end_session(store, id_of(10), None, NOW),
+        end_sessions_of(store, id_of(1), None, NOW),
         store.keys.swap_keys([], [key(1)], AuditNote(AuditEvent.KEYS_ROTATED, NOW)),
     )
     for change in refused:

@@ -174,7 +174,7 @@ async def test_revocations_are_read_though_the_pool_is_busy(driver: PostgresDriv
         return busy
 
     busy = await occupy(SERVING_CONNECTIONS - 1)
-    await end_session(store, id_of(10), None, NOW, NOW + 1)
+    await end_session(store, id_of(10), None, NOW)
     busy += await occupy(1)
     # Told of the change, long before this wait is over; and not from the pool, which would be unavailable.
     async with asyncio.timeout(BOUND_SECONDS):
@@ -204,7 +204,7 @@ async def test_the_wait_is_taken_up_again_when_its_connection_is_lost(
     await driver.wait_for_change(OPENING_SECONDS)
     waiting = asyncio.create_task(driver.wait_for_change(2 * BOUND_SECONDS))
     await asyncio.sleep(0)
-    await end_session(store, id_of(10), None, NOW, NOW + 1)
+    await end_session(store, id_of(10), None, NOW)
     async with asyncio.timeout(BOUND_SECONDS):
         await waiting
 

@@ -252,7 +252,7 @@ async def test_a_restored_dump_is_read_once_whatever_its_transaction_numbers(
 
     await add_user(store, new_user(1))
     await open_session(store, session(10, 1), NOW)
-    await end_session(store, id_of(10), None, NOW, NOW)
+    await end_session(store, id_of(10), None, NOW)
     new = await store.sessions.revocations_since(again.cursor)
     assert [found.session_id for found in new.revocations] == [id_of(10)]
     # Into a running server: the table is another one.

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from server.background import PURGE_DELAY_MS, purge
-from server.sessions.revocation import MEMORY_MS
+from server.sessions.model import MEMORY_MS
 from tests.claims import claims_of
 from tests.records import change_user
 from tests.running import PASSWORD, Api

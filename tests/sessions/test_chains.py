@@ -6,6 +6,7 @@ import pytest
 
 from server.core.errors import NotFound
 from server.repositories import Repositories
+from server.sessions.model import MEMORY_MS
 from tests.records import (
     NOW,
     add_user,
@@ -75,7 +76,7 @@ async def test_an_expired_session_takes_no_step(opened: Repositories) -> None:
 
 
 async def test_an_ended_session_takes_no_step(opened: Repositories) -> None:
-    assert await end_session(opened, id_of(10), None, NOW + 1, NOW + 1000)
+    assert await end_session(opened, id_of(10), None, NOW + 1)
     assert await opened.sessions.step_session(id_of(10), 0, NOW + 2, NOW + 1000) is None
 
 
@@ -107,7 +108,7 @@ async def test_a_session_stays_one_row(opened: Repositories) -> None:
 
 
 async def test_ending_is_done_once(opened: Repositories) -> None:
-    ended = await asyncio.gather(*(end_session(opened, id_of(10), None, NOW + 1, NOW + 1000) for _ in range(10)))
+    ended = await asyncio.gather(*(end_session(opened, id_of(10), None, NOW + 1) for _ in range(10)))
     assert sorted(ended) == [False] * 9 + [True]
     found = await opened.sessions.get_session(id_of(10))
     assert found is not None
@@ -116,18 +117,18 @@ async def test_ending_is_done_once(opened: Repositories) -> None:
 
 async def test_nobody_ends_a_session_of_somebody_else(opened: Repositories) -> None:
     await add_user(opened, new_user(2))
-    assert await end_session(opened, id_of(10), id_of(2), NOW + 1, NOW + 1000) is False
-    assert await end_session(opened, id_of(10), id_of(1), NOW + 1, NOW + 1000) is True
+    assert await end_session(opened, id_of(10), id_of(2), NOW + 1) is False
+    assert await end_session(opened, id_of(10), id_of(1), NOW + 1) is True
 
 
 async def test_ending_all_but_one(opened: Repositories) -> None:
     await add_user(opened, new_user(2))
     for number, user in ((11, 1), (12, 1), (20, 2)):
         assert await open_session(opened, session(number, user), NOW)
-    assert await end_sessions_of(opened, id_of(1), id_of(11), NOW + 1, NOW + 1000) == 2
+    assert await end_sessions_of(opened, id_of(1), id_of(11), NOW + 1) == 2
     assert [found.id for found in await opened.sessions.list_sessions(id_of(1), NOW + 1)] == [id_of(11)]
     assert [found.id for found in await opened.sessions.list_sessions(id_of(2), NOW + 1)] == [id_of(20)]
-    assert await end_sessions_of(opened, id_of(1), None, NOW + 2, NOW + 1000) == 1
+    assert await end_sessions_of(opened, id_of(1), None, NOW + 2) == 1
 
 
 async def test_the_list_has_the_living_sessions_the_newest_first(opened: Repositories) -> None:
@@ -171,10 +172,10 @@ async def test_disabling_and_steps_at_once(opened: Repositories) -> None:
 async def test_purging_goes_in_steps_and_leaves_the_living(opened: Repositories) -> None:
     for number in range(20, 25):
         assert await open_session(opened, session(number, 1, idle_expires_at=NOW + 100), NOW)
-    assert await end_session(opened, id_of(20), None, NOW + 1, NOW + 10)
+    assert await end_session(opened, id_of(20), None, NOW + 1)
     # The ended one is over since NOW + 1; its revocation is spent by then too.
-    assert await opened.sessions.purge(NOW + 10, NOW + 99, 2) == 1
+    assert await opened.sessions.purge(NOW + 1 + MEMORY_MS, NOW + 99, 2) == 1
     assert await opened.sessions.get_session(id_of(20)) is None
-    assert [await opened.sessions.purge(NOW + 100, NOW + 100, 3) for _ in range(3)] == [3, 1, 0]
+    assert [await opened.sessions.purge(NOW + 1 + MEMORY_MS, NOW + 100, 3) for _ in range(3)] == [3, 1, 0]
     assert [found.id for found in await opened.sessions.list_sessions(id_of(1), NOW)] == [id_of(10)]
     assert (await opened.sessions.revocations_since("0")).revocations == []

@@ -7,8 +7,8 @@ import pytest
 
 from server.core.errors import StoreUnavailable
 from server.core.ids import Ids, SystemRandomness
-from server.sessions.model import Revocation, RevocationPage
-from server.sessions.revocation import MEMORY_MS, TIDY_MS, Revocations
+from server.sessions.model import MEMORY_MS, Revocation, RevocationPage
+from server.sessions.revocation import TIDY_MS, Revocations
 from server.settings.tree import TokenSettings
 from tests.clock import FakeClock
 from watchword_client.claims import AccessClaims
@@ -140,8 +140,7 @@ async def test_reads_that_wait_share_the_next_one(revocations: Revocations, sour
 async def test_nothing_is_forgotten_before_the_last_token_has_expired(
     revocations: Revocations, source: Source, clock: FakeClock
 ) -> None:
-    until = revocations.forget_at(clock.now_ms())
-    assert until == clock.now_ms() + MEMORY_MS
+    until = clock.now_ms() + MEMORY_MS
     source.rows = [ended(1, "s1", until), role(2, "sahan", "admin", until)]
     await revocations.refresh()
     other = replace(CLAIMS, subject="sahan", session_id="s9")
@@ -159,7 +158,7 @@ async def test_a_clock_that_is_ahead_for_a_while_makes_nothing_forgotten(
     revocations: Revocations, source: Source, clock: FakeClock
 ) -> None:
     """Or a revoked token would come back when the clock is right, and nothing be forgotten until that time."""
-    source.rows = [ended(1, "s1", revocations.forget_at(clock.now_ms()))]
+    source.rows = [ended(1, "s1", clock.now_ms() + MEMORY_MS)]
     await revocations.refresh()
     years = 2 * 365 * 86_400
     clock.advance(700)
@@ -180,7 +179,7 @@ async def test_by_a_clock_that_is_ahead_for_longer_nothing_is_forgotten_before_i
 ) -> None:
     """Tokens of an hour: one that was revoked is refused again once the clock is right."""
     revocations = Revocations(source, clock, 3600)
-    source.rows = [ended(1, "s1", revocations.forget_at(clock.now_ms()))]
+    source.rows = [ended(1, "s1", clock.now_ms() + MEMORY_MS)]
     await revocations.refresh()
     years = 2 * 365 * 86_400
     clock.set_wall(years)

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from server.repositories import Repositories
-from server.sessions.model import Revocation
-from server.sessions.revocation import MEMORY_MS
+from server.sessions.model import MEMORY_MS, Revocation
 from server.users.errors import LastAdmin
 from tests.records import (
     NOW,
@@ -24,8 +23,6 @@ from tests.records import (
     set_password,
 )
 from tests.stores import OpenStore
-
-FORGET_AT = NOW + 1000
 
 
 async def with_sessions(store: Repositories, *numbers: int) -> None:
@@ -44,9 +41,10 @@ async def test_at_first_there_is_none(store: Repositories) -> None:
 
 async def test_every_way_to_end_a_session_revokes_it(store: Repositories) -> None:
     await with_sessions(store, 10, 11, 12, 13, 14)
-    await end_session(store, id_of(10), id_of(1), NOW + 1, FORGET_AT)
-    assert await ended_since(store) == {id_of(10)}
-    await end_sessions_of(store, id_of(1), id_of(14), NOW + 2, FORGET_AT)
+    await end_session(store, id_of(10), id_of(1), NOW + 1)
+    told = (await store.sessions.revocations_since("0")).revocations
+    assert [(found.session_id, found.forget_at) for found in told] == [(id_of(10), NOW + 1 + MEMORY_MS)]
+    await end_sessions_of(store, id_of(1), id_of(14), NOW + 2)
     assert await ended_since(store) == {id_of(10), id_of(11), id_of(12), id_of(13)}
     assert await set_password(store, 1, "new", NOW, NOW + 3)
     assert id_of(14) in await ended_since(store)
@@ -114,7 +112,7 @@ async def test_reading_on_misses_nothing_while_others_write(store: Repositories,
 
     async def write() -> None:
         await asyncio.gather(
-            *(end_session((store, second)[number % 2], id_of(number), None, NOW + 1, FORGET_AT) for number in numbers)
+            *(end_session((store, second)[number % 2], id_of(number), None, NOW + 1) for number in numbers)
         )
         done.set()
 
@@ -124,10 +122,10 @@ async def test_reading_on_misses_nothing_while_others_write(store: Repositories,
 
 async def test_the_cursor_does_not_go_back_when_all_is_purged(store: Repositories) -> None:
     await with_sessions(store, 10, 11)
-    await end_session(store, id_of(10), None, NOW, NOW + 1)
+    await end_session(store, id_of(10), None, NOW)
     cursor = (await store.sessions.revocations_since("0")).cursor
-    assert await store.sessions.purge(NOW + 1, NOW - 1, 100) == 1
-    await end_session(store, id_of(11), None, NOW + 2, FORGET_AT)
+    assert await store.sessions.purge(NOW + MEMORY_MS, NOW - 1, 100) == 1
+    await end_session(store, id_of(11), None, NOW + 2)
     assert await ended_since(store, cursor) == {id_of(11)}
 
 
@@ -137,7 +135,7 @@ async def test_a_change_elsewhere_ends_the_wait(store: Repositories, open_anothe
     # The first wait may end for what was before.
     await store.sessions.wait_for_change(0.3)
     waiting = asyncio.ensure_future(store.sessions.wait_for_change(60))
-    await end_session(second, id_of(10), None, NOW, FORGET_AT)
+    await end_session(second, id_of(10), None, NOW)
     await asyncio.wait_for(waiting, 1)
 
 
