@@ -1,4 +1,4 @@
-"""The one place where everything is constructed and wired."""
+"""Constructs all services and connects them. No other module does this."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def open_services(
 ) -> AsyncIterator[Services]:
     """Open the store and construct the services; close everything at the end.
 
-    `serving` takes the store for this process, where only one may serve. Raises StoreRefused, StoreUnavailable.
+    `serving` says that this is a server: an SQLite store can have only one. Raises StoreRefused, StoreUnavailable.
     """
     clock = clock or SystemClock()
     ids = ids or Ids(clock, SystemRandomness())
@@ -79,7 +79,8 @@ async def open_services(
             settings, clock, ids, repositories, hashes=hashes, preferred_hashes=preferred, serving=serving
         )
         if serving:
-            # Its keys could be opened, so a log that was left is its own: after a write, closing writes that back.
+            # The keys could be opened, so a log that was left belongs to this store. After a write, closing the store
+            # writes the log back.
             with suppress(StoreUnavailable):
                 await repositories.readiness.ping()
         yield services
@@ -211,20 +212,20 @@ def _rules(settings: Settings) -> Rules:
         algorithm=settings.tokens.algorithm,
         access_ttl_seconds=settings.tokens.access_ttl_seconds,
         rotate_every_ms=settings.keys.rotate_every_days * DAY_MS,
-        # By then every cache that keeps to the header has fetched it, and been late by as much.
+        # Twice the time that caches may keep the JWKS, so each has fetched the key, even one that is late.
         publish_ahead_ms=settings.keys.jwks_max_age_seconds * 2000,
         secrets=[shared_secret(text) for text in texts(settings.tokens.secret)],
     )
 
 
 def _password_policy(settings: Settings) -> PasswordPolicy:
-    """With the words that everybody here knows (OWASP ASVS 5.0, 6.1.2): the service's and the operator's own."""
+    """The policy, with the names of the service and the words of the operator (OWASP ASVS 5.0, 6.1.2)."""
     service = ("Watchword", settings.tokens.issuer, settings.tokens.audience, *settings.roles, socket.gethostname())
     return PasswordPolicy(settings.passwords.min_length, (*service, *settings.passwords.context_words))
 
 
 def master_key_path(settings: Settings) -> Path | None:
-    """Where the master key is, beside the SQLite store; None if the settings have it."""
+    """The path of the master key beside the SQLite store; None if the key is in the settings."""
     if settings.keys.master_key or not settings.store.is_sqlite:
         return None
     path = sqlite_path(settings.store.url)
@@ -232,7 +233,7 @@ def master_key_path(settings: Settings) -> Path | None:
 
 
 def master_key_file(settings: Settings, ids: Ids) -> MasterKeyFile | None:
-    """The same, to be read and changed."""
+    """The file of the master key; None if the key is in the settings."""
     path = master_key_path(settings)
     return None if path is None else MasterKeyFile(path, ids)
 
@@ -263,7 +264,7 @@ def create_app(services: Services) -> web.Application:
         table.role_table.require_all(app.router)
 
     async def stop_waiting(_: web.Application) -> None:
-        # At the end: logins that would have to wait for others are answered at once.
+        # When the server ends, logins that would have to wait get 503 at once.
         services.hashes.stop_waiting()
         services.preferred_hashes.stop_waiting()
 

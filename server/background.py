@@ -1,4 +1,4 @@
-"""What goes on beside the requests: following other processes, keeping keys current, purging what is over."""
+"""Tasks in the background: following other processes, maintaining keys, deleting old rows."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from server.services import SERVICES
 from server.sessions.revocation import RevocationSource
 
 ROUND_SECONDS = 60
-# The store tells of a change by itself; this is for the case that it could not.
+# The store reports changes; after this time they are read even without a report.
 WAIT_SECONDS = 0.5
 RETRY_SECONDS = 0.3
 PURGE_STEP = 500
-# An ended session is kept for a day, so a late use of its tokens is still told what happened.
+# An ended session is kept for a day, so a late refresh still gets the reason.
 PURGE_DELAY_MS = 86_400_000
-# Accounts that were moved in came many at a time, with hashes of one kind: so many tell of nearly all kinds.
+# Imported accounts come many at a time, with hashes of one kind, so this many accounts have nearly all kinds.
 LEARN_USERS = 1000
 
 _log = structlog.get_logger("watchword")
@@ -56,9 +56,9 @@ async def background(app: web.Application) -> AsyncIterator[None]:
 
 
 async def follow(sessions: RevocationSource, read: Sequence[Callable[[], Awaitable[None]]]) -> None:
-    """Read again whatever another process may have changed, within a second, until cancelled.
+    """Read revocations and keys again within a second after a change by another process, until cancelled.
 
-    While the store can't be reached, nothing can be revoked either; what is known stays in force.
+    While the store can't be reached, nobody can revoke anything either, and the known revocations stay in force.
     """
     told = False
     while True:
@@ -78,10 +78,7 @@ async def follow(sessions: RevocationSource, read: Sequence[Callable[[], Awaitab
 
 
 async def purge(repositories: Repositories, clock: Clock) -> None:
-    """Delete sessions that are over, spent revocations and old counts of attempts.
-
-    In steps, so that other writes pass between them.
-    """
+    """Delete ended sessions, expired revocations and old counts of attempts, in steps, so other writes can pass."""
     now = clock.now_ms()
     gone = PURGE_STEP
     while gone == PURGE_STEP:
@@ -91,7 +88,7 @@ async def purge(repositories: Repositories, clock: Clock) -> None:
 
 
 async def learn_costs(repositories: Repositories, hashes: HashPool) -> None:
-    """Find out what the kinds of password hash in the store cost, before a failed login would show it by its time."""
+    """Measure the cost of the kinds of password hash in the store, so the time of a failed login does not show it."""
     try:
         users = await repositories.users.list_credentials(LEARN_USERS)
         await hashes.learn([user.password_hash for user in users if user.password_hash is not None])
@@ -108,8 +105,9 @@ async def _each_round(what: str, work: Callable[[], Awaitable[None]]) -> None:
         except StoreUnavailable:
             _log.warning("the store could not be reached; trying again in a minute", task=what)
         except StoreRefused as error:
-            # Such as a master key that this user can't read: the line says what to do, and no restart is needed then.
+            # For example, this user can't read the master key. The log says what to do; no restart is needed
+            # afterwards.
             _log.error("background task failed; trying again in a minute", task=what, reason=str(error))
-        except Exception:  # noqa: BLE001 - a defect in one round must not end all later ones
+        except Exception:  # noqa: BLE001 - a defect in one round must not end the later rounds
             _log.exception("background task failed", task=what)
         await asyncio.sleep(ROUND_SECONDS)

@@ -1,13 +1,13 @@
-"""All SQL of this program, on one driver: a repository for each feature.
+"""The repositories of all features, on one driver. They contain all SQL of this program.
 
-To add a query: write it in the repository.py of its feature, once for both databases, with `$1` placeholders. Read with
-`self._driver.read(sql, *parameters)`. Write inside `self._driver.write(unit)`: a unit is one transaction, so whatever
-must hold together goes into one unit, and what must hold against other nodes goes into the WHERE of one statement.
-Where the dialects differ, the driver has a method for it; what one feature alone needs, it has once for each
-`driver.dialect`. A row has its values by name, so a record is made by `User(**row)`.
+To add a query, write it in the repository.py of its feature, once for both databases, with `$1` placeholders. Read with
+`self._driver.read(sql, *parameters)`. Write inside `self._driver.write(unit)`: a unit is a function that runs in one
+transaction, so changes that must happen together are in one unit. A condition that other nodes could change meanwhile
+is in the WHERE of the statement that writes. If the dialects differ, the driver has a method for it; if only one
+feature needs it, the feature has a statement for each `driver.dialect`. A row has its values by name: `User(**row)`.
 
-Every query may raise StoreUnavailable: the database did not answer, and the write, if it was one, did not happen or its
-outcome is unknown to the client. What returned is on disk.
+Every query may raise StoreUnavailable: the database did not answer, and a write did not happen, or nobody knows whether
+it did. When a write returns, it is on disk.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from server.users.repository import UserRepository
 
 
 class Repositories:
-    """One of each, and the life of the driver under them."""
+    """A repository of each feature. They share a driver, which `close` closes."""
 
     def __init__(self, driver: Driver) -> None:
         self.driver = driver
@@ -35,7 +35,7 @@ class Repositories:
         self.readiness = ReadinessRepository(driver)
 
     async def close(self) -> None:
-        """Finish what is under way and let go of every file and connection. May be called twice."""
+        """Finish running transactions, and close all files and connections. May be called twice."""
         await self.driver.close()
 
 

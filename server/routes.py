@@ -1,8 +1,8 @@
-"""The route table, composed of those of the features: one row per endpoint.
+"""The route table, with the rows of all features: one row for each endpoint.
 
-Access, body, answers and documentation of a route stand in its row, in the routes.py of its feature. There is no other
-way in: the start fails if the router knows a route that has no row, and no request to it would pass. OpenAPI, /docs,
-`GET /routes` and `python -m server routes` are made from this table.
+A row has access, body, answers and documentation of a route. It is in the routes.py of its feature. The start fails if
+the router has a route without a row, and a request to it would be refused. OpenAPI, /docs, `GET /routes` and `python -m
+server routes` are made from this table.
 """
 
 from __future__ import annotations

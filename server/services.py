@@ -33,7 +33,7 @@ RoutesFor = Callable[[str], list[dict[str, object]]]
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything that handlers and commands call, constructed once in app.py."""
+    """Everything that handlers and commands call. app.py constructs it once."""
 
     settings: Settings
     clock: Clock
@@ -58,7 +58,7 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """What the server says of itself, made once at the start."""
+    """The OpenAPI document and pages, made once at the start."""
 
     routes: list[dict[str, object]]
     routes_for: RoutesFor

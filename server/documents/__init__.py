@@ -1,1 +1,1 @@
-"""What the server says of itself: its role table, its API, its pages for people."""
+"""The role table, the OpenAPI document and the /docs page."""

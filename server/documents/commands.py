@@ -1,4 +1,4 @@
-"""`routes`, `explain` and `openapi`: what the server would decide and says of itself."""
+"""The commands `routes`, `explain` and `openapi`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def explain(
         try:
             role = run_with_services(settings, lambda services: _role_of(services, token))
         except Unauthorized as error:
-            # What is open to anyone does not look at the token.
+            # A route that is open to anyone does not check the token.
             _say(as_json, method, path, allowed=decision.allowed, reason=f"{error.code}: {error.detail}")
             return
     decision = table.decide(name, role)

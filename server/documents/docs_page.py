@@ -1,4 +1,4 @@
-"""The /docs page: the OpenAPI document as plain HTML. No script, one style, and a policy that allows nothing else."""
+"""The /docs page: the OpenAPI document as HTML without a script, with a policy that allows only its style."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from server.http.pages import Page, page_of
 
 Json = dict[str, Any]
 
-# What is answered where no route is, or for a defect. All other failures are those that the routes name.
+# The failures without a route, and that of a defect. The routes name all others.
 _BESIDE_ROUTES = (NotFound, MethodNotAllowed, InternalError)
 
 _STYLE = """
@@ -31,7 +31,7 @@ pre { background: var(--soft); border-radius: .5rem; overflow-x: auto; padding: 
 
 
 def docs_page(document: Json) -> Page:
-    """The page for an OpenAPI document."""
+    """The page of an OpenAPI document."""
     tags = [tag["name"] for tag in document["tags"]]
     links = "".join(f'<a href="#{_anchor(tag)}">{escape(tag)}</a>' for tag in tags)
     sections = "".join(_section(tag, document) for tag in tags)
@@ -126,7 +126,7 @@ def _problem_rows(document: Json) -> list[tuple[str, str, str]]:
 
 
 def _named_codes(document: Json) -> set[str]:
-    """The codes of all failures that some route names."""
+    """The codes of all failures that routes name."""
     return {
         code
         for methods in document["paths"].values()
@@ -146,7 +146,7 @@ def _leaves(error: type[ApiError]) -> Iterable[type[ApiError]]:
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """A table; the cells are HTML already."""
+    """An HTML table. The cells have to be HTML."""
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
@@ -161,7 +161,7 @@ def _code(text: str) -> str:
 
 
 def _markup(text: str) -> str:
-    """Escaped, with `…` as code."""
+    """The text as HTML, with `…` as code."""
     pieces = escape(text).split("`")
     return "".join(f"<code>{piece}</code>" if index % 2 else piece for index, piece in enumerate(pieces))
 

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, generated from the effective role table, so it can't say anything else than the server."""
+"""The OpenAPI 3.1 document. It is made from the route table in force, so it always agrees with the server."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _REQUEST_ID: Json = {"description": "The id of this request in the log", "schema
 
 
 def openapi_document(rows: Iterable[GuardedRoute]) -> Json:
-    """The document. Its schemas are those that check the requests."""
+    """The document. Its schemas are the models that check the requests."""
     rows = tuple(rows)
     paths: dict[str, Json] = {}
     for row in rows:
@@ -63,7 +63,7 @@ def openapi_bytes(document: Json) -> bytes:
 
 
 def errors_of(row: GuardedRoute) -> list[type[ApiError]]:
-    """Every failure that a route can answer with: those of access, body and query, and its own."""
+    """Every failure that a route can answer with: those of access, body and query, and those that its row names."""
     found: list[type[ApiError]] = [MalformedRequest]
     if row.rule.takes_token:
         found += _TOKEN_ERRORS
@@ -158,7 +158,7 @@ def _query_parameters(model: type[BaseModel] | None) -> list[Json]:
 
 
 def _without_null(schema: Json) -> Json:
-    """A query has no null: what may be absent in the model is simply not required."""
+    """The schema without null, since a query has no null: an optional parameter is just not required."""
     choices = [part for part in schema.get("anyOf", []) if part.get("type") != "null"]
     return choices[0] if choices else {key: value for key, value in schema.items() if key != "title"}
 

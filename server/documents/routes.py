@@ -1,4 +1,4 @@
-"""What the server says of itself: routes and documentation."""
+"""GET /routes, GET /openapi.json and GET /docs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def openapi(request: web.Request) -> web.Response:
 
 
 async def docs(request: web.Request) -> web.Response:
-    """GET /docs: one page without a script, so the policy can forbid everything but its own style."""
+    """GET /docs: a page without a script, so its policy forbids everything but its style."""
     page = request.app[DOCUMENTS].page
     return document_response(page.body, "text/html; charset=utf-8", page.headers)
 

@@ -1,1 +1,1 @@
-"""Looking into a token."""
+"""Shows the content of a token, and why it is accepted or refused."""

@@ -1,4 +1,4 @@
-"""`token …`: looking into a token."""
+"""`token inspect` and `token verify`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Jwks = Annotated[
     Path | None,
     typer.Option("--jwks", help="A file with a JWK Set or a JWK, in place of the store's keys.", show_default=False),
 ]
-# More than any token has. JSON is printed in ASCII: a terminal must not be told what to do, and has no half characters.
+# More characters than any token has.
 _INPUT_CHARACTERS = 65_536
 
 
@@ -76,7 +76,7 @@ def _read_token() -> str:
 
 
 def _token_in(text: str) -> str:
-    """The bare token: also out of the answer to a login, or out of a header line."""
+    """The token in a text, which may also be the answer to a login or a header line."""
     text = text.strip()
     with suppress(ValueError, RecursionError):
         answer = json.loads(text)
@@ -97,7 +97,7 @@ def _keys_of(path: Path) -> KeySet:
 
 
 def _verdict(report: dict[str, Any]) -> str:
-    """The verdict, with its reasons in one line."""
+    """The verdict and its reasons in one line."""
     return ": ".join([report["verdict"], *(["; ".join(report["reasons"])] if report["reasons"] else [])])
 
 

@@ -1,4 +1,4 @@
-"""What a token says, whether it holds, and everything that is wrong with it: for people who look into one."""
+"""Decodes a token and lists everything that is wrong with it, for people who debug a refused token."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from watchword_client.token_checks import (
 )
 
 UNKNOWN_KEY = "no key of that `kid` is believed here"
-# A token of this many characters is refused as too long, but still taken apart.
+# Tokens above MAXIMUM_LENGTH characters are refused; up to this length they are still decoded.
 _LONGEST_SHOWN = 4 * MAXIMUM_LENGTH
-# What is nested more deeply than this is not shown: whoever writes or reads it again would come to an end.
+# Values that are nested more deeply are not shown, since writing them could exceed the recursion limit.
 _DEEPEST_SHOWN = 32
-# What other kinds of token begin with, or a JWS in JSON.
+# How other kinds of token begin, and a JWS in JSON.
 _OTHER_KINDS = (
     ("wwr_", "it is a refresh token, which only ever goes to `POST /refresh` and `POST /logout`"),
     ("wwp_", "it is a reset token, with which a user sets a password"),
@@ -33,20 +33,20 @@ _OTHER_KINDS = (
 _ENCRYPTED = "it has five parts, so it is encrypted (JWE, RFC 7516); only signed tokens are taken here"
 _TOO_LONG = f"it is longer than {MAXIMUM_LENGTH} characters"
 _NOT_THREE_PARTS = "it is not three parts with dots between them (RFC 7515 section 7.1)"
-# The mean year of the calendar.
+# In seconds; a year is the mean year of the calendar.
 _UNITS = (("year", 31_556_952), ("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
-# What rfc3339 can write, in seconds since the epoch: the years 1 to 9999.
+# The years 1 to 9999, which rfc3339 can write, in seconds since the epoch.
 _EARLIEST, _LATEST = -62_135_596_800, 253_402_300_799
 
 
 @dataclass(slots=True)
 class Inspection:
-    """A token, taken apart.
+    """A decoded token.
 
-    `header` and `claims` are as they can be shown: what no JSON could say again is told in words. `kid` is the key that
-    the header names, `algorithm` that of the key. `signature` is None where there was no key to check it by.
-    `flaws` are what is wrong, the gravest first; a token with flaws is refused, and so is one that has expired.
-    `genuine` are the claims of a token that is good.
+    `header` and `claims` can be written as JSON: values that JSON has not are described in words. `kid` is the key that
+    the header names, `algorithm` is that of the key. `signature` says whether the signature is valid; None without a
+    key. `flaws` says what is wrong, the worst first. A token with flaws is refused, and so is an expired one. `genuine`
+    has the claims of a valid token.
     """
 
     header: dict[str, Any] | None = None
@@ -60,7 +60,7 @@ class Inspection:
 
 
 def inspect(token: str, checks: TokenChecks, now_ms: int) -> Inspection:
-    """Look at all of it, where a checks stops at the first flaw. Never raises for what a token holds."""
+    """Check everything, while TokenChecks stops at the first flaw. No content of a token makes it raise."""
     found = Inspection()
     other = _other_kind(token)
     if other is not None:
@@ -86,7 +86,7 @@ def inspect(token: str, checks: TokenChecks, now_ms: int) -> Inspection:
 
 
 def _decide(found: Inspection, token: str, checks: TokenChecks, now_ms: int) -> None:
-    """What decides about requests decides here too."""
+    """Add the decision of TokenChecks, which also decides for requests."""
     try:
         found.genuine = checks.verify(token, now_ms)
     except TokenExpired:
@@ -96,7 +96,7 @@ def _decide(found: Inspection, token: str, checks: TokenChecks, now_ms: int) -> 
 
 
 def _other_kind(token: str) -> str | None:
-    """What it is, if it is not a token of three parts that can be taken apart."""
+    """What the text is, if it is not a token of three parts; None if it is."""
     for beginning, sentence in _OTHER_KINDS:
         if token.startswith(beginning):
             return sentence
@@ -151,7 +151,7 @@ def _check_signature(found: Inspection, token: str, header: dict[str, Any], chec
 
 
 def _shown(value: Any, depth: int = 0) -> Any:
-    """The same as far as JSON can write it, and every reader of JSON read it."""
+    """The value, with words in place of parts that JSON can't hold or some JSON parsers can't read."""
     if isinstance(value, float) and not math.isfinite(value):
         return "(a number that is too large)"
     if isinstance(value, dict | list) and depth > _DEEPEST_SHOWN:
@@ -164,7 +164,7 @@ def _shown(value: Any, depth: int = 0) -> Any:
 
 
 def times(claims: dict[str, Any], now_ms: int) -> dict[str, tuple[str, str]]:
-    """The times among claims: RFC 3339, and in words from now. What is no time is left out."""
+    """The times among the claims, each as RFC 3339 and in words from now. Claims that are no time are left out."""
     found = {}
     for name in ("iat", "nbf", "exp"):
         value = claims.get(name)

@@ -1,4 +1,4 @@
-"""Looking into a token."""
+"""GET /inspect and POST /inspect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from watchword_client.access import ANYONE
 
 
 async def inspect_page(_: web.Request) -> web.Response:
-    """GET /inspect: the page. What is pasted there goes to this server and nowhere else."""
+    """GET /inspect: the page. It sends the pasted token only to this server."""
     return document_response(INSPECT.body, "text/html; charset=utf-8", INSPECT.headers)
 
 
@@ -25,7 +25,7 @@ async def inspect_token(request: web.Request) -> web.Response:
     """POST /inspect: everything about a token."""
     body = await body_of(request, InspectionBody)
     answer = await inspect_here(body.token, services_of(request), request.app[DOCUMENTS].routes_for)
-    # What a hostile token holds may be more than orjson writes: lone surrogates, numbers of any length.
+    # Not orjson: it refuses lone surrogates and very long numbers, which a hostile token may contain.
     return json_text_response(json.dumps(answer))
 
 

@@ -14,7 +14,7 @@ from server.http.schemas import (
 
 
 class InspectionBody(Input):
-    """A token to look into."""
+    """The token to inspect."""
 
     token: Annotated[str, StringConstraints(min_length=1, max_length=16384)]
 
@@ -28,9 +28,9 @@ class InspectedTime(Answer):
 
 
 class InspectedSignature(Answer):
-    """Whether the signature holds. `kid` is what the header names, the rest is what is known of that key.
+    """Whether the signature is valid. `kid` is the key that the header names; the other fields are about this key.
 
-    `valid` null: there is no such key to check it by.
+    `valid` is null if there is no such key.
     """
 
     valid: bool | None
@@ -49,10 +49,10 @@ class InspectedRoute(Answer):
 
 
 class InspectionAnswer(Answer):
-    """A token, taken apart. `reasons`: why it is refused; `routes` only for a token that is accepted.
+    """A decoded token. `reasons` says why it is refused; there are `routes` only for an accepted token.
 
-    `now` is the server's clock, by which `exp` is judged. Header and claims are as the token has them; what JSON can't
-    say again is told in words.
+    `now` is the time of the server, which `exp` is compared with. Header and claims are those of the token; values that
+    JSON can't hold are described in words.
     """
 
     verdict: Literal["accepted", "token_invalid", "token_expired", "token_revoked"]

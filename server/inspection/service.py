@@ -1,4 +1,4 @@
-"""An inspected token as JSON, for the page at /inspect and for `token inspect`: InspectionAnswer in schemas.py."""
+"""Makes the JSON of an inspected token (InspectionAnswer in schemas.py), for /inspect and `token inspect`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SESSION_OVER = (
     "its session has ended: by a logout, by an admin, by a new password, or because a refresh token was used twice"
 )
 _OTHER_ROLE = "the role of its user was changed after it was issued"
-# Why a key that is known is believed no more.
+# Why a known key is not accepted any more, by its state.
 _PAST_KEYS = {
     "revoked": "the key that the header names was revoked",
     "retired": "the key that the header names is retired, and whatever it signed has expired",
@@ -27,11 +27,11 @@ _PAST_KEYS = {
 
 
 async def inspect_here(token: str, services: Services, routes_for: RoutesFor) -> dict[str, Any]:
-    """By this server's keys, sessions and role table. Which routes there are is told to holders of genuine tokens."""
+    """Inspect with this server's keys, sessions and role table. Only a valid token is shown the routes."""
     now_ms = services.clock.now_ms()
     found = inspect(token, services.verifier.checks, now_ms)
     if UNKNOWN_KEY in found.flaws and await services.keys.current.reload():
-        # As for any other request: somebody may just have begun to sign with a new key.
+        # As for any other request: another process may have begun to sign with a new key.
         found = inspect(token, services.verifier.checks, now_ms)
     verdict, reasons = _verdict(found)
     state = _state_of_key(services, found.kid, now_ms)
@@ -45,7 +45,7 @@ async def inspect_here(token: str, services: Services, routes_for: RoutesFor) ->
 
 
 def inspect_elsewhere(token: str, checks: TokenChecks, now_ms: int) -> dict[str, Any]:
-    """By keys that are at hand: nothing is known of sessions and routes."""
+    """Inspect with the given keys, without sessions and routes."""
     found = inspect(token, checks, now_ms)
     verdict, reasons = _verdict(found)
     return _answer(found, verdict, reasons, None, now_ms) | {"routes": []}
@@ -59,7 +59,7 @@ def _state_of_key(services: Services, kid: str | None, now_ms: int) -> str | Non
 
 
 async def _asked(token: str, services: Services, claims: AccessClaims) -> tuple[str, list[str]]:
-    """What a request with this token would be told, with the reason that it would not be told."""
+    """The verdict for a request with this token, with the reason that the answer of a request does not show."""
     try:
         await services.authenticator.verify(token)
     except TokenRevoked as error:

@@ -1,1 +1,1 @@
-"""Passwords: their hashes, the queue that computes them, and what makes one acceptable."""
+"""Passwords: their hashes, the queue that computes hashes, and the policy for new passwords."""

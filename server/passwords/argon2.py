@@ -1,10 +1,10 @@
-"""Argon2 1.3 (RFC 9106) on one thread, whatever the number of lanes is.
+"""Argon2 1.3 (RFC 9106) on one thread, with any number of lanes.
 
-The usual ways, `PasswordHasher` of argon2-cffi and the one of `cryptography`, start a thread for each lane. So a few
-logins would take all cores, beside the threads that `passwords.hash_threads` allows; and what a check costs could not
-be told, nor made the same for all (failure_cost.py). The result does not depend on the threads.
+`PasswordHasher` of argon2-cffi and Argon2 of `cryptography` start a thread for each lane. Then a few logins would use
+all cores, more than `passwords.hash_threads` allows, and the cost of a check could not be measured (failure_cost.py).
+The result does not depend on the number of threads.
 
-This is argon2-cffi's binding to the C function, which checks what it is given and answers with a code.
+So this calls the C function by argon2-cffi's binding. The function checks its arguments and returns an error code.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _TYPES = {"id": Type.ID, "i": Type.I, "d": Type.D}
 
 
 def matches(password: bytes, parts: Match[str]) -> bool:
-    """Whether it is the password of the hash with these parts: type, m, t, p, salt, hash.
+    """Whether the password fits the hash with these parts: type, m, t, p, salt, hash.
 
-    Raises ValueError for what is no Argon2 hash, MemoryError.
+    Raises ValueError if they are no Argon2 hash, and MemoryError.
     """
     expected = decoded(parts["hash"])
     made = derive(

@@ -1,6 +1,7 @@
-"""What many passwords are made of that neither the list nor zxcvbn sees: words, phrases, dates, rows of keys.
+"""Common parts of passwords that neither the list nor zxcvbn finds: words, phrases, dates, rows of keys.
 
-Kept short: what is a whole common password belongs to the list. Words are in lower case, without spaces and accents.
+The lists are short: whole common passwords are in the list of the library. Words are in lower case, without spaces and
+accents.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _PHRASES = """
 # The longest first: "thisisa" before "thisis".
 _PIECES = sorted({*_WORDS, *filter(None, map(letters, _PHRASES))}, key=len, reverse=True)
 
-# Between the words of a sentence. Taken out of a password only to see what is left, since they are in many words too.
+# Small words of sentences. They are removed only to count the rest of a password, since other words contain them too.
 SMALL_WORDS = sorted(
     words("""
         ilove ilike ihate iam iwant ineed welove mylove the are was has you and but for not she his her our your with
@@ -48,12 +49,12 @@ SMALL_WORDS = sorted(
     reverse=True,
 )
 
-# Of keyboards for English, German, French, Spanish, Russian, Ukrainian, and Greek.
+# Rows of keyboards for English, German, French, Spanish, Russian, Ukrainian, and Greek.
 _ROWS = words("""
     qwertyuiop asdfghjkl zxcvbnm qwertzuiopü asdfghjklöä yxcvbnm azertyuiop qsdfghjklmù wxcvbn asdfghjklñ
     йцукенгшщзхъ фывапролджэ ячсмитьбю йцукенгшщзхї фівапролджє ςερτυθιοπ ασδφγηξκλ ζχψωβνμ
 """)
-# From above to below and the like, as the fingers go.
+# Keys in columns, and similar movements of the fingers.
 _COLUMNS = words("""
     1234567890 1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p zaq1xsw2cde3vfr4bgt5nhy6mju7ki8lo9p0 1qazxsw23edcvfr45tgbnhy67ujm
     qazwsxedcrfvtgbyhnujmikolp 1q2w3e4r5t6y7u8i9o0p 123qweasdzxcv 1234qwerasdfzxcv
@@ -71,19 +72,19 @@ DATE = re.compile(f"{_YEAR}{_MONTH}{_DAY}|{_DAY}{_MONTH}{_YEAR}|{_MONTH}{_DAY}{_
 
 
 def without(text: str, pieces: list[str]) -> str:
-    """It with a space in the place of each of the pieces."""
+    """The text with a space in place of each piece."""
     for piece in pieces:
         text = text.replace(piece, " ")
     return text
 
 
 def without_common(text: str) -> str:
-    """Letters and digits with a space in the place of each common word, phrase, and stretch of a row of keys."""
+    """Letters and digits with a space in place of each common word, phrase, and part of a row of keys."""
     return _without_stretches(without(text, _PIECES))
 
 
 def without_date(text: str) -> str:
-    """Letters and digits with a space in the place of the first date, or year, of these times."""
+    """Letters and digits with a space in place of the first date or year of our time."""
     return DATE.sub(" ", text, count=1)
 
 

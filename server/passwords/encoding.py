@@ -1,10 +1,10 @@
-"""Base64 as password hashes have it: mostly without padding (RFC 4648; PHC string format)."""
+"""Base64 in password hashes, mostly without padding (RFC 4648; PHC string format)."""
 
 from __future__ import annotations
 
 import base64
 
-# Of a pattern: in the usual alphabet, without padding.
+# A part of regular expressions: base64 in the usual alphabet, without padding.
 BASE64 = r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2,3})?"
 
 
@@ -18,5 +18,5 @@ def decoded(text: str) -> bytes:
 
 
 def encoded(data: bytes) -> str:
-    """In the usual alphabet, without padding."""
+    """Base64 in the usual alphabet, without padding."""
     return base64.b64encode(data).decode("ascii").rstrip("=")

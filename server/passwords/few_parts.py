@@ -1,8 +1,8 @@
-"""A password as few parts: words, dates, digits and signs, as people put passwords together.
+"""Estimates passwords that are put together of a few parts: words, dates, digits and signs.
 
-zxcvbn counts as if nobody knew in which order people do so: a word, a sign, a word and a year come to 10^12 guesses,
-however common the words are. Here signs and digits cost what they are, and zxcvbn is asked for the words alone. Costs
-are powers of ten of guesses.
+zxcvbn assumes that attackers do not know the usual order of parts: it estimates a word, a sign, a word and a year at
+10^12 guesses, even if the words are common. Here signs and digits have fixed costs, and zxcvbn estimates only the
+words. A cost is the logarithm (base 10) of the guesses.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from zxcvbn_rs_py import zxcvbn
 from server.passwords.common_words import DATE, SMALL_WORDS, without, without_common
 from server.passwords.letters import folded, letters, spellings
 
-# What is longer is not few parts, or says them again (repetition.py); and it would take long to look at.
+# Longer texts are not checked: they have many parts or repeat them (repetition.py), and checking takes long.
 _LONGEST = 64
 _SENTENCE_WORDS = 4
-# More changes between letters and digits are not what people put together.
+# People do not put together more runs of letters and digits than this.
 _MOST_RUNS, _MOST_DATES, _FEW_KINDS = 6, 2, 2
 _NAME_COST, _WORD_COST, _SMALL_WORD_COST = 3.0, 2.0, 1.0
 _DATE_COST, _YEAR_COST, _SEQUENCE_COST, _SPACE_COST = 4.0, 2.0, 2.0, 0.5
 # zxcvbn's time grows fast with the length.
 _ESTIMATED_LENGTH = 32
 
-# What is on one key, and what is written for a letter.
+# Signs and the digits on the same key; digits and signs that stand for letters.
 _UNSHIFTED = str.maketrans("!@#$%^&*()", "1234567890")
 _LETTERS_FOR = str.maketrans("43105@$!7", "aeiosasit")
 _TO_LAST_LETTER = re.compile(r".*[^\W\d_]", re.DOTALL)
@@ -44,8 +44,8 @@ _HOST_PARTS = re.compile(
 
 
 def is_few_parts(text: str, pieces: list[str], least_log10: float) -> bool:
-    """Whether it is put together of parts that take fewer guesses than that. `pieces` are names, which cost little."""
-    # Digits alone zxcvbn has looked at as a whole; and who writes several words with spaces has a sentence in mind.
+    """Whether the parts of a text take fewer guesses than 10^`least_log10`. `pieces` are names, which cost little."""
+    # zxcvbn has estimated digits already. Several words with spaces are a sentence.
     if len(text) > _LONGEST or text.isdigit() or len(_written_apart(text)) >= _SENTENCE_WORDS:
         return False
     return any(_cost(letters(reading), pieces, cost, least_log10) < least_log10 for reading, cost in _readings(text))
@@ -56,8 +56,8 @@ def _written_apart(text: str) -> set[str]:
 
 
 def _readings(text: str) -> Iterator[tuple[str, float]]:
-    """What may be meant, and what its signs and the choice of the reading cost."""
-    # What has the fewest accents is the last one.
+    """Readings of a text, each with the cost of its signs and of the choice of this reading."""
+    # The spelling with the fewest accents is the last one.
     *others, plain = sorted(spellings(folded(text)), reverse=True)
     for spelling in (*others, plain):
         yield spelling, _signs_cost(spelling)
@@ -69,14 +69,14 @@ def _readings(text: str) -> Iterator[tuple[str, float]]:
 
 
 def _signs_cost(text: str) -> float:
-    """One or two kinds cost as if each stood once, between the words and at the end; spaces cost less."""
+    """The cost of the signs. One or two kinds of sign cost as if each stood once; spaces cost less."""
     signs = [character for character in text if not character.isalnum() and character != " "]
     kinds = len(set(signs))
     return (kinds if kinds <= _FEW_KINDS else len(signs)) + _SPACE_COST * (" " in text)
 
 
 def _cost(form: str, pieces: list[str], cost: float, least: float) -> float:
-    """Of letters and digits, and `cost`; or any number that is not below the least."""
+    """The cost of letters and digits plus `cost`. It may stop early, with any number that is not below `least`."""
     nameless = without(form, pieces)
     rest = without_common(nameless)
     cost += _NAME_COST * nameless.count(" ") + _WORD_COST * (rest.count(" ") - nameless.count(" "))

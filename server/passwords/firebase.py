@@ -1,16 +1,15 @@
-"""Password hashes of Firebase Authentication: its own variant of scrypt, as github.com/firebase/scrypt describes it.
+"""Password hashes of Firebase Authentication, which has its own variant of scrypt (see github.com/firebase/scrypt).
 
-No kept library knows it, so the few lines are here, on hashlib's scrypt and the AES of `cryptography`: the first half
-of what scrypt makes of the password encrypts the project's signer key (AES-256, counter mode, from zero), and that is
-the hash.
+No maintained library has it. The first half of the output of scrypt is an AES key. It encrypts the signer key of the
+project (AES-256, counter mode, from zero), and the result is the hash.
 
 The text form has everything that is needed to check a password, in base64 without padding, as a PHC string:
 
     $firebase-scrypt$m=14,r=8,ss=Bw,sk=<signer key>$<salt>$<hash>
 
-`m` is Firebase's mem_cost, `r` its rounds, `ss` its salt separator. The signer key is in each hash on purpose. It looks
-like a pepper that ought to be kept elsewhere, and is none: the hash is the signer key under a keystream, so whoever has
-the hashes and knows one password, his own for example, has the signer key too. The first login does away with it.
+`m` is Firebase's mem_cost, `r` its rounds, `ss` its salt separator. The signer key is in each hash on purpose. Kept
+elsewhere, it would not protect the hashes: the hash is the encrypted signer key, so anybody who has the hashes and
+knows one password can compute the signer key. The first login replaces the hash.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from server.passwords.encoding import BASE64, decoded, encoded
 
 PATTERN = re.compile(
     r"\$firebase-scrypt\$m=(?P<m>[1-9]\d?),r=(?P<r>[1-9]\d{0,5})"
-    # A hash is as long as the signer key; were both empty, every password would fit.
+    # The hash is as long as the signer key. If both were empty, every password would fit.
     rf",ss=(?P<separator>{BASE64}),sk=(?=[^$]{{43,}})(?P<signer_key>{BASE64})"
     rf"\$(?P<salt>{BASE64})\$(?=.{{43,}})(?P<hash>{BASE64})",
     re.ASCII,
@@ -37,7 +36,7 @@ PATTERN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class FirebaseParameters:
-    """What a Firebase project shows as its password hash parameters; the first two are secret."""
+    """The password hash parameters of a Firebase project. The first two are secret."""
 
     signer_key: bytes
     salt_separator: bytes
@@ -54,7 +53,7 @@ class FirebaseParameters:
 
 
 def matches(password: bytes, found: re.Match[str]) -> bool:
-    """Whether it is the password of the hash that PATTERN found."""
+    """Whether the password fits the hash that PATTERN has matched."""
     salt, separator, signer_key, expected = (
         decoded(found[part]) for part in ("salt", "separator", "signer_key", "hash")
     )
@@ -64,5 +63,5 @@ def matches(password: bytes, found: re.Match[str]) -> bool:
 
 
 def scrypt(password: bytes, salt: bytes, *, n: int, r: int, p: int, size: int) -> bytes:
-    """RFC 7914. OpenSSL wants to be told how much memory it may take; that is bounded before (foreign.py)."""
+    """Scrypt (RFC 7914). OpenSSL needs a limit of memory; foreign.py has limited the parameters before."""
     return hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, maxmem=128 * r * (n + p + 8), dklen=size)

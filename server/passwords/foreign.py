@@ -1,9 +1,9 @@
-"""Password hashes that were made elsewhere: which there are, what they may cost, and how they are checked.
+"""Password hashes of other systems: their kinds, their greatest cost, and how they are checked.
 
-They come in with `users import` and are made anew at the user's first login. Passwords are taken as the bytes that were
-typed, in UTF-8: whoever made the hash did not normalise them. (To try the normalised form too would cost a second hash,
-and only for users who are there.) libpass checks what it knows, argon2-cffi Argon2, and hashlib Django's scrypt, which
-no library covers; Firebase's variant is in firebase.py.
+`users import` brings them in, and the first login of a user replaces the hash. The password is compared as it was
+typed, in UTF-8, since other systems do not normalise passwords. (Checking the normalised form too would cost a second
+hash, and only for users who exist.) libpass checks most kinds, argon2-cffi checks Argon2, and hashlib checks Django's
+scrypt, which no library has. Firebase's variant is in firebase.py.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from passlib.hash import (
 from server.passwords import argon2, firebase
 from server.passwords.encoding import BASE64, decoded
 
-# What one login may take: each of these is a few seconds on one core.
+# The greatest costs of a hash: each takes a few seconds on one core.
 MAXIMUM_BCRYPT_COST = 16
 MAXIMUM_OWN_COST = 17  # as much as passwords.bcrypt_cost can be, so that what was exported can come back
 MAXIMUM_PBKDF2_ITERATIONS = 5_000_000
@@ -37,14 +37,14 @@ MAXIMUM_MEMORY_BYTES = 256 * 1024 * 1024
 # Argon2: KiB of memory times passes. scrypt: N times r times p.
 MAXIMUM_ARGON2_WORK = 4 * 1024 * 1024
 MAXIMUM_SCRYPT_WORK = 1 << 23
-# Far more than any hash has.
+# In characters; no real hash is longer.
 MAXIMUM_LENGTH = 1024
 DAMAGED = "the password hash is of no known kind, or damaged"
 
 _BCRYPT_BYTES = 72
-# The groups of the patterns below that tell how dear a hash is.
+# The groups of the patterns below that determine the cost of a hash.
 _COSTS = {"cost", "name", "rounds", "type", "m", "t", "ln", "n", "r", "p"}
-# With the length of the hash, which tells one that was cut.
+# Each with the length of its hash, by which a truncated hash is found.
 _PBKDF2 = {
     "$pbkdf2": (pbkdf2_sha1, 27),
     "$pbkdf2-sha256": (pbkdf2_sha256, 43),
@@ -56,7 +56,7 @@ _PBKDF2 = {
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """A form of hash. `excess` says what is too dear about one; `matches` may raise, also for a wrong password."""
+    """A kind of hash. `excess` says which cost is too high; `matches` may raise, also for a wrong password."""
 
     pattern: re.Pattern[str]
     excess: Callable[[Match[str]], str | None]
@@ -64,7 +64,7 @@ class _Kind:
 
 
 def cost_problem(password_hash: str) -> str | None:
-    """Why a hash can't be taken: it is of no known kind, damaged, or absurdly dear. None: it can."""
+    """Why a hash is refused: its kind is unknown, it is damaged, or its cost is too high. None if it is accepted."""
     found = _find(password_hash)
     if found is None:
         return DAMAGED
@@ -73,7 +73,7 @@ def cost_problem(password_hash: str) -> str | None:
 
 
 def kind_of(password_hash: str) -> str | None:
-    """What all hashes have in common that cost as much as this one; None if it has a `cost_problem`."""
+    """A name for all hashes with the same cost as this one; None if it has a `cost_problem`."""
     found = _find(password_hash)
     if found is None or found[0].excess(found[1]) is not None:
         return None
@@ -83,7 +83,7 @@ def kind_of(password_hash: str) -> str | None:
 
 
 def matches(password: bytes, password_hash: str) -> bool:
-    """Whether it is the password of that hash, which has no `cost_problem`. May raise."""
+    """Whether the password fits the hash, which must have no `cost_problem`. May raise any exception."""
     found = _find(password_hash)
     if found is None:
         raise ValueError("no hash")
@@ -150,7 +150,7 @@ def _firebase_excess(parts: Match[str]) -> str | None:
 
 
 def _bcrypt_matches(password: bytes, parts: Match[str]) -> bool:
-    # As the libraries that made such hashes did: cut at 72 bytes.
+    # Cut at 72 bytes, like the libraries that made such hashes.
     return bool(bcrypt.verify(password[:_BCRYPT_BYTES], parts["bcrypt"]))
 
 
@@ -174,14 +174,14 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(text, re.ASCII)
 
 
-# Numbers have a bounded length, since each is turned into one.
+# Numbers have a limited length, since they are converted to int.
 _BCRYPT = r"\$2[aby]\$(?P<cost>0[4-9]|[1-9]\d)\$[./A-Za-z0-9]{53}"
 _BCRYPT_SHA256 = r"(?P<cost>[4-9]|[1-9]\d)\$[./A-Za-z0-9]{22}\$[./A-Za-z0-9]{31}"
 _R_AND_P = r"r=(?P<r>[1-9]\d{0,9}),p=(?P<p>[1-9]\d{0,9})"
 _KINDS = (
-    # What is made here, and by libpass and passlib.
+    # The kind that is made here, and by libpass and passlib.
     _Kind(_pattern(rf"\$bcrypt-sha256\$v=2,t=2[aby],r={_BCRYPT_SHA256}"), _own_excess, _by(bcrypt_sha256)),
-    # The first version of the same, of passlib 1.6.
+    # Its first version, of passlib 1.6.
     _Kind(_pattern(rf"\$bcrypt-sha256\$2[aby],{_BCRYPT_SHA256}"), _bcrypt_excess, _by(bcrypt_sha256)),
     # bcrypt, also as Django writes it.
     _Kind(_pattern(rf"(?:bcrypt\$)?(?P<bcrypt>{_BCRYPT})"), _bcrypt_excess, _bcrypt_matches),

@@ -1,7 +1,7 @@
-"""Password hashes: `$bcrypt-sha256$`, as libpass defines it, for all that are made here; others are verified too.
+"""Makes password hashes of the kind `$bcrypt-sha256$` of libpass, and checks these and other kinds.
 
-bcrypt alone reads 72 bytes and stops at a NUL. bcrypt-sha256 puts HMAC-SHA-256 before it, so passwords of any length
-and script count whole. What other systems have made is in foreign.py.
+bcrypt alone reads only 72 bytes and stops at a NUL. bcrypt-sha256 applies HMAC-SHA-256 first, so all characters of a
+password count. foreign.py has the hashes of other systems.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from server.passwords import foreign
 from server.passwords.failure_cost import FailureCost
 
 _OWN_PREFIX = "$bcrypt-sha256$v=2,"
-# What libpass takes at most.
+# The limit of libpass.
 MAXIMUM_BYTES = 4096
-# Some libraries vary the rounds from hash to hash, so there may be as many kinds as users.
+# At most so many kinds are learned at the start: some libraries vary the rounds, so each user may have another kind.
 LEARNED_KINDS = 16
 
 _log = structlog.get_logger("watchword.passwords")
@@ -29,7 +29,7 @@ _log = structlog.get_logger("watchword.passwords")
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """`dummy` is what an unknown user's password is compared with; the outcome is not looked at."""
+    """`dummy` is the hash that the password of an unknown user is compared with. The result is ignored."""
 
     dummy: str
     kind: str
@@ -46,10 +46,10 @@ class Hasher:
         self._prepared: _Prepared | None = None
 
     def prepare(self) -> _Prepared:
-        """What `verify` needs, at the cost of a hash. Done by `verify` itself if it was not done before."""
+        """Make what `verify` needs, which costs a hash. `verify` calls it if nobody has called it before."""
         with self._preparing:
             if self._prepared is None:
-                # libpass tries bcrypt out at its first hash, which must not count below.
+                # At its first hash libpass tests bcrypt. This must not be in the measured time.
                 bcrypt_sha256.using(rounds=4).hash("")
                 started = time.thread_time()
                 dummy = self._own.hash("no user has this password")
@@ -58,16 +58,15 @@ class Hasher:
             return self._prepared
 
     def hash(self, password: str) -> str:
-        """A hash with a new salt. The password is one that the policy has accepted."""
+        """A hash with a new salt. The policy has to accept the password first."""
         text: str = self._own.hash(normalised(password))
         return text
 
     def verify(self, password: str, password_hash: str | None) -> bool:
-        """Whether it is the password of that hash.
+        """Whether the password fits the hash. False if there is no hash, no valid hash, or the password is too long.
 
-        None, what is no hash, and a password longer than any that can be set are False. False costs the same, whatever
-        there was to compare (failure_cost.py); only the first check of a kind dearer than all before takes its own
-        time.
+        False always costs the same time, whatever the hash is (failure_cost.py). Only the first check of a kind that is
+        more expensive than all before takes longer.
         """
         prepared = self.prepare()
         started = time.thread_time()
@@ -77,19 +76,19 @@ class Hasher:
         return matches
 
     def unknown_kinds(self, password_hashes: Iterable[str]) -> list[str]:
-        """One of these for each kind whose cost is not known, and not more than a server can look at when it starts."""
+        """One hash of each kind whose cost is unknown, but not more than LEARNED_KINDS."""
         failure_cost = self.prepare().failure_cost
         kinds = {foreign.kind_of(password_hash): password_hash for password_hash in password_hashes}
         unknown = [one for kind, one in kinds.items() if kind is not None and not failure_cost.knows(kind)]
         return unknown[:LEARNED_KINDS]
 
     def learn(self, password_hash: str) -> None:
-        """Find out what a check of this kind costs. Twice, since the first of a kind may take longer."""
+        """Measure what a check of this kind costs. It checks twice, since the first check may take longer."""
         for _ in range(2):
             self._matches(self.prepare(), "", password_hash)
 
     def needs_renewal(self, password_hash: str) -> bool:
-        """Whether a hash is of a lower cost, or not of the kind that is made here."""
+        """Whether the hash has a lower cost or another kind than new hashes."""
         if not password_hash.startswith(_OWN_PREFIX):
             return True
         return int(bcrypt_sha256.from_string(password_hash).rounds) < self._cost
@@ -105,7 +104,7 @@ class Hasher:
                 else:
                     matches = foreign.matches(password.encode("utf-8"), password_hash)
             except (ValueError, TypeError):
-                # Not a hash, or not a password that it could be of.
+                # This is no hash, or the password can't be hashed in this way.
                 pass
             except Exception as error:  # noqa: BLE001 - a hash in the store must not be able to fail a request
                 _log.warning("a password hash could not be checked", reason=type(error).__name__)
@@ -119,5 +118,5 @@ class Hasher:
 
 
 def normalised(password: str) -> bytes:
-    """NFKC: the same characters typed on another keyboard are the same password (NIST SP 800-63B-4, 3.1.1.2)."""
+    """The password in NFKC, so other keyboards give the same bytes (NIST SP 800-63B-4, 3.1.1.2), in UTF-8."""
     return unicodedata.normalize("NFKC", password).encode("utf-8", "surrogatepass")

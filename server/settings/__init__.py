@@ -1,4 +1,4 @@
-"""Settings: config.toml and the environment become one frozen tree at the start (`load_settings`), or the start ends.
+"""Settings: at the start, config.toml and the environment are read into one frozen tree (`load_settings`).
 
 tree.py has every setting with its default, load.py the way from file and environment to it. A command gets its settings
 by `settings_for` (server/cli/context.py), and a service gets those that it needs from app.py.

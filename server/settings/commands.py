@@ -53,7 +53,7 @@ def show(context: typer.Context, as_json: AsJson = False, config: Config = None)
 
 
 def plain(value: Any) -> Any:
-    """Settings as dicts, lists and scalars; a secret that is set becomes a mask, also in a URL."""
+    """Settings as dicts, lists and scalars. Secrets that are set are masked, also in URLs."""
     if isinstance(value, BaseModel):
         fields = type(value).model_fields.items()
         return {name: _plain_setting(name, field, getattr(value, name)) for name, field in fields}
@@ -74,7 +74,7 @@ def _masked(secrets: tuple[SecretStr, ...]) -> str | list[str]:
 
 
 def toml_value(value: object) -> str:
-    """A value as TOML writes it."""
+    """A value in the syntax of TOML."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

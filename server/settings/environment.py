@@ -1,7 +1,7 @@
-"""What the environment says of the settings: `WATCHWORD__SECTION__KEY`, or `..._FILE` with the path of a file.
+"""Settings from the environment: `WATCHWORD__SECTION__KEY`, or `..._FILE` with the path of a file.
 
-An empty value never takes the place of a secret of the settings file, and a setting that two variables give is a
-problem: nothing says which of them is meant.
+An empty value never replaces a secret of the settings file. If two variables set the same setting, that is a problem,
+since nobody can know which one is meant.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from server.settings.stray_characters import stray_characters
 from server.settings.tree import Settings, setting_names
 
 PREFIX = "WATCHWORD__"
-# Whatever begins like this is meant for us, or was put there by a container host.
+# A variable with this prefix is a setting, or a container host has made it.
 _OURS = "WATCHWORD_"
-# Docker's links and Kubernetes' variables of a service whose name begins with "watchword".
+# The variables of Docker's links and of Kubernetes' services, for a service whose name begins with "watchword".
 _SERVICE_LINK = re.compile(
     r"WATCHWORD_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|ENV_\w+"
     r"|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|ADDR|START|END|PORT(_(START|END))?))?)",
     re.ASCII,
 )
-# One secret may begin with a bracket as well.
+# A JSON list of secrets. A single secret may also begin with a bracket, but hardly with bracket and quotation mark.
 _LIST = re.compile(r"""\s*\[\s*["'\]]""")
 _SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 
@@ -36,9 +36,9 @@ Tree = dict[str, Any]
 
 
 def apply_environment(tree: Tree, environment: Mapping[str, str], problems: list[str]) -> tuple[str, ...]:
-    """Put every variable of ours into the tree of the file, and what is wrong into `problems`.
+    """Put the settings of the environment into `tree`, and add what is wrong to `problems`.
 
-    The names of the variables that a container host has made, which are ignored.
+    Returns the names of the variables that a container host has made, which are ignored.
     """
     ignored = []
     given: dict[tuple[str, ...], str] = {}
@@ -65,14 +65,14 @@ def apply_environment(tree: Tree, environment: Mapping[str, str], problems: list
 def _is_service_link(name: str, text: str) -> bool:
     if _SERVICE_LINK.fullmatch(name):
         return True
-    # These names could be a mistake as well, so the value has to be an address or a path as such hosts write it.
+    # Such a name could also be a mistake, so the value has to be an address or a path in the form of these hosts.
     return bool(
         (name.endswith("_PORT") and _SERVICE_ADDRESS.match(text)) or (name.endswith("_NAME") and text.startswith("/"))
     )
 
 
 def _unknown(name: str) -> str:
-    """With one underscore where two belong, a setting looks almost right."""
+    """The problem of a variable that is no setting. Often one underscore stands where two belong."""
     words = name[len(_OURS) :].lower().removesuffix("_file").strip("_")
     section, _, key = words.partition("_")
     near = similar_setting(f"{section}.{key}") or similar_setting(words)
@@ -85,7 +85,7 @@ def _unknown(name: str) -> str:
 def _apply(tree: Tree, name: str, keys: tuple[str, ...], text: str, problems: list[str]) -> None:
     kind = _kind_of(keys)
     if kind is BaseModel:
-        # It would take the place of all that the file has there.
+        # A variable for a whole section would replace all settings of the section.
         problems.append(f"{name}: {keys[0]} is a section; set each of its settings, {PREFIX}{keys[0].upper()}__…")
         return
     found = _value(name, ".".join(keys), text, problems)
@@ -110,7 +110,7 @@ def _apply(tree: Tree, name: str, keys: tuple[str, ...], text: str, problems: li
 
 
 def _value(name: str, setting: str, text: str, problems: list[str]) -> str | None:
-    """The text of a variable, or of the file that it names; None, and a problem, if there is none."""
+    """The text of a variable, or of the file that it names. None if it can't be used; then a problem is added."""
     if any("\ud800" <= character <= "\udfff" for character in text):
         problems.append(f"{name}: its value is not UTF-8; write it in UTF-8")
         return None
@@ -136,10 +136,10 @@ def _value(name: str, setting: str, text: str, problems: list[str]) -> str | Non
 
 
 def _typed(kind: type | None, text: str) -> Any:
-    """A variable is text. A string setting takes it as it is; others read it as JSON, lists also as a,b.
+    """Convert the text of a variable. Strings stay as they are; other settings are JSON, and lists may also be `a,b`.
 
-    A secret is one text, commas and all; several are a JSON list, or a line each. Raises ValueError, which says what to
-    write.
+    A secret may contain commas. Several secrets are a JSON list, or one per line. Raises ValueError, whose message says
+    what to write.
     """
     begin = text.lstrip()[:1]
     if kind is str:
@@ -159,7 +159,7 @@ def _typed(kind: type | None, text: str) -> Any:
 
 
 def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """As in the settings file, a name that is repeated is an error: nothing says which of them is meant."""
+    """A JSON object as a dict. Raises KeyError if a name is repeated, which is an error in the settings file too."""
     found: dict[str, Any] = {}
     for name, value in members:
         if name in found:
@@ -169,7 +169,7 @@ def _each_once(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _kind_of(keys: tuple[str, ...]) -> type | None:
-    """`str`, `SecretStr`, `tuple`, `BaseModel` for a section, or None for whatever JSON says."""
+    """The type of a setting: `str`, `SecretStr`, `tuple`, `BaseModel` for a section, or None for any JSON value."""
     model: Any = Settings
     for key in keys[:-1]:
         field = model.model_fields.get(key)
@@ -177,7 +177,7 @@ def _kind_of(keys: tuple[str, ...]) -> type | None:
             return None
         model = field.annotation
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            # [roles.NAME] includes and [access] are maps to lists.
+            # The values in [roles.NAME] and [access] are lists.
             return tuple
     field = model.model_fields.get(keys[-1])
     if field is None:

@@ -1,4 +1,4 @@
-"""What a setting takes, in words, for the message about a value that it does not take."""
+"""Says in words which values a setting takes, for messages about wrong values."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _LIMITS = ("ge", "le", "min_length", "max_length")
 
 
 def what_it_takes(location: tuple[int | str, ...]) -> str | None:
-    """What to write at that place of the settings: "write a whole number from 0 to 65535"; None if that is a story."""
+    """What to write for this setting, such as "write a whole number from 0 to 65535"; None if it can't be said so."""
     if location and location[0] in {"roles", "access"}:
         return _of_map(location)
     model: Any = Settings
     field = None
     for step in location:
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            # An element of a list.
+            # The location is an element of a list.
             break
         field = model.model_fields.get(str(step))
         model = None if field is None else field.annotation
@@ -30,7 +30,7 @@ def what_it_takes(location: tuple[int | str, ...]) -> str | None:
 
 
 def _of_map(location: tuple[int | str, ...]) -> str:
-    """[roles] and [access] have names of the user's choice, so their sections are no models."""
+    """What to write in [roles] and [access]. They have no models, since the user chooses their names."""
     if len(location) == 1:
         return "write a section, with settings in it"
     if location[0] == "roles" and len(location) == 2:

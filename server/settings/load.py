@@ -1,8 +1,8 @@
-"""Where settings come from: the defaults, a TOML file over them, the environment over that.
+"""Loads the settings: the environment overrides the TOML file, and the file overrides the defaults.
 
-Written by hand rather than with pydantic-settings, which takes a misspelt WATCHWORD__SERVER__PROT for somebody else's
-variable and is silent, knows no `_FILE`, and turns the string "8080" in a file into a number. Here an unknown name is
-an error wherever it stands, and the tree is validated once, strictly, with every problem reported at the same time.
+pydantic-settings is not used. It ignores a misspelt WATCHWORD__SERVER__PROT, has no `_FILE`, and takes the string
+"8080" in a file for a number. Here every unknown name is an error, and the tree is validated once and strictly, so all
+problems are reported at the same time.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from server.settings.tree import Settings, default_roles
 
 DEFAULT_FILE = "config.toml"
 
-# No setting is deeper: roles, one of them, what it includes, and the names in there.
+# The deepest setting: roles, a role, its `includes`, and a name in it.
 _DEEPEST = 4
 _LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
-    """The settings, and where they come from.
+    """The settings, and their sources.
 
-    `file` is the settings file, by its absolute path; None if there is none. `ignored` are the variables that look like
-    settings and were made by a container host.
+    `file` is the absolute path of the settings file, or None. `ignored` has the variables that look like settings but
+    were made by a container host.
     """
 
     settings: Settings
@@ -45,10 +45,9 @@ class LoadedSettings:
 
 
 def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> LoadedSettings:
-    """Read the settings.
+    """Read the settings. Raises ConfigurationError with all problems.
 
-    `path` None means config.toml in the working directory, if there is one. Raises ConfigurationError with every
-    problem there is.
+    `path` None means config.toml in the working directory, which may be missing.
     """
     problems: list[str] = []
     try:
@@ -85,7 +84,7 @@ def _from_file(path: Path, problems: list[str], *, needed: bool) -> Tree | None:
 
 
 def _as_json(value: Any, depth: int = 0) -> Any:
-    """With null, which no setting takes, in place of what JSON has not: dates, vast numbers, and nests too deep."""
+    """The value for JSON. Dates, very large numbers and too deep nesting become null, which no setting takes."""
     if isinstance(value, dict) and depth < _DEEPEST:
         return {name: _as_json(part, depth + 1) for name, part in value.items()}
     if isinstance(value, list) and depth < _DEEPEST:
@@ -97,7 +96,7 @@ def _as_json(value: Any, depth: int = 0) -> Any:
 
 def _validate(tree: Tree, problems: list[str]) -> Settings | None:
     try:
-        # JSON is the strict reading in which a list may become a tuple but "8080" never a number.
+        # Validated as JSON: in strict mode a JSON list may become a tuple, but "8080" never becomes a number.
         text = json.dumps(tree, ensure_ascii=False).encode("utf-8", "replace")
         return Settings.model_validate_json(text, strict=True)
     except ValidationError as error:
@@ -116,6 +115,6 @@ def _lines(kind: str, location: tuple[int | str, ...], message: str) -> list[str
         told = what_it_takes(location)
         return [f"{name}: {told or f'{message[0].lower()}{message[1:]}; docs/settings.md tells what it takes'}"]
     if not location:
-        # The checks across sections name their settings themselves.
+        # The messages of checks across sections already name their settings.
         return message.splitlines()
     return [f"{name}: {message}"]

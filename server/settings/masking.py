@@ -1,11 +1,11 @@
-"""Secrets in a URL, which are not shown."""
+"""Masks the secrets in a URL."""
 
 from __future__ import annotations
 
 import re
 
 MASK = "********"
-# Parameters of a PostgreSQL URL that say nothing secret; any other might.
+# Parameters of a PostgreSQL URL that are never secret; all others are masked.
 _PLAIN = frozenset(
     {
         "application_name",
@@ -24,16 +24,16 @@ _PLAIN = frozenset(
 )
 # Where one part of a query or fragment ends.
 _PARTS = re.compile(r"([?&;#])")
-# A colon that somebody has encoded as well makes one name of user and password.
+# If the colon is percent-encoded too, user and password together are the user name.
 _COLON = re.compile("(:|%3a)", re.IGNORECASE)
 _HOST = r"(?:\[[^\[\]]*\]|[^\[\]:,]*)(?::\d*)?"
 _HOSTS = re.compile(rf"{_HOST}(?:,{_HOST})*")
 
 
 def masked_url(url: str) -> str:
-    """A URL (RFC 3986) without its password, and without the values of parameters that may be secret.
+    """A URL (RFC 3986) without its password and without the values of parameters that may be secret.
 
-    What can't be taken apart, as with a password that has a / in it or without a host, is masked whole.
+    If it can't be parsed, for example since the password contains a `/` or the host is missing, all of it is masked.
     """
     scheme, slashes, rest = url.partition("://")
     if scheme == "sqlite":
@@ -51,7 +51,7 @@ def masked_url(url: str) -> str:
 
 
 def _masked_part(mark: str, text: str) -> str:
-    """A parameter of the query, or a fragment, behind the mark that it begins with."""
+    """A parameter of the query, or the fragment, masked; `mark` is the character before it."""
     name, equals, value = text.partition("=")
     if mark != "#" and (name.lower() in _PLAIN or (equals and not value) or not text):
         return mark + text

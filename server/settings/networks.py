@@ -1,4 +1,4 @@
-"""Networks of `server.trusted_proxies`: only such as an address of a client can be in."""
+"""Checks the networks of `server.trusted_proxies`: a network that can contain no client address is refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def network(text: str) -> str:
-    """The text. Raises ValueError, which says what to write instead."""
+    """The text of a network. Raises ValueError, whose message says what to write instead."""
     try:
         found: Network = ipaddress.ip_network(re.sub("%[^/]*", "", text), strict=False)
     except ValueError:
@@ -19,7 +19,7 @@ def network(text: str) -> str:
     if mapped is not None and found.prefixlen >= 96:
         found = ipaddress.ip_network((mapped, found.prefixlen - 96), strict=False)
     with suppress(ValueError):
-        # Clients are compared without zone, and IPv4 ones by that address: see server/core/addresses.py.
+        # Addresses of clients have no zone, and mapped IPv4 addresses are IPv4 (server/core/addresses.py).
         if ipaddress.ip_network(text) == found:
             return text
     raise ValueError(f"{text!r} is no network that a proxy can be in; write {found}")

@@ -1,8 +1,8 @@
-"""Origins and header names of `[cors]`: only what browsers really send, since texts are compared.
+"""Checks the origins and header names of `[cors]`. They are compared as texts, so they must be what browsers send.
 
-A browser has one way to write an origin (RFC 6454 section 6.2 and the URL standard): scheme and host in small letters,
-names in ASCII, IPv4 as four decimal numbers, IPv6 in its shortest form, no port where it is the scheme's own, nothing
-behind. Any other spelling would let nobody in, without a word. So it is refused, and the message has the right one.
+A browser writes an origin in only one way (RFC 6454 section 6.2 and the URL standard): scheme and host in lower case,
+names in ASCII, IPv4 as four decimal numbers, IPv6 in its shortest form, no default port, no path. An origin in any
+other spelling would never match, and nobody would see why. So it is refused, and the message has the right spelling.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ import re
 import socket
 
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
-# Somebody has mixed them up: a page opens a socket, and its origin is still that of the page.
+# A common mistake: a page that opens a WebSocket still has the origin of the page.
 _PAGES_OF = {"ws": "http", "wss": "https"}
-# To a server, pages of these have the origin null.
+# Pages with these schemes send the origin null.
 _OPAQUE = {"about", "blob", "data", "file", "filesystem", "ftp", "javascript"}
 
-# Scheme, host, port; what stands before the host and behind the port is no part of an origin.
+# Scheme, host and port. User info before the host and a path after the port do not belong to an origin.
 _ADDRESS = re.compile(
     r"([a-z][a-z0-9+.-]*)://(?:[^/?#\\]*@)?(\[[^/?#\\@\[\]]*\]|[^/?#\\@\[\]:]*)(?::([0-9]*))?(?:[/?#\\].*)?",
     re.IGNORECASE | re.DOTALL,
 )
 _NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 _ENDS_IN_A_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
-# Of an app or an extension; Electron's examples have "." alone.
+# The host of an app or an extension; it is "." in Electron's examples.
 _APP_HOST = re.compile(r"[a-z0-9._-]+")
 _FIELD_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def origin(text: str) -> str:
-    """The text. Raises ValueError, which says what to write instead, for what no browser sends as Origin."""
+    """The text of an origin. Raises ValueError if no browser sends it; the message says what to write instead."""
     if "*" in text:
         raise ValueError("a wildcard would let any site use your users' cookies; list exact origins instead")
     address = _ADDRESS.fullmatch(text.strip())
@@ -41,7 +41,7 @@ def origin(text: str) -> str:
     sent = _as_sent(address) if address else None
     if sent == text:
         return text
-    # What stands before an @ may be a password.
+    # The text before an @ may be a password, so it is not repeated.
     named = "user info" if "@" in text else repr(text[:100])
     if sent is None:
         raise ValueError(
@@ -61,7 +61,7 @@ def _as_sent(address: re.Match[str]) -> str | None:
 
 
 def _host(host: str) -> str | None:
-    """As the URL standard writes a host (section 3.5)."""
+    """A host in the form of the URL standard (section 3.5); None if there is no such host."""
     try:
         if not host.isascii():
             from yarl import URL  # noqa: PLC0415 - needed for one message alone
@@ -70,7 +70,7 @@ def _host(host: str) -> str | None:
         if host.startswith("["):
             return f"[{_ipv6(host[1:-1])}]"
         if _ENDS_IN_A_NUMBER.fullmatch(host):
-            # An IPv4 address or nothing. Its parts may be fewer than four, and octal or hexadecimal.
+            # Only an IPv4 address can be meant. It may have fewer than four parts, in octal or hexadecimal.
             return str(ipaddress.IPv4Address(socket.inet_aton(host)))
     except (OSError, ValueError):
         return None
@@ -83,13 +83,13 @@ def _ipv6(text: str) -> str:
         raise ValueError("a zone is no part of an origin")
     if address.ipv4_mapped is None:
         return str(address)
-    # Python writes these in one way before 3.13, and in another from then on.
+    # Python before 3.13 writes mapped IPv4 addresses in another way than later versions.
     last = int(address.ipv4_mapped)
     return f"::ffff:{last >> 16:x}:{last & 0xFFFF:x}"
 
 
 def field_name(text: str) -> str:
-    """The text. Raises ValueError for what is no name of a header field (RFC 9110 section 5.1)."""
+    """The name of a header field (RFC 9110 section 5.1). Raises ValueError for any other text."""
     if text == "*":
         raise ValueError("beside cookies, a browser takes * for a name; list the names of the headers instead")
     if not _FIELD_NAME.fullmatch(text):

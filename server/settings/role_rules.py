@@ -1,4 +1,4 @@
-"""What is wrong with [roles] and [access], whose names are the operator's own."""
+"""Checks [roles] and [access], whose names the operator chooses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _ROUTE_NAME = re.compile(r"[A-Z]+ /\S*")
 
 
 def role_problems(includes: Mapping[str, Sequence[str]]) -> list[str]:
-    """A line for each role with a wrong name, or that includes one that is not there."""
+    """A message for each role that has a wrong name or includes an unknown role."""
     problems = [
         f"roles.{name}: a role is named in lower case letters, digits, - and _, at most 64"
         for name in includes
@@ -26,7 +26,7 @@ def role_problems(includes: Mapping[str, Sequence[str]]) -> list[str]:
 
 
 def access_problems(access: Mapping[str, Sequence[str]], roles: Container[str]) -> list[str]:
-    """A line for each override of a route that names no route or no role. Which routes there are is known later."""
+    """A message for each override with a wrong form or an unknown role. Whether the route exists is checked later."""
     problems = [
         f'access."{route}": write the method and the path of a route, like "GET /users"'
         for route in access

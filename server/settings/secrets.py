@@ -1,4 +1,4 @@
-"""Secrets of the settings: how many there may be, and which are too weak."""
+"""Types of the settings that hold secrets, and the check that a secret is strong enough."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from server.settings.weak_secrets.reason import reason_to_guess
 MINIMUM_LENGTH = 32
 
 
-# Of a master key: without the old one nothing opens what is in the store.
+# Advice for a master key: the old one is still needed to open the keys in the store.
 _BEFORE_THE_OLD = (
     '; if keys are sealed under this one, put the new one before it, ["new", "old"], and run `keys rewrap`'
 )
 
 
 def _strong(secret: SecretStr, advice: str = "") -> SecretStr:
-    """RFC 7518 section 3.2: a key of at least the size of the hash, 32 bytes; and one that nobody guesses."""
+    """A secret of at least 32 bytes (RFC 7518 section 3.2) that can't be guessed. Raises ValueError."""
     text = secret.get_secret_value()
     reason = weakness(text) if text else None
     if reason is not None:
@@ -30,14 +30,14 @@ def _strong(secret: SecretStr, advice: str = "") -> SecretStr:
 
 
 def weakness(text: str) -> str | None:
-    """Why a secret is too weak, in words; None if it is not."""
+    """Why a secret is too weak, in words; None if it is strong."""
     if len(text.encode("utf-8", "surrogatepass")) < MINIMUM_LENGTH:
         return "it is short"
     return reason_to_guess(text)
 
 
 def _listed(value: Any) -> Any:
-    """One secret, or a list of them; the empty text is none."""
+    """A single secret as a list; the empty text is an empty list."""
     if isinstance(value, str | SecretStr):
         return (value,) if (value if isinstance(value, str) else value.get_secret_value()) else ()
     return tuple(value) if isinstance(value, list) else value
@@ -57,18 +57,18 @@ def _first_is_strong(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     return secrets
 
 
-# All are judged: whoever guesses one that verifies can also sign.
+# All secrets are checked: an attacker who guesses any of them can sign tokens.
 Secrets = Annotated[
     tuple[Annotated[SecretStr, AfterValidator(_strong)], ...],
     BeforeValidator(_listed),
     AfterValidator(_none_empty),
 ]
-# The first is judged. What is behind it opens what it has sealed before, so that a weak one can be left behind.
+# Only the first master key is checked. The others open what they have sealed, so a weak one can be replaced.
 SealingSecrets = Annotated[
     tuple[SecretStr, ...], BeforeValidator(_listed), AfterValidator(_none_empty), AfterValidator(_first_is_strong)
 ]
 
 
 def texts(secrets: tuple[SecretStr, ...]) -> list[str]:
-    """The secrets themselves, to be handed to what uses them."""
+    """The secrets as plain text."""
     return [secret.get_secret_value() for secret in secrets]

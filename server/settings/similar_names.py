@@ -1,4 +1,4 @@
-"""Which setting may have been meant by a name that is none."""
+"""Finds the setting that an unknown name may mean."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from server.settings.tree import setting_names
 
 
 def similar_setting(name: str) -> str | None:
-    """The name, as section.key, of a setting that is like `name`; of a section, if `name` has no dot."""
+    """A setting (`section.key`) with a similar name, or a section if `name` has no dot; None if there is none."""
     names = setting_names()
     section, _, key = name.rpartition(".")
     elsewhere = [each for each in names if each.endswith(f".{key}")]
@@ -24,12 +24,12 @@ def similar_setting(name: str) -> str | None:
 
 
 def dotted(steps: Iterable[str]) -> str:
-    """The name of a setting as TOML writes it: access."GET /users"."""
+    """The name of a setting in the syntax of TOML: access."GET /users"."""
     return ".".join(step if step and " " not in step else f'"{step}"' for step in steps)
 
 
 def what_is_similar(name: str) -> str:
-    """What to do about a name in the settings file that is no setting."""
+    """The advice for an unknown name in the settings file."""
     near = similar_setting(name)
     if near is not None:
         return f"did you mean {near}?"

@@ -1,15 +1,15 @@
-"""The URL of a store: an SQLite file or a PostgreSQL database."""
+"""Checks `store.url`."""
 
 from __future__ import annotations
 
 import re
 
-# What other programs take for a home, a query, a folder or memory, would be a file of that very name here.
+# In other programs these mean the home folder, options, a folder or memory. Here they would be names of files.
 _NO_FILE = re.compile(r"~.*|.*\?.*|(?:.*/)?\.{0,2}|:memory:", re.DOTALL)
 
 
 def store_url(text: str) -> str:
-    """The text. Raises ValueError, which says what to write instead."""
+    """The URL of an SQLite file or a PostgreSQL database. Raises ValueError, whose message says what to write."""
     scheme = text.partition("://")[0]
     if text.startswith("sqlite:///"):
         if _NO_FILE.fullmatch(text, len("sqlite:///")):

@@ -1,6 +1,6 @@
-"""Spaces, invisible characters and quotation marks that nobody meant to write.
+"""Finds spaces, invisible characters and quotation marks around a value, which were written by mistake.
 
-A text with them is refused by the name of its setting: else they would be part of a secret or of a file's name.
+Such a value is refused, or they would become a part of a secret or of a file's name.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 from server.core.text import INVISIBLE
 from server.settings.similar_names import dotted
 
-# Scripts such as Persian, and emoji, need these.
+# Zero-width joiners: some scripts, such as Persian, and emoji need them.
 _JOINERS = frozenset("\u200c\u200d")
 _QUOTATION_MARKS = frozenset({'""', "''", "``", "\u201c\u201d", "\u201e\u201c", "\u2018\u2019", "\u00ab\u00bb"})
 
 
 def stray_characters(text: str) -> str | None:
-    """Why a text is not what somebody meant to write, and what to do, to follow its name; None if it may be."""
+    """What is wrong with the text and what to do, as the end of a message; None if nothing is wrong."""
     if text != text.strip():
         return "begins or ends with white space; take it off"
     for character in text:
@@ -30,7 +30,7 @@ def stray_characters(text: str) -> str | None:
 
 
 def texts_with_stray_characters(value: Any, steps: tuple[str, ...] = ()) -> Iterator[str]:
-    """A line for each text in a tree of settings that can't be meant."""
+    """A message for each text in a tree of settings that has such characters."""
     if isinstance(value, dict):
         for key, part in value.items():
             yield from texts_with_stray_characters(part, (*steps, key))

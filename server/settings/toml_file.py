@@ -1,4 +1,4 @@
-"""The settings file, and what is wrong with it in words that name the line."""
+"""Reads the settings file, and says which line is wrong."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 from server.files.text_file import read_text
 
-# What the parser says of the second [section], and of the second name = value.
+# The messages of the parser for a repeated [section] and a repeated name.
 _TABLE_AGAIN = re.compile(r"Cannot declare \((.*?),?\) twice \(at line (\d+)")
 _VALUE_AGAIN = re.compile(r"Cannot overwrite a value \(at (?:line (\d+)|end of document)")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tree of a settings file. Raises OSError; or ValueError, whose message says what to mend and where."""
+    """The tree of a settings file. Raises OSError, or ValueError, whose message says what is wrong in which line."""
     try:
         text = read_text(path)
     except UnicodeDecodeError as error:
@@ -27,12 +27,12 @@ def read_toml(path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise ValueError(_told(text, str(error))) from None
     except ValueError:
-        # Python reads no number of more digits than 4300.
+        # Python refuses numbers of more than 4300 digits.
         raise ValueError("has a number that is too large for any setting") from None
 
 
 def _told(text: str, message: str) -> str:
-    """Of what the file holds only names are quoted: a value may be a secret."""
+    """A message about an error of the parser. It quotes only names of the file, since a value may be a secret."""
     lines = text.split("\n")
     again = _TABLE_AGAIN.match(message)
     if again is not None:
@@ -48,7 +48,7 @@ def _told(text: str, message: str) -> str:
 
 
 def _name_in(line: str) -> str:
-    """What a line sets, if it is whole in itself; else it may be the end of a value of several lines."""
+    """The name that a line sets; empty if the line may be a part of a value of several lines."""
     try:
         tomllib.loads(line)
     except ValueError:

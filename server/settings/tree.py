@@ -1,8 +1,7 @@
-"""Every setting, as one frozen tree.
+"""All settings, as one frozen tree.
 
-The `description` of a field is the comment in config.toml and the text in docs/settings.md; tests keep them in step. A
-value that can't work is refused here, whatever it came from. A message says what to do and never repeats a
-secret.
+The `description` of a field is also its comment in config.toml and its text in docs/settings.md; tests compare them.
+Values that can't work are refused here. Messages say what to do, and never repeat a secret.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from server.settings.role_rules import access_problems, role_problems
 from server.settings.secrets import SealingSecrets, Secrets, texts, weakness
 from server.settings.store_url import store_url
 
-# The rest of a token of the longest that is taken (4096 characters) is for the longest username, role and signature.
+# Bytes of JSON. A token may have 4096 characters; the rest of them is for the longest username, role and signature.
 _ISSUER_AND_AUDIENCE = 1680
 
 
@@ -34,7 +33,7 @@ class _Section(BaseModel):
 
 
 class ServerSettings(_Section):
-    """Where the server listens and what it accepts."""
+    """The address of the server, and its limits for requests."""
 
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 picks a free one, which is printed")
@@ -47,7 +46,7 @@ class ServerSettings(_Section):
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can connect."""
+        """Whether only programs on this machine can connect."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -60,7 +59,7 @@ class ServerSettings(_Section):
 
 
 class StoreSettings(_Section):
-    """Where the data lives."""
+    """The database."""
 
     url: Annotated[str, AfterValidator(store_url)] = Field(
         "sqlite:///data/watchword.db", description="sqlite:///path/to/file.db, or postgresql://user:password@host/name"
@@ -100,7 +99,7 @@ class SessionSettings(_Section):
 
 
 class PasswordSettings(_Section):
-    """Passwords and what their hashes cost."""
+    """Rules for passwords, and the cost of their hashes."""
 
     bcrypt_cost: int = Field(12, ge=4, le=17, description="each step doubles the time of a hash; below 10 is for tests")
     min_length: int = Field(15, ge=8, le=256, description="least length of a new password, in characters")
@@ -145,7 +144,7 @@ class LimitSettings(_Section):
 
 
 class CorsSettings(_Section):
-    """Which web pages may call."""
+    """Which web pages may call the API."""
 
     origins: tuple[Annotated[str, AfterValidator(origin)], ...] = Field(
         (), description='exact origins of browser clients, like "https://app.example.com" or "capacitor://localhost"'
@@ -172,12 +171,12 @@ class RoleSettings(_Section):
 
 
 def default_roles() -> dict[str, RoleSettings]:
-    """The two roles that Watchword itself needs; those of a file come on top of them."""
+    """The two roles that Watchword needs. A settings file can change them and add others."""
     return {"customer": RoleSettings(), "admin": RoleSettings(includes=("customer",))}
 
 
 class Settings(_Section):
-    """The whole tree. Nothing changes after the start."""
+    """All settings. They do not change after the start."""
 
     server: ServerSettings = ServerSettings()
     store: StoreSettings = StoreSettings()
@@ -199,7 +198,7 @@ class Settings(_Section):
 
     @property
     def role_includes(self) -> Mapping[str, tuple[str, ...]]:
-        """Each role with those whose rights it has too."""
+        """Each role with the roles that it includes."""
         return {name: role.includes for name, role in self.roles.items()}
 
     @model_validator(mode="after")
@@ -223,7 +222,7 @@ class Settings(_Section):
         return self
 
     def weaknesses(self) -> list[str]:
-        """A line for each setting that is allowed but weakens security."""
+        """A warning for each setting that is allowed but weakens security."""
         lines = []
         if self.passwords.bcrypt_cost < 10:
             lines.append(f"passwords.bcrypt_cost = {self.passwords.bcrypt_cost} makes stolen hashes cheap to guess")
@@ -242,7 +241,7 @@ class Settings(_Section):
         return lines
 
     def one_address_for_all(self) -> str | None:
-        """A line if a proxy would make all clients one address, and so share what is counted by address."""
+        """A warning if no proxy is trusted: behind a proxy all clients would have its address, and share its limits."""
         if self.server.trusted_proxies:
             return None
         return (
@@ -252,7 +251,7 @@ class Settings(_Section):
 
 
 def setting_names() -> list[str]:
-    """Every setting as section.key; [roles] and [access] by their section alone."""
+    """The names of all settings as `section.key`; [roles] and [access] only as sections."""
     names = []
     for section, field in Settings.model_fields.items():
         kind = field.annotation

@@ -1,1 +1,1 @@
-"""Which secrets of the settings somebody would guess: published ones, words, patterns, and what is no secret at all."""
+"""Finds secrets that can be guessed: published ones, words, patterns, and texts that are no secret at all."""

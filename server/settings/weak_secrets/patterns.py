@@ -1,4 +1,4 @@
-"""Secrets that are a pattern: a walk over the keyboard, the order of the alphabet, bytes that count up, repetition."""
+"""Finds secrets that are a pattern: keys beside each other, letters in order, bytes that count up, repetition."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _ROWS = (
 _KEYBOARDS = [
     {key: (2 * column + row, row) for row, keys in enumerate(rows) for column, key in enumerate(keys)} for rows in _ROWS
 ]
-# Of random letters one in five lies beside the one before it.
+# The share of keys that lie beside the key before them. In random letters it is one in five.
 _BESIDE_SHARE = 0.75
 
-# Even random digits have more different ones.
+# Bytes with at most so many different values, or steps from one to the next, are a pattern. Random digits have more.
 _FEW_STEPS = 4
-# So many characters follow the one that stands one to eight places before them in the alphabet, or repeat it. Random
-# digits do so at one in four places.
+# The share of characters that repeat an earlier one or follow it in the alphabet, with the same distance of one to
+# eight places for all. In random digits it is one in four.
 _FOLLOWING_SHARE = 0.75
 _FOLLOWING_PLACES = 8
 
 
 def is_pattern(text: str) -> bool:
-    """Repeated to its length, a walk over the keyboard, or in the alphabet's order, as bytes that count up."""
+    """Whether the text is one of the patterns."""
     if len(repeated_unit(text).encode()) < LEAST_BYTES:
         return True
     typed = text.translate(_SHIFTED).lower()

@@ -1,4 +1,4 @@
-"""Secrets that others have: published in lists, tutorials and documents, or the hash of a common word."""
+"""Finds secrets that are published in lists, tutorials and documents, and hashes of common words."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from importlib.resources import files
 
 from server.settings.weak_secrets.spelling import LEAST_BYTES, LEET, plain_text
 
-# known_secrets.bin: sorted, the first bytes of the SHA-256 of each. They are made of the list jwt.secrets.list of
-# https://github.com/wallarm/jwt-secrets (MIT licence, commit 99e2360) and of _MORE, by `packed`.
+# known_secrets.bin has the first bytes of the SHA-256 of each published secret, sorted. `packed` makes it from
+# jwt.secrets.list of https://github.com/wallarm/jwt-secrets (MIT licence, commit 99e2360) and from _MORE.
 _DIGEST_BYTES = 8
 _MORE = (
     "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
@@ -37,7 +37,7 @@ _MORE = (
     "3141592653589793238462643383279502884197",
     "2718281828459045235360287471352662497757",
 )
-# Their hashes look random, and are in everybody's reach: echo secret | sha256sum.
+# Hashes of these words look random, but anybody can compute them: echo secret | sha256sum.
 _HASHED = (
     "", "secret", "password", "test", "admin", "changeme", "change-me", "hello", "hello world", "jwt", "key", "foo",
     "123456", "12345678", "1234567890", "qwerty", "letmein", "default", "example", "watchword", "token", "root", "user",
@@ -47,12 +47,12 @@ _HASHED = (
 
 
 def is_published(text: str) -> bool:
-    """Whether it is one of those, in this spelling or another."""
+    """Whether the secret is published, perhaps in another spelling."""
     return any(_is_listed(digest) for digest in _digests(text))
 
 
 def packed(secrets: Iterable[str]) -> bytes:
-    """What known_secrets.bin is for a list of secrets."""
+    """The content of known_secrets.bin for a list of secrets."""
     digests = {digest for secret in (*secrets, *_MORE, *_hashes()) for digest in _digests(secret)}
     return b"".join(sorted(digests))
 
@@ -67,7 +67,7 @@ def _hashes() -> Iterator[str]:
 
 
 def _digests(text: str) -> set[bytes]:
-    """Of its spellings: case, separators, leet, and digits at its ends make no difference."""
+    """Digests of the text without case, separators, leet, and digits at its ends."""
     plain = plain_text(text)
     bare = re.sub(r"[\W_]", "", plain)
     spelt = {bare, bare.strip("0123456789"), plain.translate(LEET[0])}

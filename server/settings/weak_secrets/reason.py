@@ -1,7 +1,7 @@
-"""Why a secret can be guessed though it is long.
+"""Says why a long secret can be guessed.
 
-Made for people who copy a secret from an example, or type one. What was drawn at random is not refused, in whatever
-form it is written; the odds are told where they are not plain. All of it works offline.
+This is for secrets that people copy from an example or type. Random secrets are not refused, in any form; where chance
+matters, a comment gives the probability. Everything works offline.
 """
 
 from __future__ import annotations
@@ -16,18 +16,20 @@ from server.settings.weak_secrets.published import is_published
 from server.settings.weak_secrets.spelling import HEXADECIMAL, decoded, plain_text, readings
 from server.settings.weak_secrets.writing import is_writing, says_something
 
-# Powers of ten of guesses, as zxcvbn estimates them. It stops at 2^64, which 32 random characters reach, and is given
-# no more than it looks at.
+# The logarithm (base 10) of the guesses that zxcvbn estimates. It stops at 2^64, which 32 random characters reach, and
+# it gets only as many characters as it looks at.
 _MINIMUM_GUESSES_LOG10 = 19.0
 _ESTIMATED_LENGTH = 72
-# What is longer is judged by its beginning. Looking for what repeats takes time by the square of the length.
+# Only the beginning of a longer text is checked, since the time to find repetitions grows with the square of the
+# length.
 _JUDGED_LENGTH = 4096
 
-# A key in PEM, or its first line alone, a JWT, and what a shell or a template should have replaced.
+# A key in PEM or its first line, a JWT, and a placeholder that a shell or a template should have replaced.
 _ANOTHER_KIND = re.compile(r"-----BEGIN .*|eyJ[\w-]+\.[\w-]+\.[\w-]*|\$[({].*[)}]|\{\{.*\}\}", re.DOTALL)
-# In a key in DER: rsaEncryption, id-ecPublicKey (RFC 3279), and id-X25519 to id-Ed448 (RFC 8410) as algorithms.
+# The algorithms of a key in DER: rsaEncryption, id-ecPublicKey (RFC 3279), and id-X25519 to id-Ed448 (RFC 8410).
 _KEY_TYPE = re.compile(rb"\*\x86H\x86\xf7\x0d\x01\x01|\*\x86H\xce=\x02\x01|0\x05\x06\x03\+e[n-q]")
-# Behind words, or before them, there may be a random part. It is looked for at so many signs from the end.
+# A secret may have words before or after a random part. The part has at least _LEAST_RANDOM characters, and it begins
+# or ends at one of the first or last _SIGNS_TRIED signs.
 _RANDOM_PART = re.compile(r"[\w+/=!@#$%^&*()-]{32,}", re.ASCII)
 _LEAST_RANDOM = 32
 _SIGNS_TRIED = 20
@@ -39,8 +41,8 @@ _KIND = "it is a key, a token, JSON or a template, and no secret"
 
 
 def reason_to_guess(text: str) -> str | None:
-    """Why somebody would guess it, in words; None if there is no reason. It has 32 bytes or more."""
-    # Bytes of the environment that are not UTF-8 arrive as half characters.
+    """Why a secret of 32 bytes or more can be guessed, in words; None if it can't."""
+    # Bytes of the environment that are not UTF-8 arrive as lone surrogates.
     whole = text[:_JUDGED_LENGTH].encode("utf-8", "replace").decode()
     reason = plain_reason(whole)
     if reason is None and _is_easy(whole):
@@ -49,7 +51,7 @@ def reason_to_guess(text: str) -> str | None:
 
 
 def plain_reason(text: str) -> str | None:
-    """The same without the estimate of zxcvbn, which takes ten times as long."""
+    """The same as `reason_to_guess`, but without the estimate of zxcvbn, which takes ten times as long."""
     for said in readings(text):
         if is_published(said):
             return _PUBLISHED
@@ -72,7 +74,7 @@ def _is_another_kind(text: str) -> bool:
 
 
 def _has_random_part(text: str) -> bool:
-    """Whether a part of 32 characters or more, between words and signs, would do alone and does not look like words."""
+    """Whether a part of at least 32 characters would be a good secret alone and does not look like words."""
     for run in _RANDOM_PART.findall(text):
         signs = [place for place, character in enumerate(run) if not character.isalnum()]
         parts = {run, *(run[place + 1 :] for place in signs[:_SIGNS_TRIED])}

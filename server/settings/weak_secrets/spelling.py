@@ -1,4 +1,4 @@
-"""The same secret in other spellings: repeated to its length, in hexadecimal, base64 or base32, in leet."""
+"""Other readings of a secret: without repetition, decoded from hexadecimal, base64 or base32, and without leet."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
 
-# Shorter ones are words, or come to 32 bytes only if they are said several times.
+# Shorter texts are not decoded: they are words, or are repeated until they have 32 bytes.
 LEAST_BYTES = 16
 HEXADECIMAL = re.compile(r"(?:0x)?[0-9a-f:\s-]+", re.IGNORECASE)
 
-# Letters that Unicode does not take apart.
+# Letters that Unicode does not decompose, and their plain letters.
 _ONE_LETTER = str.maketrans("đłøıæœħŧðþ", "dloiaohtdt")
-# What is written for a letter. Two ways, since a 1 may be an i or an l.
+# Leet: characters that stand for letters. There are two tables, since 1 may be i or l.
 LEET = (str.maketrans("0134578@$!|+", "oieastbasiit"), str.maketrans("0134578@$!|+", "oleastbaslit"))
 
 _ENCODED_DEEP = 3
 
 
 def readings(text: str, depth: int = 0) -> Iterator[str]:
-    """The text, once if it repeats itself, and what it is the hexadecimal, base64 or base32 of, if that is text too.
+    """The text, its part that is repeated, and the text that it encodes in hexadecimal, base64 or base32.
 
-    Of a line of an environment file, what is behind its name.
+    If it is a line of an environment file, this includes the value after the name.
     """
     text = re.sub(r"^[A-Z_]+=(?=.)", "", text.strip()).strip("\"'")
     yield text
@@ -31,7 +31,7 @@ def readings(text: str, depth: int = 0) -> Iterator[str]:
     if unit != text:
         yield unit
     for raw in decoded(text) if depth < _ENCODED_DEEP else ():
-        # Random bytes are as good as never text: 24 of them less than once in 10^7, and then it says nothing.
+        # 24 random bytes are valid text less than once in 10^7 times, and then the text does not look like words.
         with suppress(UnicodeDecodeError):
             inner = raw.decode().strip()
             if inner.isprintable():
@@ -39,12 +39,12 @@ def readings(text: str, depth: int = 0) -> Iterator[str]:
 
 
 def decoded(text: str) -> Iterator[bytes]:
-    """What it is the hexadecimal, base64 or base32 of, as far as it may be that."""
+    """The bytes that the text may encode in hexadecimal, base64 or base32."""
     if HEXADECIMAL.fullmatch(text):
         digits = re.sub(r"[:\s-]", "", text.lower().removeprefix("0x"))
         yield bytes.fromhex(digits[: len(digits) // 2 * 2])
     compact = re.sub(r"\s", "", text.removeprefix("base64:")).translate(str.maketrans("-_", "+/")).rstrip("=")
-    # What is cut off in the middle of a byte lacks that one alone.
+    # If base64 was cut off within a byte, only this byte is missing.
     whole = compact[: len(compact) - (len(compact) % 4 == 1)]
     with suppress(ValueError):
         yield base64.b64decode(whole + "=" * (-len(whole) % 4), validate=True)
@@ -53,7 +53,7 @@ def decoded(text: str) -> Iterator[bytes]:
 
 
 def repeated_unit(text: str) -> str:
-    """The beginning that it repeats, also if the last time is cut off; all of it if it repeats none."""
+    """The beginning that the text repeats, even if the last repetition is cut off; otherwise the whole text."""
     start = (text + text).find(text[: (len(text) + 1) // 2], 1)
     while 0 < start <= len(text) // 2:
         if text[start:] == text[:-start]:
@@ -63,7 +63,7 @@ def repeated_unit(text: str) -> str:
 
 
 def plain_text(text: str) -> str:
-    """In lower case, without accents."""
+    """The text in lower case, without accents."""
     if text.isascii():
         return text.lower()
     apart = unicodedata.normalize("NFKD", text).casefold().translate(_ONE_LETTER)

@@ -1,4 +1,4 @@
-"""Secrets that say something: words of a language, in any spelling, and placeholders."""
+"""Finds secrets that are words of a language or placeholders."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from importlib.resources import files
 
 from server.settings.weak_secrets.spelling import HEXADECIMAL, LEET, plain_text
 
-# letters.bin: for each two letters, or none, and each letter that may follow, how much more often it does so in writing
-# than at random, in eighths of a bit, with 128 for as often. Counted in messages of free software in twelve languages
-# of Latin script, in common passwords, and in the words of placeholders. A random text reaches n bits with a
-# probability of at most 2^-n, whatever its length, since each row is a distribution. For 32 random letters it is below
-# 10^-9: they come to -40 bits, and a sentence of 32 to +40.
+# letters.bin says for each pair of letters how much more often each letter follows it in real words than in random
+# letters. The unit is an eighth of a bit, and 128 means equally often. It was counted in messages of free software in
+# twelve languages of Latin script, in common passwords, and in words of placeholders. The sum over a random text
+# reaches n bits with a probability of at most 2^-n, since each row is a distribution. 32 random letters usually have
+# -40 bits, and a sentence of 32 letters has +40; the probability that 32 random letters reach this limit is below
+# 10^-9.
 _LANGUAGE_BITS = 24
-# Words of a language that was not counted come to less. What is written in small letters and signs between them is
-# given less; 32 random letters come to so much less than once in 10^7 times.
+# Words of other languages have fewer bits. So there is a lower limit for lower-case words with signs between them. 32
+# random letters reach it less than once in 10^7 times.
 _WORDS_BITS = 14
 _WORDS = re.compile(r"[a-z]+(?:[-_ .,]+[a-z]+){3,}[\W\d_]*")
-# Each letter written as in leet counts less, in eighths of a bit: random digits would be frequent letters.
+# In eighths of a bit: each leet letter counts so much less, since random digits would often be frequent letters.
 _LEET_COST = 3
 
-# What placeholders are made of. If fewer other characters are left, it is one. Of 32 random letters so many are in such
-# words less than once in 10^9 times.
+# The words of placeholders. A text is a placeholder if fewer than _LEAST_ELSE characters are left without them. This
+# happens with 32 random letters less than once in 10^9 times.
 _LEAST_ELSE = 20
 _PLACEHOLDER = re.compile(
     """
@@ -40,10 +41,10 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d(?:[t ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?:z|[
 
 
 def is_writing(text: str) -> bool:
-    """Whether it reads like words of a language, or like a placeholder."""
+    """Whether the text looks like words of a language or like a placeholder."""
     plain = _DATE.sub("", plain_text(text))
     if 2 * sum(letter.isalpha() and not letter.isascii() for letter in plain) > len(plain):
-        # No generator of secrets makes other scripts.
+        # Generators of secrets use only Latin letters.
         return True
     if HEXADECIMAL.fullmatch(text):
         return False
@@ -51,7 +52,7 @@ def is_writing(text: str) -> bool:
 
 
 def says_something(plain: str, least: int) -> bool:
-    """Whether it is a placeholder, or so much like writing, in eighths of a bit."""
+    """Whether the text is a placeholder, or looks like words by at least `least` eighths of a bit."""
     for spelling in (plain, *(plain.translate(leet) for leet in LEET)):
         written = sum(one != other for one, other in zip(plain, spelling, strict=True))
         if _is_placeholder(spelling) or _likeness(spelling) - _LEET_COST * written >= least:
@@ -64,7 +65,7 @@ def _is_placeholder(plain: str) -> bool:
 
 
 def _likeness(plain: str) -> int:
-    """To writing, in eighths of a bit. The words are told apart by signs, or not at all."""
+    """How much the text looks like words, in eighths of a bit: with its signs or without them, whichever is more."""
     return max(_eighths(plain), _eighths(_letters(plain)))
 
 
