@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from aiohttp import web
 
@@ -20,7 +20,6 @@ from server.background import background
 from server.core.clock import Clock, SystemClock
 from server.core.errors import StoreUnavailable
 from server.core.ids import Ids, SystemRandomness
-from server.database.open import sqlite_path
 from server.documents.docs_page import docs_page
 from server.documents.openapi import openapi_bytes, openapi_document
 from server.health.service import Readiness
@@ -31,11 +30,9 @@ from server.http.edge import Edge
 from server.http.request_log import RequestLog
 from server.http.route_table import RouteTable
 from server.http.runner import EdgeRunner
-from server.keys.custody import Custody
+from server.keys.custody import open_custody
 from server.keys.key_material import shared_secret
-from server.keys.master_key_file import MasterKeyFile
 from server.keys.rotation import Rules
-from server.keys.sealing import MasterKey
 from server.keys.service import KeyService
 from server.keys.signer import Signer
 from server.passwords.hasher import Hasher
@@ -72,12 +69,11 @@ async def open_services(
     clock = clock or SystemClock()
     ids = ids or Ids(clock, SystemRandomness())
     repositories = await open_repositories(settings.store.url, serving=serving)
+    base = _Base(settings, clock, ids, repositories)
     hasher, queue = Hasher(settings.passwords.bcrypt_cost), settings.passwords.hash_queue
     hashes, preferred = HashPool(hasher, settings.passwords.hash_threads, queue), HashPool(hasher, 1, queue)
     try:
-        services = await _construct(
-            settings, clock, ids, repositories, hashes=hashes, preferred_hashes=preferred, serving=serving
-        )
+        services = await _services(base, hashes, preferred, serving=serving)
         if serving:
             # The keys could be opened, so a log that was left belongs to this store. After a write, closing the store
             # writes the log back.
@@ -90,100 +86,31 @@ async def open_services(
         await repositories.close()
 
 
-async def _construct(
-    settings: Settings,
-    clock: Clock,
-    ids: Ids,
-    repositories: Repositories,
-    *,
-    hashes: HashPool,
-    preferred_hashes: HashPool,
-    serving: bool,
-) -> Services:
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What nearly every service is constructed from."""
+
+    settings: Settings
+    clock: Clock
+    ids: Ids
+    repositories: Repositories
+
+
+async def _services(base: _Base, hashes: HashPool, preferred: HashPool, *, serving: bool) -> Services:
+    settings, clock, ids, repositories = base.settings, base.clock, base.ids, base.repositories
     roles = Roles(settings.role_includes)
-    key_file = master_key_file(settings, ids)
-    if (
-        key_file is not None
-        and key_file.is_missing
-        and not any(record.sealed for record in await repositories.keys.list_keys())
-    ):
-        key_file.make()
-    keys = KeyService(
-        keys=repositories.keys,
-        audit=repositories.audit,
-        custody=Custody(
-            lambda: MasterKey(key_file.read() if key_file is not None else texts(settings.keys.master_key), ids)
-        ),
-        rules=_rules(settings),
-        clock=clock,
-        ids=ids,
-    )
-    await keys.load(serving=serving)
+    keys = await _keys(base, serving=serving)
     revocations = Revocations(repositories.sessions, clock, settings.tokens.access_ttl_seconds)
     await revocations.refresh()
-    attempts = Attempts(repositories.driver, repositories.attempts, repositories.audit)
-    throttle = Throttle(attempts, clock, settings.limits)
-    authentication = Authentication(
-        users=repositories.users,
-        hashes=hashes,
-        preferred_hashes=preferred_hashes,
-        throttle=throttle,
-        devices=DeviceCookies(partial(keys.current.token_key, "device mark"), ids),
-        clock=clock,
+    throttle = Throttle(
+        Attempts(repositories.driver, repositories.attempts, repositories.audit), clock, settings.limits
     )
-    user_passwords = UserPasswords(
-        driver=repositories.driver,
-        users=repositories.users,
-        sessions=repositories.sessions,
-        audit=repositories.audit,
-        authentication=authentication,
-        hashes=preferred_hashes,
-        policy=_password_policy(settings),
-        reset_tokens=ResetTokens(partial(keys.current.token_key, "password reset token")),
-        revocations=revocations,
-        throttle=throttle,
-        clock=clock,
-        settings=settings.passwords,
-    )
-    users = Users(
-        driver=repositories.driver,
-        users=repositories.users,
-        sessions=repositories.sessions,
-        audit=repositories.audit,
-        passwords=user_passwords,
-        revocations=revocations,
-        throttle=throttle,
-        roles=roles,
-        clock=clock,
-        ids=ids,
-    )
+    authentication = _authentication(base, keys, throttle, hashes, preferred)
+    passwords = _user_passwords(base, keys, authentication, throttle, revocations, hashes=preferred)
     refresh_tokens = RefreshTokens(partial(keys.current.token_key, "refresh token"))
     issuer = TokenIssuer(Signer(keys.current), refresh_tokens, ids, settings.tokens)
-    sessions = Sessions(
-        driver=repositories.driver,
-        repository=repositories.sessions,
-        audit=repositories.audit,
-        revocations=revocations,
-        issuer=issuer,
-        clock=clock,
-        ids=ids,
-        settings=settings.sessions,
-    )
-    refresh_rotation = RefreshRotation(
-        repository=repositories.sessions,
-        sessions=sessions,
-        refresh_tokens=refresh_tokens,
-        issuer=issuer,
-        clock=clock,
-        settings=settings.sessions,
-    )
-    verifier = TokenVerifier(
-        keys.current,
-        issuer=settings.tokens.issuer,
-        audience=settings.tokens.audience,
-        cache_size=settings.tokens.cache_size,
-        clock=clock,
-    )
+    sessions = _sessions(base, revocations, issuer)
+    verifier = _verifier(base, keys)
     return Services(
         settings=settings,
         clock=clock,
@@ -191,19 +118,122 @@ async def _construct(
         roles=roles,
         repositories=repositories,
         hashes=hashes,
-        preferred_hashes=preferred_hashes,
+        preferred_hashes=preferred,
         keys=keys,
         revocations=revocations,
         throttle=throttle,
         authentication=authentication,
-        users=users,
-        user_passwords=user_passwords,
+        users=_users(base, passwords, throttle, revocations, roles),
+        user_passwords=passwords,
         sessions=sessions,
-        refresh_rotation=refresh_rotation,
+        refresh_rotation=_refresh_rotation(base, sessions, refresh_tokens, issuer),
         audit=Audit(repositories.audit, repositories.users, AuditChain(keys.audit_key)),
         verifier=verifier,
         authenticator=BearerAuthenticator(verifier, revocations),
         readiness=Readiness(repositories.readiness, keys.current, clock),
+    )
+
+
+async def _keys(base: _Base, *, serving: bool) -> KeyService:
+    keys = KeyService(
+        keys=base.repositories.keys,
+        audit=base.repositories.audit,
+        custody=await open_custody(base.repositories.keys, base.settings, base.ids),
+        rules=_rules(base.settings),
+        clock=base.clock,
+        ids=base.ids,
+    )
+    await keys.load(serving=serving)
+    return keys
+
+
+def _authentication(
+    base: _Base, keys: KeyService, throttle: Throttle, hashes: HashPool, preferred: HashPool
+) -> Authentication:
+    return Authentication(
+        users=base.repositories.users,
+        hashes=hashes,
+        preferred_hashes=preferred,
+        throttle=throttle,
+        devices=DeviceCookies(partial(keys.current.token_key, "device mark"), base.ids),
+        clock=base.clock,
+    )
+
+
+def _user_passwords(
+    base: _Base,
+    keys: KeyService,
+    authentication: Authentication,
+    throttle: Throttle,
+    revocations: Revocations,
+    *,
+    hashes: HashPool,
+) -> UserPasswords:
+    return UserPasswords(
+        driver=base.repositories.driver,
+        users=base.repositories.users,
+        sessions=base.repositories.sessions,
+        audit=base.repositories.audit,
+        authentication=authentication,
+        hashes=hashes,
+        policy=_password_policy(base.settings),
+        reset_tokens=ResetTokens(partial(keys.current.token_key, "password reset token")),
+        revocations=revocations,
+        throttle=throttle,
+        clock=base.clock,
+        settings=base.settings.passwords,
+    )
+
+
+def _users(base: _Base, passwords: UserPasswords, throttle: Throttle, revocations: Revocations, roles: Roles) -> Users:
+    return Users(
+        driver=base.repositories.driver,
+        users=base.repositories.users,
+        sessions=base.repositories.sessions,
+        audit=base.repositories.audit,
+        passwords=passwords,
+        revocations=revocations,
+        throttle=throttle,
+        roles=roles,
+        clock=base.clock,
+        ids=base.ids,
+    )
+
+
+def _sessions(base: _Base, revocations: Revocations, issuer: TokenIssuer) -> Sessions:
+    return Sessions(
+        driver=base.repositories.driver,
+        repository=base.repositories.sessions,
+        audit=base.repositories.audit,
+        revocations=revocations,
+        issuer=issuer,
+        clock=base.clock,
+        ids=base.ids,
+        settings=base.settings.sessions,
+    )
+
+
+def _refresh_rotation(
+    base: _Base, sessions: Sessions, refresh_tokens: RefreshTokens, issuer: TokenIssuer
+) -> RefreshRotation:
+    return RefreshRotation(
+        repository=base.repositories.sessions,
+        sessions=sessions,
+        refresh_tokens=refresh_tokens,
+        issuer=issuer,
+        clock=base.clock,
+        settings=base.settings.sessions,
+    )
+
+
+def _verifier(base: _Base, keys: KeyService) -> TokenVerifier:
+    tokens = base.settings.tokens
+    return TokenVerifier(
+        keys.current,
+        issuer=tokens.issuer,
+        audience=tokens.audience,
+        cache_size=tokens.cache_size,
+        clock=base.clock,
     )
 
 
@@ -222,20 +252,6 @@ def _password_policy(settings: Settings) -> PasswordPolicy:
     """The policy, with the names of the service and the words of the operator (OWASP ASVS 5.0, 6.1.2)."""
     service = ("Watchword", settings.tokens.issuer, settings.tokens.audience, *settings.roles, socket.gethostname())
     return PasswordPolicy(settings.passwords.min_length, (*service, *settings.passwords.context_words))
-
-
-def master_key_path(settings: Settings) -> Path | None:
-    """The path of the master key beside the SQLite store; None if the key is in the settings."""
-    if settings.keys.master_key or not settings.store.is_sqlite:
-        return None
-    path = sqlite_path(settings.store.url)
-    return path.with_name(path.name + ".key")
-
-
-def master_key_file(settings: Settings, ids: Ids) -> MasterKeyFile | None:
-    """The file of the master key; None if the key is in the settings."""
-    path = master_key_path(settings)
-    return None if path is None else MasterKeyFile(path, ids)
 
 
 def create_runner(services: Services, request_log: RequestLog | None = None) -> EdgeRunner:

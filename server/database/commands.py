@@ -9,13 +9,12 @@ from typing import Annotated
 
 import typer
 
-from server.app import master_key_path
 from server.cli.context import Config, run_async, settings_for
 from server.cli.progress import progress_bar
 from server.core.errors import StoreRefused
 from server.database.open import apply_migrations, back_up, pending_migrations
 from server.database.sqlite.backup import key_beside
-from server.keys.master_key_file import read_keys, unchanged
+from server.keys.master_key_file import master_key_path, read_keys, unchanged
 from server.logs.output import configure_logs
 from server.settings import Settings
 

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
-from server.app import master_key_file
 from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
 from server.cli.progress import progress_bar
 from server.cli.tables import Rows, questions
 from server.core.clock import rfc3339
 from server.core.errors import WatchwordError
+from server.keys.master_key_file import master_key_file
 from server.keys.rotation import WHEN_ASKED, RotationUnderWay
 from server.services import Services
 from server.users.model import UserFilter

@@ -9,10 +9,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from server.core.errors import StoreRefused
+from server.core.ids import Ids
 from server.keys.derivation import derivations, of_audit, of_tokens
 from server.keys.key_material import SigningKey, load
+from server.keys.master_key_file import master_key_file
 from server.keys.model import KeyRecord
+from server.keys.repository import KeyRepository
 from server.keys.sealing import MasterKey, derive
+from server.settings import Settings
+from server.settings.secrets import texts
+
+
+async def open_custody(keys: KeyRepository, settings: Settings, ids: Ids) -> Custody:
+    """The custody under the master key of the settings, or of the file beside the SQLite store.
+
+    A missing file is made only if no key of the store is sealed yet. Raises StoreRefused, StoreUnavailable.
+    """
+    file = master_key_file(settings, ids)
+    if file is not None and file.is_missing and not any(record.sealed for record in await keys.list_keys()):
+        file.make()
+    return Custody(lambda: MasterKey(texts(settings.keys.master_key) if file is None else file.read(), ids))
 
 
 class Custody:

@@ -13,9 +13,11 @@ from pathlib import Path
 
 from server.core.errors import StoreRefused
 from server.core.ids import Ids
+from server.database.open import sqlite_path
 from server.files.drafts import make, sync
 from server.files.file_lock import WAIT_SECONDS, FileLock
 from server.files.ownership import user_name, why_denied
+from server.settings import Settings
 
 _KEY_BYTES = 32
 _MINIMUM_LENGTH = 32
@@ -62,6 +64,20 @@ def read_keys(path: Path) -> list[str]:
     if not keys or any(len(key) < _MINIMUM_LENGTH for key in keys):
         raise StoreRefused(f"{path} does not hold a master key; restore it from a backup")
     return keys
+
+
+def master_key_path(settings: Settings) -> Path | None:
+    """The path of the master key beside the SQLite store; None if the key is in the settings."""
+    if settings.keys.master_key or not settings.store.is_sqlite:
+        return None
+    path = sqlite_path(settings.store.url)
+    return path.with_name(path.name + ".key")
+
+
+def master_key_file(settings: Settings, ids: Ids) -> MasterKeyFile | None:
+    """The file of the master key; None if the key is in the settings."""
+    path = master_key_path(settings)
+    return None if path is None else MasterKeyFile(path, ids)
 
 
 class MasterKeyFile:

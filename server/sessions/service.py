@@ -17,7 +17,7 @@ from server.core.errors import NotFound
 from server.core.ids import Ids
 from server.database.driver import Driver, Transaction
 from server.sessions.issuing import IssuedTokens, TokenIssuer
-from server.sessions.model import LAST_ID, PAGE, Session, UserSession
+from server.sessions.model import LAST_ID, Session, UserSession
 from server.sessions.repository import SessionRepository
 from server.sessions.revocation import Revocations
 from server.settings.tree import SessionSettings
@@ -98,7 +98,7 @@ class Sessions:
 
         return await self._driver.write(unit)
 
-    async def list(self, user_id: str, limit: int = PAGE, before_id: str | None = None) -> list[Session]:
+    async def list(self, user_id: str, limit: int, before_id: str | None) -> list[Session]:
         """The living sessions of a user, the newest first; behind `before_id` in that order."""
         return await self._repository.list_sessions(user_id, self._clock.now_ms(), limit, before_id or LAST_ID)
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from server.app import master_key_file, open_services
+from server.app import open_services
 from server.core.errors import FileRefused, StoreRefused, WatchwordError
 from server.database.migration_files import migrations
 from server.database.open import back_up
 from server.files.new_file import new_file
+from server.keys.master_key_file import master_key_file
 from server.repositories import open_repositories
 from server.settings.tree import KeySettings
 from tests.needed import require

@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from server.app import master_key_file, open_services
+from server.app import open_services
 from server.database.open import apply_migrations, back_up
 from server.database.sqlite.backup import key_beside
 from server.database.sqlite.contents import beside
 from server.files import ownership
 from server.files.ownership import why_denied
+from server.keys.master_key_file import master_key_file
 from server.repositories import open_repositories
 from server.services import Services
 from server.settings.tree import KeySettings

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from server.routes import ROUTES
 from server.sessions.cookies import DEVICE_COOKIE
+from server.sessions.model import PAGE
 from server.users.model import UserFilter
 from tests.running import PASSWORD, Api, StartApi
 from tests.security.access_table import CALLERS, METHODS, OBJECTS, SETTINGS, TABLE, USERS, Caller, Listed, Person
@@ -67,7 +68,7 @@ class Scene:
         credentials = {"username": username, "password": PASSWORD}
         response = await self._api.request("POST", "/login", json=credentials)
         answer = await response.json()
-        (session,) = await self._api.services.sessions.list(user.id)
+        (session,) = await self._api.services.sessions.list(user.id, PAGE, None)
         mark = response.cookies[DEVICE_COOKIE].value
         assert (await self._api.request("GET", "/me", answer["token"])).status == 200
         return Person(user.id, username, session.id, answer["token"], answer["refresh_token"], mark)
@@ -156,7 +157,10 @@ async def test_only_the_listed_cells_succeed(start_api: StartApi) -> None:
 
     async def state() -> list[object]:
         store, sessions = api.services.repositories, api.services.sessions
-        return [(await store.users.get_credentials(each.id), await sessions.list(each.id)) for each in bystanders]
+        return [
+            (await store.users.get_credentials(each.id), await sessions.list(each.id, PAGE, None))
+            for each in bystanders
+        ]
 
     before = await state()
     wrong: list[str] = []
