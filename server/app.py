@@ -32,7 +32,7 @@ from server.http.route_table import RouteTable
 from server.http.runner import EdgeRunner
 from server.keys.custody import open_custody
 from server.keys.key_material import shared_secret
-from server.keys.rotation import Rules
+from server.keys.rotation import RotationPolicy
 from server.keys.service import KeyService
 from server.keys.signer import Signer
 from server.passwords.hasher import Hasher
@@ -41,7 +41,7 @@ from server.passwords.pool import HashPool
 from server.repositories import Repositories, open_repositories
 from server.routes import route_table
 from server.services import DOCUMENTS, SERVICES, Documents, Services
-from server.sessions.authenticator import BearerAuthenticator
+from server.sessions.bearer_authenticator import BearerAuthenticator
 from server.sessions.issuing import TokenIssuer
 from server.sessions.refresh import RefreshRotation
 from server.sessions.refresh_token import RefreshTokens
@@ -139,7 +139,7 @@ async def _keys(base: _Base, *, serving: bool) -> KeyService:
         keys=base.repositories.keys,
         audit=base.repositories.audit,
         custody=await open_custody(base.repositories.keys, base.settings, base.ids),
-        rules=_rules(base.settings),
+        policy=_rotation_policy(base.settings),
         clock=base.clock,
         ids=base.ids,
     )
@@ -237,8 +237,8 @@ def _verifier(base: _Base, keys: KeyService) -> TokenVerifier:
     )
 
 
-def _rules(settings: Settings) -> Rules:
-    return Rules(
+def _rotation_policy(settings: Settings) -> RotationPolicy:
+    return RotationPolicy(
         algorithm=settings.tokens.algorithm,
         access_ttl_seconds=settings.tokens.access_ttl_seconds,
         rotate_every_ms=settings.keys.rotate_every_days * DAY_MS,

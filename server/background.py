@@ -36,7 +36,7 @@ async def background(app: web.Application) -> AsyncIterator[None]:
 
     async def tidy() -> None:
         if steadiness.holds():
-            await services.sessions.recount()
+            await services.sessions.repair_future_times()
             await purge(services.repositories, services.clock)
 
     tasks = [

@@ -17,7 +17,7 @@ from server.http.pages import Page
 from server.keys.service import KeyService
 from server.passwords.pool import HashPool
 from server.repositories import Repositories
-from server.sessions.authenticator import BearerAuthenticator
+from server.sessions.bearer_authenticator import BearerAuthenticator
 from server.sessions.refresh import RefreshRotation
 from server.sessions.revocation import Revocations
 from server.sessions.service import Sessions

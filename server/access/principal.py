@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import NamedTuple
-
-
-class Credential(StrEnum):
-    """What a caller has shown."""
-
-    ACCESS_TOKEN = "access token"  # noqa: S105 - its kind, no token
 
 
 class Principal(NamedTuple):
@@ -20,4 +13,3 @@ class Principal(NamedTuple):
     role: str
     # None where the credential belongs to no session.
     session_id: str | None
-    credential: Credential

@@ -24,7 +24,7 @@ class AuditChain:
     """Computes and checks the hashes of rows."""
 
     def __init__(self, key: bytes) -> None:
-        # The common beginning; each link continues a copy of it, as in keys/opaque.py.
+        # The common beginning; each link continues a copy of it, as in core/opaque_tokens.py.
         self._hmac = hmac.new(key, b"watchword audit log\0", hashlib.sha256)
 
     def link(self, previous: str, values: Sequence[str | int | None]) -> str:

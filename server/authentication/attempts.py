@@ -13,7 +13,7 @@ import structlog
 from server.audit.model import AuditNote
 from server.audit.repository import AuditRepository
 from server.authentication.errors import TooManyAttempts
-from server.authentication.model import AttemptCount, AttemptCounter, AttemptLimits, Budget
+from server.authentication.model import AttemptCounter, AttemptLimits, Budget, StoredCount
 from server.authentication.repository import AttemptRepository
 from server.core.clock import Clock
 from server.core.errors import Overloaded, StoreUnavailable, TryLater
@@ -166,7 +166,7 @@ def wait_after(failures: int, free: int) -> int:
     return min(_FIRST_WAIT_MS << min(failures - free, 20), LONGEST_WAIT_MS)
 
 
-def refusal_of_counter(counter: AttemptCounter, count: AttemptCount, now: int) -> TryLater:
+def refusal_of_counter(counter: AttemptCounter, count: StoredCount, now: int) -> TryLater:
     """Why none was taken: the limit is reached, or a wait is not over, or so many run that all could be wrong."""
     if count.failures >= counter.limit:
         return TooManyAttempts(_seconds(LONGEST_WAIT_MS))
@@ -175,7 +175,7 @@ def refusal_of_counter(counter: AttemptCounter, count: AttemptCount, now: int) -
     return Overloaded(_BUSY_SECONDS)
 
 
-def refusal_of_budget(budget: Budget, count: AttemptCount, now: int) -> TryLater:
+def refusal_of_budget(budget: Budget, count: StoredCount, now: int) -> TryLater:
     """Why none was taken: it is spent, or what is left of it is held by those that run."""
     over = count.retry_at - now + budget.cost_ms - budget.capacity_ms
     if over > 0 and count.retry_at <= _furthest_at(budget, now):

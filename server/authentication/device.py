@@ -10,7 +10,7 @@ import struct
 import uuid
 
 from server.core.ids import Ids
-from server.keys.opaque import Key, OpaqueTokens
+from server.core.opaque_tokens import Key, OpaqueTokens
 
 _LAYOUT = struct.Struct(">16s16s")
 

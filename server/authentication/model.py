@@ -55,7 +55,7 @@ class AttemptLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptCount:
+class StoredCount:
     """What is counted under a key. `retry_at`: of a counter, when its wait ends; of a budget, when it is full again."""
 
     failures: int

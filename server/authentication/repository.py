@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from server.authentication.model import AttemptCount, AttemptCounter, AttemptLimits, Budget
+from server.authentication.model import AttemptCounter, AttemptLimits, Budget, StoredCount
 from server.database.driver import Driver, Transaction
 
 # In both: $1 key, $2 now, $3 the number of the period. A row may be one period ahead, by the clock of another node. One
@@ -78,10 +78,10 @@ class AttemptRepository:
         limits = (budget.cost_ms, budget.capacity_ms, furthest_at)
         return bool(await transaction.run(_TAKE_BUDGET, budget.key, now, period, *limits))
 
-    async def count_of(self, transaction: Transaction, key: str) -> AttemptCount:
+    async def count_of(self, transaction: Transaction, key: str) -> StoredCount:
         """What is counted under a key that was not taken, so it is there."""
         rows = await transaction.run("SELECT failures, retry_at FROM guesses WHERE key = $1", key)
-        return AttemptCount(**rows[0])
+        return StoredCount(**rows[0])
 
     async def fail_counter(self, transaction: Transaction, counter: AttemptCounter, period: int) -> int:
         """One that was taken in that period was wrong: how many were now. 0 if nothing is counted any more."""

@@ -20,7 +20,7 @@ from server.core.clock import Clock
 from server.core.errors import NotFound, Overloaded
 from server.passwords.pool import HashPool, NeverBegun
 from server.users.model import Credentials
-from server.users.names import compared
+from server.users.names import throttle_name
 from server.users.repository import UserRepository
 
 # RFC 8176 section 2.
@@ -73,7 +73,7 @@ class Authentication:
             user_id, name = (None, None) if user is None else (user.id, user.username)
             return AuditNote(AuditEvent.LOGIN_FAILED, self._clock.now_ms(), user_id, name, after={"reason": reason})
 
-        async with self._throttle.login(compared(username), address, device_id) as attempt:
+        async with self._throttle.login_attempt(throttle_name(username), address, device_id) as attempt:
             found = await self._check(attempt, credentials, password, failure)
             await self._renew_hash(attempt, found, password)
             # A device that had used up its attempts, and was a stranger here, is none that is known.
@@ -98,7 +98,7 @@ class Authentication:
         def failure(reason: str) -> AuditNote | None:
             return None if reason == _LEFT else AuditNote(failed, self._clock.now_ms(), user.id, user.username)
 
-        async with self._throttle.change(compared(user.username)) as attempt:
+        async with self._throttle.password_change_attempt(throttle_name(user.username)) as attempt:
             found = await self._check(attempt, credentials, password, failure, "The current password is wrong.")
             await attempt.succeeded()
         return Authenticated(found, (PASSWORD_METHOD,))

@@ -44,7 +44,7 @@ class Throttle:
         self._clock = clock
         self._settings = settings
 
-    def login(self, account: str, address: str | None, device_id: str | None) -> Attempt:
+    def login_attempt(self, account: str, address: str | None, device_id: str | None) -> Attempt:
         """`device_id`: of a cookie for this account. A known device that has used up its attempts is a stranger."""
         stranger = AttemptLimits((self._strangers(account),), self._budgets(address))
         if device_id is None:
@@ -52,15 +52,15 @@ class Throttle:
         device = AttemptLimits((self._devices(account), _counter("known", device_id, DEVICE_ATTEMPTS)))
         return self._attempt(account, device, stranger)
 
-    def change(self, account: str) -> Attempt:
+    def password_change_attempt(self, account: str) -> Attempt:
         """Of the current password, for a change of it."""
         return self._attempt(account, AttemptLimits((self._changes(account),)))
 
-    def reset(self, address: str | None) -> Attempt:
+    def reset_token_attempt(self, address: str | None) -> Attempt:
         """Of a reset token. A right one costs nothing: leave the block."""
         return Attempt(self._attempts, self._clock, (), AttemptLimits((), self._budgets(address)))
 
-    async def forget(self, *accounts: str) -> None:
+    async def clear(self, *accounts: str) -> None:
         """After a password that was set anew, or accounts that were made: nobody has made an attempt at these."""
         try:
             await self._attempts.settle(None, [one for account in accounts for one in self._counted(account)])
@@ -83,10 +83,10 @@ class Throttle:
         return _counter("change", account, self._settings.account_guesses // 10)
 
     def _budgets(self, address: str | None) -> tuple[Budget, ...]:
-        per_hour = self._settings
+        settings = self._settings
         return (
-            _budget("address", network_of(address), per_hour.address_guesses_per_hour),
-            _budget("all", "", per_hour.all_guesses_per_hour),
+            _budget("address", network_of(address), settings.address_guesses_per_hour),
+            _budget("all", "", settings.all_guesses_per_hour),
         )
 
 

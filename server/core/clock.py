@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 from watchword_client.clock import Clock, SystemClock
 
-__all__ = ["Clock", "Steadiness", "SystemClock", "read_rfc3339", "rfc3339"]
+__all__ = ["EARLIEST_MS", "Clock", "Steadiness", "SystemClock", "read_rfc3339", "rfc3339"]
 
+# 2026-09-01. This program is newer: a wall clock before that time is wrong.
+EARLIEST_MS = 1_788_220_800_000
 
 # Time synchronisation (NTP) may move the wall clock by up to this much.
 _STEP_MS = 60_000

@@ -24,7 +24,7 @@ from server.http.request_log import RequestLog
 from server.http.responses import REQUEST_ID_HEADER, problem_response
 from server.settings.networks import Network
 
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Inner = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = structlog.get_logger("watchword.web")
 
@@ -41,7 +41,7 @@ class Edge:
         self._log = log
         self._trusted = trusted
 
-    async def handle(self, inner: Answer, request: web.Request) -> web.StreamResponse:
+    async def handle(self, inner: Inner, request: web.Request) -> web.StreamResponse:
         """Every request gets an id, every failure becomes a problem, every answer a log line.
 
         aiohttp calls this in a task for each request, so what is set for the task ends with the request.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Callable
 
 import orjson
@@ -11,13 +12,13 @@ import structlog
 from server.core.clock import Clock
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.keys.custody import Custody
-from server.keys.derivation import of_tokens
-from server.keys.jwks_document import JwksDocument
+from server.keys.derivation import token_root
 from server.keys.key_material import SigningKey
 from server.keys.keyring import Keyring
 from server.keys.model import KeyRecord
 from server.keys.repository import KeyRepository
-from server.keys.rotation import Rules
+from server.keys.rotation import RotationPolicy
+from watchword_client.encoding import encode_base64url
 from watchword_client.keys import VerificationKey
 
 # If a token names an unknown key, the keys are read again, but at most once in this time.
@@ -26,13 +27,26 @@ RELOAD_INTERVAL_SECONDS = 1.0
 _log = structlog.get_logger("watchword.keys")
 
 
+class JwksDocument:
+    """The bytes and their entity tag (RFC 9110 section 8.8.3), valid until a key expires at `changes_at` (epoch ms)."""
+
+    def __init__(self, body: bytes, changes_at: int | None) -> None:
+        self.body = body
+        self.etag = encode_base64url(hashlib.sha256(body).digest()[:12])
+        self._changes_at = changes_at
+
+    def is_current(self, now_ms: int) -> bool:
+        """Whether no key has expired by that time."""
+        return self._changes_at is None or now_ms < self._changes_at
+
+
 class CurrentKeys:
     """The keys that were read last. It is the KeySource (watchword_client/token_verifier.py) of this server."""
 
-    def __init__(self, repository: KeyRepository, custody: Custody, rules: Rules, clock: Clock) -> None:
+    def __init__(self, repository: KeyRepository, custody: Custody, policy: RotationPolicy, clock: Clock) -> None:
         self._repository = repository
         self._custody = custody
-        self._rules = rules
+        self._policy = policy
         self._clock = clock
         self._forget: list[Callable[[], None]] = []
         self._reloading: asyncio.Task[None] | None = None
@@ -40,7 +54,7 @@ class CurrentKeys:
         self._accepted: frozenset[str] = frozenset()
         self._document: JwksDocument | None = None
         self.records: list[KeyRecord] = []
-        self.keyring: Keyring = rules.keyring([])
+        self.keyring: Keyring = policy.keyring([])
 
     async def refresh(self) -> None:
         """Read the keys. Raises StoreUnavailable."""
@@ -102,7 +116,7 @@ class CurrentKeys:
         try:
             return self._custody.token_key(self.records, purpose)
         except StoreRefused as error:
-            kid = of_tokens(self.records).kid
+            kid = token_root(self.records).kid
             _log.error("the key that tokens are made with can't be opened", kid=kid, reason=str(error))
             raise StoreUnavailable from None
 
@@ -123,7 +137,7 @@ class CurrentKeys:
     def _take(self, records: list[KeyRecord]) -> None:
         if records != self.records:
             self.records = records
-            self.keyring = self._rules.keyring(records)
+            self.keyring = self._policy.keyring(records)
             self._document = None
         accepted = self.keyring.accepted(self._clock.now_ms())
         if self._accepted - accepted:

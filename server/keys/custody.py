@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from server.core.errors import StoreRefused
 from server.core.ids import Ids
-from server.keys.derivation import derivations, of_audit, of_tokens
+from server.keys.derivation import audit_root, root_keys, token_root
 from server.keys.key_material import SigningKey, load
 from server.keys.master_key_file import master_key_file
 from server.keys.model import KeyRecord
@@ -52,7 +52,7 @@ class Custody:
 
     def require_master_key(self, records: Sequence[KeyRecord]) -> None:
         """Raise StoreRefused if the master key does not open the keys of the store: then it must not seal new ones."""
-        for record in derivations(records):
+        for record in root_keys(records):
             self._unseal(record)
 
     def signing_key(self, record: KeyRecord) -> SigningKey:
@@ -68,7 +68,7 @@ class Custody:
 
     def token_key(self, records: Sequence[KeyRecord], purpose: str) -> bytes:
         """The key for tokens of one purpose. Raises StoreRefused if it can't be opened."""
-        record = of_tokens(records)
+        record = token_root(records)
         if record.kid != self._token_keys_of:
             self._token_keys, self._token_keys_of = {}, record.kid
         if purpose not in self._token_keys:
@@ -77,7 +77,7 @@ class Custody:
 
     def audit_key(self, records: Sequence[KeyRecord]) -> bytes:
         """The HMAC key that links audit records. Raises StoreRefused if it can't be opened."""
-        return derive(self._unseal(of_audit(records)), "audit log")
+        return derive(self._unseal(audit_root(records)), "audit log")
 
     def _unseal(self, record: KeyRecord) -> bytes:
         """Open a key. If the known master key does not fit, read the master key again: it may have been changed."""

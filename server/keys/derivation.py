@@ -15,19 +15,19 @@ DERIVATION = "HKDF"
 DERIVATION_BYTES = 32
 
 
-def derivations(records: Sequence[KeyRecord]) -> list[KeyRecord]:
+def root_keys(records: Sequence[KeyRecord]) -> list[KeyRecord]:
     """The derivation keys among all keys of the store, in their order."""
     return [record for record in records if record.algorithm == DERIVATION]
 
 
-def of_audit(records: Sequence[KeyRecord]) -> KeyRecord:
+def audit_root(records: Sequence[KeyRecord]) -> KeyRecord:
     """The derivation key of the audit log."""
-    return derivations(records)[0]
+    return root_keys(records)[0]
 
 
-def of_tokens(records: Sequence[KeyRecord]) -> KeyRecord:
+def token_root(records: Sequence[KeyRecord]) -> KeyRecord:
     """The derivation key of refresh tokens, reset tokens and device cookies."""
-    return next(record for record in derivations(records) if record.revoked_at is None)
+    return next(record for record in root_keys(records) if record.revoked_at is None)
 
 
 def new_derivation(kid: str, sealed: bytes, created_at: int) -> KeyRecord:
@@ -37,7 +37,7 @@ def new_derivation(kid: str, sealed: bytes, created_at: int) -> KeyRecord:
 
 def succeeded(records: Sequence[KeyRecord], new: KeyRecord, now: int) -> list[KeyRecord]:
     """The keys after `keys replace`: tokens use `new` from now on, and of the older ones only the audit log's stays."""
-    first = of_audit(records)
+    first = audit_root(records)
     kept = [record for record in records if record.algorithm != DERIVATION]
     # Always later than the first one, even if the clock was set back: the order says which one the audit log uses.
     created_at = max(new.created_at, first.created_at + 1)

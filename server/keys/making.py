@@ -10,7 +10,7 @@ from server.core.ids import Ids
 from server.keys.derivation import DERIVATION_BYTES, new_derivation
 from server.keys.key_material import dump, generate, public_jwk
 from server.keys.model import KeyRecord
-from server.keys.rotation import Rules
+from server.keys.rotation import RotationPolicy
 from server.keys.sealing import MasterKey
 from watchword_client.keys import SHARED
 
@@ -20,15 +20,15 @@ class KeyMaker:
     """Makes keys with `now` (epoch ms) as their time of creation, sealed under one master key."""
 
     master_key: MasterKey
-    rules: Rules
+    policy: RotationPolicy
     ids: Ids
     now: int
 
     def signing(self, algorithm: str, activates_at: int) -> KeyRecord:
         """A key that signs from `activates_at` on. For HS256 the record only names the first secret of the settings."""
-        ttl = self.rules.access_ttl_seconds
+        ttl = self.policy.access_ttl_seconds
         if algorithm == SHARED:
-            return KeyRecord(self.rules.secrets[0].kid, SHARED, "", b"", self.now, activates_at, ttl)
+            return KeyRecord(self.policy.secrets[0].kid, SHARED, "", b"", self.now, activates_at, ttl)
         private = generate(algorithm)
         jwk = public_jwk(private, algorithm)
         return KeyRecord(

@@ -24,7 +24,7 @@ WHEN_ASKED = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class RotationPolicy:
     """The settings about keys. With `rotate_every_ms` 0, keys do not rotate by age. `secrets` are those of HS256."""
 
     algorithm: str
@@ -56,7 +56,7 @@ class RotationUnderWay(WatchwordError):
         self.at = at
 
 
-def started(records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey) -> list[KeyRecord]:
+def started(records: Sequence[KeyRecord], policy: RotationPolicy, now: int, make: MakeKey) -> list[KeyRecord]:
     """The keys at the start of a server: a key of the configured algorithm signs, and another one is next.
 
     If the algorithm in the settings has changed, its key signs at once, without waiting for caches of the JWKS.
@@ -64,62 +64,64 @@ def started(records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey)
     others_next = [
         record
         for record in records
-        if record.algorithm not in (rules.algorithm, DERIVATION) and record.activates_at > now
+        if record.algorithm not in (policy.algorithm, DERIVATION) and record.activates_at > now
     ]
     kept = [record for record in records if record not in others_next]
-    ring = rules.keyring(kept)
+    ring = policy.keyring(kept)
     last = [record for record in ring.records if record.activates_at <= now and record.revoked_at is None]
-    if rules.algorithm == SHARED:
-        return sorted_keys(_shared_active(kept, rules, now, make, last[-1] if last else None))
-    if not last or last[-1].algorithm != rules.algorithm:
+    if policy.algorithm == SHARED:
+        return sorted_keys(_shared_active(kept, policy, now, make, last[-1] if last else None))
+    if not last or last[-1].algorithm != policy.algorithm:
         chain = [record for record in ring.chain() if record.activates_at > now]
-        kept = _replaced(kept, chain[0], activates_at=now) if chain else [*kept, make(rules.algorithm, now)]
-    return kept_up(kept, rules, now, make)
+        kept = _replaced(kept, chain[0], activates_at=now) if chain else [*kept, make(policy.algorithm, now)]
+    return kept_up(kept, policy, now, make)
 
 
 def _shared_active(
-    records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey, last: KeyRecord | None
+    records: Sequence[KeyRecord], policy: RotationPolicy, now: int, make: MakeKey, last: KeyRecord | None
 ) -> list[KeyRecord]:
     """The keys with HS256: a record says since when the first secret signs, so the keys before it can expire."""
-    first = rules.secrets[0].kid
+    first = policy.secrets[0].kid
     known = [record for record in records if record.kid == first]
     if last is not None and last.kid == first:
-        return _with_ttl(records, rules, now)
+        return _with_ttl(records, policy, now)
     if known:
         return _replaced(records, known[0], activates_at=now)
-    return [*records, make(rules.algorithm, now)]
+    return [*records, make(policy.algorithm, now)]
 
 
-def kept_up(records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey) -> list[KeyRecord]:
+def kept_up(records: Sequence[KeyRecord], policy: RotationPolicy, now: int, make: MakeKey) -> list[KeyRecord]:
     """The keys after regular maintenance: expired ones are gone, and after the signing key a next one is scheduled."""
-    kept = _with_ttl(_without_spent(_of_this_time(records, rules, now), rules, now), rules, now)
-    if rules.algorithm == SHARED:
+    kept = _with_ttl(_without_spent(_of_this_time(records, policy, now), policy, now), policy, now)
+    if policy.algorithm == SHARED:
         return sorted_keys(kept)
-    chain = rules.keyring(kept).chain()
+    chain = policy.keyring(kept).chain()
     if not chain:
-        kept.append(make(rules.algorithm, now))
+        kept.append(make(policy.algorithm, now))
         chain = kept[-1:]
     if chain[-1].activates_at <= now:
-        kept.append(make(rules.algorithm, rules.follows_at(chain[-1].activates_at, now)))
+        kept.append(make(policy.algorithm, policy.follows_at(chain[-1].activates_at, now)))
     else:
-        kept = _rescheduled(kept, chain, rules, now)
+        kept = _rescheduled(kept, chain, policy, now)
     return sorted_keys(kept)
 
 
-def _rescheduled(records: Sequence[KeyRecord], chain: Sequence[KeyRecord], rules: Rules, now: int) -> list[KeyRecord]:
+def _rescheduled(
+    records: Sequence[KeyRecord], chain: Sequence[KeyRecord], policy: RotationPolicy, now: int
+) -> list[KeyRecord]:
     """Schedule the waiting keys again, since the settings or the clock may have changed; a requested rotation stays."""
     kept, before = list(records), chain[0].activates_at
     for record in chain[1:]:
         at = record.activates_at
         if at > now:
-            due = rules.follows_at(before, record.created_at)
+            due = policy.follows_at(before, record.created_at)
             at = due if record is chain[-1] else min(at, due)
             kept = _replaced(kept, record, activates_at=at)
         before = at
     return kept
 
 
-def _of_this_time(records: Sequence[KeyRecord], rules: Rules, now: int) -> list[KeyRecord]:
+def _of_this_time(records: Sequence[KeyRecord], policy: RotationPolicy, now: int) -> list[KeyRecord]:
     """Correct keys that were made while the clock was ahead: they count as made now, or they would rotate too late.
 
     If the first of them would sign only in the future, it signs from now on. Derivation keys stay as they are, since
@@ -131,32 +133,32 @@ def _of_this_time(records: Sequence[KeyRecord], rules: Rules, now: int) -> list[
         else record
         for record in records
     ]
-    chain = rules.keyring(kept).chain()
+    chain = policy.keyring(kept).chain()
     if chain and chain[0].activates_at > now + LEEWAY_MS:
         kept = _replaced(kept, chain[0], activates_at=now)
     return kept
 
 
 def rotated(
-    records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey, *, at_once: bool = False
+    records: Sequence[KeyRecord], policy: RotationPolicy, now: int, make: MakeKey, *, at_once: bool = False
 ) -> list[KeyRecord]:
     """The keys after an operator's rotation: the next key signs once every cache of the JWKS has it; one follows it.
 
     With `at_once` it does not wait for caches. Raises RotationUnderWay.
     """
-    kept = kept_up(records, rules, now, make)
-    waiting = [record for record in rules.keyring(kept).chain() if record.activates_at > now]
+    kept = kept_up(records, policy, now, make)
+    waiting = [record for record in policy.keyring(kept).chain() if record.activates_at > now]
     if len(waiting) > 1 and not at_once:
         raise RotationUnderWay(waiting[0].activates_at)
-    ready_at = now if at_once else max(now, waiting[0].created_at + rules.publish_ahead_ms)
+    ready_at = now if at_once else max(now, waiting[0].created_at + policy.publish_ahead_ms)
     activates_at = max(ready_at, _earliest(kept, now))
     kept = _replaced(kept, waiting[0], activates_at=activates_at)
     if len(waiting) == 1:
-        kept.append(make(rules.algorithm, rules.follows_at(activates_at, now)))
+        kept.append(make(policy.algorithm, policy.follows_at(activates_at, now)))
     return sorted_keys(kept)
 
 
-def revoked(records: Sequence[KeyRecord], kid: str, rules: Rules, now: int, make: MakeKey) -> list[KeyRecord]:
+def revoked(records: Sequence[KeyRecord], kid: str, policy: RotationPolicy, now: int, make: MakeKey) -> list[KeyRecord]:
     """The keys after one was revoked: its private key is deleted, and if it was the signing key, the next one signs.
 
     A key that has not signed yet is deleted as a whole. Raises KeyError if there is no such key.
@@ -164,35 +166,35 @@ def revoked(records: Sequence[KeyRecord], kid: str, rules: Rules, now: int, make
     record = {record.kid: record for record in records if record.algorithm != DERIVATION}[kid]
     if record.revoked_at is not None:
         return list(records)
-    state = rules.keyring(records).state(record, now)
+    state = policy.keyring(records).state(record, now)
     if state is KeyState.NEXT:
-        return kept_up([other for other in records if other != record], rules, now, make)
+        return kept_up([other for other in records if other != record], policy, now, make)
     kept = _replaced(records, record, sealed=b"", revoked_at=now)
     if state is KeyState.ACTIVE:
-        waiting = [other for other in rules.keyring(kept).chain() if other.activates_at > now]
+        waiting = [other for other in policy.keyring(kept).chain() if other.activates_at > now]
         signs_from = _earliest(kept, now)
         kept = (
             _replaced(kept, waiting[0], activates_at=signs_from)
             if waiting
-            else [*kept, make(rules.algorithm, signs_from)]
+            else [*kept, make(policy.algorithm, signs_from)]
         )
-    return kept_up(kept, rules, now, make)
+    return kept_up(kept, policy, now, make)
 
 
-def all_replaced(records: Sequence[KeyRecord], rules: Rules, now: int, make: MakeKey) -> list[KeyRecord]:
+def all_replaced(records: Sequence[KeyRecord], policy: RotationPolicy, now: int, make: MakeKey) -> list[KeyRecord]:
     """The keys after all key pairs were revoked, since an attacker may have them: new ones sign and are next."""
     kept = list(records)
     # The last one first: otherwise revoking the signing key would make the next one sign.
-    for record in reversed(rules.keyring(records).records):
+    for record in reversed(policy.keyring(records).records):
         if record.algorithm != SHARED and any(other.kid == record.kid for other in kept):
-            kept = revoked(kept, record.kid, rules, now, make)
+            kept = revoked(kept, record.kid, policy, now, make)
     return kept
 
 
-def in_force(records: Sequence[KeyRecord], rules: Rules, now: int) -> Rules:
-    """The rules with the algorithm that signs now, since a command may have other settings than the server."""
-    active = [record for record in rules.keyring(records).records if record.activates_at <= now]
-    return replace(rules, algorithm=active[-1].algorithm) if active else rules
+def in_force(records: Sequence[KeyRecord], policy: RotationPolicy, now: int) -> RotationPolicy:
+    """The policy with the algorithm that signs now, since a command may have other settings than the server."""
+    active = [record for record in policy.keyring(records).records if record.activates_at <= now]
+    return replace(policy, algorithm=active[-1].algorithm) if active else policy
 
 
 def sorted_keys(records: Sequence[KeyRecord]) -> list[KeyRecord]:
@@ -200,18 +202,18 @@ def sorted_keys(records: Sequence[KeyRecord]) -> list[KeyRecord]:
     return sorted(records, key=lambda record: (record.created_at, record.kid))
 
 
-def _without_spent(records: Sequence[KeyRecord], rules: Rules, now: int) -> list[KeyRecord]:
-    ring = rules.keyring(records)
+def _without_spent(records: Sequence[KeyRecord], policy: RotationPolicy, now: int) -> list[KeyRecord]:
+    ring = policy.keyring(records)
     ends = {record.kid: ring.accepted_until(record) for record in ring.records}
     return [record for record in records if (end := ends.get(record.kid)) is None or end > now]
 
 
-def _with_ttl(records: Sequence[KeyRecord], rules: Rules, now: int) -> list[KeyRecord]:
+def _with_ttl(records: Sequence[KeyRecord], policy: RotationPolicy, now: int) -> list[KeyRecord]:
     """Note in the active and next keys how long their tokens live at most, since the setting may be lowered later."""
-    ring = rules.keyring(records)
+    ring = policy.keyring(records)
     signing = {record.kid for record in ring.records if ring.state(record, now) in {KeyState.ACTIVE, KeyState.NEXT}}
     return [
-        replace(record, longest_ttl_seconds=max(record.longest_ttl_seconds, rules.access_ttl_seconds))
+        replace(record, longest_ttl_seconds=max(record.longest_ttl_seconds, policy.access_ttl_seconds))
         if record.kid in signing
         else record
         for record in records

@@ -17,11 +17,11 @@ from server.core.ids import Ids
 from server.keys import rotation
 from server.keys.current import CurrentKeys
 from server.keys.custody import Custody
-from server.keys.derivation import derivations, succeeded
+from server.keys.derivation import root_keys, succeeded
 from server.keys.making import KeyMaker
 from server.keys.model import KeyRecord
 from server.keys.repository import KeyRepository
-from server.keys.rotation import Rules
+from server.keys.rotation import RotationPolicy
 from watchword_client.keys import SHARED
 
 # Gets the keys of the store and returns the keys that should replace them. It runs on a thread, so it has to be pure.
@@ -37,18 +37,18 @@ class KeyService:
         keys: KeyRepository,
         audit: AuditRepository,
         custody: Custody,
-        rules: Rules,
+        policy: RotationPolicy,
         clock: Clock,
         ids: Ids,
     ) -> None:
         self._keys = keys
         self._audit = audit
         self._custody = custody
-        self._rules = rules
+        self._policy = policy
         self._clock = clock
         self._ids = ids
         self._audit_key = b""
-        self.current = CurrentKeys(keys, custody, rules, clock)
+        self.current = CurrentKeys(keys, custody, policy, clock)
 
     async def load(self, *, serving: bool) -> None:
         """Read the keys, and make the missing ones: a server needs a key that signs and a next one.
@@ -60,7 +60,7 @@ class KeyService:
         self._audit.chain_audit(self._audit_key)
         if serving:
             # Only a server does this: a command may have other settings, and must not change the keys by them.
-            await self._change(lambda seen, maker: rotation.started(seen, self._rules, maker.now, maker.signing))
+            await self._change(lambda seen, maker: rotation.started(seen, self._policy, maker.now, maker.signing))
         for record in self.current.keyring.chain():
             if record.sealed:
                 self._custody.signing_key(record)
@@ -72,7 +72,7 @@ class KeyService:
 
     async def maintain(self) -> None:
         """Make the next key when it is due, and delete expired ones. It is called each minute."""
-        await self._change(lambda seen, maker: rotation.kept_up(seen, self._rules, maker.now, maker.signing))
+        await self._change(lambda seen, maker: rotation.kept_up(seen, self._policy, maker.now, maker.signing))
 
     async def rotate(self, *, at_once: bool) -> KeyRecord:
         """Let the next key sign, and return it. If several processes call it at the same moment, there is one rotation.
@@ -82,13 +82,13 @@ class KeyService:
         last = _last_kid(self._chain(await self._keys.list_keys()))
 
         def plan(seen: Sequence[KeyRecord], maker: KeyMaker) -> list[KeyRecord]:
-            rules = rotation.in_force(seen, self._rules, maker.now)
-            if rules.algorithm == SHARED:
+            policy = rotation.in_force(seen, self._policy, maker.now)
+            if policy.algorithm == SHARED:
                 raise StoreRefused("with HS256 the secrets are in the settings: put a new one first in tokens.secret")
-            if last is not None and _last_kid(rules.keyring(seen).chain()) not in {last, None}:
+            if last is not None and _last_kid(policy.keyring(seen).chain()) not in {last, None}:
                 # Another process has rotated since `last` was read.
                 return list(seen)
-            return rotation.rotated(seen, rules, maker.now, maker.signing, at_once=at_once)
+            return rotation.rotated(seen, policy, maker.now, maker.signing, at_once=at_once)
 
         return self._chain(await self._change(plan))[-2]
 
@@ -99,8 +99,8 @@ class KeyService:
         """
 
         def plan(seen: Sequence[KeyRecord], maker: KeyMaker) -> list[KeyRecord]:
-            rules = rotation.in_force(seen, self._rules, maker.now)
-            return rotation.revoked(seen, kid, rules, maker.now, maker.signing)
+            policy = rotation.in_force(seen, self._policy, maker.now)
+            return rotation.revoked(seen, kid, policy, maker.now, maker.signing)
 
         if any(record.kid == kid and record.algorithm == SHARED for record in await self._keys.list_keys()):
             raise StoreRefused("this key is a secret of the settings: take it out of tokens.secret and restart")
@@ -117,8 +117,8 @@ class KeyService:
         """
 
         def plan(seen: Sequence[KeyRecord], maker: KeyMaker) -> list[KeyRecord]:
-            rules = rotation.in_force(seen, self._rules, maker.now)
-            kept = rotation.all_replaced(seen, rules, maker.now, maker.signing)
+            policy = rotation.in_force(seen, self._policy, maker.now)
+            kept = rotation.all_replaced(seen, policy, maker.now, maker.signing)
             return rotation.sorted_keys(succeeded(kept, maker.derivation(), maker.now))
 
         await self._change(plan, AuditEvent.KEYS_REVOKED)
@@ -130,7 +130,7 @@ class KeyService:
         return sum(1 for record in self.current.records if record.sealed)
 
     def _chain(self, records: Sequence[KeyRecord]) -> list[KeyRecord]:
-        return rotation.in_force(records, self._rules, self._clock.now_ms()).keyring(records).chain()
+        return rotation.in_force(records, self._policy, self._clock.now_ms()).keyring(records).chain()
 
     async def _change(
         self, plan: Plan, event: AuditEvent | None = AuditEvent.KEYS_ROTATED, kid: str | None = None
@@ -142,7 +142,7 @@ class KeyService:
         while True:
             seen = await self._keys.list_keys()
             self._custody.require_master_key(seen)
-            maker = KeyMaker(self._custody.master_key, self._rules, self._ids, self._clock.now_ms())
+            maker = KeyMaker(self._custody.master_key, self._policy, self._ids, self._clock.now_ms())
             # On a thread, since making an RSA key takes so long that the event loop would stop.
             wanted = await asyncio.to_thread(plan, seen, maker)
             note = None if event is None else _note(event, self._clock.now_ms(), seen, wanted, kid)
@@ -153,7 +153,7 @@ class KeyService:
 
 
 def _with_derivation(seen: Sequence[KeyRecord], maker: KeyMaker) -> list[KeyRecord]:
-    return list(seen) if derivations(seen) else rotation.sorted_keys([*seen, maker.derivation()])
+    return list(seen) if root_keys(seen) else rotation.sorted_keys([*seen, maker.derivation()])
 
 
 def _last_kid(chain: Sequence[KeyRecord]) -> str | None:

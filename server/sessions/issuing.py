@@ -16,7 +16,6 @@ from watchword_client.claims import AccessClaims
 class IssuedTokens:
     """What a client holds after a login or a refresh. Lives are in seconds."""
 
-    session_id: str
     access_token: str
     expires_in: int
     refresh_token: str
@@ -51,7 +50,6 @@ class TokenIssuer:
             username=found.username,
         )
         return IssuedTokens(
-            session_id=session.id,
             access_token=self._signer.sign(claims),
             expires_in=expires_at - issued_at,
             refresh_token=self._refresh_tokens.issue(session.id, session.step),

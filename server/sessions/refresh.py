@@ -6,13 +6,13 @@ import asyncio
 
 import structlog
 
-from server.core.clock import Clock
+from server.core.clock import EARLIEST_MS, Clock
 from server.sessions.errors import RefreshExpired, RefreshInvalid, RefreshReused
 from server.sessions.issuing import IssuedTokens, TokenIssuer
 from server.sessions.model import Session
 from server.sessions.refresh_token import RefreshToken, RefreshTokens
 from server.sessions.repository import SessionRepository
-from server.sessions.service import EARLIEST_MS, Sessions
+from server.sessions.service import Sessions
 from server.settings.tree import SessionSettings
 
 _log = structlog.get_logger("watchword.sessions")

@@ -11,7 +11,7 @@ import struct
 import uuid
 from dataclasses import dataclass
 
-from server.keys.opaque import Key, OpaqueTokens
+from server.core.opaque_tokens import Key, OpaqueTokens
 
 _LAYOUT = struct.Struct(">16sQ")
 

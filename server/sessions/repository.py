@@ -144,7 +144,7 @@ class SessionRepository:
         """The driver knows how."""
         await self._driver.wait_for_change(timeout_seconds)
 
-    async def recount_sessions(self, now: int, ahead: int, idle_ahead: int) -> int:
+    async def repair_future_times(self, now: int, ahead: int, idle_ahead: int) -> int:
         """One statement; the expiry's index finds them."""
         sql = (
             "UPDATE sessions SET stepped_at = $1, created_at = CASE WHEN created_at > $2 THEN $1 ELSE created_at END, "

@@ -12,7 +12,7 @@ from server.audit.repository import AuditRepository
 from server.authentication.errors import ChangedMeanwhile
 from server.authentication.model import Authenticated
 from server.core.client import Client
-from server.core.clock import Clock
+from server.core.clock import EARLIEST_MS, Clock
 from server.core.errors import NotFound
 from server.core.ids import Ids
 from server.database.driver import Driver, Transaction
@@ -25,7 +25,6 @@ from server.settings.tree import SessionSettings
 USER_AGENT_LENGTH = 256
 # A session that was used so far in the future, or before this program was, tells of a clock that is or was wrong.
 AHEAD_MS = 86_400_000
-EARLIEST_MS = 1_788_220_800_000  # 2026-09-01
 
 _log = structlog.get_logger("watchword.sessions")
 
@@ -151,7 +150,7 @@ class Sessions:
         await self._revocations.soon()
         return count
 
-    async def recount(self) -> None:
+    async def repair_future_times(self) -> None:
         """Sessions that a clock which was ahead has begun or renewed would live until that time: from now on, instead.
 
         Nothing happens by a clock that is far behind: it would end what is in use.
@@ -160,6 +159,6 @@ class Sessions:
         if now < EARLIEST_MS:
             return
         ahead = now + AHEAD_MS
-        count = await self._repository.recount_sessions(now, ahead, ahead + self._settings.idle_ttl_seconds * 1000)
+        count = await self._repository.repair_future_times(now, ahead, ahead + self._settings.idle_ttl_seconds * 1000)
         if count:
             _log.warning("sessions were used in the future: their lives are counted from now", sessions=count)

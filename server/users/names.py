@@ -69,7 +69,7 @@ def username_key(text: str) -> str | None:
         return None
 
 
-def compared(text: str) -> str:
+def throttle_name(text: str) -> str:
     """The key of a username; of what can't be one, the text itself: attempts at such names are counted like others."""
     return username_key(text) or text
 

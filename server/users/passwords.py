@@ -17,7 +17,7 @@ from server.sessions.revocation import Revocations
 from server.settings.tree import PasswordSettings
 from server.users.errors import InvalidResetToken
 from server.users.model import Credentials, User
-from server.users.names import compared
+from server.users.names import throttle_name
 from server.users.repository import UserRepository
 from server.users.reset_token import ResetToken, ResetTokens
 
@@ -89,7 +89,7 @@ class UserPasswords:
 
         Raises InvalidResetToken, TooManyAttempts, InvalidRequest, Overloaded.
         """
-        async with self._throttle.reset(address):
+        async with self._throttle.reset_token_attempt(address):
             credentials = await self._credentials_for(reset_token)
         password_hash = await self.hash(new_password, _names_of(credentials.user), "new_password")
         if not await self.set_hash(credentials, password_hash, event=AuditEvent.PASSWORD_RESET):
@@ -137,7 +137,7 @@ class UserPasswords:
         done = await self._driver.write(unit)
         await self._revocations.soon()
         if done:
-            await self._throttle.forget(compared(credentials.user.username))
+            await self._throttle.clear(throttle_name(credentials.user.username))
         return done
 
     async def _credentials_for(self, reset_token: str) -> Credentials:

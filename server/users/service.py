@@ -21,7 +21,7 @@ from server.sessions.revocation import Revocations
 from server.users.audit_notes import user_changed, user_created, user_deleted
 from server.users.errors import LastAdmin, UsernameTaken
 from server.users.model import Credentials, User, UserFilter, new_account
-from server.users.names import NAME_LENGTH, compared, username_of
+from server.users.names import NAME_LENGTH, throttle_name, username_of
 from server.users.passwords import UserPasswords
 from server.users.repository import UserRepository
 from watchword_client.access import Roles, only
@@ -93,7 +93,7 @@ class Users:
         """Make an account. Raises UsernameTaken, InvalidRequest (role, username, name, password), Overloaded."""
         new = await self._checked(username, name, role, password)
         await self.add(new)
-        await self._throttle.forget(compared(username))
+        await self._throttle.clear(throttle_name(username))
         return CreatedUser(new.user, self._passwords.reset_token(new) if password is None else None)
 
     async def add(self, new: Credentials) -> None:

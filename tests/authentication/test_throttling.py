@@ -36,7 +36,7 @@ def test_a_client_is_an_address_or_the_network_it_chooses_from(address: str | No
 
 async def may_be_wrong_at_once(throttle: Throttle) -> int:
     """How many attempts at the account may run now. Those end here."""
-    attempts = [throttle.login("lak", "192.0.2.1", None) for _ in range(FREE_FAILURES + 1)]
+    attempts = [throttle.login_attempt("lak", "192.0.2.1", None) for _ in range(FREE_FAILURES + 1)]
     running = 0
     with suppress(Overloaded, TooManyAttempts):
         for attempt in attempts:
@@ -55,10 +55,10 @@ async def test_whatever_ends_an_attempt_it_does_not_run_any_more(tmp_path: Path)
     wrong = [InvalidCredentials(), InvalidResetToken(), asyncio.CancelledError(), RuntimeError(), KeyError("x")]
     for error in (*no_attempt, *wrong):
         with pytest.raises(type(error)):
-            async with throttle.login("lak", "192.0.2.1", None):
+            async with throttle.login_attempt("lak", "192.0.2.1", None):
                 raise error
     assert await may_be_wrong_at_once(throttle) == FREE_FAILURES - len(wrong)
-    async with throttle.login("lak", "192.0.2.1", None) as attempt:
+    async with throttle.login_attempt("lak", "192.0.2.1", None) as attempt:
         await attempt.succeeded()
     assert await may_be_wrong_at_once(throttle) == FREE_FAILURES
     await store.close()
@@ -70,7 +70,7 @@ async def test_a_client_that_leaves_while_its_attempt_is_taken_leaves_nothing_ru
     throttle = throttle_on(store, FakeClock())
 
     async def look() -> None:
-        async with throttle.login("lak", "192.0.2.1", None):
+        async with throttle.login_attempt("lak", "192.0.2.1", None):
             raise NeverBegun
 
     for steps in range(3 * FREE_FAILURES):

@@ -32,7 +32,7 @@ from server.database.open import apply_migrations
 from server.database.postgres.schema import SCHEMA
 from server.repositories import Repositories, open_repositories
 from server.users.model import Credentials, UserFilter
-from server.users.names import compared
+from server.users.names import throttle_name
 from server.users.rows import INSERTED, inserted_values
 from tests.accounts import throttle_on
 from tests.records import NOW, add_user, id_of, new_user, open_session, rename, session
@@ -106,8 +106,8 @@ async def log_in(store: Repositories, count: int, turn: int) -> object:
     assert user is not None
     credentials = await store.users.find_credentials(user.username)
     assert credentials is not None
-    account = compared(user.username)
-    async with throttle_in(store).login(account, "192.0.2.1", None) as attempt:
+    account = throttle_name(user.username)
+    async with throttle_in(store).login_attempt(account, "192.0.2.1", None) as attempt:
         opened = await open_session(store, session(turn, number), credentials.password_changed_at)
         await attempt.succeeded()
         return opened
@@ -115,7 +115,7 @@ async def log_in(store: Repositories, count: int, turn: int) -> object:
 
 async def fail_to_log_in(store: Repositories, _: int, turn: int) -> object:
     account = f"nobody{turn}@example.com"
-    async with throttle_in(store).login(account, "192.0.2.1", None) as attempt:
+    async with throttle_in(store).login_attempt(account, "192.0.2.1", None) as attempt:
         await store.users.find_credentials(account)
         await attempt.failed(AuditNote(AuditEvent.LOGIN_FAILED, NOW + turn))
     return None

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from server.access.principal import Credential, Principal
+from server.access.principal import Principal
 from server.http.auth_middleware import auth_middleware, principal_of
 from server.http.cors import Cors
 from server.http.edge import Edge
@@ -99,4 +99,4 @@ async def test_a_handler_asks_for_the_principal(api: Api) -> None:
     async with TestClient(TestServer(app)) as client:
         assert (await client.get("/me", headers={"Authorization": f"Bearer {token}"})).status == 200
     claims = await api.services.authenticator.verify(token)
-    assert seen == [Principal(claims.subject, "lak", "customer", claims.session_id, Credential.ACCESS_TOKEN)]
+    assert seen == [Principal(claims.subject, "lak", "customer", claims.session_id)]

@@ -9,7 +9,7 @@ import pytest
 from server.keys import rotation
 from server.keys.keyring import LEEWAY_MS, KeyState
 from server.keys.model import KeyRecord
-from server.keys.rotation import WHEN_ASKED, RotationUnderWay, Rules
+from server.keys.rotation import WHEN_ASKED, RotationPolicy, RotationUnderWay
 from tests.forging import record, signing_key
 
 NOW = 1_000_000_000
@@ -17,9 +17,9 @@ DAY = 86_400_000
 AHEAD = 600_000
 TTL_SECONDS = 300
 LIFE = TTL_SECONDS * 1000 + LEEWAY_MS
-RULES = Rules("ES256", TTL_SECONDS, 30 * DAY, AHEAD)
+POLICY = RotationPolicy("ES256", TTL_SECONDS, 30 * DAY, AHEAD)
 SECRET, OTHER_SECRET = signing_key("HS256"), signing_key("HS256", 2)
-SHARED = replace(RULES, algorithm="HS256", secrets=[SECRET, OTHER_SECRET])
+SHARED = replace(POLICY, algorithm="HS256", secrets=[SECRET, OTHER_SECRET])
 
 
 NUMBERS = itertools.count(100_000)
@@ -37,12 +37,12 @@ def maker(now: int) -> rotation.MakeKey:
     return make
 
 
-def started(now: int = NOW, rules: Rules = RULES) -> list[KeyRecord]:
-    return rotation.started([], rules, now, maker(now))
+def started(now: int = NOW, policy: RotationPolicy = POLICY) -> list[KeyRecord]:
+    return rotation.started([], policy, now, maker(now))
 
 
-def states(records: list[KeyRecord], now: int, rules: Rules = RULES) -> list[str]:
-    ring = rules.keyring(records)
+def states(records: list[KeyRecord], now: int, policy: RotationPolicy = POLICY) -> list[str]:
+    ring = policy.keyring(records)
     return [ring.state(one, now).value for one in ring.records]
 
 
@@ -53,55 +53,55 @@ def kids(records: list[KeyRecord]) -> list[str]:
 def test_the_first_start_makes_a_key_that_signs_and_one_that_is_next() -> None:
     records = started()
     assert states(records, NOW) == ["active", "next"]
-    assert [one.activates_at for one in RULES.keyring(records).records] == [NOW, NOW + 30 * DAY]
-    assert rotation.started(records, RULES, NOW + 1, maker(NOW + 1)) == records
-    assert rotation.kept_up(records, RULES, NOW + 1, maker(NOW + 1)) == records
+    assert [one.activates_at for one in POLICY.keyring(records).records] == [NOW, NOW + 30 * DAY]
+    assert rotation.started(records, POLICY, NOW + 1, maker(NOW + 1)) == records
+    assert rotation.kept_up(records, POLICY, NOW + 1, maker(NOW + 1)) == records
 
 
 def test_at_its_age_a_key_is_followed_by_the_next_and_another_one_is_made() -> None:
     records = started()
     later = NOW + 30 * DAY
-    assert rotation.kept_up(records, RULES, later - 1, maker(later - 1)) == records
+    assert rotation.kept_up(records, POLICY, later - 1, maker(later - 1)) == records
     assert states(records, later) == ["retired", "active"]
-    kept = rotation.kept_up(records, RULES, later, maker(later))
+    kept = rotation.kept_up(records, POLICY, later, maker(later))
     assert states(kept, later) == ["retired", "active", "next"]
-    assert RULES.keyring(kept).records[-1].activates_at == later + 30 * DAY
-    assert rotation.kept_up(kept, RULES, later + 1, maker(later + 1)) == kept
+    assert POLICY.keyring(kept).records[-1].activates_at == later + 30 * DAY
+    assert rotation.kept_up(kept, POLICY, later + 1, maker(later + 1)) == kept
 
 
 def test_a_retired_key_goes_when_its_last_token_has_expired_and_not_before() -> None:
     later = NOW + 30 * DAY
-    records = rotation.kept_up(started(), RULES, later, maker(later))
-    assert rotation.kept_up(records, RULES, later + LIFE - 1, maker(0)) == records
-    kept = rotation.kept_up(records, RULES, later + LIFE, maker(0))
+    records = rotation.kept_up(started(), POLICY, later, maker(later))
+    assert rotation.kept_up(records, POLICY, later + LIFE - 1, maker(0)) == records
+    kept = rotation.kept_up(records, POLICY, later + LIFE, maker(0))
     assert kids(kept) == kids(records)[1:]
 
 
 def test_after_a_long_pause_the_next_key_is_still_published_ahead() -> None:
     """A server that was off for years: what it makes then does not sign before others know it."""
     later = NOW + 100 * DAY
-    kept = rotation.kept_up(started(), RULES, later, maker(later))
+    kept = rotation.kept_up(started(), POLICY, later, maker(later))
     assert states(kept, later) == ["active", "next"]
-    assert RULES.keyring(kept).records[-1].activates_at == later + AHEAD
+    assert POLICY.keyring(kept).records[-1].activates_at == later + AHEAD
 
 
 def test_without_rotation_by_age_the_next_key_waits_until_it_is_asked_for() -> None:
-    rules = replace(RULES, rotate_every_ms=0)
-    records = started(rules=rules)
-    assert [one.activates_at for one in rules.keyring(records).records] == [NOW, WHEN_ASKED]
+    policy = replace(POLICY, rotate_every_ms=0)
+    records = started(policy=policy)
+    assert [one.activates_at for one in policy.keyring(records).records] == [NOW, WHEN_ASKED]
     later = NOW + 10_000 * DAY
-    assert rotation.kept_up(records, rules, later, maker(later)) == records
-    rotated = rotation.rotated(records, rules, later, maker(later))
-    assert states(rotated, later, rules) == ["retired", "active", "next"]
+    assert rotation.kept_up(records, policy, later, maker(later)) == records
+    rotated = rotation.rotated(records, policy, later, maker(later))
+    assert states(rotated, later, policy) == ["retired", "active", "next"]
 
 
 def test_a_changed_setting_moves_the_next_key() -> None:
     records = started()
     for days, expected in ((10, NOW + 10 * DAY), (0, WHEN_ASKED), (30, NOW + 30 * DAY)):
-        rules = replace(RULES, rotate_every_ms=days * DAY)
-        records = rotation.kept_up(records, rules, NOW + DAY, maker(NOW))
-        assert rules.keyring(records).records[-1].activates_at == expected
-    short = replace(RULES, rotate_every_ms=1)
+        policy = replace(POLICY, rotate_every_ms=days * DAY)
+        records = rotation.kept_up(records, policy, NOW + DAY, maker(NOW))
+        assert policy.keyring(records).records[-1].activates_at == expected
+    short = replace(POLICY, rotate_every_ms=1)
     kept = rotation.kept_up(records, short, NOW + 1, maker(NOW))
     assert short.keyring(kept).records[-1].activates_at == NOW + AHEAD
 
@@ -113,26 +113,26 @@ def test_keys_of_a_clock_that_was_years_ahead_rotate_by_age_from_now_on() -> Non
     made = started(NOW + YEARS)
     first, second = kids(made)
     for begin in (rotation.kept_up, rotation.started):
-        records = begin(made, RULES, NOW, maker(NOW))
-        assert [one.kid for one in RULES.keyring(records).records] == [first, second]
-        assert [(one.activates_at, one.created_at) for one in RULES.keyring(records).records] == [
+        records = begin(made, POLICY, NOW, maker(NOW))
+        assert [one.kid for one in POLICY.keyring(records).records] == [first, second]
+        assert [(one.activates_at, one.created_at) for one in POLICY.keyring(records).records] == [
             (NOW, NOW),
             (NOW + 30 * DAY, NOW),
         ]
         assert states(records, NOW) == ["active", "next"]
-        assert rotation.kept_up(records, RULES, NOW + 1, maker(NOW + 1)) == records
+        assert rotation.kept_up(records, POLICY, NOW + 1, maker(NOW + 1)) == records
         later = NOW + 30 * DAY
-        records = rotation.kept_up(records, RULES, later, maker(later))
+        records = rotation.kept_up(records, POLICY, later, maker(later))
         assert states(records, later) == ["retired", "active", "next"]
-        assert RULES.keyring(records).signing_record(later) == RULES.keyring(records).records[1]
+        assert POLICY.keyring(records).signing_record(later) == POLICY.keyring(records).records[1]
 
 
 def test_keys_that_were_made_while_the_clock_was_ahead_for_a_while_do_not_wait_for_that_time() -> None:
     records = started()
     ahead = NOW + YEARS
     for now in (ahead, ahead + DAY, NOW + DAY):
-        records = rotation.kept_up(records, RULES, now, maker(now))
-    ring = RULES.keyring(records)
+        records = rotation.kept_up(records, POLICY, now, maker(now))
+    ring = POLICY.keyring(records)
     assert ring.signing_record(NOW + DAY) == ring.records[0]
     # What signs and what is next, however many were made meanwhile: each a rotation behind the one before.
     for place, one in enumerate(ring.records):
@@ -140,7 +140,7 @@ def test_keys_that_were_made_while_the_clock_was_ahead_for_a_while_do_not_wait_f
     now = NOW + DAY
     for _ in range(6):
         now += 30 * DAY
-        records = rotation.kept_up(records, RULES, now, maker(now))
+        records = rotation.kept_up(records, POLICY, now, maker(now))
         assert states(records, now).count("active") == 1
     # Each signs for a month, and none comes back.
     assert len(records) == 3
@@ -149,45 +149,45 @@ def test_keys_that_were_made_while_the_clock_was_ahead_for_a_while_do_not_wait_f
 
 def test_keys_of_a_clock_that_was_far_behind_go_on_at_once() -> None:
     records = started(0)
-    records = rotation.started(records, RULES, NOW + YEARS, maker(NOW + YEARS))
+    records = rotation.started(records, POLICY, NOW + YEARS, maker(NOW + YEARS))
     now = NOW + YEARS
     assert states(records, now).count("active") == 1
     assert states(records, now)[-1] == "next"
-    assert RULES.keyring(records).chain()[-1].activates_at == now + AHEAD
+    assert POLICY.keyring(records).chain()[-1].activates_at == now + AHEAD
 
 
 def test_a_key_of_a_node_whose_clock_is_a_little_ahead_stays_as_it_is() -> None:
     made = started(NOW + LEEWAY_MS)
-    assert rotation.kept_up(made, RULES, NOW, maker(NOW)) == made
+    assert rotation.kept_up(made, POLICY, NOW, maker(NOW)) == made
 
 
 @pytest.mark.parametrize("days", [1, 0])
 def test_other_rules_hold_for_keys_of_a_clock_that_was_ahead_too(days: int) -> None:
-    rules = replace(RULES, rotate_every_ms=days * DAY)
-    records = rotation.kept_up(started(NOW + YEARS), rules, NOW, maker(NOW))
-    assert RULES.keyring(records).records[1].activates_at == (NOW + DAY if days else WHEN_ASKED)
-    asked = rotation.rotated(records, rules, NOW, maker(NOW))
-    assert RULES.keyring(asked).records[1].activates_at == NOW + AHEAD
-    gone = rotation.revoked(records, kids(records)[0], rules, NOW, maker(NOW))
-    assert RULES.keyring(gone).signing_record(NOW + 1) == RULES.keyring(gone).chain()[0]
+    policy = replace(POLICY, rotate_every_ms=days * DAY)
+    records = rotation.kept_up(started(NOW + YEARS), policy, NOW, maker(NOW))
+    assert POLICY.keyring(records).records[1].activates_at == (NOW + DAY if days else WHEN_ASKED)
+    asked = rotation.rotated(records, policy, NOW, maker(NOW))
+    assert POLICY.keyring(asked).records[1].activates_at == NOW + AHEAD
+    gone = rotation.revoked(records, kids(records)[0], policy, NOW, maker(NOW))
+    assert POLICY.keyring(gone).signing_record(NOW + 1) == POLICY.keyring(gone).chain()[0]
 
 
 def test_a_rotation_that_is_asked_for_takes_effect_when_every_cache_knows_the_next_key() -> None:
     records = started()
-    young = rotation.rotated(records, RULES, NOW + 1000, maker(NOW + 1000))
-    assert [one.activates_at for one in RULES.keyring(young).records][:2] == [NOW, NOW + AHEAD]
+    young = rotation.rotated(records, POLICY, NOW + 1000, maker(NOW + 1000))
+    assert [one.activates_at for one in POLICY.keyring(young).records][:2] == [NOW, NOW + AHEAD]
     later = NOW + DAY
-    old = rotation.rotated(records, RULES, later, maker(later))
+    old = rotation.rotated(records, POLICY, later, maker(later))
     assert states(old, later) == ["retired", "active", "next"]
-    assert RULES.keyring(old).records[-1].activates_at == later + 30 * DAY
+    assert POLICY.keyring(old).records[-1].activates_at == later + 30 * DAY
 
 
 def test_a_rotation_under_way_is_not_begun_again_but_can_be_hurried() -> None:
-    records = rotation.rotated(started(), RULES, NOW + 1000, maker(NOW + 1000))
+    records = rotation.rotated(started(), POLICY, NOW + 1000, maker(NOW + 1000))
     with pytest.raises(RotationUnderWay) as found:
-        rotation.rotated(records, RULES, NOW + 2000, maker(NOW + 2000))
+        rotation.rotated(records, POLICY, NOW + 2000, maker(NOW + 2000))
     assert found.value.at == NOW + AHEAD
-    hurried = rotation.rotated(records, RULES, NOW + 2000, maker(NOW + 2000), at_once=True)
+    hurried = rotation.rotated(records, POLICY, NOW + 2000, maker(NOW + 2000), at_once=True)
     assert states(hurried, NOW + 2000) == ["retired", "active", "next"]
     assert kids(hurried) == kids(records)
 
@@ -195,53 +195,53 @@ def test_a_rotation_under_way_is_not_begun_again_but_can_be_hurried() -> None:
 def test_rotations_in_one_millisecond_do_not_tie() -> None:
     records = started()
     for _ in range(3):
-        records = rotation.rotated(records, RULES, NOW, maker(NOW), at_once=True)
-    ring = RULES.keyring(records)
+        records = rotation.rotated(records, POLICY, NOW, maker(NOW), at_once=True)
+    ring = POLICY.keyring(records)
     times = [one.activates_at for one in ring.records]
     assert len(set(times)) == len(times)
 
 
 def test_keeping_up_does_not_undo_a_rotation_that_waits_for_caches() -> None:
-    records = rotation.rotated(started(), RULES, NOW + 1000, maker(NOW + 1000))
-    assert rotation.kept_up(records, RULES, NOW + 2000, maker(NOW + 2000)) == records
+    records = rotation.rotated(started(), POLICY, NOW + 1000, maker(NOW + 1000))
+    assert rotation.kept_up(records, POLICY, NOW + 2000, maker(NOW + 2000)) == records
 
 
 def test_of_a_revoked_key_nothing_stays_but_its_name_and_the_next_one_signs_at_once() -> None:
     records = started()
-    active, waiting = RULES.keyring(records).records
-    kept = rotation.revoked(records, active.kid, RULES, NOW + 5, maker(NOW + 5))
+    active, waiting = POLICY.keyring(records).records
+    kept = rotation.revoked(records, active.kid, POLICY, NOW + 5, maker(NOW + 5))
     assert states(kept, NOW + 5) == ["revoked", "active", "next"]
-    gone, signs, _ = RULES.keyring(kept).records
+    gone, signs, _ = POLICY.keyring(kept).records
     assert (gone.kid, gone.sealed, gone.revoked_at) == (active.kid, b"", NOW + 5)
     assert (signs.kid, signs.activates_at) == (waiting.kid, NOW + 5)
-    assert rotation.revoked(kept, active.kid, RULES, NOW + 6, maker(NOW + 6)) == kept
+    assert rotation.revoked(kept, active.kid, POLICY, NOW + 6, maker(NOW + 6)) == kept
     # The name goes when no token of that key could have been good any more.
-    assert active.kid in kids(rotation.kept_up(kept, RULES, NOW + 5 + LIFE - 1, maker(0)))
-    assert active.kid not in kids(rotation.kept_up(kept, RULES, NOW + 5 + LIFE, maker(0)))
+    assert active.kid in kids(rotation.kept_up(kept, POLICY, NOW + 5 + LIFE - 1, maker(0)))
+    assert active.kid not in kids(rotation.kept_up(kept, POLICY, NOW + 5 + LIFE, maker(0)))
 
 
 def test_revoking_the_key_that_signs_does_not_bring_a_retired_one_back() -> None:
     later = NOW + DAY
-    records = rotation.rotated(started(), RULES, later, maker(later))
-    retired, active, waiting = RULES.keyring(records).records
-    kept = rotation.revoked(records, active.kid, RULES, later + 1, maker(later + 1))
+    records = rotation.rotated(started(), POLICY, later, maker(later))
+    retired, active, waiting = POLICY.keyring(records).records
+    kept = rotation.revoked(records, active.kid, POLICY, later + 1, maker(later + 1))
     assert states(kept, later + 1) == ["retired", "revoked", "active", "next"]
-    signing = RULES.keyring(kept).signing_record(later + 1)
+    signing = POLICY.keyring(kept).signing_record(later + 1)
     assert signing is not None
     assert signing.kid == waiting.kid != retired.kid
 
 
 def test_revoking_a_retired_or_a_next_key_leaves_the_one_that_signs() -> None:
     later = NOW + DAY
-    records = rotation.rotated(started(), RULES, later, maker(later))
-    retired, active, waiting = RULES.keyring(records).records
-    without_old = rotation.revoked(records, retired.kid, RULES, later, maker(later))
+    records = rotation.rotated(started(), POLICY, later, maker(later))
+    retired, active, waiting = POLICY.keyring(records).records
+    without_old = rotation.revoked(records, retired.kid, POLICY, later, maker(later))
     assert states(without_old, later) == ["revoked", "active", "next"]
-    without_next = rotation.revoked(records, waiting.kid, RULES, later, maker(later))
+    without_next = rotation.revoked(records, waiting.kid, POLICY, later, maker(later))
     assert states(without_next, later) == ["retired", "active", "next"]
     assert waiting.kid not in kids(without_next)
     for kept in (without_old, without_next):
-        signing = RULES.keyring(kept).signing_record(later)
+        signing = POLICY.keyring(kept).signing_record(later)
         assert signing is not None
         assert signing.kid == active.kid
 
@@ -249,27 +249,27 @@ def test_revoking_a_retired_or_a_next_key_leaves_the_one_that_signs() -> None:
 @pytest.mark.parametrize("kid", ["", "unknown"])
 def test_a_key_that_is_not_there_is_not_revoked(kid: str) -> None:
     with pytest.raises(KeyError):
-        rotation.revoked(started(), kid, RULES, NOW, maker(NOW))
+        rotation.revoked(started(), kid, POLICY, NOW, maker(NOW))
 
 
 def test_the_key_of_other_tokens_is_never_rotated_revoked_or_forgotten() -> None:
     derivation = KeyRecord("root", "HKDF", "", b"sealed", NOW, NOW)
-    records = rotation.started([derivation], RULES, NOW, maker(NOW))
+    records = rotation.started([derivation], POLICY, NOW, maker(NOW))
     with pytest.raises(KeyError):
-        rotation.revoked(records, "root", RULES, NOW, maker(NOW))
+        rotation.revoked(records, "root", POLICY, NOW, maker(NOW))
     for now in (NOW, NOW + 31 * DAY, NOW + 1000 * DAY):
-        records = rotation.kept_up(records, RULES, now, maker(now))
+        records = rotation.kept_up(records, POLICY, now, maker(now))
         assert derivation in records
 
 
 @pytest.mark.parametrize(
-    ("before", "after"), [(RULES, SHARED), (SHARED, RULES), (RULES, replace(RULES, algorithm="EdDSA"))]
+    ("before", "after"), [(POLICY, SHARED), (SHARED, POLICY), (POLICY, replace(POLICY, algorithm="EdDSA"))]
 )
 def test_another_algorithm_signs_from_the_start_on_and_what_was_signed_before_lives_out(
-    before: Rules, after: Rules
+    before: RotationPolicy, after: RotationPolicy
 ) -> None:
     after = replace(after, secrets=SHARED.secrets)
-    records = started(rules=before)
+    records = started(policy=before)
     later = NOW + DAY
     changed = rotation.started(records, after, later, maker(later))
     ring = after.keyring(changed)
@@ -293,24 +293,24 @@ def test_another_algorithm_signs_from_the_start_on_and_what_was_signed_before_li
 
 
 def test_with_a_shared_secret_nothing_rotates_by_itself() -> None:
-    records = started(rules=SHARED)
+    records = started(policy=SHARED)
     assert kids(records) == [SECRET.kid]
     for now in (NOW + DAY, NOW + 1000 * DAY):
         assert rotation.kept_up(records, SHARED, now, maker(now)) == records
 
 
 def test_keys_note_the_longest_life_of_their_tokens_and_never_forget_it() -> None:
-    longer = replace(RULES, access_ttl_seconds=3600)
+    longer = replace(POLICY, access_ttl_seconds=3600)
     records = rotation.kept_up(started(), longer, NOW + 1, maker(NOW + 1))
     assert {one.longest_ttl_seconds for one in records} == {3600}
-    assert rotation.started(records, RULES, NOW + 2, maker(NOW + 2)) == records
+    assert rotation.started(records, POLICY, NOW + 2, maker(NOW + 2)) == records
 
 
 def test_a_command_with_other_settings_rotates_what_is_in_force() -> None:
-    other = replace(RULES, algorithm="EdDSA")
+    other = replace(POLICY, algorithm="EdDSA")
     assert rotation.in_force(started(), other, NOW).algorithm == "ES256"
     assert rotation.in_force([], other, NOW) == other
-    assert rotation.in_force(started(rules=SHARED), RULES, NOW).algorithm == "HS256"
+    assert rotation.in_force(started(policy=SHARED), POLICY, NOW).algorithm == "HS256"
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -318,22 +318,22 @@ def test_whatever_happens_one_key_signs_one_is_next_and_no_token_is_lost(seed: i
     """Random rotations, revocations, restarts and waits; a token of each moment is believed until it expires."""
     chance = random.Random(seed)
     now = NOW
-    records = rotation.started([], RULES, now, maker(now))
+    records = rotation.started([], POLICY, now, maker(now))
     tokens: list[tuple[str, int]] = []
     for _ in range(60):
         now += chance.choice([1, 1000, 60_000, AHEAD, DAY, 40 * DAY])
         make = maker(now)
         choice = chance.randrange(5)
         if choice == 0:
-            records = rotation.rotated(records, RULES, now, make, at_once=True)
+            records = rotation.rotated(records, POLICY, now, make, at_once=True)
         elif choice == 1:
-            revoked = chance.choice(RULES.keyring(records).records).kid
+            revoked = chance.choice(POLICY.keyring(records).records).kid
             tokens = [token for token in tokens if token[0] != revoked]
-            records = rotation.revoked(records, revoked, RULES, now, make)
+            records = rotation.revoked(records, revoked, POLICY, now, make)
         elif choice == 2:
-            records = rotation.started(records, RULES, now, make)
-        records = rotation.kept_up(records, RULES, now, make)
-        ring = RULES.keyring(records)
+            records = rotation.started(records, POLICY, now, make)
+        records = rotation.kept_up(records, POLICY, now, make)
+        ring = POLICY.keyring(records)
         assert states(records, now).count("active") == 1
         assert states(records, now)[-1] == "next"
         assert len({one.kid for one in records}) == len(records)
@@ -346,26 +346,26 @@ def test_whatever_happens_one_key_signs_one_is_next_and_no_token_is_lost(seed: i
 
 
 def test_when_all_are_replaced_none_of_the_old_keys_signs_or_is_next() -> None:
-    rotated = rotation.rotated(started(), RULES, NOW + DAY, maker(NOW + DAY), at_once=True)
+    rotated = rotation.rotated(started(), POLICY, NOW + DAY, maker(NOW + DAY), at_once=True)
     # A rotation is under way: two keys wait.
-    before = rotation.rotated(rotated, RULES, NOW + DAY + 1, maker(NOW + DAY + 1))
+    before = rotation.rotated(rotated, POLICY, NOW + DAY + 1, maker(NOW + DAY + 1))
     now = NOW + DAY + 2
     assert states(before, now) == ["retired", "active", "next", "next"]
-    after = rotation.all_replaced(before, RULES, now, maker(now))
+    after = rotation.all_replaced(before, POLICY, now, maker(now))
     assert states(after, now) == ["revoked", "revoked", "active", "next"]
     assert all(one.revoked_at == now and one.sealed == b"" for one in after if one.kid in kids(before))
-    new = [one for one in RULES.keyring(after).records if one.kid not in kids(before)]
+    new = [one for one in POLICY.keyring(after).records if one.kid not in kids(before)]
     assert [one.activates_at for one in new] == [now, now + 30 * DAY]
-    assert RULES.keyring(after).jwks(now) == RULES.keyring(new).jwks(now)
+    assert POLICY.keyring(after).jwks(now) == POLICY.keyring(new).jwks(now)
 
 
 def test_when_all_are_replaced_a_key_that_was_revoked_or_is_spent_is_no_obstacle() -> None:
-    records = rotation.rotated(started(), RULES, NOW + 1, maker(NOW + 1), at_once=True)
-    records = rotation.revoked(records, RULES.keyring(records).chain()[1].kid, RULES, NOW + 2, maker(NOW + 2))
+    records = rotation.rotated(started(), POLICY, NOW + 1, maker(NOW + 1), at_once=True)
+    records = rotation.revoked(records, POLICY.keyring(records).chain()[1].kid, POLICY, NOW + 2, maker(NOW + 2))
     now = NOW + 2 + LIFE
-    after = rotation.all_replaced(records, RULES, now, maker(now))
+    after = rotation.all_replaced(records, POLICY, now, maker(now))
     assert set(states(after, now)) == {"revoked", "active", "next"}
-    assert not set(kids(records)) & {one.kid for one in RULES.keyring(after).chain()}
+    assert not set(kids(records)) & {one.kid for one in POLICY.keyring(after).chain()}
 
 
 def test_when_all_are_replaced_the_secrets_of_the_settings_stay() -> None:
@@ -376,4 +376,4 @@ def test_when_all_are_replaced_the_secrets_of_the_settings_stay() -> None:
 
 
 def test_when_there_is_no_key_none_is_replaced() -> None:
-    assert rotation.all_replaced([], RULES, NOW, maker(NOW)) == []
+    assert rotation.all_replaced([], POLICY, NOW, maker(NOW)) == []

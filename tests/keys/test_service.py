@@ -14,11 +14,11 @@ from server.core.errors import NotFound, StoreRefused, StoreUnavailable
 from server.core.ids import Ids, SystemRandomness
 from server.database.sqlite import waiting_unit
 from server.keys.custody import Custody
-from server.keys.derivation import derivations
+from server.keys.derivation import root_keys
 from server.keys.key_material import shared_secret
 from server.keys.model import KeyRecord
 from server.keys.repository import KeyRepository
-from server.keys.rotation import RotationUnderWay, Rules
+from server.keys.rotation import RotationPolicy, RotationUnderWay
 from server.keys.sealing import MasterKey
 from server.keys.service import KeyService
 from server.keys.signer import Signer
@@ -31,8 +31,8 @@ TTL_SECONDS = 900
 LIFE_SECONDS = TTL_SECONDS + 60
 DAY_SECONDS = 86_400
 AHEAD_SECONDS = 600
-RULES = Rules("ES256", TTL_SECONDS, 30 * DAY_SECONDS * 1000, AHEAD_SECONDS * 1000)
-SHARED = replace(RULES, algorithm="HS256", secrets=[shared_secret("a shared secret of more than 32 bytes")])
+POLICY = RotationPolicy("ES256", TTL_SECONDS, 30 * DAY_SECONDS * 1000, AHEAD_SECONDS * 1000)
+SHARED = replace(POLICY, algorithm="HS256", secrets=[shared_secret("a shared secret of more than 32 bytes")])
 IDS = Ids(SystemClock(), SystemRandomness())
 
 
@@ -40,7 +40,7 @@ class Node:
     """A server's keys, with what signs and verifies by them."""
 
     def __init__(
-        self, store: Repositories, clock: FakeClock, rules: Rules = RULES, master: list[str] | None = None
+        self, store: Repositories, clock: FakeClock, policy: RotationPolicy = POLICY, master: list[str] | None = None
     ) -> None:
         self.clock = clock
         self.master = master or ["a master key of enough characters"]
@@ -51,7 +51,7 @@ class Node:
             keys=store.keys,
             audit=store.audit,
             custody=self.custody,
-            rules=rules,
+            policy=policy,
             clock=clock,
             ids=IDS,
         )
@@ -119,8 +119,8 @@ class Watched:
             assert self.node.reads_of_master_key == reads
 
 
-async def node(store: Repositories, clock: FakeClock, rules: Rules = RULES, **changes: Any) -> Node:
-    made = Node(store, clock, rules, **changes)
+async def node(store: Repositories, clock: FakeClock, policy: RotationPolicy = POLICY, **changes: Any) -> Node:
+    made = Node(store, clock, policy, **changes)
     await made.service.load(serving=True)
     return made
 
@@ -319,10 +319,10 @@ async def test_a_node_learns_an_unknown_key_from_the_store_but_looks_at_most_eac
 async def test_another_algorithm_takes_over_at_the_next_start_and_old_tokens_live_out(store: Repositories) -> None:
     clock = FakeClock()
     token = (await node(store, clock)).sign()
-    for rules in (replace(RULES, algorithm="EdDSA"), SHARED, replace(RULES, secrets=SHARED.secrets)):
+    for policy in (replace(POLICY, algorithm="EdDSA"), SHARED, replace(POLICY, secrets=SHARED.secrets)):
         clock.advance(60)
-        changed = await node(store, clock, rules)
-        assert changed.current.signing_key().algorithm == rules.algorithm
+        changed = await node(store, clock, policy)
+        assert changed.current.signing_key().algorithm == policy.algorithm
         assert changed.knows(token)
         token = changed.sign()
         assert changed.knows(token)
@@ -333,7 +333,7 @@ async def test_another_algorithm_takes_over_at_the_next_start_and_old_tokens_liv
 
 async def test_a_command_makes_no_signing_keys_but_what_reset_tokens_need(store: Repositories) -> None:
     clock = FakeClock()
-    command = Node(store, clock, replace(RULES, algorithm="EdDSA"))
+    command = Node(store, clock, replace(POLICY, algorithm="EdDSA"))
     await command.service.load(serving=False)
     assert await signing_keys(store) == []
     server = await node(store, clock)
@@ -486,7 +486,7 @@ async def test_replaced_keys_are_believed_by_no_server_and_the_audit_log_keeps_i
         assert restarted.current.token_key("refresh token") == command.current.token_key("refresh token")
         assert restarted.service.audit_key == started.service.audit_key == audit
         # What nothing needs any more is gone: the audit log's, and the one of today.
-        assert len(derivations(await store.keys.list_keys())) == 2
+        assert len(root_keys(await store.keys.list_keys())) == 2
         # A clock that went back does not change which is which.
         clock.advance(-1000)
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from server.core.opaque_tokens import OpaqueTokens
 from server.keys.key_material import public_jwk
-from server.keys.opaque import OpaqueTokens
 from server.sessions.refresh_token import RefreshTokens
 from server.users.reset_token import ResetToken, ResetTokens
 from tests.clock import START_MS

@@ -12,7 +12,7 @@ YEARS = 2 * 365 * DAY
 
 async def rounds(api: Api) -> None:
     """What background.py does each minute."""
-    await api.services.sessions.recount()
+    await api.services.sessions.repair_future_times()
     await api.services.keys.maintain()
 
 

@@ -13,11 +13,11 @@ from server.core.ids import id_tail
 from server.database.driver import Driver, Transaction
 from server.users.audit_notes import users_imported
 from server.users.model import Credentials, User
-from server.users.names import compared
+from server.users.names import throttle_name
 from server.users.repository import UserRepository
 from server.users.rows import key_of
 from server.users.transfer.lines import Record
-from server.users.transfer.row import Row, RowRefused, read_row
+from server.users.transfer.row import ImportedAccount, RowRefused, read_row
 from server.users.transfer.seen import Seen
 from watchword_client.access import Roles
 
@@ -80,7 +80,7 @@ class Importer:
 
     async def run(self, records: Iterable[Record]) -> None:
         """Take what can be taken; `refuse` hears of the rest, `advance` of each batch. Raises StoreUnavailable."""
-        batch: list[tuple[Record, Row]] = []
+        batch: list[tuple[Record, ImportedAccount]] = []
         with closing(Seen()) as seen:
             for record in records:
                 try:
@@ -92,7 +92,7 @@ class Importer:
                     batch = []
             await self._write(batch)
 
-    def _row(self, record: Record, seen: Seen) -> Row:
+    def _row(self, record: Record, seen: Seen) -> ImportedAccount:
         if record.problem is not None:
             raise RowRefused(record.problem)
         now = self._clock.now_ms()
@@ -105,7 +105,7 @@ class Importer:
         seen.add(keys, place)
         return row
 
-    async def _write(self, batch: list[tuple[Record, Row]]) -> None:
+    async def _write(self, batch: list[tuple[Record, ImportedAccount]]) -> None:
         credentials = [row.credentials for _, row in batch]
         if self._dry_run:
             holders = await self._users.find_holders(credentials)
@@ -113,7 +113,7 @@ class Importer:
             holders = await self.insert(credentials)
             made = [new.user.username for new, holder in zip(credentials, holders, strict=True) if holder is None]
             if made:
-                await self._throttle.forget(*map(compared, made))
+                await self._throttle.clear(*map(throttle_name, made))
         for (record, row), holder in zip(batch, holders, strict=True):
             if holder is None:
                 self.counts.imported += 1
@@ -162,7 +162,7 @@ class Importer:
         self._refuse(Refusal(record.line, shown, reason, record.user))
 
 
-def _difference(row: Row, holder: User) -> str | None:
+def _difference(row: ImportedAccount, holder: User) -> str | None:
     """Why the account that has the name or the id is not the one of the row; None if it is.
 
     What changes by itself when people log in (hash, times) does not count.

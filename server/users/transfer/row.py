@@ -36,7 +36,7 @@ class RowRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ImportedAccount:
     """An account to be moved in.
 
     `derived`: its id was made from the rest of the record, so the same record has the same end of its id. `dated`: the
@@ -48,7 +48,7 @@ class Row:
     dated: bool
 
 
-def read_row(fields: Mapping[str, Any], *, roles: Roles, role: str | None, now: int) -> Row:
+def read_row(fields: Mapping[str, Any], *, roles: Roles, role: str | None, now: int) -> ImportedAccount:
     """Check a record; `role` is for those that name none. Raises RowRefused."""
     _check_columns(fields)
     username = _text(fields, "username")
@@ -82,7 +82,7 @@ def read_row(fields: Mapping[str, Any], *, roles: Roles, role: str | None, now: 
     if derived:
         user = replace(user, id=_derived_id(user, password_hash, created_at))
     # Now, so a reset token of the system that this comes from is dead here: it is for a password of another time.
-    return Row(Credentials(user, password_hash, now), derived, created_at is not None)
+    return ImportedAccount(Credentials(user, password_hash, now), derived, created_at is not None)
 
 
 def _check_columns(fields: Mapping[str, Any]) -> None:

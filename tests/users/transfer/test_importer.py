@@ -7,7 +7,7 @@ import pytest
 
 from server.authentication.errors import TooManyAttempts
 from server.repositories import Repositories, open_repositories
-from server.users.names import compared
+from server.users.names import throttle_name
 from server.users.transfer.importer import BATCH, ImportCounts, Refusal
 from server.users.transfer.lines import Record
 from tests.accounts import importer_on, throttle_on
@@ -73,15 +73,15 @@ async def test_what_was_guessed_at_a_name_before_its_import_does_not_count_again
     await imported(store, records({"username": "there"}))
     for username in ("new", "néw", "there"):
         for _ in range(7):
-            async with throttle.login(compared(username), "192.0.2.1", None) as attempt:
+            async with throttle.login_attempt(throttle_name(username), "192.0.2.1", None) as attempt:
                 await attempt.failed()
             clock.advance(900)
     await imported(store, records({"username": "there"}, {"username": "New"}, {"username": "NÉW"}, {"username": "x"}))
     for username in ("new", "néw"):
-        async with throttle.login(compared(username), "192.0.2.1", None):
+        async with throttle.login_attempt(throttle_name(username), "192.0.2.1", None):
             pass
     with pytest.raises(TooManyAttempts):
-        await throttle.login("there", "192.0.2.1", None).__aenter__()
+        await throttle.login_attempt("there", "192.0.2.1", None).__aenter__()
 
 
 @pytest.mark.parametrize("dry_run", [True, False])

@@ -7,7 +7,7 @@ import pytest
 from server.core.clock import rfc3339
 from server.core.ids import id_tail, made_at
 from server.users.model import Credentials, User
-from server.users.transfer.row import Row, RowRefused, read_row
+from server.users.transfer.row import ImportedAccount, RowRefused, read_row
 from tests.foreign_hashes import ARGON2
 from watchword_client.access import DEFAULT_ROLES, Roles
 
@@ -17,7 +17,7 @@ ID = "01990000-0000-7000-8000-000000000001"
 DAY_MS = 86_400_000
 
 
-def row_of(now: int = NOW, default_role: str | None = None, **fields: Any) -> Row:
+def row_of(now: int = NOW, default_role: str | None = None, **fields: Any) -> ImportedAccount:
     given = {"username": "lak", "role": "customer"} | fields
     present = {name: value for name, value in given.items() if value is not None}
     return read_row(present, roles=ROLES, role=default_role, now=now)
@@ -43,7 +43,7 @@ def test_a_whole_record_is_taken_as_it_is() -> None:
         disabled_at="1970-01-01T00:00:00Z",
     )
     user = User(ID, "lak", "Lak P.", "admin", 0, 1714979289123, 1714979289123, 1714979289000)
-    assert row == Row(Credentials(user, ARGON2["argon2id"], NOW), derived=False, dated=True)
+    assert row == ImportedAccount(Credentials(user, ARGON2["argon2id"], NOW), derived=False, dated=True)
 
 
 def test_most_of_a_record_may_be_absent() -> None:

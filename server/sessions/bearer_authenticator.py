@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from server.access.principal import Credential, Principal
+from server.access.principal import Principal
 from server.sessions.errors import TokenRevoked
 from server.sessions.revocation import Revocations
 from watchword_client.bearer import bearer_token
@@ -25,7 +25,7 @@ class BearerAuthenticator:
         claims = self._verifier.remembered(token)
         if claims is None or self._revocations.is_revoked(claims):
             claims = await self.verify(token)
-        return Principal(claims.subject, claims.username, claims.role, claims.session_id, Credential.ACCESS_TOKEN)
+        return Principal(claims.subject, claims.username, claims.role, claims.session_id)
 
     async def verify(self, token: str) -> AccessClaims:
         """The claims. Raises TokenInvalid, TokenExpired or TokenRevoked."""

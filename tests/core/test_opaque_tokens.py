@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from server.keys.opaque import OpaqueTokens
+from server.core.opaque_tokens import OpaqueTokens
 from server.sessions.refresh_token import RefreshToken, RefreshTokens
 from server.users.reset_token import ResetToken, ResetTokens
 from tests.forging import base64url
