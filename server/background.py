@@ -14,7 +14,6 @@ from server.core.errors import StoreRefused, StoreUnavailable
 from server.passwords.pool import HashPool
 from server.repositories import Repositories
 from server.services import SERVICES
-from server.sessions.revocation import RevocationSource
 
 ROUND_SECONDS = 60
 # The store reports changes; after this time they are read even without a report.
@@ -41,7 +40,10 @@ async def background(app: web.Application) -> AsyncIterator[None]:
 
     tasks = [
         asyncio.create_task(
-            follow(services.repositories.sessions, [services.revocations.refresh, services.keys.current.refresh])
+            follow(
+                services.repositories.driver.wait_for_change,
+                [services.revocations.refresh, services.keys.current.refresh],
+            )
         ),
         asyncio.create_task(_each_round("signing keys", services.keys.maintain)),
         asyncio.create_task(_each_round("purge", tidy)),
@@ -55,7 +57,9 @@ async def background(app: web.Application) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def follow(sessions: RevocationSource, read: Sequence[Callable[[], Awaitable[None]]]) -> None:
+async def follow(
+    wait_for_change: Callable[[float], Awaitable[None]], read: Sequence[Callable[[], Awaitable[None]]]
+) -> None:
     """Read revocations and keys again within a second after a change by another process, until cancelled.
 
     While the store can't be reached, nobody can revoke anything either, and the known revocations stay in force.
@@ -63,17 +67,17 @@ async def follow(sessions: RevocationSource, read: Sequence[Callable[[], Awaitab
     told = False
     while True:
         try:
-            await sessions.wait_for_change(WAIT_SECONDS)
+            await wait_for_change(WAIT_SECONDS)
             for one in read:
                 await one()
             told = False
         except StoreUnavailable:
             if not told:
-                _log.warning("revocations could not be read; trying again")
+                _log.warning("changes of revocations and keys could not be read; trying again")
             told = True
             await asyncio.sleep(RETRY_SECONDS)
         except Exception:  # noqa: BLE001 - a defect here must not leave tokens unrevoked in silence
-            _log.exception("revocations could not be read; trying again")
+            _log.exception("changes of revocations and keys could not be read; trying again")
             await asyncio.sleep(RETRY_SECONDS)
 
 

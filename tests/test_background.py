@@ -8,7 +8,6 @@ from structlog.testing import capture_logs
 from server import background
 from server.background import follow
 from server.core.errors import StoreRefused, StoreUnavailable
-from server.sessions.model import RevocationPage
 
 
 class Source:
@@ -16,9 +15,6 @@ class Source:
 
     def __init__(self) -> None:
         self.waits: list[float] = []
-
-    async def revocations_since(self, cursor: str) -> RevocationPage:
-        return RevocationPage(cursor, False, [])
 
     async def wait_for_change(self, timeout_seconds: float) -> None:
         self.waits.append(timeout_seconds)
@@ -43,7 +39,7 @@ async def test_following_reads_everything_after_each_wait_and_survives_failures(
         if len(source.waits) == 3:
             enough.set()
 
-    following = asyncio.create_task(follow(source, [revocations, keys]))
+    following = asyncio.create_task(follow(source.wait_for_change, [revocations, keys]))
     async with asyncio.timeout(10):
         await enough.wait()
     following.cancel()

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from server.core.client import Client
 from server.core.errors import NotFound
 from server.core.ids import id_in
+from server.core.text import storable
 from server.http.body import read_json
 from server.http.client_ip import client_ip
 from server.http.context import SERVER_SETTINGS
@@ -34,7 +35,5 @@ def id_of(request: web.Request, name: str) -> str:
 
 def client_of(request: web.Request) -> Client:
     """Address and user agent. Header bytes that are not UTF-8 arrive as surrogates, which no store takes."""
-    agent = request.headers.get(hdrs.USER_AGENT)
-    if agent is not None:
-        agent = agent.encode("utf-8", "replace").decode("utf-8").replace("\0", "")
+    agent = storable(request.headers.get(hdrs.USER_AGENT))
     return Client(client_ip(request, request.app[SERVER_SETTINGS].trusted_networks), agent)

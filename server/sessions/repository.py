@@ -140,10 +140,6 @@ class SessionRepository:
         found = [Revocation(row["seq"], **{name: row[name] for name in _REVOCATION}) for row in added.rows]
         return RevocationPage(added.cursor, added.whole, found)
 
-    async def wait_for_change(self, timeout_seconds: float) -> None:
-        """The driver knows how."""
-        await self._driver.wait_for_change(timeout_seconds)
-
     async def repair_future_times(self, now: int, ahead: int, idle_ahead: int) -> int:
         """One statement; the expiry's index finds them."""
         sql = (

@@ -30,10 +30,6 @@ class RevocationSource(Protocol):
         """All that were committed since the page of that cursor, "0" for all there are. None is ever passed over."""
         ...
 
-    async def wait_for_change(self, timeout_seconds: float) -> None:
-        """Return as soon as there may be a new revocation, from whatever process, or at the timeout."""
-        ...
-
 
 class Revocations:
     """What was revoked, until the tokens have expired by themselves."""

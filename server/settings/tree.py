@@ -18,7 +18,7 @@ from server.settings.networks import Network, network
 from server.settings.origins import field_name, origin
 from server.settings.role_rules import access_problems, role_problems
 from server.settings.secrets import SealingSecrets, Secrets, texts, weakness
-from server.settings.store_url import store_url
+from server.settings.store_url import is_sqlite, store_url
 
 # Bytes of JSON. A token may have 4096 characters; the rest of them is for the longest username, role and signature.
 _ISSUER_AND_AUDIENCE = 1680
@@ -68,7 +68,7 @@ class StoreSettings(_Section):
     @property
     def is_sqlite(self) -> bool:
         """Whether the store is the embedded one."""
-        return self.url.startswith("sqlite:")
+        return is_sqlite(self.url)
 
 
 class TokenSettings(_Section):

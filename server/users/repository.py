@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from server.database.driver import Driver, Transaction
 from server.users.lookups import UserLookups
-from server.users.model import Credentials, User, UserFilter
+from server.users.model import Credentials, User
 from server.users.names import username_key
 from server.users.rows import (
     CREDENTIALS,
@@ -42,7 +42,7 @@ class UserRepository:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._lookups = UserLookups(self._fetch_users)
-        self._search = UserSearch(driver)
+        self.list_users = UserSearch(driver).find
         self._users_by_id = f"SELECT {USER} FROM users WHERE {driver.in_list('id')}"
 
     async def get_user(self, user_id: str) -> User | None:
@@ -70,10 +70,6 @@ class UserRepository:
             return None
         rows = await self._driver.read(f"SELECT {CREDENTIALS} FROM users WHERE {column} = $1", value)
         return credentials_of(rows[0]) if rows else None
-
-    async def list_users(self, wanted: UserFilter) -> list[User]:
-        """In search.py."""
-        return await self._search.find(wanted)
 
     async def list_credentials(self, limit: int, after_id: str = "") -> list[Credentials]:
         """In the order of ids. No id is empty, so the first page needs no statement of its own."""

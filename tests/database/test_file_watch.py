@@ -130,10 +130,10 @@ async def test_nothing_is_acknowledged_once_a_file_was_taken(
 
 @pytest.mark.parametrize("take", [_rename_folder, _delete_log, _cut, _cut_log])
 async def test_it_is_noticed_without_a_write(opened: Repositories, path: Path, take: Callable[[Path], None]) -> None:
-    await opened.sessions.wait_for_change(WAIT_SECONDS)
+    await opened.driver.wait_for_change(WAIT_SECONDS)
     take(path)
     with pytest.raises(StoreUnavailable):
-        await opened.sessions.wait_for_change(WAIT_SECONDS)
+        await opened.driver.wait_for_change(WAIT_SECONDS)
     with pytest.raises(StoreUnavailable):
         await opened.keys.list_keys()
 
@@ -204,7 +204,7 @@ async def test_a_file_that_is_overwritten_during_a_write_is_noticed(
 ) -> None:
     before, _ = _bytes(path)
     _run(path, "PRAGMA wal_checkpoint(TRUNCATE)")
-    await opened.sessions.wait_for_change(WAIT_SECONDS)
+    await opened.driver.wait_for_change(WAIT_SECONDS)
     with monkeypatch.context() as patched:
         patched.setattr(file_watch.FileWatch, "before_write", lambda *_: path.write_bytes(before))
         with pytest.raises(StoreUnavailable):
@@ -218,7 +218,7 @@ async def test_a_file_that_is_overwritten_in_its_place_is_noticed(
     opened: Repositories, path: Path, tmp_path: Path, what: str
 ) -> None:
     _run(path, "PRAGMA wal_checkpoint(TRUNCATE)")
-    await opened.sessions.wait_for_change(WAIT_SECONDS)
+    await opened.driver.wait_for_change(WAIT_SECONDS)
     content, _ = _bytes(path)
     if what == "another store":
         await _copy_of_log(tmp_path / "other" / "watchword.db", ENOUGH)
@@ -228,7 +228,7 @@ async def test_a_file_that_is_overwritten_in_its_place_is_noticed(
     await add_user(opened, new_user(101))
     _overwrite(path, {"zeros": len(content) * b"\0", "text": len(content) * b"x"}.get(what, content))
     with pytest.raises(StoreUnavailable):
-        await opened.sessions.wait_for_change(WAIT_SECONDS)
+        await opened.driver.wait_for_change(WAIT_SECONDS)
     with pytest.raises(StoreUnavailable):
         await add_user(opened, new_user(102))
 
@@ -245,7 +245,7 @@ async def test_another_program_may_empty_the_log_and_shrink_the_file(
     opened: Repositories, path: Path, statements: list[str]
 ) -> None:
     _run(path, *statements)
-    await opened.sessions.wait_for_change(WAIT_SECONDS)
+    await opened.driver.wait_for_change(WAIT_SECONDS)
     await add_user(opened, new_user(100))
     assert "user100" in await usernames(opened)
 
@@ -261,7 +261,7 @@ async def test_a_folder_that_can_not_be_looked_into_is_no_loss(
         with pytest.raises(StoreUnavailable):
             await add_user(opened, new_user(100))
         with pytest.raises(StoreUnavailable):
-            await opened.sessions.wait_for_change(WAIT_SECONDS)
+            await opened.driver.wait_for_change(WAIT_SECONDS)
     await add_user(opened, new_user(101))
 
 

@@ -49,8 +49,8 @@ async def test_of_processes_that_saw_the_same_one_changes_the_keys(
 async def test_a_change_of_keys_is_announced_to_other_processes(store: Repositories, open_another: OpenStore) -> None:
     other = await open_another()
     # The first wait learns where it stands.
-    await other.sessions.wait_for_change(0.5)
-    waiting = asyncio.create_task(other.sessions.wait_for_change(60))
+    await other.driver.wait_for_change(0.5)
+    waiting = asyncio.create_task(other.driver.wait_for_change(60))
     await asyncio.sleep(0)
     assert await store.keys.swap_keys([], [key(1)])
     async with asyncio.timeout(10):

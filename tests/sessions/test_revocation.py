@@ -43,9 +43,6 @@ class Source:
         rows, self.rows = self.rows, []
         return RevocationPage(str(len(self.cursors)), self.whole, rows)
 
-    async def wait_for_change(self, timeout_seconds: float) -> None:
-        """Not waited for here."""
-
 
 @pytest.fixture
 def source() -> Source:
