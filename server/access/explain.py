@@ -1,4 +1,4 @@
-"""What the middleware would decide, without a request: for the command `explain`."""
+"""Decides like the middleware, but without a request, for the command `explain`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def explain(table: RoleTable, method: str, path: str, role: str | None) -> tuple
 
 
 def _matches(template: str, path: str) -> bool:
-    """Whether a path is one of a template's, or the template itself."""
+    """Whether a path fits the template, or is the template itself."""
     wanted, given = template.split("/"), path.split("/")
     return len(wanted) == len(given) and all(
         (part.startswith("{") and value != "") or part == value for part, value in zip(wanted, given, strict=True)

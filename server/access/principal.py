@@ -1,4 +1,4 @@
-"""Who calls, whatever they have shown for it."""
+"""The principal: who calls, with any kind of credential."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ class Principal(NamedTuple):
     subject: str
     username: str
     role: str
-    # None where the credential belongs to no session.
+    # None if the credential does not belong to a session.
     session_id: str | None

@@ -1,4 +1,4 @@
-"""The rules of this server's routes: those that were declared, and the settings of `[access]` over them."""
+"""The rules of this server's routes: `[access]` in the settings overrides the declared ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ADMIN = only("admin")
 def rules_in_force(
     declared: Mapping[str, AccessRule], fixed: Collection[str], overrides: Mapping[str, tuple[str, ...]]
 ) -> dict[str, AccessRule]:
-    """By the names of the routes. Raises ConfigurationError for an override of no route, or of a `fixed` one."""
+    """The rule of each route, by its name. Raises ConfigurationError for an override of an unknown or `fixed` route."""
     problems = []
     for name in overrides:
         if name not in declared:

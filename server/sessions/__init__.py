@@ -1,1 +1,1 @@
-"""Logins and what comes of them."""
+"""Sessions: a login opens one, refreshes keep it alive, and many things end it."""

@@ -1,6 +1,6 @@
-"""What is kept in cookies that no script can read, and the guard against other sites' requests.
+"""Cookies that no script can read, and the check against requests of other sites.
 
-In browser mode the refresh token; of every login, the device cookie.
+In browser mode the refresh token is in a cookie. Every login sets the device cookie.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from server.http.errors import CsrfRefused
 # (draft-ietf-httpbis-rfc6265bis, section 4.1.3.2).
 SESSION_COOKIE = "__Host-watchword"
 DEVICE_COOKIE = "__Host-watchword-device"
-# As long as browsers keep a cookie at most (draft-ietf-httpbis-rfc6265bis, section 5.5); each login renews it.
+# The longest time for which browsers keep a cookie (draft-ietf-httpbis-rfc6265bis, section 5.5). Each login renews it.
 DEVICE_SECONDS = 400 * 86_400
 _WHITE_SPACE = " \t"
 
@@ -28,7 +28,7 @@ def set_session_cookie(response: web.Response, refresh_token: str, max_age_secon
 
 
 def set_device_cookie(response: web.Response, device_cookie: str) -> None:
-    """Make this device a known one. The cookie opens nothing; programs may ignore it."""
+    """Make this a known device. The cookie gives no access, and programs may ignore it."""
     response.set_cookie(
         DEVICE_COOKIE,
         device_cookie,
@@ -41,12 +41,12 @@ def set_device_cookie(response: web.Response, device_cookie: str) -> None:
 
 
 def device_cookie_of(request: web.Request) -> str | None:
-    """The value that an earlier login left; None if there is none."""
+    """The device cookie of an earlier login; None if there is none."""
     return _value_of(request, DEVICE_COOKIE)
 
 
 def clear_session_cookie(response: web.Response) -> None:
-    """Make the browser forget it."""
+    """Delete the cookie in the browser."""
     response.del_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="Strict")
 
 
@@ -62,10 +62,10 @@ def session_cookie_of(request: web.Request, allowed_origins: Collection[str]) ->
 def _value_of(request: web.Request, name: str) -> str | None:
     """The value of the one cookie of exactly that name; None if there is none, or more than one.
 
-    As browsers write them (RFC 6265 section 5.4): a cookie ends at a semicolon and nowhere else, its name at the first
-    equals sign, quotes belong to the value, and only SP and HTAB may stand around. Not `request.cookies`: that also
-    splits inside a value, takes off other white space and undoes quotes. So another host of the same site could plant a
-    cookie with a harmless name that is read as one of ours.
+    The header is read as browsers write it (RFC 6265 section 5.4): a cookie ends only at a semicolon, its name ends at
+    the first equals sign, quotes belong to the value, and only SP and HTAB are removed around it. `request.cookies` is
+    not used, since it also splits inside values, removes other white space and undoes quotes. Then another host of the
+    same site could set a cookie with a harmless name that is read as one of ours.
     """
     values = []
     for field in request.headers.getall(hdrs.COOKIE, ()):
@@ -77,10 +77,10 @@ def _value_of(request: web.Request, name: str) -> str | None:
 
 
 def refuse_cross_site(request: web.Request, allowed_origins: Collection[str]) -> None:
-    """Raise CsrfRefused for a request that a page of another, not allowed origin made.
+    """Raise CsrfRefused if a page of another origin made the request, and the origin is not allowed.
 
-    Browsers say who asks in two ways that pages can't forge: Sec-Fetch-Site (Fetch Metadata) and Origin (RFC 6454).
-    What sends neither is no browser, and holds the cookie because it was given it.
+    Browsers send Sec-Fetch-Site (Fetch Metadata) or Origin (RFC 6454), and pages can't forge either. A client that
+    sends neither is not a browser, so somebody has given it the cookie on purpose.
     """
     origin = request.headers.get(hdrs.ORIGIN)
     if origin is not None and origin in allowed_origins:
@@ -90,7 +90,7 @@ def refuse_cross_site(request: web.Request, allowed_origins: Collection[str]) ->
         if site.lower() != "same-origin":
             raise CsrfRefused
     elif origin is not None:
-        # Behind a proxy that ends TLS the own scheme is not known here.
+        # Behind a proxy that terminates TLS, the server does not know its own scheme.
         host = request.headers.get(hdrs.HOST)
         if origin not in {f"https://{host}", f"http://{host}"}:
             raise CsrfRefused

@@ -1,4 +1,4 @@
-"""Sessions that are over, and tokens that don't fit."""
+"""The failures about ended sessions and wrong tokens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from server.core.errors import ApiError, Unauthorized
 
 
 class SessionConflict(ApiError):
-    """Bearer token, cookie and body of one request are not all of the same session."""
+    """Bearer token, cookie and body of a request belong to different sessions."""
 
     status = 400
     code = "session_conflict"
@@ -35,7 +35,7 @@ class RefreshInvalid(Unauthorized):
 
 
 class RefreshExpired(Unauthorized):
-    """The session was unused for too long, or reached its full age."""
+    """The session was unused for too long, or has reached its greatest age."""
 
     code = "refresh_expired"
     title = "Session expired"

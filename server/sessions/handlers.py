@@ -1,4 +1,4 @@
-"""Logging in, refreshing, logging out, checking a token for somebody else, and the lists of sessions."""
+"""Handlers of login, refresh, logout, /verify, and the lists of sessions."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from watchword_client.bearer import bearer_token
 from watchword_client.claims import AccessClaims
 from watchword_client.errors import InsufficientRole
 
-# What stands in a header field for itself: visible ASCII but %.
+# Characters that are not encoded in a header field: visible ASCII except %.
 _PLAIN_SIGNS = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) != "%")
 _PLAIN = re.compile(f"[{re.escape(_PLAIN_SIGNS)}]+")
 
@@ -59,13 +59,13 @@ async def refresh(request: web.Request) -> web.Response:
     if token is None:
         raise RefreshInvalid("Send a refresh token.")
     await _refuse_other_bearer(request, token)
-    # A failure leaves the cookie: by the time that the browser hears of it, another tab may have logged in anew.
+    # A failure does not delete the cookie: another tab may have logged in again meanwhile.
     tokens = await services_of(request).refresh_rotation.refresh(token, client_of(request).ip)
     return _tokens_response(tokens, in_cookie=cookie is not None)
 
 
 async def log_out(request: web.Request) -> web.Response:
-    """POST /logout: the session of the refresh token, or else of the bearer token, is over; also if it was already."""
+    """POST /logout: end the session of the refresh token, or else of the bearer token. It may have ended already."""
     sent, cookie = await _refresh_tokens(request)
     services = services_of(request)
     token = cookie or sent
@@ -77,7 +77,7 @@ async def log_out(request: web.Request) -> web.Response:
         if found is None:
             if cookie is None:
                 raise RefreshInvalid
-            # It is good for nothing, and no script could delete it.
+            # The cookie is useless, and no script can delete it.
             response = problem_response(RefreshInvalid(), request[REQUEST_ID])
             clear_session_cookie(response)
             return response
@@ -101,7 +101,7 @@ async def _refresh_tokens(request: web.Request) -> tuple[str | None, str | None]
 
 
 async def _refuse_other_bearer(request: web.Request, refresh_token: str) -> None:
-    """A valid bearer token beside a refresh token must be of the same session; an invalid one says nothing."""
+    """Raise SessionConflict if a valid bearer token is of another session. An invalid one is ignored."""
     if hdrs.AUTHORIZATION not in request.headers:
         return
     try:
@@ -133,7 +133,7 @@ def _tokens_response(tokens: IssuedTokens, *, in_cookie: bool) -> web.Response:
 
 
 async def verify(request: web.Request) -> web.Response:
-    """GET /verify: the middleware has checked the token; what is left is the role."""
+    """GET /verify: the middleware has checked the token; this checks the role."""
     principal = principal_of(request)
     if request.query_string:
         wanted = read_query(request, VerifyQuery).role
@@ -153,8 +153,8 @@ async def verify(request: web.Request) -> web.Response:
 
 
 def _field_value(text: str) -> str:
-    """For a header field: visible ASCII as it is, all else and % as percent-encoded UTF-8 (RFC 3986 section 2.1)."""
-    # Nearly all names are of ASCII letters and digits, which is quick to see.
+    """A text for a header field: `%` and all but visible ASCII is percent-encoded UTF-8 (RFC 3986 section 2.1)."""
+    # A quick check first, since nearly all names have only ASCII letters and digits.
     is_plain = (text.isascii() and text.isalnum()) or _PLAIN.fullmatch(text)
     return text if is_plain else quote(text, safe=_PLAIN_SIGNS)
 
@@ -171,7 +171,7 @@ async def end_my_session(request: web.Request) -> web.Response:
 
 
 async def end_my_other_sessions(request: web.Request) -> web.Response:
-    """DELETE /me/sessions: all but the one that asks."""
+    """DELETE /me/sessions: end all sessions but that of this request."""
     principal = principal_of(request)
     await services_of(request).sessions.end_all(principal.subject, keep_session_id=principal.session_id)
     return empty_response()
@@ -193,7 +193,7 @@ async def end_user_sessions(request: web.Request) -> web.Response:
 
 
 async def page_of_sessions(request: web.Request, user_id: str) -> web.Response:
-    """One session more than asked for is read, to know whether there is a next page."""
+    """A page of sessions. It reads one session more than the limit, to know whether there is a next page."""
     query = read_query(request, PageQuery)
     before_id = position_of(query.cursor, id_in)
     found = await services_of(request).sessions.list(user_id, query.limit + 1, before_id)

@@ -14,7 +14,7 @@ from watchword_client.claims import AccessClaims
 
 @dataclass(frozen=True, slots=True)
 class IssuedTokens:
-    """What a client holds after a login or a refresh. Lives are in seconds."""
+    """The tokens of a client after a login or a refresh. Their lives are in seconds."""
 
     access_token: str
     expires_in: int
@@ -32,7 +32,7 @@ class TokenIssuer:
         self._settings = settings
 
     def issue(self, found: UserSession, now: int) -> IssuedTokens:
-        """An access token, and the one refresh token that is unused."""
+        """An access token and the unused refresh token of the session. `now` is in epoch milliseconds."""
         session = found.session
         issued_at = now // 1000
         # No token outlives its session.
@@ -43,7 +43,7 @@ class TokenIssuer:
             audience=self._settings.audience,
             issued_at=issued_at,
             expires_at=expires_at,
-            # Never older than the role that it carries: a token that is, is revoked.
+            # Its time must not be before the last change of the role, or the token would count as revoked.
             jti=self._ids.new_id(max(now, found.role_changed_at)),
             session_id=session.id,
             role=found.role,

@@ -1,16 +1,16 @@
-"""Sessions, and what revokes tokens. Times are epoch milliseconds, ids are strings."""
+"""Sessions, and revocations of access tokens. Times are epoch milliseconds, ids are strings."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Behind every id in the order of ids, which are hexadecimal.
+# Sorts after every id, since ids are hexadecimal.
 LAST_ID = "g"
 # For how long a revocation is remembered. A day is the longest life that a token can be given, whatever it is just now:
 # another process, or this one before its restart, may have issued tokens of a longer one. And a minute, since clocks of
 # nodes differ.
 MEMORY_MS = 86_400_000 + 60_000
-# Entries of a list that are read at once, if nobody says how many.
+# The default number of entries in a page.
 PAGE = 1000
 
 
@@ -37,7 +37,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class UserSession:
-    """A session with what its tokens say of its user."""
+    """A session, with the values of its user that are in its tokens."""
 
     session: Session
     username: str
@@ -47,7 +47,7 @@ class UserSession:
 
 @dataclass(frozen=True, slots=True)
 class EndedSession:
-    """A session that was ended just now, and whose it was."""
+    """A session that has just ended, and its user."""
 
     id: str
     user_id: str
@@ -56,10 +56,10 @@ class EndedSession:
 
 @dataclass(frozen=True, slots=True)
 class Revocation:
-    """Why access tokens that are already issued are invalid: their session has ended, or their user has another role.
+    """Makes access tokens invalid that were issued before: their session has ended, or their user has another role.
 
-    Either `session_id`, or `user_id` with the `role` that is the right one since `role_changed_at`; of two for one user
-    the higher `number` counts. After `forget_at` those tokens have expired by themselves.
+    It has a `session_id`, or a `user_id` with the `role` that the user has since `role_changed_at`. If there are two
+    for a user, the one with the higher `number` is right. After `forget_at` all such tokens have expired.
     """
 
     number: int
@@ -72,9 +72,9 @@ class Revocation:
 
 @dataclass(frozen=True, slots=True)
 class RevocationPage:
-    """Revocations, and the cursor from which to read on. The same one may come twice.
+    """Revocations, and the cursor for the next read. A revocation may come twice.
 
-    `whole`: these are all that the store has, whatever the cursor was that it was asked with.
+    If `whole` is true, these are all revocations of the store, not only the new ones.
     """
 
     cursor: str

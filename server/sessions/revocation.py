@@ -1,7 +1,7 @@
-"""Which access tokens are invalid although they have not expired: known in memory, so a check costs two look-ups.
+"""Keeps the revocations in memory, so the check of a token costs two look-ups.
 
-Every process reads the revocations from the store at its start and whenever another one may have written some. Nothing
-here compares clocks: a token is judged by its session and its role, not by when it was issued.
+Every process reads the revocations from the store at its start and when another process may have written some. No
+clocks are compared: the session and the role of a token decide, not the time of its issue.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from server.sessions.model import Revocation, RevocationPage
 from watchword_client.claims import AccessClaims
 
 TIDY_MS = 60_000
-# What was changed is in the store, so the answer does not wait longer than this for a store that fails just now.
+# The change is in the store already, so the answer waits at most so long to read it back.
 SOON_SECONDS = 1.0
 
 
 class RevocationSource(Protocol):
-    """Where revocations come from, in the order in which processes can read on: SessionRepository."""
+    """A source of revocations that can be read on from a cursor, such as SessionRepository."""
 
     async def revocations_since(self, cursor: str) -> RevocationPage:
-        """All that were committed since the page of that cursor, "0" for all there are. None is ever passed over."""
+        """All revocations that were committed since that cursor; "0" means all. None is ever left out."""
         ...
 
 
 class Revocations:
-    """What was revoked, until the tokens have expired by themselves."""
+    """The revocations whose tokens have not expired yet."""
 
     def __init__(self, sessions: RevocationSource, clock: Clock, access_ttl_seconds: int) -> None:
         self._sessions = sessions
@@ -55,7 +55,7 @@ class Revocations:
         return claims.session_id in self._ended
 
     def has_other_role(self, claims: AccessClaims) -> bool:
-        """Whether the user's role was changed after these claims were made, even if it came back; as known here."""
+        """Whether the role was changed after these claims were issued, even if it is the same again."""
         current = self._roles.get(claims.subject)
         if current is None:
             return False
@@ -65,9 +65,9 @@ class Revocations:
         return (claims.issued_at * 1000 if made is None else made) < current.role_changed_at
 
     async def refresh(self) -> None:
-        """Read what is new, of all that was committed before this call. Raises StoreUnavailable.
+        """Read all revocations that were committed before this call. Raises StoreUnavailable.
 
-        Calls that come while a read is under way share the next one.
+        Calls during a read share the next read.
         """
         self._asked += 1
         mine = self._asked
@@ -93,10 +93,10 @@ class Revocations:
         self._tidy(self._clock.now_ms())
 
     def _keep_what_was_lost(self, known: Mapping[str, Revocation]) -> None:
-        """A store that took over may never have got the last changes of roles, and numbers its own from where it was.
+        """Handle a failover to a store that lacks the latest changes of roles and uses their numbers again.
 
-        Ended sessions stay ended here. Tokens from before a lost change stay revoked too; what role is right is the
-        store's to say.
+        Ended sessions stay ended here. Tokens from before a lost change stay revoked too. The store decides which role
+        is right.
         """
         for user_id, lost in known.items():
             found = self._roles.get(user_id)
@@ -106,7 +106,7 @@ class Revocations:
                 self._roles[user_id] = replace(found, role_changed_at=lost.role_changed_at, forget_at=lost.forget_at)
 
     async def soon(self) -> None:
-        """After a change made here: know it before the answer goes out. If that fails, background.py will learn it."""
+        """Read a change made here before its answer is sent. If that fails, background.py reads it later."""
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(SOON_SECONDS):
                 await self.refresh()

@@ -20,7 +20,7 @@ from server.sessions.model import Session
 
 
 class LoginBody(Input):
-    """Credentials. `cookie`: keep the refresh token in a cookie, for browsers."""
+    """Credentials. With `cookie` true the refresh token is kept in a cookie, for browsers."""
 
     username: Annotated[str, StringConstraints(max_length=320)]
     password: Password
@@ -28,7 +28,7 @@ class LoginBody(Input):
 
 
 class RefreshBody(Input):
-    """A refresh token; a browser has it in its cookie and sends no body."""
+    """A refresh token. A browser that has it in a cookie sends no body."""
 
     refresh_token: OpaqueToken | None = None
 
@@ -55,9 +55,9 @@ class TokenAnswer(Answer):
 
 
 class SessionAnswer(Answer):
-    """A login. `ip` and `last_used_at` are of the last refresh, `user_agent` is of the login.
+    """A login. `ip` and `last_used_at` are those of the last refresh, `user_agent` is that of the login.
 
-    `expires_at` moves with each refresh; `current`: the session of the token that asks.
+    `expires_at` moves with each refresh. `current` is true for the session of the token in this request.
     """
 
     id: str
@@ -70,14 +70,14 @@ class SessionAnswer(Answer):
 
 
 class SessionsAnswer(Answer):
-    """A page of the living sessions of a user, the newest first. `next_cursor` null: this was the last page."""
+    """A page of the living sessions of a user, the newest first. On the last page `next_cursor` is null."""
 
     sessions: list[SessionAnswer]
     next_cursor: str | None
 
 
 def session_json(session: Session, current_session_id: str | None) -> Mapping[str, Any]:
-    """A session as SessionAnswer."""
+    """A session in the form of SessionAnswer."""
     return {
         "id": session.id,
         "created_at": rfc3339(session.created_at),

@@ -1,4 +1,4 @@
-"""What the audit log says of accounts: their words and values (docs/audit.md)."""
+"""Makes the audit notes about accounts (docs/audit.md)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from server.users.model import Credentials, User
 
 
 def user_created(new: Credentials) -> AuditNote:
-    """With what was chosen, and whether there is a password."""
+    """The note of a new account, with its values and whether it has a password."""
     user = new.user
     after: dict[str, Value] = {"name": user.name, "role": user.role, "password": new.password_hash is not None}
     return AuditNote(AuditEvent.USER_CREATED, user.created_at, user.id, user.username, after=after)
 
 
 def user_changed(before: User, after: User) -> AuditNote:
-    """Only what differs."""
+    """The note of a change, with the values that differ."""
     old, new = _shown(before), _shown(after)
     changed = [name for name in old if old[name] != new[name]]
     return AuditNote(
@@ -30,12 +30,12 @@ def user_changed(before: User, after: User) -> AuditNote:
 
 
 def user_deleted(before: User, now: int) -> AuditNote:
-    """With what is gone."""
+    """The note of a deletion, with the last values."""
     return AuditNote(AuditEvent.USER_DELETED, now, before.id, before.username, before=_shown(before))
 
 
 def users_imported(user_ids: Iterable[str], now: int) -> AuditNote:
-    """All of one transaction."""
+    """The note of all users that one transaction of an import has added."""
     made = sorted(user_ids)
     return AuditNote(AuditEvent.USERS_IMPORTED, now, after={"users": len(made), "user_ids": made})
 

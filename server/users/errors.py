@@ -1,4 +1,4 @@
-"""What can't be done to an account."""
+"""The failures of changes to accounts."""
 
 from __future__ import annotations
 

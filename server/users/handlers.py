@@ -1,4 +1,4 @@
-"""What users do with their own account, and what admins do with all of them."""
+"""Handlers for users' own accounts, and for admins' changes of all accounts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ async def update_me(request: web.Request) -> web.Response:
 
 
 async def change_password(request: web.Request) -> web.Response:
-    """POST /me/password: all other sessions are over."""
+    """POST /me/password: change the password and end all other sessions."""
     body = await body_of(request, PasswordBody)
     principal = principal_of(request)
     await services_of(request).user_passwords.change(
@@ -54,7 +54,7 @@ async def reset_password(request: web.Request) -> web.Response:
 
 
 async def list_users(request: web.Request) -> web.Response:
-    """GET /users. One user more than asked for is read, to know whether there is a next page."""
+    """GET /users. It reads one user more than the limit, to know whether there is a next page."""
     query = read_query(request, UsersQuery)
     after_id = position_of(query.cursor, id_in)
     wanted = UserFilter(query.limit + 1, after_id, query.q, query.role, query.disabled)

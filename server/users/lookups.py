@@ -1,4 +1,4 @@
-"""Many questions for a user, one query: a hop to the database costs more than the query itself."""
+"""Reads the users of many calls with one query, since the way to the database costs more than the query."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ FetchUsers = Callable[[list[str]], Awaitable[dict[str, User]]]
 
 
 class UserLookups:
-    """While a query is under way, calls wait and share the next one; a call alone waits for nobody.
+    """Calls during a query wait and share the next one. A single call does not wait.
 
-    Each caller has a future of its own, so one may be cancelled.
+    Each caller has its own future, so it can be cancelled alone.
     """
 
     def __init__(self, fetch: FetchUsers) -> None:
         self._fetch = fetch
         self._waiting: list[tuple[str, asyncio.Future[User | None]]] = []
         self._answering: asyncio.Task[None] | None = None
-        # Asked once: in Python 3.11 each asyncio.get_running_loop() is a system call.
+        # Kept, since asyncio.get_running_loop() makes a system call in Python 3.11.
         self._loop = asyncio.get_running_loop()
 
     def get(self, user_id: str) -> asyncio.Future[User | None]:
-        """The user, as committed no earlier than this call. Raises StoreUnavailable when awaited."""
+        """The user, read after this call began. Raises StoreUnavailable when awaited."""
         future: asyncio.Future[User | None] = self._loop.create_future()
         self._waiting.append((user_id, future))
         if self._answering is None:

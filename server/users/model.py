@@ -26,10 +26,10 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user with what is needed to check a password.
+    """A user with the hash of the password.
 
-    `password_hash` is None for an account that has no password yet. `password_changed_at` names the state of the
-    password: whatever is bound to it (a reset token, a login under way) fails once the password was changed.
+    `password_hash` is None for an account without a password. `password_changed_at` identifies the current password: a
+    reset token or a running login for an earlier one fails.
     """
 
     user: User

@@ -24,10 +24,10 @@ from server.users.rows import (
 )
 from server.users.search import UserSearch
 
-# More in a statement would be fewer round trips, but SQLite looks up each placeholder among all before it.
+# More rows would need fewer round trips, but SQLite compares each placeholder with all before it.
 _ROWS_IN_A_STATEMENT = 50
 _PLACE = {column: f"${number}" for number, column in enumerate(UPDATED, 1)}
-# With each new role the time of its change rises, even if the clock stood still or went back.
+# The time of the last change of the role always rises, even if the clock stood still or went back.
 _UPDATE = (
     f"UPDATE users SET {', '.join(f'{column} = {_PLACE[column]}' for column in UPDATED if column != 'id')}, "
     f"role_changed_at = CASE WHEN role = {_PLACE['role']} THEN role_changed_at "
@@ -37,7 +37,7 @@ _UPDATE = (
 
 
 class UserRepository:
-    """Ids and usernames are printable, so others are not there."""
+    """Reads and writes accounts. Ids and usernames are printable, so other texts are never found."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
@@ -46,8 +46,8 @@ class UserRepository:
         self._users_by_id = f"SELECT {USER} FROM users WHERE {driver.in_list('id')}"
 
     async def get_user(self, user_id: str) -> User | None:
-        """Shares its query with the other calls of this turn of the event loop."""
-        # One such id would fail the query of all.
+        """The user of that id. Calls at the same moment share a query (lookups.py)."""
+        # Such an id would make the query of all calls fail.
         if not user_id.isprintable():
             return None
         return await self._lookups.get(user_id)
@@ -57,12 +57,12 @@ class UserRepository:
         return {user.id: user for user in map(user_of, rows)}
 
     async def find_credentials(self, username: str) -> Credentials | None:
-        """By the key. What can't be a username is nobody's, without asking the database."""
+        """Find credentials by username. An invalid username is not found, without a query."""
         key = username_key(username)
         return None if key is None else await self._credentials("username_key", key)
 
     async def get_credentials(self, user_id: str) -> Credentials | None:
-        """By id."""
+        """Find credentials by user id."""
         return await self._credentials("id", user_id)
 
     async def _credentials(self, column: str, value: str) -> Credentials | None:
@@ -72,12 +72,12 @@ class UserRepository:
         return credentials_of(rows[0]) if rows else None
 
     async def list_credentials(self, limit: int, after_id: str = "") -> list[Credentials]:
-        """In the order of ids. No id is empty, so the first page needs no statement of its own."""
+        """A page of credentials in the order of ids, after `after_id`. No id is empty, so "" means the first page."""
         sql = f"SELECT {CREDENTIALS} FROM users WHERE id > $1 ORDER BY id LIMIT $2"
         return [credentials_of(row) for row in await self._driver.read(sql, after_id, limit)]
 
     async def find_holders(self, accounts: Sequence[Credentials]) -> list[User | None]:
-        """For each account who has its username, or else its id."""
+        """For each account, the existing user with its username, or else with its id; None if there is none."""
         if not accounts:
             return []
         by_id = await self._find("id", [new.user.id for new in accounts])
@@ -91,7 +91,7 @@ class UserRepository:
         return {row[column]: user_of(row) for row in rows}
 
     async def renew_password_hash(self, user_id: str, old_hash: str, new_hash: str) -> bool:
-        """`password_changed_at` stays: it is the same password."""
+        """Replace the hash of the same password, so `password_changed_at` stays. False if the hash has changed."""
         sql = "UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3 RETURNING id"
         return bool(await self._driver.write_one(sql, new_hash, user_id, old_hash))
 
@@ -111,9 +111,9 @@ class UserRepository:
         return bool(await transaction.run(sql, user_id, *roles))
 
     async def insert(self, transaction: Transaction, accounts: Sequence[Credentials]) -> set[str]:
-        """The ids of those whose id and name were free: the unique indexes decide."""
+        """Insert accounts. Returns the ids of those whose id and name were free; unique indexes decide."""
         made: set[str] = set()
-        # Always in one order, so no two imports wait for each other's rows.
+        # Always in the same order, so two imports never wait for each other's rows.
         accounts = sorted(accounts, key=lambda new: new.user.id)
         for start in range(0, len(accounts), _ROWS_IN_A_STATEMENT):
             part = accounts[start : start + _ROWS_IN_A_STATEMENT]
@@ -122,19 +122,19 @@ class UserRepository:
         return made
 
     async def update(self, transaction: Transaction, user: User) -> int:
-        """Write what can change of a user; when the role was changed last."""
+        """Write the fields of a user that can change. Returns when the role was changed last (epoch ms)."""
         rows = await transaction.run(_UPDATE, *updated_values(user))
         role_changed_at: int = rows[0]["role_changed_at"]
         return role_changed_at
 
     async def delete(self, transaction: Transaction, user_id: str) -> None:
-        """The user's sessions go along."""
+        """Delete a user and the user's sessions."""
         await transaction.run("DELETE FROM users WHERE id = $1", user_id)
 
     async def set_password_hash(
         self, transaction: Transaction, old: Credentials, password_hash: str, changed_at: int, now: int
     ) -> str | None:
-        """The username; None if the password was changed since the old credentials were read."""
+        """Set a password hash. Returns the username; None if the password was changed since `old` was read."""
         sql = (
             "UPDATE users SET password_hash = $1, password_changed_at = $2, updated_at = $3 "
             "WHERE id = $4 AND password_changed_at = $5 RETURNING username"
@@ -144,7 +144,7 @@ class UserRepository:
 
 
 def _insert(count: int) -> str:
-    """A row does not come back if its name or its id is taken."""
+    """The INSERT of so many rows. It returns no row whose name or id is taken."""
     width = len(INSERTED)
     places = [", ".join(f"${row * width + column}" for column in range(1, width + 1)) for row in range(count)]
     rows = ", ".join(f"({row})" for row in places)

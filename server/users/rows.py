@@ -1,4 +1,4 @@
-"""How an account is written into its row and read from it: the one list of columns.
+"""Converts an account to a row and back. It has the only list of columns.
 
 A column is a field of model.User with its name. SELECT, INSERT (also of an import) and UPDATE follow from that.
 transfer/row.py names what is exported and imported, schemas.py what is shown, audit_notes.py what the audit log says.
@@ -38,7 +38,7 @@ def credentials_of(row: Row) -> Credentials:
 
 
 def inserted_values(new: Credentials) -> tuple[Any, ...]:
-    """In the order of INSERTED. Raises ValueError for what can't be a username, which is checked before."""
+    """The values in the order of INSERTED. Raises ValueError for an invalid username; callers check it before."""
     user = new.user
     return (
         *(getattr(user, column) for column in _USER_COLUMNS),
@@ -50,12 +50,12 @@ def inserted_values(new: Credentials) -> tuple[Any, ...]:
 
 
 def updated_values(user: User) -> tuple[Any, ...]:
-    """In the order of UPDATED."""
+    """The values in the order of UPDATED."""
     return (*(getattr(user, column) for column in _CHANGING), _search_text(user), user.id)
 
 
 def key_of(username: str) -> str:
-    """What is unique. Raises ValueError for what can't be a username, which is checked before."""
+    """The unique key of a username. Raises ValueError for an invalid one; callers check it before."""
     key = username_key(username)
     if key is None:
         raise ValueError(f"{username!r} is no username; ask server.users.names.username_of first")
@@ -63,5 +63,5 @@ def key_of(username: str) -> str:
 
 
 def _search_text(user: User) -> str:
-    """What the text filter looks through: in one form, so both stores find the same."""
+    """The text that searches look through, in one normal form, so both databases find the same."""
     return search_form(f"{user.username}\n{user.name}")

@@ -31,7 +31,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGTH), A
 
 
 class UserChangeBody(Input):
-    """What an admin may change; what is absent stays."""
+    """The fields that an admin may change. Absent fields stay as they are."""
 
     name: Name | None = None
     role: RoleName | None = None
@@ -39,13 +39,13 @@ class UserChangeBody(Input):
 
 
 class ProfileBody(Input):
-    """What a user may change of their own account."""
+    """The fields that users may change in their own account."""
 
     name: Name
 
 
 class NewUserBody(Input):
-    """An account to be made. Without a password the answer carries a reset token to set one."""
+    """A new account. Without a password the answer has a reset token, with which the user sets one."""
 
     username: Username
     name: Name
@@ -68,7 +68,7 @@ class PasswordBody(Input):
 
 
 class UsersQuery(Input):
-    """Which users, and which page of them."""
+    """Filters of users, and the page."""
 
     limit: Annotated[int, BeforeValidator(number), Field(ge=1, le=200)] = 50
     cursor: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
@@ -78,7 +78,7 @@ class UsersQuery(Input):
 
 
 class ResetTokenAnswer(Answer):
-    """A token to set a new password with."""
+    """A token with which a new password can be set."""
 
     reset_token: str
     expires_in: int
@@ -104,7 +104,7 @@ class OneUserAnswer(Answer):
 
 
 class NewUserAnswer(Answer):
-    """The user made; `reset_token` only if no password was given."""
+    """The new user. There is a `reset_token` only if no password was given."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"required": ["user"]})
 
@@ -113,14 +113,14 @@ class NewUserAnswer(Answer):
 
 
 class UsersAnswer(Answer):
-    """A page of users. `next_cursor` null: this was the last page."""
+    """A page of users. On the last page `next_cursor` is null."""
 
     users: list[UserAnswer]
     next_cursor: str | None
 
 
 def user_json(user: User) -> Mapping[str, Any]:
-    """A user as UserAnswer; written out, since this is on the hot path."""
+    """A user in the form of UserAnswer. It is written by hand, since this is faster and runs often."""
     return {
         "id": user.id,
         "username": user.username,

@@ -1,10 +1,10 @@
-"""Lists of users, filtered, in pages by id; quick with a million of them.
+"""Lists users with filters, in pages by id. It is fast even with a million users.
 
-A text is looked for in three steps, each of which takes about as long whatever the number of users is:
+A text is searched in three steps. The time of each hardly depends on the number of users:
 
-1. Among the next users by id. A text that many have fills the page here.
-2. By the index of grams (pieces of one to three characters), if not many have it.
-3. In the order of ids, if more than `MANY` have it: they are not far apart, so a page is soon full.
+1. Look at the next users by id. If many users match, the page is full here.
+2. Use the index of grams (pieces of one to three characters), if at most `MANY` users match.
+3. If more match, look at users in the order of ids. Matching users are close together, so the page is soon full.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from server.users.model import User, UserFilter
 from server.users.names import search_form
 from server.users.rows import USER, user_of
 
-# Users looked at one by one before the index is asked: that costs about as much as the index.
+# The number of users in step 1. Looking at them costs about as much as the index.
 NEAR = 1000
-# So many users are sorted in memory.
+# At most so many users are sorted in memory.
 MANY = 2000
 NO_LIMIT = 2**62
 # Longer texts are found by their first grams; the whole text is compared afterwards.
 GRAMS = 24
-# What stands behind FROM, up to a condition: the users whose `search_text` has all the grams of a parameter.
+# The SQL after FROM: the users whose `search_text` has all grams of a parameter.
 _WITH_GRAMS: dict[Dialect, str] = {
-    # By the full-text index. CROSS JOIN: it is read first, and no further than needed.
+    # With the full-text index. CROSS JOIN makes SQLite read the index first, and only as far as needed.
     "sqlite": "user_grams CROSS JOIN users ON number = user_grams.rowid WHERE user_grams MATCH {}",
-    # By the index of arrays.
+    # With the index of arrays.
     "postgres": "users WHERE grams(search_text) @> {}::text[]",
 }
 
 
 class UserSearch:
-    """The list of users on a driver."""
+    """Finds users."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
 
     async def find(self, wanted: UserFilter) -> list[User]:
-        """At most `limit` users that fit, in the order of their ids."""
+        """At most `limit` users that match, in the order of their ids."""
         if any(storable(text) != text for text in (wanted.after_id, wanted.text, wanted.role)):
-            # Nobody has such a text, and PostgreSQL would refuse it.
+            # No user has such a text, and PostgreSQL would refuse it.
             return []
         if wanted.text is not None:
             return await self._with_text(wanted, search_form(wanted.text))
@@ -63,27 +63,27 @@ class UserSearch:
 
 
 def _counted(rows: Sequence[Row]) -> tuple[int, list[User]]:
-    """How many users were looked at, and those of them that fit; if none does, there is one row without a user."""
+    """How many users were looked at, and the matching ones. If none matches, there is one row without a user."""
     return rows[0]["count"], [user_of(row) for row in rows if row["id"] is not None]
 
 
 def grams(text: str) -> list[str]:
-    """Pieces that whatever contains the text contains: of three characters, or the text itself if it is shorter."""
+    """The grams of a text: its pieces of three characters, or the text itself if it is shorter."""
     size = min(3, len(text))
     found = dict.fromkeys(text[start : start + size] for start in range(len(text) + 1 - size))
     return list(found)[:GRAMS]
 
 
 def _grams_value(dialect: Dialect, found: Sequence[str]) -> Any:
-    """The parameter of `_WITH_GRAMS`: an array; or words in hexadecimal, all of which a row of the index must have."""
+    """The parameter of `_WITH_GRAMS`: an array for PostgreSQL, for SQLite all grams as words in hexadecimal."""
     return found if dialect == "postgres" else " ".join(gram.encode().hex() for gram in found)
 
 
 class _Query:
-    """The SQL of one list. Only the conditions that were asked for, so each can use its index."""
+    """The SQL of one list. It has only the conditions of the filter, so each can use its index."""
 
     def __init__(self, wanted: UserFilter, text: str | None = None) -> None:
-        """`text` is in its form already."""
+        """`text` has to be in the normal form of `search_text`."""
         self.values: list[Any] = []
         self._limit = self._place(wanted.limit)
         self._conditions: list[str] = []
@@ -99,25 +99,25 @@ class _Query:
             self._text.append(f"search_text LIKE {self._place(f'%{literal}%')} ESCAPE '\\'")
 
     def all(self) -> str:
-        """Every user that fits, whatever the text."""
+        """All users that match the filter without its text."""
         return f"SELECT {USER} FROM users {_where(self._conditions)} ORDER BY id LIMIT {self._limit}"
 
     def one_by_one(self) -> str:
-        """Every user that fits, looked at in the order of ids until there are enough.
+        """All users that match, found in the order of ids until there are enough.
 
-        The inner limit keeps it a query of its own, with its order: PostgreSQL takes it that few have the text, and
-        would otherwise look at all users and sort.
+        The inner LIMIT keeps PostgreSQL from merging the queries: it assumes that few users have the text, and would
+        look at all users and sort them.
         """
         in_order = f"SELECT {USER}, search_text FROM users {_where(self._conditions)} ORDER BY id LIMIT {NO_LIMIT}"
         return f"SELECT {USER} FROM ({in_order}) AS looked_at {_where(self._text)} LIMIT {self._limit}"
 
     def near(self, count: int) -> str:
-        """Those that have the text, of the next `count` that fit otherwise."""
+        """The users with the text among the next `count` users that match the other conditions."""
         looked_at = f"SELECT {USER}, search_text FROM users {_where(self._conditions)} ORDER BY id LIMIT {count}"
         return self._of(looked_at, self._text)
 
     def few(self, driver: Driver, count: int) -> str:
-        """Those that fit otherwise, of the first `count` that have the text. Takes the grams as one more value."""
+        """The users that match the other conditions among the first `count` with the text. Grams are the last value."""
         with_grams = _WITH_GRAMS[driver.dialect].format(f"${len(self.values) + 1}")
         having_text = f"{with_grams} AND {self._text[0]}"
         return self._of(f"SELECT {USER} FROM {having_text} LIMIT {count}", self._conditions)
