@@ -1,24 +1,21 @@
-"""Attempts at a password: taken from their limits, all of them or none, and ended, each time in one unit."""
+"""Taking and ending attempts, and how long who is refused waits.
+
+Three words mean one thing: the code says attempts, the table and the names of the settings say guesses, the section of
+the settings and the logger say limits.
+"""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
-from typing import Self
-
-import structlog
 
 from server.audit.model import AuditNote
 from server.audit.repository import AuditRepository
 from server.authentication.errors import TooManyAttempts
 from server.authentication.model import AttemptCounter, AttemptLimits, Budget, StoredCount
 from server.authentication.repository import AttemptRepository
-from server.core.clock import Clock
-from server.core.errors import Overloaded, StoreUnavailable, TryLater
+from server.core.errors import Overloaded, TryLater
 from server.database.driver import Driver, Transaction
-from server.passwords.pool import NeverBegun
 
 LONGEST_WAIT_MS = 900_000
 _FIRST_WAIT_MS = 1000
@@ -32,11 +29,9 @@ FORGET_MS = 90 * 86_400_000
 # was a year ahead for a moment would shut everybody out for a year. Clocks of several nodes may differ by so much.
 _CLOCK_SLACK_MS = 60_000
 
-_log = structlog.get_logger("watchword.limits")
-
 
 class Attempts:
-    """The units."""
+    """Takes and ends attempts, one transaction each."""
 
     def __init__(self, driver: Driver, repository: AttemptRepository, audit: AuditRepository) -> None:
         self._driver = driver
@@ -44,7 +39,7 @@ class Attempts:
         self._audit = audit
 
     async def take(self, wanted: AttemptLimits, now: int) -> AttemptLimits:
-        """From all of its counters and budgets. Raises TooManyAttempts or Overloaded."""
+        """Take one attempt from all of its counters and budgets, or from none. Raises TooManyAttempts or Overloaded."""
         repository, period = self._repository, now // PERIOD_MS
 
         async def unit(transaction: Transaction) -> None:
@@ -77,7 +72,7 @@ class Attempts:
         await self._driver.write(unit)
 
     async def give_back(self, taken: AttemptLimits) -> None:
-        """It was none."""
+        """Undo `take`: nothing was checked."""
         await self._repository.give_back(taken)
 
     async def settle(self, taken: AttemptLimits | None, counters: Sequence[AttemptCounter]) -> None:
@@ -92,71 +87,6 @@ class Attempts:
                 await self._repository.end(transaction, taken)
 
         await self._driver.write(unit)
-
-
-class Attempt:
-    """A look at one password: `async with` takes it from its limits, or raises TooManyAttempts or Overloaded.
-
-    Inside, say how it ended, by `failed` or `succeeded`. Else what leaves the block decides: what says that nothing was
-    looked at, or nothing told, gives the attempt back, as does the end of the block; everything else is a failure.
-    """
-
-    def __init__(
-        self, attempts: Attempts, clock: Clock, counted: Sequence[AttemptCounter], *wanted: AttemptLimits
-    ) -> None:
-        """`wanted`: the first one that is not used up is taken. `counted`: what a success lets begin anew."""
-        self._attempts = attempts
-        self._clock = clock
-        self._counted = counted
-        self._wanted = wanted
-        self._taken = AttemptLimits()
-        self._ended = False
-
-    @property
-    def is_strangers(self) -> bool:
-        """Whether it pays with budgets."""
-        return bool(self._taken.budgets)
-
-    async def __aenter__(self) -> Self:
-        *earlier, last = self._wanted
-        for wanted in earlier:
-            with suppress(TooManyAttempts):
-                return await self._take(wanted)
-        return await self._take(last)
-
-    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if self._ended:
-            return
-        if error is None or isinstance(error, NeverBegun | Overloaded | StoreUnavailable):
-            # If that fails, it ends by itself.
-            with suppress(StoreUnavailable):
-                await asyncio.shield(self._attempts.give_back(self._taken))
-        else:
-            await self.failed()
-
-    async def failed(self, note: AuditNote | None = None) -> None:
-        """It was wrong, or nobody waited for the outcome. The note is recorded in the same step."""
-        self._ended = True
-        await asyncio.shield(self._attempts.note_failure(self._taken, self._clock.now_ms(), note))
-
-    async def succeeded(self) -> None:
-        """It was right: whatever was wrong before is forgotten; if the store fails just now, at the next success."""
-        self._ended = True
-        try:
-            await asyncio.shield(self._attempts.settle(self._taken, [*self._counted, *self._taken.counters]))
-        except StoreUnavailable:
-            _log.warning("a right password could not be noted: wrong ones before it still count")
-
-    async def _take(self, wanted: AttemptLimits) -> Self:
-        taking = asyncio.ensure_future(self._attempts.take(wanted, self._clock.now_ms()))
-        try:
-            self._taken = await asyncio.shield(taking)
-        except asyncio.CancelledError:
-            # The client has left meanwhile; what was taken all the same is given back.
-            with suppress(TooManyAttempts, Overloaded, StoreUnavailable):
-                await asyncio.shield(self._attempts.give_back(await taking))
-            raise
-        return self
 
 
 def wait_after(failures: int, free: int) -> int:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 from server.audit.model import AuditEvent, AuditNote
-from server.authentication.attempts import Attempt
+from server.authentication.attempt import Attempt
 from server.authentication.device import DeviceCookies
 from server.authentication.errors import ChangedMeanwhile, InvalidCredentials
 from server.authentication.model import Authenticated

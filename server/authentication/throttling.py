@@ -10,8 +10,9 @@ that is counted. What a process looked at when it died it told nobody; for a min
     a known device      its cookie, all known devices      10 of a device, 20 of all devices of an account
     a logged in user    the password change                10 of an account
 
-That is 100 of an account in all (NIST SP 800-63B-4, section 3.2.2). What refuses a stranger says nothing of whether the
-account exists: one that does not has the same counters.
+With the default of `limits.account_guesses` that is 100 of an account in all (NIST SP 800-63B-4, section 3.2.2). With a
+lower one the shares of the account are lower in proportion; the 10 of a device stay. What refuses a stranger says
+nothing of whether the account exists: one that does not has the same counters.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import ipaddress
 
 import structlog
 
-from server.authentication.attempts import Attempt, Attempts
+from server.authentication.attempt import Attempt
+from server.authentication.attempts import Attempts
 from server.authentication.model import AttemptCounter, AttemptLimits, Budget
 from server.core.addresses import address_of
 from server.core.clock import Clock
