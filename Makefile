@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # One more than there are cores: many tests wait for a process that they have started.
 TEST_PROCESSES := $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
-.PHONY: run demo test coverage test-full setup check bench build lock
+.PHONY: run demo test test-full setup check bench build lock
 .DEFAULT_GOAL := run
 
 # The stamps name the lock file, so a change of the lock brings the environment up to date. The lists are whole, so pip
@@ -28,11 +28,8 @@ setup: $(VENV)/.dev ## everything that run, test, check and bench need
 demo: $(VENV)/.runtime ## the same with example users, on a store that is gone afterwards
 	@$(BIN)/python -m server serve --demo
 
-test: setup ## all tests
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup
-
-coverage: setup ## the same, half as long again: which branches they reach, and whether these are enough
-	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --cov --cov-report=term
+test: setup ## all tests; COVERAGE=1 also measures which branches they reach, which takes half as long again
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup $(if $(COVERAGE),--cov --cov-report=term)
 
 test-full: setup ## the same, with the whole volume of those tests of which `make test` runs a tenth
 	FULL_TESTS=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import Context
 
 import structlog
 
@@ -32,7 +33,9 @@ class Readiness:
         """Return if a login could succeed. Raises StoreUnavailable, after WAIT_SECONDS at the latest."""
         now = self._clock.monotonic()
         if self._trying is None or (self._trying.done() and not 0 <= now - self._tried_at < FRESH_SECONDS):
-            self._trying, self._tried_at = asyncio.create_task(self._try()), now
+            # In a context of its own: that of the first request to ask would keep the request in memory.
+            self._trying = asyncio.create_task(self._try(), context=Context())
+            self._tried_at = now
         # A check that takes longer goes on, and later calls get its result.
         await asyncio.wait([self._trying], timeout=WAIT_SECONDS)
         if not self._trying.done() or not self._trying.result():
