@@ -1,4 +1,4 @@
-"""Tasks in the background: following other processes, maintaining keys, deleting old rows."""
+"""Tasks in the background: following other processes, maintaining keys, deleting old rows, learning costs of hashes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every key under which something hangs on the application or on a request, with its type."""
+"""What handlers find on the application: the services and the documents, each under a key that has its type."""
 
 from __future__ import annotations
 

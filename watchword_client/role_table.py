@@ -33,7 +33,7 @@ class RoleTable:
     """`{"GET /reports": only("admin")}`. A route without a rule of its own is closed to everybody."""
 
     def __init__(self, rules: Mapping[str, AccessRule], roles: Roles) -> None:
-        """Raises ConfigurationError for a name that no route has, and for a role that there is not."""
+        """Raises ConfigurationError for a name that is not a method and a path, and for a role that does not exist."""
         problems = [
             f"access {name!r}: a rule is named by method and path, as GET /reports; HEAD has the rule of GET"
             for name in rules

@@ -1,4 +1,4 @@
-"""Chooses the driver for a `store.url`. Only app.py and the commands use it; all other code knows only Driver."""
+"""Chooses the driver for a `store.url`, for repositories.py and commands. All other code knows only Driver."""
 
 from __future__ import annotations
 

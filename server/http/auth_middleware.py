@@ -1,7 +1,8 @@
 """The one global auth middleware of this server. Every request that has found a route passes it.
 
 Another kind of credential, such as an API key, is another Authenticator that makes a Principal. It is given to this
-middleware in app.py; the middleware and the handlers stay as they are.
+middleware in app.py; the middleware and the handlers stay as they are. The decision (401, 403) is `guard` in
+watchword_client/middleware.py.
 """
 
 from __future__ import annotations

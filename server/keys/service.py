@@ -86,10 +86,11 @@ class KeyService:
             if policy.algorithm == SHARED:
                 raise StoreRefused("with HS256 the secrets are in the settings: put a new one first in tokens.secret")
             if last is not None and _last_kid(policy.keyring(seen).chain()) not in {last, None}:
-                # Another process has rotated since `last` was read.
+                # Another process has rotated since `last` was read. No last key (None) is no sign of that.
                 return list(seen)
             return rotation.rotated(seen, policy, maker.now, maker.signing, at_once=at_once)
 
+        # The last key is the next one, which waits. The one before it signs, or will as soon as caches have it.
         return self._chain(await self._change(plan))[-2]
 
     async def revoke(self, kid: str) -> None:

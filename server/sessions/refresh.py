@@ -65,7 +65,7 @@ class RefreshRotation:
         return None if token is None else token.session_id
 
     async def _require_successor(self, session: Session, token: RefreshToken) -> None:
-        """Return if the session's step is the one that this token leads to, and may still be told."""
+        """Return if the successor of this token is the session's current one and may still be repeated."""
         now = self._clock.now_ms()
         if session.idle_expires_at <= now:
             raise RefreshExpired
@@ -73,7 +73,7 @@ class RefreshRotation:
         in_window = now - session.stepped_at <= self._settings.retry_window_seconds * 1000
         if session.step > token.step and not (one_step_old and in_window):
             if session.ended_at is None:
-                # First, since a client that leaves now would take the line with it.
+                # Log before the await: a client that disconnects cancels this task.
                 _log.warning("refresh token reused: its session ends", session=session.id, user=session.user_id)
                 await asyncio.shield(self._sessions.end_reused(session.id))
             raise RefreshReused

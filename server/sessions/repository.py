@@ -135,13 +135,16 @@ class SessionRepository:
         await transaction.announce()
 
     async def revocations_since(self, cursor: str) -> RevocationPage:
-        """How far one has read the driver tells."""
+        """The revocations that were committed since `cursor`, and the cursor to go on with (Driver.added_since)."""
         added = await self._driver.added_since(cursor, "revocations", ", ".join(_REVOCATION))
         found = [Revocation(row["seq"], **{name: row[name] for name in _REVOCATION}) for row in added.rows]
         return RevocationPage(added.cursor, added.whole, found)
 
     async def repair_future_times(self, now: int, ahead: int, idle_ahead: int) -> int:
-        """One statement; the expiry's index finds them."""
+        """Shift the times of sessions that were used beyond `ahead` back to `now`; how many there were.
+
+        Only of those that expire beyond `idle_ahead`: the index of `idle_expires_at` finds them.
+        """
         sql = (
             "UPDATE sessions SET stepped_at = $1, created_at = CASE WHEN created_at > $2 THEN $1 ELSE created_at END, "
             "expires_at = CASE WHEN created_at > $2 THEN expires_at - created_at + $1 ELSE expires_at END, "
@@ -152,7 +155,10 @@ class SessionRepository:
         return len(await self._driver.write_one(sql, now, ahead, idle_ahead))
 
     async def purge(self, now: int, ended_before: int, limit: int) -> int:
-        """In one unit of bounded size."""
+        """Delete sessions that ended or expired by `ended_before`, and revocations that are forgotten by `now`.
+
+        At most `limit` of each, in one transaction. The greater of the two numbers, so `limit` says that more are left.
+        """
 
         async def unit(transaction: Transaction) -> int:
             gone = await transaction.run(

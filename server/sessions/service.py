@@ -23,7 +23,7 @@ from server.sessions.revocation import Revocations
 from server.settings.tree import SessionSettings
 
 USER_AGENT_LENGTH = 256
-# A session that was used so far in the future, or before this program was, tells of a clock that is or was wrong.
+# If a session was last used further ahead than this, the clock was wrong when that was written.
 AHEAD_MS = 86_400_000
 
 _log = structlog.get_logger("watchword.sessions")
@@ -151,9 +151,10 @@ class Sessions:
         return count
 
     async def repair_future_times(self) -> None:
-        """Sessions that a clock which was ahead has begun or renewed would live until that time: from now on, instead.
+        """Count the lives of sessions from now, if a clock that was ahead has begun or renewed them.
 
-        Nothing happens by a clock that is far behind: it would end what is in use.
+        Otherwise they would live until that time. While the clock is far behind nothing is done, since that would end
+        sessions that are in use.
         """
         now = self._clock.now_ms()
         if now < EARLIEST_MS:

@@ -1,6 +1,7 @@
 """All settings, as one frozen tree.
 
-The `description` of a field is also its comment in config.toml and its text in docs/settings.md; tests compare them.
+The `description` of a field is also its comment in config.toml; a test compares them. docs/settings.md has a row for
+each field; the test looks there only for the name.
 Values that can't work are refused here. Messages say what to do, and never repeat a secret.
 """
 

@@ -37,17 +37,21 @@ _UPDATE = (
 
 
 class UserRepository:
-    """Reads and writes accounts. Ids and usernames are printable, so other texts are never found."""
+    """Reads and writes accounts.
+
+    An id or a name with control characters matches nobody: then the database is not asked.
+    """
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._lookups = UserLookups(self._fetch_users)
+        # The list of users, filtered (search.py).
         self.list_users = UserSearch(driver).find
         self._users_by_id = f"SELECT {USER} FROM users WHERE {driver.in_list('id')}"
 
     async def get_user(self, user_id: str) -> User | None:
         """The user of that id. Calls at the same moment share a query (lookups.py)."""
-        # Such an id would make the query of all calls fail.
+        # PostgreSQL would refuse the query of all calls for one id that it can't store.
         if not user_id.isprintable():
             return None
         return await self._lookups.get(user_id)

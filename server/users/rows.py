@@ -2,6 +2,14 @@
 
 A column is a field of model.User with its name. SELECT, INSERT (also of an import) and UPDATE follow from that.
 transfer/row.py names what is exported and imported, schemas.py what is shown, audit_notes.py what the audit log says.
+
+A new column meets three limits of today:
+
+- `UserRepository.insert` skips a row on any conflict. So with a second unique column, an account whose value is taken
+  would be answered with `username_taken`.
+- `UserRepository.update` handles no conflict: a change of a unique column to a value that is taken would be an error of
+  the database.
+- `Users.update` takes None for "not given". So a column that may be NULL could never be emptied again.
 """
 
 from __future__ import annotations
