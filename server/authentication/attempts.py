@@ -19,14 +19,14 @@ from server.database.driver import Driver, Transaction
 
 LONGEST_WAIT_MS = 900_000
 _FIRST_WAIT_MS = 1000
-# An attempt that nobody ended counts for one to two of these. Longer than the queue of hashes takes.
+# An attempt that was never ended counts for one to two periods. A period is longer than a wait in the queue of hashes.
 PERIOD_MS = 60_000
-# The next of those that run will have ended by then.
+# By then one of the running attempts has ended.
 _BUSY_SECONDS = 1
-# A count that nobody touched for so long goes, whether its account exists or not.
+# A count that has not changed for so long is deleted, whether its account exists or not.
 FORGET_MS = 90 * 86_400_000
-# A time further ahead than any wait was written by a clock that was wrong, and counts as over: or one that
-# was a year ahead for a moment would shut everybody out for a year. Clocks of several nodes may differ by so much.
+# A time that is further ahead than any wait was written by a wrong clock, and counts as over. Otherwise a clock that
+# was a year ahead for a moment would lock everybody out for a year. The clocks of nodes may differ by this much.
 _CLOCK_SLACK_MS = 60_000
 
 
@@ -55,7 +55,7 @@ class Attempts:
         return replace(wanted, period=period)
 
     async def note_failure(self, taken: AttemptLimits, now: int, note: AuditNote | None = None) -> None:
-        """Counters wait longer and longer, budgets pay. The note is recorded in the same unit."""
+        """Count a failure: each wait of a counter is longer, and budgets pay. The note is in the same transaction."""
         audit, repository = self._audit.writer(), self._repository
 
         async def unit(transaction: Transaction) -> None:
@@ -76,9 +76,10 @@ class Attempts:
         await self._repository.give_back(taken)
 
     async def settle(self, taken: AttemptLimits | None, counters: Sequence[AttemptCounter]) -> None:
-        """These begin anew, and what was taken ends.
+        """Reset these counters, and end the attempt that was taken.
 
-        The account's counters first: who holds the row of an address never waits for one of an account.
+        The counters of the account are first: a transaction that has locked the row of an address must not wait for the
+        row of an account.
         """
 
         async def unit(transaction: Transaction) -> None:
@@ -90,14 +91,14 @@ class Attempts:
 
 
 def wait_after(failures: int, free: int) -> int:
-    """Milliseconds until the next attempt: a second behind the last free failure, then twice as long each time."""
+    """Milliseconds until the next attempt: a second after the last free failure, then twice as long each time."""
     if failures < free:
         return 0
     return min(_FIRST_WAIT_MS << min(failures - free, 20), LONGEST_WAIT_MS)
 
 
 def refusal_of_counter(counter: AttemptCounter, count: StoredCount, now: int) -> TryLater:
-    """Why none was taken: the limit is reached, or a wait is not over, or so many run that all could be wrong."""
+    """The error if a counter refuses: its limit is reached, its wait is not over, or too many attempts run."""
     if count.failures >= counter.limit:
         return TooManyAttempts(_seconds(LONGEST_WAIT_MS))
     if now < count.retry_at <= _furthest_at(counter, now):
@@ -106,7 +107,7 @@ def refusal_of_counter(counter: AttemptCounter, count: StoredCount, now: int) ->
 
 
 def refusal_of_budget(budget: Budget, count: StoredCount, now: int) -> TryLater:
-    """Why none was taken: it is spent, or what is left of it is held by those that run."""
+    """The error if a budget refuses: it is spent, or running attempts may need the rest of it."""
     over = count.retry_at - now + budget.cost_ms - budget.capacity_ms
     if over > 0 and count.retry_at <= _furthest_at(budget, now):
         return TooManyAttempts(_seconds(over))

@@ -1,4 +1,4 @@
-"""Device cookies: who has logged in to an account before is known by one, and strangers do not hold that device up.
+"""Device cookies identify a device that has logged in to an account before, so strangers can't lock it out.
 
 OWASP describes them in "Slow Down Online Guessing Attacks with Device Cookies". The cookie names the account and a
 device, under a MAC. It is no credential: its holder still needs the password, but has attempts of their own.
@@ -23,12 +23,12 @@ class DeviceCookies:
         self._ids = ids
 
     def issue(self, user_id: str, device_id: str | None = None) -> str:
-        """A cookie for that user and device; for a new device, if none is named."""
+        """A cookie for the user and the device. Without a `device_id` it is a new device."""
         device = uuid.UUID(device_id or self._ids.new_id())
         return self._tokens.issue(_LAYOUT.pack(uuid.UUID(user_id).bytes, device.bytes))
 
     def device_of(self, cookie: str | None, user_id: str) -> str | None:
-        """The id of the device, if it is a cookie for that user; None for anything else."""
+        """The id of the device, if the cookie was issued for this user; otherwise None."""
         content = self._tokens.read(cookie) if cookie else None
         if content is None or len(content) != _LAYOUT.size:
             return None

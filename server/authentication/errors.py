@@ -1,4 +1,4 @@
-"""Why nobody was signed in."""
+"""The failures of signing in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ChangedMeanwhile(Exception):
 
 
 class TooManyAttempts(TryLater):
-    """Too many wrong passwords, of this account, from this address or in all. Nothing was looked at."""
+    """Too many wrong passwords, of this account, from this address or in all. This password was not checked."""
 
     status = 429
     code = "too_many_attempts"

@@ -1,4 +1,4 @@
-"""Who was signed in, and what counts and limits attempts at passwords. Times are in milliseconds."""
+"""The result of authentication, and the limits of attempts at passwords. Times are in milliseconds."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ class Authenticated:
 
 @dataclass(frozen=True, slots=True)
 class AttemptCounter:
-    """Counts the failures since a success, at most `limit`.
+    """Counts the failures since the last success, at most `limit`.
 
-    Behind `free` of them one runs at a time, and each wait is longer; before, no more run than could all be wrong.
+    After `free` failures one attempt runs at a time, and each wait is longer. Before, several may run, but together
+    with the failures not more than `free`.
     """
 
     key: str
@@ -34,7 +35,7 @@ class AttemptCounter:
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """A number of failures that refills: each costs `cost_ms` of time, and at most `capacity_ms` may be spent ahead."""
+    """A number of failures that refills with time: each costs `cost_ms`, and `capacity_ms` is the full budget."""
 
     key: str
     cost_ms: int
@@ -43,14 +44,14 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class AttemptLimits:
-    """All that counts one attempt. `period` is the number of the one in which it was taken (repository.py)."""
+    """The counters and budgets of an attempt. It began in the period with the number `period` (repository.py)."""
 
     counters: tuple[AttemptCounter, ...] = ()
     budgets: tuple[Budget, ...] = ()
     period: int = 0
 
     def in_order(self) -> list[AttemptCounter | Budget]:
-        """In the order in which their rows are locked."""
+        """Counters and budgets in the order in which their rows are locked."""
         return sorted((*self.counters, *self.budgets), key=lambda one: one.key)
 
 

@@ -1,11 +1,11 @@
-"""The SQL of throttling: how many attempts failed, and how many run.
+"""The SQL of throttling: how many attempts have failed, and how many are running.
 
-Whether one more may run stands in the WHERE of the statement that takes it, since several nodes that first read a row
-and then wrote it could all find the same room. The numbers that it is compared with come from attempts.py, which also
-decides what is told to who is refused.
+The condition for one more attempt is in the WHERE of the statement that takes it. If nodes first read a row and then
+wrote it, several could take the same last attempt. attempts.py provides the limits, and decides on the error if it is
+refused.
 
-A process that dies leaves attempts behind that nobody will end. So those that run are counted by the period in which
-they began, this one or the one before; older ones do not count any more.
+A process that is killed leaves attempts that nobody will end. So running attempts are counted by the period in which
+they began, this one or the one before. Older ones do not count.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from server.authentication.model import AttemptCounter, AttemptLimits, Budget, StoredCount
 from server.database.driver import Driver, Transaction
 
-# In both: $1 key, $2 now, $3 the number of the period. A row may be one period ahead, by the clock of another node. One
-# that is further ahead was written by a clock that was wrong: its attempts begin here.
+# In both: $1 key, $2 now, $3 the number of the period. A row may be one period ahead, since clocks of nodes differ. If
+# it is further ahead, a wrong clock has written it, and the count of running attempts starts again.
 _RUNNING = (
     "CASE WHEN guesses.period >= $3 THEN guesses.running + guesses.running_before "
     "WHEN guesses.period = $3 - 1 THEN guesses.running ELSE 0 END"
@@ -31,17 +31,18 @@ _TAKE = (
     "WHEN guesses.period = $3 THEN guesses.running_before "
     "WHEN guesses.period = $3 + 1 THEN guesses.running_before + 1 ELSE 0 END "
 )
-# Behind the free failures ($6) one runs at a time; before, no more than could be wrong. $4 limit, $5 the furthest wait.
+# After the free failures ($6) one attempt runs at a time. $4 is the limit, $5 the furthest possible end of a wait.
 _TAKE_COUNTER = (
     f"{_TAKE} WHERE guesses.failures < $4 AND (guesses.retry_at <= $2 OR guesses.retry_at > $5) "
     f"AND ({_RUNNING} = 0 OR guesses.failures + {_RUNNING} < $6) RETURNING key"
 )
-# `retry_at` is when the budget will be full again, but for what runs. $4 cost, $5 capacity, $6 the furthest time.
+# `retry_at` is when the budget is full again, without running attempts. $4 cost, $5 capacity, $6 the furthest time.
 _TAKE_BUDGET = (
     f"{_TAKE} WHERE CASE WHEN guesses.retry_at BETWEEN $2 AND $6 THEN guesses.retry_at - $2 ELSE 0 END "
     f"+ ({_RUNNING} + 1) * $4 <= $5 RETURNING key"
 )
-# $2 is the period in which the attempt began. If that is over for the row, it is not counted there any more.
+# $2 is the period in which the attempt began. If the row is two periods later, the attempt does not count there any
+# more.
 _END = (
     "running = CASE WHEN period <= $2 AND running > 0 THEN running - 1 ELSE running END, "
     "running_before = CASE WHEN period = $2 + 1 AND running_before > 0 THEN running_before - 1 ELSE running_before END"
@@ -55,9 +56,9 @@ _FAIL_BUDGET = (
 
 
 class AttemptRepository:
-    """The SQL of attempts at passwords. What takes a Transaction is part of the caller's unit.
+    """Reads and writes the counts. A method with a Transaction is a part of the caller's transaction.
 
-    Rows are locked in the order of their keys, so no two units wait for each other: call for one key after the other,
+    Rows are locked in the order of their keys, so there is no deadlock: call the methods for one key after the other,
     in the order of AttemptLimits.in_order.
     """
 
@@ -67,52 +68,52 @@ class AttemptRepository:
     async def take_counter(
         self, transaction: Transaction, counter: AttemptCounter, *, now: int, period: int, furthest_at: int
     ) -> bool:
-        """Whether one more runs. A wait beyond `furthest_at` is over."""
+        """Take an attempt; False if it is refused. A wait beyond `furthest_at` counts as over."""
         limits = (counter.limit, furthest_at, counter.free)
         return bool(await transaction.run(_TAKE_COUNTER, counter.key, now, period, *limits))
 
     async def take_budget(
         self, transaction: Transaction, budget: Budget, *, now: int, period: int, furthest_at: int
     ) -> bool:
-        """Whether one more runs. A budget that would be full only beyond `furthest_at` is full."""
+        """Take an attempt; False if it is refused. A budget that is full only after `furthest_at` counts as full."""
         limits = (budget.cost_ms, budget.capacity_ms, furthest_at)
         return bool(await transaction.run(_TAKE_BUDGET, budget.key, now, period, *limits))
 
     async def count_of(self, transaction: Transaction, key: str) -> StoredCount:
-        """What is counted under a key that was not taken, so it is there."""
+        """The counts of a key that has refused an attempt, so its row exists."""
         rows = await transaction.run("SELECT failures, retry_at FROM guesses WHERE key = $1", key)
         return StoredCount(**rows[0])
 
     async def fail_counter(self, transaction: Transaction, counter: AttemptCounter, period: int) -> int:
-        """One that was taken in that period was wrong: how many were now. 0 if nothing is counted any more."""
+        """Count a failure of an attempt from that period. Returns the number of failures; 0 if the row is gone."""
         rows = await transaction.run(_FAIL_COUNTER, counter.key, period)
         return int(rows[0]["failures"]) if rows else 0
 
     async def wait_until(self, transaction: Transaction, counter: AttemptCounter, retry_at: int) -> None:
-        """Let nothing run before that time."""
+        """Refuse attempts until that time (epoch ms)."""
         await transaction.run("UPDATE guesses SET retry_at = $1 WHERE key = $2", retry_at, counter.key)
 
     async def fail_budget(
         self, transaction: Transaction, budget: Budget, *, now: int, period: int, furthest_at: int
     ) -> None:
-        """One that was taken in that period was wrong, and costs."""
+        """Take the cost of a failed attempt of that period from the budget."""
         await transaction.run(_FAIL_BUDGET, budget.key, period, now, budget.cost_ms, furthest_at)
 
     async def begin_anew(self, transaction: Transaction, counters: Iterable[AttemptCounter]) -> None:
-        """No failure counts any more."""
+        """Reset the failures of these counters."""
         keys = self._driver.list_value(sorted({counter.key for counter in counters}))
         await transaction.run(f"UPDATE guesses SET failures = 0, retry_at = 0 WHERE {self._in_order()}", keys)
 
     async def end(self, transaction: Transaction, taken: AttemptLimits) -> None:
-        """It does not run any more."""
+        """End a running attempt."""
         await transaction.run(*self._end(taken))
 
     async def give_back(self, taken: AttemptLimits) -> None:
-        """The same, in a unit of its own."""
+        """End a running attempt in its own transaction."""
         await self._driver.write_one(*self._end(taken))
 
     async def purge(self, touched_before: int, limit: int) -> int:
-        """Delete at most `limit` rows that nobody has touched since; how many."""
+        """Delete at most `limit` rows that have not changed since then. Returns how many."""
         sql = "DELETE FROM guesses WHERE key IN (SELECT key FROM guesses WHERE touched_at <= $1 LIMIT $2) RETURNING key"
         return len(await self._driver.write_one(sql, touched_before, limit))
 

@@ -1,7 +1,7 @@
-"""Signing in: checks what somebody proves who they are with, and says who it was and how it was proved.
+"""Authentication: checks credentials, and returns who it is and by which methods this was proved.
 
-What comes of it is another step: `Sessions.open` takes an `Authenticated`, whatever way led to it. So a further way of
-signing in is a further method here, or a module beside this one, and sessions need not know of it.
+Opening the session is another step: `Sessions.open` takes an `Authenticated` of any method. So a new way of signing in
+is a new method here, or a module beside this one, and sessions need not change.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PASSWORD_METHOD = "pwd"  # noqa: S105 - the name of a method
 # The id of no user: an account that does not exist has no known devices.
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
-# What the audit log says of a failure for that reason, if anything.
+# Returns the audit note of a failure for a reason; None if it is not recorded.
 NoteOf = Callable[[str], AuditNote | None]
 
 
@@ -45,7 +45,7 @@ class Authentication:
         devices: DeviceCookies,
         clock: Clock,
     ) -> None:
-        """`preferred_hashes` are of known devices and logged in users: they do not wait in one queue with strangers."""
+        """`preferred_hashes` is the pool for known devices and logged in users, who do not wait behind strangers."""
         self._users = users
         self._hashes = hashes
         self._preferred_hashes = preferred_hashes
@@ -57,7 +57,7 @@ class Authentication:
     async def log_in(
         self, username: str, password: str, address: str | None, device_cookie: str | None = None
     ) -> AsyncIterator[Authenticated]:
-        """Check a password. The session is opened inside the block, since the attempt ends with it.
+        """Check a password. Open the session inside the block: the attempt succeeds only when the block ends.
 
         Raises InvalidCredentials, in the same words and after one hash, for an unknown user, a disabled one and a wrong
         password, and if the block raises ChangedMeanwhile; TooManyAttempts, for each of them alike; Overloaded if too
@@ -68,15 +68,15 @@ class Authentication:
         device_id = self._devices.device_of(device_cookie, NOBODY if user is None else user.id)
 
         def failure(reason: str) -> AuditNote:
-            # The same write whoever the user is or is not. If it fails, so does the login, as it does with the right
-            # password. A name that nobody has is not kept: it may be a password.
+            # The same write for existing and unknown users. If it fails, the login fails, as with the right password.
+            # An unknown username is not recorded, since it may be a password.
             user_id, name = (None, None) if user is None else (user.id, user.username)
             return AuditNote(AuditEvent.LOGIN_FAILED, self._clock.now_ms(), user_id, name, after={"reason": reason})
 
         async with self._throttle.login_attempt(throttle_name(username), address, device_id) as attempt:
             found = await self._check(attempt, credentials, password, failure)
             await self._renew_hash(attempt, found, password)
-            # A device that had used up its attempts, and was a stranger here, is none that is known.
+            # If the device had used up its attempts and counted as a stranger, it gets a new id.
             known = None if attempt.is_strangers else device_id
             try:
                 yield Authenticated(found, (PASSWORD_METHOD,), known)
@@ -115,15 +115,15 @@ class Authentication:
         failure: NoteOf,
         detail: str | None = None,
     ) -> Credentials:
-        """The credentials, if it is their password; else the attempt has failed. Raises InvalidCredentials."""
-        # A disabled account is asked nothing, or the right password would tell by its time that it is right.
+        """The credentials, if the password fits; otherwise the attempt has failed. Raises InvalidCredentials."""
+        # For a disabled account no hash is compared, or the time would show that a password is right.
         password_hash = credentials.password_hash if credentials and not credentials.user.disabled else None
         try:
             matches = await self._hashes_for(attempt).verify(password, password_hash)
         except NeverBegun:
             raise
         except asyncio.CancelledError:
-            # It was counted, so the log says why the account may be held up.
+            # The failure counts, so the audit log has to say why the account may be throttled.
             await attempt.failed(failure(_LEFT))
             raise
         if credentials is None or password_hash is None or not matches:
@@ -132,10 +132,10 @@ class Authentication:
         return credentials
 
     async def _renew_hash(self, attempt: Attempt, credentials: Credentials, password: str) -> None:
-        """Make the hash anew if it is of a lower cost, or of another system."""
+        """Replace the hash if it has a lower cost or is of another system."""
         hashes, password_hash = self._hashes_for(attempt), credentials.password_hash
         if password_hash is not None and hashes.needs_renewal(password_hash):
-            # If the queue is full just now, it is done at the next login.
+            # If the queue is full, the next login does it.
             with suppress(Overloaded):
                 renewed = await hashes.hash(password)
                 await self._users.renew_password_hash(credentials.user.id, password_hash, renewed)
@@ -148,7 +148,7 @@ _LEFT = "left before the answer"
 
 
 def _reason(credentials: Credentials | None) -> str:
-    """Why a login failed, for the audit log alone."""
+    """The reason of a failed login, for the audit log only."""
     if credentials is None:
         return "unknown user"
     if credentials.user.disabled:

@@ -1,9 +1,9 @@
-"""Throttling: how many wrong passwords are looked at, of an account, from an address, and in all.
+"""Throttling: how many wrong passwords are checked, for an account, from an address, and in all.
 
-An attempt is taken from its counters before the password is hashed, in one step of the store, and runs until it is
-noted how it ended. No more run at the same moment, on all nodes together, than could all be wrong: so attempts at the
-same moment look at no more passwords than attempts one after the other. Nobody is told that a password was wrong before
-that is counted. What a process looked at when it died it told nobody; for a minute or two it counts as running.
+An attempt is taken from its counters before the password is hashed, in one step of the store, and runs until its result
+is noted. On all nodes together, no more attempts run than could all be wrong. So attempts at the same moment check no
+more passwords than attempts one after the other. A failure is counted before the client hears of it. If a process is
+killed, nobody hears the results of its attempts; they count as running for a minute or two.
 
     an attempt by       is counted by                      at most wrong, until a success or a reset
     a stranger          account, address, all              70 of an account
@@ -32,14 +32,14 @@ from server.settings.tree import LimitSettings
 
 HOUR_MS = 3_600_000
 DEVICE_ATTEMPTS = 10
-# So many wrong ones without a wait between them; then a second, and twice as long each time, up to 15 minutes.
+# So many failures without a wait between them. Then the wait is a second, and doubles each time, up to 15 minutes.
 FREE_FAILURES = 20
 
 _log = structlog.get_logger("watchword.limits")
 
 
 class Throttle:
-    """Knows which limits an attempt has. An account is named by its username in the form that is compared."""
+    """Makes attempts with their limits. `account` is always the key by which usernames are compared."""
 
     def __init__(self, attempts: Attempts, clock: Clock, settings: LimitSettings) -> None:
         self._attempts = attempts
@@ -47,7 +47,10 @@ class Throttle:
         self._settings = settings
 
     def login_attempt(self, account: str, address: str | None, device_id: str | None) -> Attempt:
-        """`device_id`: of a cookie for this account. A known device that has used up its attempts is a stranger."""
+        """An attempt to log in. `device_id` is that of a device cookie for this account; None for a stranger.
+
+        A known device that has used up its attempts counts as a stranger.
+        """
         stranger = AttemptLimits((self._strangers(account),), self._budgets(address))
         if device_id is None:
             return self._attempt(account, stranger)
@@ -55,15 +58,15 @@ class Throttle:
         return self._attempt(account, device, stranger)
 
     def password_change_attempt(self, account: str) -> Attempt:
-        """Of the current password, for a change of it."""
+        """An attempt at the current password, to change it."""
         return self._attempt(account, AttemptLimits((self._changes(account),)))
 
     def reset_token_attempt(self, address: str | None) -> Attempt:
-        """Of a reset token. A right one costs nothing: leave the block."""
+        """An attempt at a reset token. For a valid token, leave the block without calling a method."""
         return Attempt(self._attempts, self._clock, (), AttemptLimits((), self._budgets(address)))
 
     async def clear(self, *accounts: str) -> None:
-        """After a password that was set anew, or accounts that were made: nobody has made an attempt at these."""
+        """Forget earlier failures, for new accounts and after a password was set."""
         try:
             await self._attempts.settle(None, [one for account in accounts for one in self._counted(account)])
         except StoreUnavailable:
@@ -93,7 +96,7 @@ class Throttle:
 
 
 def network_of(address: str | None) -> str:
-    """What one client has: an IPv4 address, or the /64 that an IPv6 host chooses its addresses from."""
+    """The network that counts as one client: an IPv4 address, or the /64 of an IPv6 address."""
     parsed = None if address is None else address_of(address)
     if parsed is None:
         return "unknown"
@@ -111,5 +114,5 @@ def _budget(kind: str, name: str, per_hour: int) -> Budget:
 
 
 def _digest(kind: str, name: str) -> str:
-    """Of a fixed length, and no name that was typed is kept: somebody types a password into the wrong field."""
+    """The key of a count. It is a digest, since somebody may type a password into the field of the username."""
     return f"{kind}:{hashlib.sha256(name.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"

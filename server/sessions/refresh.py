@@ -41,15 +41,15 @@ class RefreshRotation:
     async def refresh(self, refresh_token: str, ip: str | None = None) -> IssuedTokens:
         """Move the session's chain one step and issue its tokens; `ip` is the address that asks.
 
-        Of any number of simultaneous uses one moves the chain; the others, and retries inside the window, get the same
-        successor. Raises RefreshInvalid, RefreshExpired; or RefreshReused, and then the session has ended
-        (RFC 9700 section 4.14.2).
+        If the same token is used several times at the same moment, one call moves the chain, and all get the same
+        successor. So do retries inside the window. Raises RefreshInvalid, RefreshExpired; or RefreshReused, and then
+        the session has ended (RFC 9700 section 4.14.2).
         """
         token = self._refresh_tokens.read(refresh_token)
         if token is None:
             raise RefreshInvalid
         now = self._clock.now_ms()
-        # A clock that is far behind, as at the start of a machine, would shorten the life of a session that is in use.
+        # A clock that is far behind, as after a boot, must not shorten the life of a session.
         idle_expires_at = None if now < EARLIEST_MS else now + self._settings.idle_ttl_seconds * 1000
         found = await self._repository.step_session(token.session_id, token.step, now, idle_expires_at, ip)
         if found is None:

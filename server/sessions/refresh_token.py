@@ -31,7 +31,7 @@ class RefreshTokens:
         self._tokens = OpaqueTokens(key, "wwr_")
 
     def issue(self, session_id: str, step: int) -> str:
-        """The token of a step: the same whenever it is asked for."""
+        """The token of a step. It is always the same for a step."""
         return self._tokens.issue(_LAYOUT.pack(uuid.UUID(session_id).bytes, step))
 
     def read(self, token: str) -> RefreshToken | None:

@@ -39,13 +39,13 @@ _REVOCATION = ("session_id", "user_id", "role", "role_changed_at", "forget_at")
 
 
 class SessionRepository:
-    """The SQL of sessions and revocations."""
+    """Reads and writes sessions and revocations."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
 
     async def open(self, transaction: Transaction, session: Session, password_changed_at: int) -> UserSession | None:
-        """Locks the user's row by updating it first, so a change of the user comes wholly before or wholly after."""
+        """Open a session. It first updates the user's row, which locks it against changes at the same moment."""
         sql = (
             "UPDATE users SET last_login_at = $1 "
             "WHERE id = $2 AND disabled_at IS NULL AND password_changed_at = $3 "
@@ -58,14 +58,14 @@ class SessionRepository:
         return UserSession(session, **rows[0])
 
     async def get_session(self, session_id: str) -> UserSession | None:
-        """By id. No session is without its user: the row goes with the user's."""
+        """The session of that id with its user, who always exists: deleting a user deletes the sessions."""
         if not session_id.isprintable():
             return None
         sql = f"SELECT {_SESSION}, {_OF_USER} FROM sessions WHERE id = $1"
         return _user_session(await self._driver.read(sql, session_id))
 
     async def list_sessions(self, user_id: str, now: int, limit: int = PAGE, before_id: str = LAST_ID) -> list[Session]:
-        """By user, the newest first."""
+        """The living sessions of a user, the newest first, after `before_id` in this order."""
         rows = await self._driver.read(
             f"SELECT {_SESSION} FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND idle_expires_at > $2 "
             "AND id < $4 ORDER BY id DESC LIMIT $3",
@@ -79,8 +79,8 @@ class SessionRepository:
     async def step_session(
         self, session_id: str, step: int, now: int, idle_expires_at: int | None, ip: str | None = None
     ) -> UserSession | None:
-        """One statement: of any number of calls for the same step one finds its row."""
-        # CASE, since SQLite and PostgreSQL have different names for the lesser of two values.
+        """Raise the step of a session by one statement. If several calls come at the same moment, only one succeeds."""
+        # CASE, since the function for the lesser of two values differs between SQLite and PostgreSQL.
         sql = (
             "UPDATE sessions SET step = step + 1, stepped_at = $1, ip = COALESCE($5, ip), "
             "idle_expires_at = CASE WHEN expires_at < $2 THEN expires_at ELSE COALESCE($2, idle_expires_at) END "

@@ -1,4 +1,4 @@
-"""The passwords of accounts: changing, resetting and replacing them."""
+"""Changes, resets and replaces the passwords of accounts."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class UserPasswords:
 
         Raises InvalidCredentials, TooManyAttempts, InvalidRequest, Overloaded, NotFound.
         """
-        # First this: who does not know the current password learns nothing, and makes nobody examine another.
+        # The current password is checked first: without it the policy must not examine the new one.
         proved = await self._authentication.reauthenticate(user_id, current, AuditEvent.PASSWORD_CHANGE_FAILED)
         credentials = proved.credentials
         password_hash = await self.hash(new, _names_of(credentials.user), "new_password")
@@ -106,7 +106,7 @@ class UserPasswords:
         return await self._hashes.hash(password)
 
     def reset_token(self, credentials: Credentials) -> str:
-        """A token that is good until the password is changed."""
+        """A reset token. It is valid until it expires or the password is changed."""
         expires_at = self._clock.now_ms() + self._settings.reset_ttl_seconds * 1000
         return self._reset_tokens.issue(ResetToken(credentials.user.id, expires_at, credentials.password_changed_at))
 
@@ -118,10 +118,10 @@ class UserPasswords:
         keep_session_id: str | None = None,
         event: AuditEvent = AuditEvent.PASSWORD_CHANGED,
     ) -> bool:
-        """End all sessions but one, too. False if the password was changed since the credentials were read."""
+        """Set a password hash and end all sessions but one. False if the password has changed since `credentials`."""
         user_id = credentials.user.id
         now = self._clock.now_ms()
-        # The new state differs from the old one even if the clock stood still.
+        # It must differ from the old value, even if the clock stood still.
         changed_at = max(now, credentials.password_changed_at + 1)
         audit = self._audit.writer()
 
@@ -143,7 +143,7 @@ class UserPasswords:
     async def _credentials_for(self, reset_token: str) -> Credentials:
         content = self._reset_tokens.read(reset_token)
         now = self._clock.now_ms()
-        # One that lasts longer than any was made by a clock that was ahead.
+        # If a token lasts longer than the settings allow, it was made while the clock was ahead.
         if content is None or not now < content.expires_at <= now + LONGEST_RESET_MS:
             raise InvalidResetToken
         credentials = await self._users.get_credentials(content.user_id)

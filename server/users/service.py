@@ -1,7 +1,7 @@
-"""Making, changing and deleting accounts. What is about their passwords is in passwords.py.
+"""Creates, changes and deletes accounts. passwords.py changes their passwords.
 
-A change is one unit with what must hold together with it: the rule, the change, the end of the user's sessions, and its
-audit record, which comes last (server/audit/repository.py tells why).
+Each change is one transaction: it checks the rule, makes the change, ends the sessions of the user, and writes the
+audit record, which comes last (server/audit/repository.py says why).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from watchword_client.access import Roles, only
 
 @dataclass(frozen=True, slots=True)
 class CreatedUser:
-    """A new account; with a reset token if it was made without a password."""
+    """A new account, with a reset token if it has no password."""
 
     user: User
     reset_token: str | None
@@ -72,7 +72,7 @@ class Users:
         return user
 
     async def credentials_of(self, username: str) -> Credentials:
-        """By name. Raises NotFound."""
+        """The credentials of that username. Raises NotFound."""
         credentials = await self._users.find_credentials(username)
         if credentials is None:
             raise NotFound(f"There is no user {username!r}.")
@@ -123,7 +123,7 @@ class Users:
         audit = self._audit.writer()
 
         async def unit(transaction: Transaction) -> bool:
-            # Two empty tables look alike to two nodes.
+            # Otherwise two nodes could both find an empty table.
             await transaction.lock("first user")
             if await self._users.has_any(transaction) or not await self._users.insert(transaction, [new]):
                 return False
