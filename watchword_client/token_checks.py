@@ -1,8 +1,8 @@
-"""Verifies access tokens. Whatever else comes in is TokenInvalid, never another exception.
+"""Verifies access tokens. Any other text raises TokenInvalid, never another exception.
 
-PyJWT checks the signature. Everything around it is stated here, since its defaults are loose: it takes any `typ`,
-repeated members, and a missing `exp` (RFC 8725; the measured facts are in docs/architecture.md). Each check says what
-is wrong in words, for inspection.py and the log; a client is told no more than `token_invalid`.
+PyJWT checks only the signature. All other checks are here, since the defaults of PyJWT are too permissive: it accepts
+any `typ`, repeated members, and a missing `exp` (RFC 8725). Each check says in words what is wrong, for people who
+inspect a token and for the log; clients get only `token_invalid`.
 """
 
 from __future__ import annotations

@@ -21,16 +21,17 @@ _log = structlog.get_logger("watchword.limits")
 
 
 class Attempt:
-    """A look at one password: `async with` takes it from its limits, or raises TooManyAttempts or Overloaded.
+    """One check of a password: `async with` takes it from its limits, or raises TooManyAttempts or Overloaded.
 
-    Inside, say how it ended, by `failed` or `succeeded`. Else what leaves the block decides: what says that nothing was
-    looked at, or nothing told, gives the attempt back, as does the end of the block; everything else is a failure.
+    Inside the block call `failed` or `succeeded`. If neither was called, the exit of the block decides. The attempt is
+    given back at a normal end, or at an exception which says that no password was checked or no result was told. Any
+    other exception is a failure.
     """
 
     def __init__(
         self, attempts: Attempts, clock: Clock, counted: Sequence[AttemptCounter], *wanted: AttemptLimits
     ) -> None:
-        """`wanted`: the first one that is not used up is taken. `counted`: what a success lets begin anew."""
+        """The first of `wanted` that is not used up is taken. A success resets the counters in `counted`."""
         self._attempts = attempts
         self._clock = clock
         self._counted = counted
@@ -40,7 +41,7 @@ class Attempt:
 
     @property
     def is_strangers(self) -> bool:
-        """Whether it pays with budgets."""
+        """Whether it counts as an attempt of an unknown device, which budgets pay for."""
         return bool(self._taken.budgets)
 
     async def __aenter__(self) -> Self:
@@ -54,19 +55,19 @@ class Attempt:
         if self._ended:
             return
         if error is None or isinstance(error, NeverBegun | Overloaded | StoreUnavailable):
-            # If that fails, it ends by itself.
+            # If this fails, the attempt ends by itself (PERIOD_MS).
             with suppress(StoreUnavailable):
                 await asyncio.shield(self._attempts.give_back(self._taken))
         else:
             await self.failed()
 
     async def failed(self, note: AuditNote | None = None) -> None:
-        """It was wrong, or nobody waited for the outcome. The note is recorded in the same step."""
+        """Say that the password was wrong, or that the client left first. The note is in the same transaction."""
         self._ended = True
         await asyncio.shield(self._attempts.note_failure(self._taken, self._clock.now_ms(), note))
 
     async def succeeded(self) -> None:
-        """It was right: whatever was wrong before is forgotten; if the store fails just now, at the next success."""
+        """Say that the password was right, and forget earlier failures; if the store fails, at the next success."""
         self._ended = True
         try:
             await asyncio.shield(self._attempts.settle(self._taken, [*self._counted, *self._taken.counters]))
@@ -78,7 +79,7 @@ class Attempt:
         try:
             self._taken = await asyncio.shield(taking)
         except asyncio.CancelledError:
-            # The client has left meanwhile; what was taken all the same is given back.
+            # The client has left meanwhile. If the attempt was taken anyway, give it back.
             with suppress(TooManyAttempts, Overloaded, StoreUnavailable):
                 await asyncio.shield(self._attempts.give_back(await taking))
             raise
