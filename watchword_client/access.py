@@ -1,4 +1,4 @@
-"""Who may do what: roles, the rules of routes, and the decision. No HTTP in here: a command can ask the same code."""
+"""Roles, the rules of routes, and the decision. It has no HTTP, so commands can use it too."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def only(*roles: str) -> AccessRule:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer and its reason, in a sentence."""
+    """The decision, and its reason in a sentence."""
 
     allowed: bool
     reason: str
 
 
-# Those of a Watchword that was not configured otherwise.
+# The default roles of a Watchword.
 DEFAULT_ROLES: Mapping[str, Sequence[str]] = {"customer": (), "admin": ("customer",)}
 
 
@@ -69,7 +69,7 @@ class Roles:
         return list(self._all)
 
     def included(self) -> frozenset[str]:
-        """What roles are said to include, whether it is a role or not."""
+        """All names that roles include, also those that are no role."""
         return frozenset(name for names in self._direct.values() for name in names)
 
     def has(self, role: str, wanted: str) -> bool:
@@ -77,7 +77,7 @@ class Roles:
         return wanted in self._all.get(role, frozenset((role,)))
 
     def sufficient(self, rule: AccessRule) -> frozenset[str] | None:
-        """The roles that satisfy a rule; None where the role does not matter."""
+        """The roles that satisfy a rule; None if the role does not matter."""
         if rule.roles is None:
             return None
         return frozenset(role for role in self._all if any(self.has(role, wanted) for wanted in rule.roles))

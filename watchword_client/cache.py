@@ -18,16 +18,16 @@ class VerifiedTokens:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        # For what takes more than one step of the dict.
+        # For changes that need more than one operation of the dict.
         self._lock = Lock()
-        # Beside the claims, from when until when they hold, in epoch milliseconds.
+        # The claims, and the times between which they are valid, in epoch milliseconds.
         self._entries: dict[str, tuple[AccessClaims, int, int]] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def get(self, token: str, now_ms: int) -> AccessClaims | None:
-        """The claims, if the token was verified before and is valid at that time: clocks may be set back, too."""
+        """The claims, if the token was verified before and is valid at that time; the clock may have been set back."""
         entry = self._entries.get(token)
         if entry is None:
             return None

@@ -1,4 +1,4 @@
-"""What JOSE is written in: base64url in its one spelling, and JSON objects without repeated members."""
+"""The encodings of JOSE: base64url without variants, and JSON without repeated members."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, NoReturn
 
 
 def encode_base64url(data: bytes) -> str:
-    """RFC 7515 section 2: the URL-safe alphabet, no padding."""
+    """Base64url without padding (RFC 7515 section 2)."""
     return base64.urlsafe_b64encode(data).decode("ascii").rstrip("=")
 
 
 def decode_base64url(text: str) -> bytes:
-    """The inverse. Raises ValueError for padding, and for spare bits that would make a second spelling."""
+    """The bytes of base64url. Raises ValueError for padding, and for unused bits that are not zero."""
     raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     if encode_base64url(raw) != text:
         raise ValueError("not the one spelling of these bytes")
@@ -21,7 +21,7 @@ def decode_base64url(text: str) -> bytes:
 
 
 def strict_json(text: str) -> Any:
-    """What a JSON text says. Raises ValueError, RecursionError.
+    """The value of a JSON text. Raises ValueError, RecursionError.
 
     Refused are a repeated member (RFC 8725 section 2.5, RFC 7515 section 4), and NaN and Infinity, which Python reads
     and which are not JSON (RFC 8259 section 6).

@@ -1,4 +1,4 @@
-"""What goes wrong when tokens are verified and routes guarded.
+"""The errors of verifying tokens and guarding routes.
 
     WatchwordError
     ├── ConfigurationError        what was configured can't be used; one line per problem

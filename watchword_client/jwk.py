@@ -53,7 +53,7 @@ _ALGORITHMS = {
 
 
 class UnknownKind(KeyRefused):
-    """Perhaps a good key, but not of a kind that signs our tokens."""
+    """The key may be valid, but Watchword does not sign with this kind of key."""
 
 
 class KeySet:
@@ -94,23 +94,23 @@ class KeySet:
         return cls.of(document)
 
     def verification_key(self, kid: str, now_ms: int) -> VerificationKey | None:
-        """The key of that name. A set has no clock: what is in it is believed."""
+        """The key of that name, at any time: a set has no expiry."""
         del now_ms
         return self._keys.get(kid)
 
     def is_current(self) -> bool:
-        """Always: a set stays as it is."""
+        """Always true: a set never changes."""
         return True
 
     async def keep_current(self) -> None:
         """Nothing to do."""
 
     async def reload(self) -> bool:
-        """There is nowhere to look."""
+        """Always False: there is no source to read again."""
         return False
 
     def on_removal(self, forget: Callable[[], None]) -> None:
-        """No key ever goes."""
+        """Does nothing: no key is ever removed."""
 
     async def close(self) -> None:
         """Nothing is open."""
@@ -158,7 +158,7 @@ def load_jwk(jwk: Mapping[str, Any]) -> VerificationKey:
 
 
 def _check_use(jwk: Mapping[str, Any]) -> None:
-    """RFC 7517 sections 4.2 and 4.3: what it says it is for has to be verifying."""
+    """Require that `use` and `key_ops`, if present, allow verifying (RFC 7517 sections 4.2 and 4.3)."""
     if jwk.get("use", "sig") != "sig":
         raise KeyRefused("a key is not for signatures: `use` is not sig")
     if "key_ops" in jwk:
@@ -248,7 +248,7 @@ def _oct(jwk: Mapping[str, Any]) -> bytes:
     try:
         return HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
     except InvalidKeyError:
-        # PyJWT would refuse each token then, without saying why.
+        # With such a secret PyJWT refuses every token without a reason.
         raise KeyRefused("a shared secret is a public key or a certificate, which others have too") from None
 
 

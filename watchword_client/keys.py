@@ -11,7 +11,7 @@ from typing import Any
 
 from watchword_client.encoding import encode_base64url
 
-# The algorithm whose key is a secret: whoever verifies with it can sign, too.
+# The algorithm with a shared secret: everybody who can verify can also sign.
 SHARED = "HS256"
 # RFC 7518 sections 3.2 and 3.3.
 MINIMUM_SECRET_BYTES = 32
@@ -28,7 +28,7 @@ class VerificationKey:
 
     kid: str
     algorithm: str
-    # Not in its text: tracebacks may show what is in a variable.
+    # Not in its repr, since tracebacks may show variables.
     material: Any = field(repr=False)
 
 

@@ -1,4 +1,4 @@
-"""The global auth middleware: who calls, and whether they may. Watchword's own, and any other aiohttp application's."""
+"""The global auth middleware of Watchword and of any other aiohttp application: who calls, and whether they may."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from watchword_client.role_table import RoleTable
 from watchword_client.token_verifier import TokenVerifier
 
 CLAIMS: web.RequestKey[AccessClaims] = web.RequestKey("claims", AccessClaims)
-# Whose credential was refused although it is genuine, such as a revoked token: for the log. Nobody is the caller then.
+# The user of a genuine credential that was refused, such as a revoked token. It is only for the log.
 REFUSED_SUBJECT: web.RequestKey[str] = web.RequestKey("refused_subject", str)
-# The template of the route, as in a role table without the method; absent where no route matches.
+# The template of the route, as in a role table but without the method; absent if no route matches.
 ROUTE: web.RequestKey[str] = web.RequestKey("route", str)
 
 
 class Caller(Protocol):
-    """Who calls, as far as the decision asks."""
+    """The caller, as far as the decision needs to know it."""
 
     @property
     def role(self) -> str:
@@ -37,10 +37,10 @@ MadeCaller_co = TypeVar("MadeCaller_co", bound=Caller, covariant=True)
 
 
 class Authenticator(Protocol[MadeCaller_co]):
-    """A source of credentials: it tells from a request who calls."""
+    """Finds out from the credential in a request who calls."""
 
     async def authenticate(self, request: web.Request) -> MadeCaller_co:
-        """Who calls. Raises an Unauthorized, or another ApiError where that can't be told now."""
+        """The caller. Raises Unauthorized, or another ApiError if this can't be decided now."""
         ...
 
 
@@ -53,7 +53,7 @@ def guard(
     async def decide(request: web.Request, handler: Handler) -> web.StreamResponse:
         bound = table.rule_of(request)
         if bound is None:
-            # The router's 404 or 405.
+            # No route matches: the router answers 404 or 405.
             return await handler(request)
         request[ROUTE] = bound.path
         if not bound.rule.takes_token:
@@ -117,7 +117,7 @@ def protect(
 
 
 def _answering(guarding: Middleware) -> Middleware:
-    """Turn the guard's refusals into answers, where no edge does so."""
+    """Turn refusals of the guard into answers, for applications without our edge."""
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -132,7 +132,7 @@ def _answering(guarding: Middleware) -> Middleware:
             return await guarding(request, on)
         except ApiError as error:
             if passed:
-                # The application's own.
+                # The handler of the application has raised this.
                 raise
             return _refusal(error)
 

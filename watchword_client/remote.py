@@ -1,4 +1,4 @@
-"""The keys of a Watchword that runs elsewhere, by the URL of its JWK Set."""
+"""The keys of another Watchword, read from the URL of its JWK Set."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TIMEOUT_SECONDS = 5.0
 SHORTEST_AGE_SECONDS = 5
 LONGEST_AGE_SECONDS = 3600
 DEFAULT_AGE_SECONDS = 300
-# No fetch for so long after one that failed, or was made for a token with an unknown key.
+# No fetch for so long after a failed one, or after one for a token with an unknown key.
 COOL_DOWN_SECONDS = 5.0
 # For so long an old set serves while it is renewed, or after a failure to do so. If nobody has asked for longer, the
 # first one waits.
@@ -91,15 +91,15 @@ class RemoteKeySet:
         return None if self._keys is None else self._keys.verification_key(kid, now_ms)
 
     def on_removal(self, forget: Callable[[], None]) -> None:
-        """Have `forget` called when a fetched set lacks a key that was there."""
+        """Register a function that is called when a key is missing in a new set."""
         self._forget.append(forget)
 
     def is_current(self) -> bool:
-        """Whether there is a set, and it is not old."""
+        """Whether there is a set that is not old."""
         return self._keys is not None and self._clock.monotonic() < self._current_until
 
     async def keep_current(self) -> None:
-        """Fetch what is not there; renew what is old, while it goes on serving for a while. Raises KeysUnavailable."""
+        """Fetch a missing set, and renew an old one, which stays in use meanwhile. Raises KeysUnavailable."""
         if self.is_current():
             return
         self._start()
@@ -109,12 +109,12 @@ class RemoteKeySet:
             raise KeysUnavailable(max(1, math.ceil(self._cool_down_seconds)))
 
     async def reload(self) -> bool:
-        """Fetch now, or wait for the fetch under way; False if there is a pause, since this was done a moment ago."""
+        """Fetch now, or wait for a running fetch. False during the pause after an earlier fetch."""
         self._start(is_search=True)
         return await self._wait()
 
     async def close(self) -> None:
-        """End a fetch under way in this event loop. What comes later fetches again."""
+        """Cancel a running fetch of this event loop. A later call fetches again."""
         task = self._fetching.get(asyncio.get_running_loop())
         if task is not None:
             task.cancel()
@@ -162,7 +162,7 @@ class RemoteKeySet:
             self._paused_until = now + self._cool_down_seconds
 
     async def _wait(self) -> bool:
-        """Until the fetch under way is over; False if there is none."""
+        """Wait for the running fetch; False if there is none."""
         task = self._fetching.get(asyncio.get_running_loop())
         if task is None:
             return False
@@ -171,7 +171,7 @@ class RemoteKeySet:
         return True
 
     async def _fetch(self) -> bool:
-        """Whether there is a set now that is current. Never raises: what goes wrong is a line in the log."""
+        """Fetch the set. Returns whether there is a current set. Never raises; failures are logged."""
         number = next(self._asked)
         try:
             body, age_seconds = await self._get()
@@ -257,7 +257,7 @@ def _age_seconds(headers: Mapping[str, str]) -> int:
 
 
 def _shown(url: URL) -> str:
-    """For the log: without what may be secret in it."""
+    """The URL for the log, without parts that may be secret."""
     return str(url.with_user(None).with_query(None).with_fragment(None))
 
 

@@ -1,4 +1,4 @@
-"""RSA keys that look like any other, and whose private half anybody can work out."""
+"""Finds RSA keys that look normal, but whose private key anybody can compute."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FERMAT_STEPS = 100
 
 
 def factoring_flaw(modulus: int) -> str | None:
-    """By what it can be factored, in words; None if by none of these. It takes below 2 ms."""
+    """The flaw by which the modulus can be factored, in words; None if it has no known flaw. Takes less than 2 ms."""
     if all(pow(modulus, _order(prime), prime) == 1 for prime in _FINGERPRINT):
         return "it was made by a faulty chip, as CVE-2017-15361 (ROCA) tells"
     middle = isqrt(modulus - 1) + 1

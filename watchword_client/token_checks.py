@@ -26,24 +26,24 @@ _HEADER_MEMBERS = frozenset(("alg", "kid", "typ"))
 # RFC 9068 section 4 takes the media type with and without its prefix.
 _TYPES = frozenset(("at+jwt", "application/at+jwt"))
 _TEXT_CLAIMS = ("sub", "jti", "sid", "role", "username")
-# What no name or id has, and what neither a header field nor a store takes.
+# Characters that no name or id has, and that header fields and stores refuse.
 _NO_TEXT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _TIME_CLAIMS = ("iat", "exp")
-# Not in our tokens, but whoever else signs with the same key may set it (RFC 7519 section 4.1.5).
+# Our tokens do not have it, but another issuer with the same key may set it (RFC 7519 section 4.1.5).
 _NOT_BEFORE = "nbf"
 # Of PyJWT the half that knows signatures alone: what is in the payload is judged here.
 _JWS = jwt.PyJWS(options={"enforce_minimum_key_length": True})
 
 
 class UnknownKey(TokenInvalid):
-    """The token names a key that is not known here; perhaps it is known elsewhere by now."""
+    """The token names an unknown key. The source of keys may have it by now."""
 
 
 class VerificationKeys(Protocol):
-    """Where keys come from."""
+    """A source of keys."""
 
     def verification_key(self, kid: str, now_ms: int) -> VerificationKey | None:
-        """The key of that name, if it is believed at that time."""
+        """The key of that name, if it is accepted at that time (epoch ms)."""
         ...
 
 
@@ -57,7 +57,7 @@ class Segments:
 
 
 class TokenChecks:
-    """Checks form, key, signature and claims, in that order, against keys that are at hand."""
+    """Checks form, key, signature and claims of a token, in this order, without reading keys again."""
 
     def __init__(self, keys: VerificationKeys, *, issuer: str, audience: str) -> None:
         self._keys = keys

@@ -1,4 +1,4 @@
-"""From a token to its claims, once: verified, then remembered. For our own server, and for services elsewhere."""
+"""Verifies tokens and remembers them, for this server and for other services."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ CACHE_SIZE = 20_000
 
 
 class KeySource(VerificationKeys, Protocol):
-    """Keys that may change."""
+    """A source of keys, which may change."""
 
     def is_current(self) -> bool:
-        """Whether `keep_current` has nothing to do, as nearly always."""
+        """Whether `keep_current` has nothing to do, which is usual."""
         ...
 
     async def keep_current(self) -> None:
-        """Called before keys are used; does what is due. Raises KeysUnavailable."""
+        """Renew the keys if necessary. It is called before keys are used. Raises KeysUnavailable."""
         ...
 
     async def reload(self) -> bool:
-        """Look for keys that are not known yet; False if that was done a moment ago."""
+        """Look for new keys; False if this was done a moment ago."""
         ...
 
     def on_removal(self, forget: Callable[[], None]) -> None:
-        """Have `forget` called whenever a key is believed no more."""
+        """Register a function that is called when a key is not accepted any more."""
         ...
 
     async def close(self) -> None:
-        """Let go of what is open."""
+        """Close open connections."""
         ...
 
 
@@ -67,7 +67,7 @@ class TokenVerifier:
     def remembered(self, token: str) -> AccessClaims | None:
         """The claims of a token that was verified before; None if `verify` is to be asked. Costs a look-up."""
         if not self._keys.is_current():
-            # Else nobody would notice that a key is gone while all who call are known.
+            # Otherwise a removed key would not be noticed while all tokens are remembered.
             return None
         return self._verified.get(token, self._clock.now_ms())
 
@@ -81,7 +81,7 @@ class TokenVerifier:
         try:
             return self._verify(token, now)
         except UnknownKey:
-            # Perhaps somebody has just begun to sign with a new key.
+            # The issuer may have begun to sign with a new key.
             if not await self._keys.reload():
                 raise
         return self._verify(token, self._clock.now_ms())
@@ -97,7 +97,7 @@ class TokenVerifier:
         self._verified = VerifiedTokens(self._cache_size)
 
     async def close(self) -> None:
-        """Let go of what the keys hold open."""
+        """Close the source of the keys."""
         await self._keys.close()
 
     async def __aenter__(self) -> Self:

@@ -52,7 +52,7 @@ def _main(signals: ServerSignals | CommandSignals) -> int:
     except KeyboardInterrupt:
         code = signals.code
     except BrokenPipeError:
-        # The reader of our output has gone, as `head` does.
+        # The reader of our output has closed it, as `head` does.
         code = 1
     except OSError as error:
         # Files that a command opens are told by their name.
@@ -69,7 +69,7 @@ def _main(signals: ServerSignals | CommandSignals) -> int:
 
 
 def _run(signals: ServerSignals | CommandSignals) -> int:
-    """A command; its exit code."""
+    """Run a command. Returns its exit code."""
     # typer and rich are slow to import; errors below need neither. What is imported stays, so there is no garbage.
     gc.disable()
     from server.cli.commands import app  # noqa: PLC0415

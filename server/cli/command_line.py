@@ -1,4 +1,4 @@
-"""What stands before a command, and who takes the signals. Every command starts here, so this imports little."""
+"""The options before a command, and the handler of signals. Every command imports this, so it imports little."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class CommandLine:
 
 
 def command_line_of(context: typer.Context) -> CommandLine:
-    """That of this process; an empty one in a test that calls a command itself."""
+    """The command line of this process; an empty one in a test that calls a command itself."""
     return context.find_object(CommandLine) or CommandLine(None)
 
 
 def signals_of(context: typer.Context) -> ServerSignals:
-    """Those of the server that this process is."""
+    """The signals of this server."""
     signals = command_line_of(context).signals
     return signals if isinstance(signals, ServerSignals) else ServerSignals()

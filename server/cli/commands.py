@@ -51,7 +51,7 @@ class _LazyGroup(TyperGroup):
 
 
 def load(name: str) -> Any:
-    """A command or group as typer makes it."""
+    """The command or group of that name, as typer makes it."""
     made = _made(name, COMMANDS[name][0])
     for inner, place in _INNER.get(name, {}).items():
         made.commands[inner] = _made(inner, place)

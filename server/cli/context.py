@@ -1,4 +1,4 @@
-"""What commands share: the settings, and running something async with the services."""
+"""What all commands use: loading the settings, and running a coroutine with the services."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 
 
 def settings_for(context: typer.Context, config: Path | None) -> Settings:
-    """Load the settings; --config may stand before the command or behind it. Raises ConfigurationError."""
+    """Load the settings. --config may be before or after the command. Raises ConfigurationError."""
     return loaded_for(context, config).settings
 
 
 def loaded_for(context: typer.Context, config: Path | None) -> LoadedSettings:
-    """The same, with where they come from."""
+    """Load the settings with their sources."""
     loaded = load_settings(config or command_line_of(context).config)
-    # What `[access]` names has to be there, and to be known before anything is made.
+    # The routes in `[access]` have to exist. This is checked before the command changes anything.
     route_table(loaded.settings)
     return loaded
 
@@ -80,7 +80,7 @@ def run_with_services(
 
 
 def run_async(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run it to its end, or to what an interrupted command has to undo."""
+    """Run the coroutine. If the command is interrupted, it is cancelled and can undo its work."""
 
     async def interruptible() -> Result:
         try:

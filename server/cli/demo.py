@@ -1,4 +1,4 @@
-"""`serve --demo`: example users, on a store that is gone when the server ends."""
+"""`serve --demo`: example users in a store that is deleted when the server ends."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def demo_password(username: str) -> str:
 
 
 def temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    """For the store. Raises FileRefused."""
+    """The folder of the demo's store. Raises FileRefused."""
     try:
         return tempfile.TemporaryDirectory(prefix="watchword-demo-")
     except OSError as error:
@@ -45,9 +45,9 @@ def demo_settings(settings: Settings, folder: Path) -> Settings:
 
 
 async def make_demo_users(services: Services, address: str) -> str:
-    """Add them; the lines that tell their passwords."""
+    """Add the demo users. Returns the lines that show their passwords."""
     for name, role in DEMO_USERS.items():
-        # Past the rules for passwords, which refuse what everybody knows.
+        # Without the policy, which would refuse these passwords.
         password_hash = await services.hashes.hash(demo_password(name))
         await services.users.add(
             new_account(

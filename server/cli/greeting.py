@@ -1,4 +1,4 @@
-"""What a server says at its start: where it listens, and how to log in."""
+"""The lines that a server prints at its start: its address, and how to log in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _login_line(address: str, username: str, password: str) -> str:
 
 
 def usage(address: str, username: str, password: str) -> str:
-    """Two calls to begin with."""
+    """The curl commands for a login and a first request."""
     return (
         f"Log in:\n{_login_line(address, username, password)}"
         f"List the users, with the token of that answer:\n"

@@ -1,4 +1,4 @@
-"""How far long work is: on standard error, and only if that is a terminal."""
+"""Progress bars, on standard error if it is a terminal."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def serve(
     signals = signals_of(context)
     writers = _write_by_threads(signals)
     if demo:
-        # It is removed on the way out, whatever signal comes before.
+        # A signal must not end the process before the folder is removed.
         with signals.calling(lambda: None), temporary_folder() as folder:
             _run(demo_settings(settings, Path(folder)), signals, writers, demo=True)
     else:
@@ -95,7 +95,7 @@ def _write_by_threads(signals: ServerSignals) -> Sequence[WriterThread]:
 
 
 def _in_a_loop(work: Coroutine[Any, Any, Result], signals: ServerSignals) -> Result:
-    """Do the work in an event loop; to end is to cancel it."""
+    """Do the work in an event loop. A signal to end cancels it."""
     try:
         import uvloop  # noqa: PLC0415 - not published for every platform
     except ImportError:
@@ -116,7 +116,7 @@ async def _until_asked(work: Coroutine[Any, Any, Result], signals: ServerSignals
 
 
 async def _prepare(settings: Settings, listening: socket.socket, *, demo: bool) -> str:
-    """Before there are workers: what is done once."""
+    """Do what is done once, before there are workers. Returns the greeting."""
     async with open_services(settings, serving=True) as services:
         return await _greeting(services, address_of(listening), demo=demo)
 
@@ -135,7 +135,7 @@ async def _serve(settings: Settings, listening: socket.socket, *, demo: bool, pa
             await web.SockSite(runner, listening, backlog=BACKLOG).start()
             _calm_garbage_collector()
             if greeting is not None:
-                # Only now, when it is true.
+                # Printed only now, since the server listens now.
                 print(greeting, flush=True)
             await asyncio.Event().wait()
         finally:

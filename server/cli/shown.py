@@ -1,4 +1,4 @@
-"""What has to be seen before it counts, such as the only password of a new store."""
+"""Prints text that somebody has to see, such as the only password of a new store."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ WAIT_SECONDS = 2.0
 
 
 def show(text: str, descriptor: int = STANDARD_OUTPUT) -> None:
-    """Write to standard output at once, past all buffers. Raises WatchwordError if it does not take all of it."""
+    """Write to standard output without buffers. Raises WatchwordError if it does not take all of the text."""
     rest = text.encode()
     deadline = time.monotonic() + WAIT_SECONDS
-    # First what was printed before.
+    # Text that was printed before comes first.
     sys.stdout.flush()
     writer = getattr(sys.stdout, "buffer", None)
     if isinstance(writer, WriterThread):

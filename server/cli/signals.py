@@ -1,4 +1,4 @@
-"""Signals: how a server and a command end, at whatever moment they are asked to.
+"""Signals: they end a server or a command at any moment.
 
 This is imported before anything else, so it imports little.
 """
@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-# A supervisor kills after ten seconds as a rule (docker stop), so by then all is over.
+# A supervisor usually kills a process after ten seconds (docker stop), so the end takes less.
 END_SECONDS = 8.5
 # Workers have ended before the process that waits for them gives them up.
 PARENT_END_SECONDS = 8.8
@@ -45,7 +45,7 @@ class ServerSignals:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Begin; also anew in a forked process, where the thread is left behind."""
+        """Start the thread. A forked process calls it again: fork does not copy the thread."""
         signal.pthread_sigmask(signal.SIG_BLOCK, (*_ENDING, *_UNUSED))
         self.asked = False
         self.seconds = END_SECONDS
@@ -72,7 +72,7 @@ class ServerSignals:
                 self._end, self._give_up = outer
 
     def ask(self, code: int = 0) -> None:
-        """End, within the time that is left from the first call on; by force if it must be, with this exit code."""
+        """End the process with this exit code. When the time since the first call is over, it is ended by force."""
         with self._lock:
             if self.asked:
                 return
@@ -117,7 +117,7 @@ class CommandSignals:
         self._number: int | None = None
 
     def start(self) -> None:
-        """From here on."""
+        """Install the handlers."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # nohup ignores SIGHUP.
             if signal.getsignal(number) != signal.SIG_IGN:
@@ -125,7 +125,7 @@ class CommandSignals:
 
     @property
     def interrupted(self) -> bool:
-        """Whether one came."""
+        """Whether a signal came."""
         return self._number is not None
 
     @property

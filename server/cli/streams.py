@@ -1,4 +1,4 @@
-"""Standard input, output and error: they are always there, and fail in one line."""
+"""Makes sure that the standard streams are open, and that their failures are one line."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class _NoInput(io.RawIOBase):
 
 
 def tell(*lines: object) -> None:
-    """Lines on standard error, as far as it takes them."""
+    """Print lines on standard error, and ignore failures."""
     with suppress(OSError):
         for line in lines:
             print(line, file=sys.stderr)

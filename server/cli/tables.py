@@ -1,4 +1,4 @@
-"""What commands print of values that others chose, and rows of them."""
+"""Prints tables and values of commands, with control characters escaped."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from server.core.text import escaped
 
 
 def program() -> str:
-    """How this program was called, for a line that says what to run."""
+    """The name by which this program was called, for messages that say what to run."""
     return "watchword" if Path(sys.argv[0]).stem == "watchword" else "python -m server"
 
 
 def questions() -> redirect_stdout[TextIO]:
-    """Where questions are asked: on standard error, since standard output may go to a file."""
+    """Ask questions on standard error, since standard output may go to a file."""
     return redirect_stdout(sys.stderr)
 
 
@@ -41,7 +41,7 @@ class Rows:
         self._aligned = sys.stdout.isatty() if aligned is None else aligned
 
     def add(self, rows: Iterable[Sequence[str]]) -> None:
-        """Print more of them, the first time below the names."""
+        """Print rows. The first call prints the names of the columns first."""
         lines = [[visible(cell) for cell in row] for row in (*self._above, *rows)]
         self._above = []
         if not self._aligned:

@@ -33,14 +33,14 @@ def become_workers(count: int, signals: ServerSignals, listening: socket.socket,
         listening.close()
         for pid in list(workers):
             _send(pid, signal.SIGTERM)
-            # One that was stopped could not end.
+            # A stopped process could not end.
             _send(pid, signal.SIGCONT)
 
     def kill() -> None:
         for pid in list(workers):
             _send(pid, signal.SIGKILL)
 
-    # Whoever started this may have it ignored: then no death would be told.
+    # The parent may have set SIGCHLD to be ignored; then the death of a worker would not be reported.
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signals.seconds = PARENT_END_SECONDS
     with signals.calling(end, kill):
@@ -60,7 +60,7 @@ def become_workers(count: int, signals: ServerSignals, listening: socket.socket,
 
 
 def end_with(parent: int) -> None:
-    """In the event loop of a worker: end when the process behind this descriptor is gone."""
+    """End this worker when its parent process, which holds the other end of this pipe, is gone."""
     loop = asyncio.get_running_loop()
 
     def end() -> None:

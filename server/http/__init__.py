@@ -1,1 +1,1 @@
-"""The HTTP edge: routes, middleware, handlers."""
+"""What every request passes: the connection, the edge, the auth middleware, and helpers of handlers."""

@@ -21,11 +21,11 @@ from watchword_client.encoding import strict_json
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# Far more than any request has. To name thousands of unknown ones would hold up others.
+# More members than any request has. A message about thousands of unknown ones would delay other requests.
 MAXIMUM_MEMBERS = 100
-# That of JSON (RFC 8259 section 2).
+# The white space of JSON (RFC 8259 section 2).
 _WHITE_SPACE = b" \t\n\r"
-# utf8 is no registered name, but what many clients write.
+# "utf8" is not a registered name, but many clients write it.
 _MEDIA_TYPE = re.compile(
     r"[ \t]*application/json[ \t]*(?:;[ \t]*(?:charset[ \t]*=[ \t]*(\"?)utf-?8\1[ \t]*(?:;[ \t]*)?)?)?",
     re.IGNORECASE | re.ASCII,
@@ -51,7 +51,7 @@ async def read_json(
 
 
 def _check_media_type(request: web.Request) -> None:
-    """Exactly one Content-Type, application/json, UTF-8 if it says a charset (RFC 8259 section 8.1), not encoded."""
+    """Require one Content-Type, application/json, with no charset or UTF-8 (RFC 8259 section 8.1), and no encoding."""
     declared = request.headers.getall(hdrs.CONTENT_TYPE, [])
     if len(declared) != 1 or not _MEDIA_TYPE.fullmatch(declared[0]):
         raise UnsupportedMediaType
@@ -64,7 +64,7 @@ async def _read(request: web.Request, limit: int, timeout_seconds: float) -> byt
         raise PayloadTooLarge(f"The body is larger than {limit} bytes.")
     try:
         if request.content.is_eof():
-            # A short body has come with the headers: nothing to wait for.
+            # A short body came with the headers, so there is nothing to wait for.
             return await _read_at_most(request, limit)
         async with asyncio.timeout(timeout_seconds):
             return await _read_at_most(request, limit)
@@ -122,7 +122,7 @@ def _field_errors(error: ValidationError) -> list[tuple[str, str]]:
 
 
 def read_query(request: web.Request, model: type[Model]) -> Model:
-    """The query string as `model`. Raises InvalidRequest, also for a parameter that is repeated or unknown."""
+    """The query string as `model`. Raises InvalidRequest, also for repeated and unknown parameters."""
     value: dict[str, Any] = {}
     for name, text in request.query.items():
         if name in value:

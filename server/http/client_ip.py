@@ -34,7 +34,7 @@ def client_ip(request: web.Request, trusted: Sequence[Network]) -> str | None:
     """
     peer = request.remote
     if peer is None or (not trusted and ":" not in peer):
-        # Of every request: an IPv4 address that nobody looks at further is not parsed.
+        # This runs for every request, so the address is not parsed if there is no trusted proxy.
         return peer
     nearest = address_of(peer)
     if nearest is None:
@@ -49,7 +49,7 @@ def client_ip(request: web.Request, trusted: Sequence[Network]) -> str | None:
 def _walk(nearest: Address, hops: Sequence[Hop], trusted: Sequence[Network]) -> Address:
     for hop in reversed(hops):
         if hop is None:
-            # What stands before it can't be attributed.
+            # Nobody knows who wrote the hops before this one.
             break
         nearest = hop
         if not _is_trusted(hop, trusted):
@@ -85,7 +85,7 @@ def _hops(line: str) -> list[Hop]:
 def _for_parameter(element: list[tuple[str, str]]) -> Hop:
     parameters = dict(element)
     if len(parameters) < len(element):
-        # Each occurs once (RFC 7239 section 4), or nobody knows which one counts.
+        # A parameter occurs once (RFC 7239 section 4). If it is repeated, nobody knows which one counts.
         return None
     return _address_of_node(parameters.get("for", ""))
 

@@ -21,11 +21,11 @@ from aiohttp.web_request import BaseRequest
 if TYPE_CHECKING:
     from server.http.runner import EdgeServer
 
-# Who takes nothing of an answer for so long is cut off.
+# A client that reads nothing of an answer for so long is disconnected.
 WRITE_SECONDS = 20.0
-# Who sends no more has left, or waits for an answer: for so long it is assumed to wait.
+# A client that has closed its side has left or waits for an answer. For so long it is assumed to wait.
 HALF_CLOSED_SECONDS = 2.0
-# At the end, for the answers of what is given up.
+# The time for answers of cancelled requests, when the server ends.
 CANCELLING_SECONDS = 0.5
 # So much of a body is held unread, twice at most, and a 16th as many chunks: that bounds what is parsed in one go.
 READ_BUFFER_BYTES = 16_384
@@ -51,17 +51,17 @@ class EdgeProtocol(RequestHandler):
 
     @property
     def waits_for_client(self) -> bool:
-        """For a request, for the rest of its body, or for an answer to be read."""
+        """Whether it waits for a request, for the rest of a body, or for the client to read an answer."""
         request = self._current_request
         return self.writing_paused or (not self._messages if request is None else not request.content.is_eof())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Have `pause_writing` called as soon as the system does not take all of an answer."""
+        """Make asyncio call `pause_writing` as soon as the system does not accept all of an answer."""
         cast("asyncio.Transport", transport).set_write_buffer_limits(high=0)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """It is closed, by us or by the client."""
+        """Clean up after the connection was closed by either side."""
         self._stop_clock()
         if self._task_handler is not None:
             self._task_handler.add_done_callback(_take_error)
@@ -79,18 +79,18 @@ class EdgeProtocol(RequestHandler):
         return True
 
     def pause_writing(self) -> None:
-        """The client does not read. Without a limit that would keep the connection and what is in it for ever."""
+        """Start the limit for a client that does not read, or the connection would stay open for ever."""
         super().pause_writing()
         if self.transport is not None:
             self._watch_writing(self.transport, None)
 
     def resume_writing(self) -> None:
-        """The client has read all that there is."""
+        """Stop the limit: the client has read everything."""
         self._stop_clock()
         super().resume_writing()
 
     def _watch_writing(self, transport: asyncio.Transport, left_before: int | None) -> None:
-        """Look again in a while, unless as much is left as the last time."""
+        """Check again later; close the connection if nothing was read since the last check."""
         left = unread_bytes(transport)
         if left == left_before:
             transport.abort()
@@ -114,7 +114,7 @@ class EdgeProtocol(RequestHandler):
                 giving_up.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Parse, until the first error: aiohttp would make one of each piece that follows it, and keep them all."""
+        """Parse until the first error. aiohttp would queue another error for each later piece of data."""
         if self._reading_ended:
             return
         super().data_received(data)
@@ -168,7 +168,7 @@ class EdgeProtocol(RequestHandler):
             self._waiter.set_result(None)
 
     def end_reading(self) -> None:
-        """Throw away what comes from now on."""
+        """Ignore all data from now on."""
         self._reading_ended = True
 
     def _leave_body(self, request: BaseRequest, response: web.StreamResponse) -> None:
@@ -206,7 +206,7 @@ class EdgeProtocol(RequestHandler):
     def handle_error(
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """Answer what never became a request, or a defect in the edge itself."""
+        """Answer bytes that are not HTTP, and defects in the edge itself."""
         if request.writer is not None and request.writer.output_size > 0:
             raise ConnectionError("the answer was under way")
         response = self._edge.refuse(request.remote, status, exc)
@@ -219,7 +219,7 @@ class EdgeProtocol(RequestHandler):
 def unread_bytes(transport: asyncio.Transport) -> int:
     """Of the answers. The system takes them in large steps, so what it has taken and not delivered counts."""
     taken = bytes(4)
-    # On macOS the system does not tell.
+    # macOS can't tell.
     with suppress(OSError):
         taken = fcntl.ioctl(transport.get_extra_info("socket"), termios.TIOCOUTQ, taken)
     return transport.get_write_buffer_size() + int.from_bytes(taken, sys.byteorder)

@@ -1,4 +1,4 @@
-"""What hangs on the application and on a request for everything that handles one, by typed keys."""
+"""Typed keys of values that are stored on a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cross-origin access by exact origins (the Fetch standard, section 3.3), with credentials."""
+"""CORS with credentials, for exact origins (the Fetch standard, section 3.3)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EXPOSED = "X-Request-Id, Location, Retry-After, WWW-Authenticate"
 
 
 class Cors:
-    """Decides which pages may read our answers. Without origins it does nothing at all."""
+    """Decides which pages may read answers. Without origins in the settings it does nothing."""
 
     def __init__(self, origins: Sequence[str], headers: Sequence[str]) -> None:
         self._origins = frozenset(origins)

@@ -1,4 +1,4 @@
-"""Cursors: where the next page of a list begins. Clients need not look into them."""
+"""Cursors say where the next page of a list begins. Clients treat them as opaque."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Position = TypeVar("Position")
 
 
 def cursor_of(position: str | int) -> str:
-    """The cursor that goes on behind that entry: an id, or a number."""
+    """The cursor of the page after this entry, which is given by its id or number."""
     return encode_base64url(str(position).encode())
 
 
 def position_of(cursor: str | None, read: Callable[[str], Position | None]) -> Position | None:
-    """The entry that a cursor stands for, as `read` finds it; None without a cursor. Raises InvalidRequest."""
+    """The id or number in a cursor, converted by `read`; None without a cursor. Raises InvalidRequest."""
     if cursor is None:
         return None
     try:

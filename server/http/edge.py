@@ -30,7 +30,7 @@ _log = structlog.get_logger("watchword.web")
 
 
 class Edge:
-    """Stands between the server and the application, so it also sees what never reaches a route."""
+    """Handles every request before the application, also one that reaches no route."""
 
     def __init__(
         self, *, clock: Clock, ids: Ids, cors: Cors, log: RequestLog | None, trusted: Sequence[Network]
@@ -78,7 +78,7 @@ class Edge:
         return problem_response(error if isinstance(error, ApiError) else _unexpected(error, request_id), request_id)
 
     def refuse(self, client: str | None, status: int, error: BaseException | None) -> web.Response:
-        """The answer to what never became a request: bytes that are not HTTP, or a defect outside the application."""
+        """The answer to bytes that are not HTTP, or to a defect outside the application."""
         request_id = self._ids.new_request_id()
         if status != 400:
             _log.error("request failed outside the application", request_id=request_id, exc_info=error)
@@ -101,13 +101,13 @@ def _origin_of(request: web.Request, trusted: Sequence[Network]) -> Origin:
 
 
 def _check_expectation(request: web.Request) -> None:
-    """Aiohttp's own refusal is plain text, and a 500 where the value is not UTF-8."""
+    """Refuse other expectations as a problem. aiohttp answers with plain text, or 500 if the value is not UTF-8."""
     if request.headers[hdrs.EXPECT].lower() != "100-continue":
         raise MalformedRequest("The only expectation that is known here is 100-continue.")
 
 
 def _unexpected(error: Exception, request_id: str) -> ApiError:
-    """A defect, or what needs a file while all descriptors are in use."""
+    """The answer to an unexpected exception: Overloaded if there are no descriptors left, otherwise a defect."""
     if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
         _log.warning("no descriptor was left", request_id=request_id)
         return Overloaded()
@@ -116,7 +116,7 @@ def _unexpected(error: Exception, request_id: str) -> ApiError:
 
 
 def _from_aiohttp(error: web.HTTPException) -> ApiError:
-    """The router's and the framework's own refusals, as ours."""
+    """Convert refusals of aiohttp and its router to our errors."""
     if isinstance(error, web.HTTPMethodNotAllowed):
         return MethodNotAllowed(sorted(error.allowed_methods))
     if error.status == 404:

@@ -1,4 +1,4 @@
-"""Requests that are refused before a feature sees them."""
+"""The failures of requests that reach no feature."""
 
 from __future__ import annotations
 

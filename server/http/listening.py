@@ -7,7 +7,7 @@ import socket
 
 from server.core.errors import ConfigurationError
 
-# What to do about each way in which an address can't be had.
+# What to do if the address can't be used, by error.
 _REMEDIES = {
     errno.EADDRINUSE: "does Watchword run already? Else choose another port, or 0 for a free one",
     errno.EADDRNOTAVAIL: "this machine has no such address; 127.0.0.1 is for its own programs, 0.0.0.0 is all it has",

@@ -29,7 +29,7 @@ def load_page(package: str, name: str) -> Page:
     """The page of that file in a package, with what it names put in."""
     text = _LINKED_STYLE.sub(lambda link: f"<style>\n{_read(package, link[1])}</style>", _read(package, name))
     text = _LINKED_SCRIPT.sub(lambda link: f"<script>\n{_read(package, link[1])}</script>", text)
-    # Its icon, and requests to this server alone.
+    # The page may load its icon and send requests to this server only.
     page = page_of(text, "img-src data:", "connect-src 'self'")
     page.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     return page
@@ -50,7 +50,7 @@ def page_of(html: str, *directives: str) -> Page:
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",
-        # Trusted Types: no text becomes markup or script.
+        # Trusted Types: scripts can't turn text into markup or code.
         *(["require-trusted-types-for 'script'", "trusted-types 'none'"] if scripts else []),
     ]
     headers = {

@@ -24,12 +24,12 @@ from watchword_client.middleware import REFUSED_SUBJECT, ROUTE
 
 Renderer = Callable[[dict[str, object]], str]
 
-# Lines wait this long for company: one write for many.
+# Lines wait so long, so that many are written at once.
 DELAY_SECONDS = 0.05
-# Of a path that no route has: enough for a name and an id, too little for a token.
+# How much of an unknown path is logged: enough for a name and an id, too little for a token.
 _SEGMENTS, _SEGMENT_LENGTH = 2, 36
 _NOT_VISIBLE = re.compile(rb"[^!-~]")
-# What is behind : ; = ? or @, also if these are encoded, may be a value or a password.
+# After : ; = ? or @, which may be percent-encoded, there may be a value or a password.
 _VALUE = re.compile(r"(?:[:;=?@]|%(?:3[abdf]|40)).*", re.IGNORECASE)
 
 
@@ -44,9 +44,9 @@ class RequestLog:
         self._clock = clock
         self._render = render
         self._stream = SteadyStream(stream if stream is not None else sys.stderr)
-        # Ready text: a thousand dictionaries that wait would cost more time than all else here.
+        # Finished text, since a thousand waiting dictionaries would slow garbage collection.
         self._lines: list[str] = []
-        # Under load many lines share a millisecond.
+        # The last formatted time, since under load many lines have the same millisecond.
         self._latest: tuple[int, str] = (-1, "")
 
     def write(self, request: web.Request, status: int, started: float, client: str | None) -> None:

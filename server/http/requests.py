@@ -1,4 +1,4 @@
-"""What several handlers read from a request."""
+"""Reads body, ids and client of a request, for handlers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def body_of(request: web.Request, model: type[Model], *, optional: bool = 
 
 
 def id_of(request: web.Request, name: str) -> str:
-    """An id in the path. What can't be an id is not found, without asking the store."""
+    """An id in the path, in lower case. Raises NotFound if it is no UUID, without a query."""
     found = id_in(request.match_info[name])
     if found is None:
         raise NotFound

@@ -36,7 +36,7 @@ def document_response(body: bytes, content_type: str, headers: Mapping[str, str]
 
 
 def not_modified_response(headers: Mapping[str, str]) -> web.Response:
-    """Answer 304: the client's copy of a document is still the right one (RFC 9110 section 15.4.5)."""
+    """Answer 304: the document of the client is up to date (RFC 9110 section 15.4.5)."""
     response = web.Response(status=304, headers=_COMMON)
     response.headers.update(headers)
     return response
@@ -76,7 +76,7 @@ def problem_response(error: ApiError, request_id: str) -> web.Response:
 
 
 def has_etag(request: web.Request, etag: str) -> bool:
-    """Whether the client has what it asks for (RFC 9110 section 13.1.2). A header that can't be read says no."""
+    """Whether `If-None-Match` has this tag (RFC 9110 section 13.1.2). An unreadable header counts as no."""
     try:
         tags = request.if_none_match
     except ValueError:

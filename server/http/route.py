@@ -40,13 +40,13 @@ class Route:
 
     @property
     def name(self) -> str:
-        """As in `[access]`: method and path."""
+        """Method and path, as in `[access]`."""
         return f"{self.method} {self.path}"
 
 
 @dataclass(frozen=True, slots=True)
 class GuardedRoute:
-    """A route with the rule in force, which may be another one than it declares."""
+    """A route with its rule in force, which the settings may have changed."""
 
     route: Route
     rule: AccessRule

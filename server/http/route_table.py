@@ -34,7 +34,7 @@ class RouteTable:
                 router.add_route(method, route.path, route.handler)
 
     def listing(self) -> list[dict[str, object]]:
-        """The rows for people and programs: RouteAnswer in documents/schemas.py."""
+        """The rows in the form of RouteAnswer (documents/schemas.py)."""
         return [
             {
                 "method": row.route.method,
@@ -47,7 +47,7 @@ class RouteTable:
         ]
 
     def routes_for(self, role: str) -> list[dict[str, object]]:
-        """The routes that a caller of that role may call: InspectedRoute in inspection/schemas.py."""
+        """The routes that this role may call, in the form of InspectedRoute (inspection/schemas.py)."""
         return [
             {
                 "method": row.route.method,

@@ -1,4 +1,4 @@
-"""The server under the application: what aiohttp would answer itself, in plain text, goes to the edge."""
+"""The server of aiohttp with our edge, which also answers what aiohttp would answer in plain text."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ LINGERING_SECONDS = 2.0
 # What is in flight may take so long, and what is cancelled then. The store is closed in what is left of 8.5 s.
 SHUTDOWN_SECONDS = 7.0
 CANCEL_SECONDS = 0.5
-# For the store, the log, and connections that are being closed.
+# Descriptors that are kept for the store, the log, and connections that are being closed.
 KEPT_DESCRIPTORS = 100
-# Beyond this, memory is what connections run out of.
+# With more connections memory would run out first.
 ENOUGH_DESCRIPTORS = 65_536
 
 
@@ -41,7 +41,7 @@ class EdgeServer(web.Server):
         self.edge = edge
         self._protocol_options = options
         self._most = _most_connections()
-        # By their latest request, the oldest first.
+        # Connections in the order of their latest request, the oldest first.
         self.by_latest_request: OrderedDict[RequestHandler, None] = OrderedDict()
         self._is_full = False
         super().__init__(
@@ -52,14 +52,14 @@ class EdgeServer(web.Server):
         )
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
-        """Told by each protocol."""
+        """Each protocol calls it."""
         super().connection_made(handler, transport)
         self.by_latest_request[handler] = None
         if len(self.by_latest_request) > self._most:
             self._make_room(handler)
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
-        """Told by each protocol."""
+        """Each protocol calls it."""
         super().connection_lost(handler, exc)
         self.by_latest_request.pop(handler, None)
         self._is_full = self._is_full and len(self.by_latest_request) > self._most // 2
@@ -70,7 +70,7 @@ class EdgeServer(web.Server):
             _log.warning(
                 "connections are used up", limit=self._most, consequence="those that wait for their client are closed"
             )
-        # A handler at work is let be, so the newest may be the only one.
+        # A connection whose handler works is not closed, so the newest may be the only one left.
         leaving = next(
             one
             for one in self.by_latest_request
@@ -89,17 +89,17 @@ class EdgeServer(web.Server):
                 connection.force_close()
 
     def __call__(self) -> RequestHandler:
-        """A new connection."""
+        """Make the protocol of a new connection."""
         return EdgeProtocol(self, loop=self._loop, **self._protocol_options)
 
 
 def raise_descriptor_limit() -> None:
-    """Take all that the system lets this process have: the usual 1,024 is for old programs, and soon used up."""
+    """Raise the limit of descriptors as far as the system allows, since the usual 1,024 are soon used up."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = ENOUGH_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, ENOUGH_DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         with suppress(OSError, ValueError):
-            # macOS names a limit that it does not grant.
+            # macOS reports a limit that it does not allow.
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 

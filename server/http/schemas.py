@@ -1,4 +1,4 @@
-"""What all bodies, queries and answers are made of. OpenAPI is generated from these models, which check requests."""
+"""Base classes of bodies, queries and answers. The models check requests, and OpenAPI is made from them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from server.core.text import is_displayable
 
 
 def one_line(text: str) -> str:
-    """The text. Raises ValueError for what is no line to show."""
+    """The text. Raises ValueError if it has control characters or line breaks."""
     if not is_displayable(text):
         raise ValueError("Control characters and line breaks are not allowed")
     return text
 
 
 def flag(value: object) -> object:
-    """True or false, which a query says in words."""
+    """The texts `true` and `false` of a query as booleans; other values stay as they are."""
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
 def number(value: object) -> object:
-    """A query is text; plain ASCII digits are a number, anything else is left for the model to refuse."""
+    """ASCII digits of a query as a number. Any other value stays as it is, and the model refuses it."""
     return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
 
 
@@ -34,7 +34,7 @@ Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class Input(BaseModel):
-    """What a client sends: exact types, no unknown fields."""
+    """Input of a client, with exact types and no unknown fields."""
 
     model_config = ConfigDict(strict=True, extra="forbid", hide_input_in_errors=True)
 
@@ -47,7 +47,7 @@ class PageQuery(Input):
 
 
 class Answer(BaseModel):
-    """What the server sends: just these fields."""
+    """An answer of the server, with no other fields."""
 
     model_config = ConfigDict(extra="forbid")
 

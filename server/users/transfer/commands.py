@@ -191,7 +191,7 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
 
 
 def _size_of(source: BinaryIO) -> int | None:
-    """In bytes; None for a pipe."""
+    """The size in bytes; None for a pipe."""
     return os.fstat(source.fileno()).st_size if source.seekable() else None
 
 

@@ -1,4 +1,4 @@
-"""Moving accounts out: rows as `users import` takes them."""
+"""Exports accounts in the form that `users import` reads."""
 
 from __future__ import annotations
 

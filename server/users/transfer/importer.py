@@ -1,4 +1,4 @@
-"""Moving accounts in: records to rows, rows into the store, and a reason for each that is refused."""
+"""Imports accounts: converts records to accounts, inserts them, and gives a reason for each refused one."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Refusal:
 
 @dataclass(slots=True)
 class ImportCounts:
-    """What became of the records so far."""
+    """The counts of records by their result."""
 
     imported: int = 0
     already_there: int = 0

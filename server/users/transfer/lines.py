@@ -1,4 +1,4 @@
-"""Files read in constant memory, whatever is in them."""
+"""Reads files in constant memory, with any content."""
 
 from __future__ import annotations
 

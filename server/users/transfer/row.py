@@ -1,4 +1,4 @@
-"""What a record says, checked: the account as it will stand in the store."""
+"""Checks a record of a file, and converts it to an account."""
 
 from __future__ import annotations
 
@@ -148,6 +148,6 @@ def _disabled_at(fields: Mapping[str, Any], at: int | None, now: int) -> int | N
 
 
 def _derived_id(user: User, password_hash: str | None, created_at: int | None) -> str:
-    """So that the same record, read again after an interruption, is known again, whatever has happened since."""
+    """An id derived from the record, so the same record is recognised when an interrupted import is run again."""
     content = [user.username, user.name, user.role, user.disabled, password_hash, created_at]
     return derived_id(user.created_at, json.dumps(content).encode("ascii"))

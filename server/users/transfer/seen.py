@@ -1,4 +1,4 @@
-"""Which names and ids a file has used so far."""
+"""The names and ids that a file has used so far."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Seen:
         self._database.execute("BEGIN")
 
     def earlier_place(self, keys: Sequence[str]) -> int | None:
-        """The place where one of the keys stood before."""
+        """The place where one of the keys occurred before; None if there is none."""
         for key in keys:
             row = self._database.execute("SELECT place FROM seen WHERE key = ?", (key,)).fetchone()
             if row is not None:
