@@ -16,7 +16,7 @@ _AS_A_LOGIN = (
 
 
 class ReadinessRepository:
-    """Tries the writes of a login, on any driver."""
+    """Checks the writes of a login, on any driver."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
