@@ -1,11 +1,11 @@
-"""Verifies the access tokens of a Watchword, and guards an aiohttp application by them (docs/verifying.md).
+"""Verifies access tokens of a Watchword server, and guards an aiohttp application with them (docs/verifying.md).
 
     verifier = TokenVerifier(RemoteKeySet("https://auth.example.com/.well-known/jwks.json"),
                              issuer="my-api", audience="my-api")
     claims = await verifier.verify(token)
 
-`KeySet.parse(text)` takes a JWK or a JWK Set that is at hand; `protect(app, verifier, {"GET /reports": only("admin")})`
-guards an aiohttp application.
+`KeySet.parse(text)` reads a JWK or a JWK Set that you already have. An aiohttp application is guarded by
+`protect(app, verifier, {"GET /reports": only("admin")})`.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ __all__ = [
     "protect",
 ]
 
-# Where each name is. A module is imported when one of its names is first asked for (PEP 562): aiohttp, cryptography and
-# PyJWT take 0.2 s, and who asks for an error needs none of them.
+# The module of each name. It is imported when the name is first used (PEP 562): the import of aiohttp, cryptography and
+# PyJWT takes 0.2 s, and a program that uses only an error needs none of them.
 _MODULES = {
     "access": ("ANYONE", "ANY_USER", "only"),
     "middleware": ("CLAIMS", "auth_middleware", "claims_of", "protect"),
@@ -74,7 +74,7 @@ _MODULES = {
     "token_verifier": ("TokenVerifier",),
 }
 
-if not TYPE_CHECKING:  # With it, type checkers would believe in any name.
+if not TYPE_CHECKING:  # Type checkers would accept any name because of this function.
 
     def __getattr__(name: str) -> Any:
         for module, names in _MODULES.items():

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AccessRule:
-    """What a route asks of its caller: ANYONE, ANY_USER or `only(roles)`.
+    """What a route requires of its caller: ANYONE, ANY_USER or `only(roles)`.
 
-    `roles` are those of which the caller has one, itself or by inclusion; None asks for no role.
+    The caller needs one of `roles`, or a role that includes one of them. None means that no role is required.
     """
 
     takes_token: bool
@@ -27,7 +27,7 @@ ANY_USER = AccessRule(takes_token=True)
 
 
 def only(*roles: str) -> AccessRule:
-    """A rule that asks for one of these roles."""
+    """A rule that requires one of these roles."""
     return AccessRule(takes_token=True, roles=roles)
 
 
@@ -44,14 +44,14 @@ DEFAULT_ROLES: Mapping[str, Sequence[str]] = {"customer": (), "admin": ("custome
 
 
 class Roles:
-    """The roles that there are, with what each includes, directly or through others."""
+    """All roles, and which roles each includes, directly or through others."""
 
     def __init__(self, includes: Mapping[str, Sequence[str]]) -> None:
         self._direct = dict(includes)
         self._all = {name: self._closure(name) for name in includes}
 
     def _closure(self, name: str) -> frozenset[str]:
-        """Follow `includes` to the end. A circle makes its members equal, which is harmless."""
+        """Follow `includes` to the end. Roles that include each other in a circle are equal, which is harmless."""
         found = {name}
         waiting = [name]
         while waiting:
@@ -69,11 +69,11 @@ class Roles:
         return list(self._all)
 
     def included(self) -> frozenset[str]:
-        """All names that roles include, also those that are no role."""
+        """All names that roles include, even if a name is not a role itself."""
         return frozenset(name for names in self._direct.values() for name in names)
 
     def has(self, role: str, wanted: str) -> bool:
-        """Whether `role` is `wanted` or includes it. A role that is configured no more has no rights but its name."""
+        """Whether `role` is `wanted` or includes it. A role that is not in the settings any more includes no other."""
         return wanted in self._all.get(role, frozenset((role,)))
 
     def sufficient(self, rule: AccessRule) -> frozenset[str] | None:
@@ -83,7 +83,7 @@ class Roles:
         return frozenset(role for role in self._all if any(self.has(role, wanted) for wanted in rule.roles))
 
     def decide(self, rule: AccessRule, role: str | None) -> Decision:
-        """Decide for a caller of that role; None is a caller without a token."""
+        """Decide for a caller with that role. None is a caller without a token."""
         if not rule.takes_token:
             return Decision(True, "anyone may call it, with or without a token")
         if role is None:

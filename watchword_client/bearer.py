@@ -23,7 +23,7 @@ def bearer_token(request: web.Request) -> str:
 
 
 class BearerTokens:
-    """The Authenticator of other applications: the claims of the bearer token say who calls."""
+    """The Authenticator for other applications. The caller is given by the claims of the bearer token."""
 
     def __init__(self, verifier: TokenVerifier) -> None:
         self._verifier = verifier

@@ -1,4 +1,4 @@
-"""Remembers verified tokens, so that a signature is checked once and not at every call."""
+"""Remembers verified tokens, so that each signature is checked only once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from watchword_client.token_checks import FUTURE_SECONDS
 class VerifiedTokens:
     """A bounded map from a token to its claims.
 
-    When it is full, the oldest entry goes: tokens are short-lived, so the oldest is also the one that expires first,
-    and a hit then needs no bookkeeping. Invalid tokens are not remembered: they could push valid ones out. Threads may
+    When it is full, the oldest entry is removed. Tokens are short-lived, so the oldest entry also expires first, and a
+    hit needs no bookkeeping. Invalid tokens are not remembered, because they could push valid ones out. Threads may
     share one.
     """
 
@@ -27,7 +27,7 @@ class VerifiedTokens:
         return len(self._entries)
 
     def get(self, token: str, now_ms: int) -> AccessClaims | None:
-        """The claims, if the token was verified before and is valid at that time; the clock may have been set back."""
+        """The claims if the token is remembered and valid at that time. The clock may have been set back."""
         entry = self._entries.get(token)
         if entry is None:
             return None

@@ -1,4 +1,4 @@
-"""The only reader of the clock. Everything else is handed a Clock, so tests never sleep."""
+"""The only module that reads the clock. All other code gets a Clock, so tests never sleep."""
 
 from __future__ import annotations
 

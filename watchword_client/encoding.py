@@ -23,8 +23,8 @@ def decode_base64url(text: str) -> bytes:
 def strict_json(text: str) -> Any:
     """The value of a JSON text. Raises ValueError, RecursionError.
 
-    Refused are a repeated member (RFC 8725 section 2.5, RFC 7515 section 4), and NaN and Infinity, which Python reads
-    and which are not JSON (RFC 8259 section 6).
+    It refuses repeated members (RFC 8725 section 2.5, RFC 7515 section 4). It also refuses NaN and Infinity, which
+    Python accepts, but which are not JSON (RFC 8259 section 6).
     """
     return json.loads(text, object_pairs_hook=_unique_members, parse_constant=_no_constant)
 

@@ -9,7 +9,7 @@
         └── TryLater 503          with Retry-After: KeysUnavailable
 
 `code` and `status` are part of the HTTP contract: clients branch on them. `detail` is public, so it never holds
-a secret. The errors of the server itself are branches of this tree, and stand with what raises them.
+a secret. The server's own errors are subclasses of these, and are defined in the modules that raise them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class WatchwordError(Exception):
 
 
 class ConfigurationError(WatchwordError):
-    """The settings can't be used. `problems` has a line each, naming setting and remedy."""
+    """The settings can't be used. Each line of `problems` names a setting and the remedy."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -31,7 +31,7 @@ class ConfigurationError(WatchwordError):
 
 
 class KeyRefused(WatchwordError):
-    """A JWK, or a set of them, that no token should be verified by. The message says why and repeats no key."""
+    """A JWK or JWK Set must not be used to verify tokens. The message gives the reason and never quotes a key."""
 
 
 class ApiError(WatchwordError):
@@ -52,7 +52,7 @@ class ApiError(WatchwordError):
         return {}
 
     def problem(self, type_uri: str) -> dict[str, Any]:
-        """The members of the problem (RFC 9457 section 3.1), with `code` and those of this error."""
+        """The members of the problem (RFC 9457 section 3.1), with `code` and the members of this error."""
         return {
             "type": type_uri,
             "title": self.title,
@@ -67,11 +67,11 @@ class Unauthorized(ApiError):
     """401, always with `WWW-Authenticate: Bearer` (RFC 6750 section 3)."""
 
     status = 401
-    # Whose token was refused, if it is genuine: for the log.
+    # The user of a genuine token that was refused. It is only for the log.
     subject: str | None = None
 
     def headers(self) -> Mapping[str, str]:
-        """The challenge; everything but a missing token says `invalid_token`."""
+        """The challenge. Its error is `invalid_token`, except if no token was sent."""
         return {"WWW-Authenticate": 'Bearer error="invalid_token"'}
 
 
@@ -83,12 +83,12 @@ class TokenMissing(Unauthorized):
     default_detail = "Send an access token: Authorization: Bearer <token>."
 
     def headers(self) -> Mapping[str, str]:
-        """No error attribute where no token came (RFC 6750 section 3.1)."""
+        """The challenge without an error attribute, since no token was sent (RFC 6750 section 3.1)."""
         return {"WWW-Authenticate": "Bearer"}
 
 
 class TokenInvalid(Unauthorized):
-    """Not a token that this server would issue. `reason` is for whoever inspects it, and is not in the answer."""
+    """The issuer would not have made this token. `reason` is for people who inspect it, and is not in the answer."""
 
     code = "token_invalid"
     title = "Invalid token"
@@ -117,7 +117,7 @@ class InsufficientRole(ApiError):
 
 
 class TryLater(ApiError):
-    """503 as a rule, always with Retry-After, in whole seconds (RFC 9110 section 10.2.3)."""
+    """Usually 503, always with Retry-After in whole seconds (RFC 9110 section 10.2.3)."""
 
     status = 503
 
@@ -131,7 +131,7 @@ class TryLater(ApiError):
 
 
 class KeysUnavailable(TryLater):
-    """No keys to verify by could be fetched yet. A service that verifies by a JWKS URL answers so, Watchword never."""
+    """No keys could be fetched yet. Only a service that verifies with a JWKS URL answers this, Watchword never does."""
 
     code = "keys_unavailable"
     title = "Keys unavailable"

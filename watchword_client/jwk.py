@@ -1,8 +1,8 @@
 """JSON Web Keys from elsewhere (RFC 7517): each becomes a key with one algorithm, or is refused when it is loaded.
 
-A key that is not of a kind that Watchword signs with (an unknown `kty`, `crv` or `alg`) is passed over in a set, as
-RFC 7517 section 5 asks, so that a set may bring keys of a later algorithm. A key that is malformed, weak or for another
-purpose refuses the whole set: whoever made it has made a mistake, and perhaps more than this one.
+If Watchword does not sign with a kind of key (an unknown `kty`, `crv` or `alg`), such a key in a set is ignored, as RFC
+7517 section 5 says, so a set may have keys of future algorithms. If one key is malformed, weak or for another purpose,
+the whole set is refused: its author has made a mistake, and perhaps others too.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from watchword_client.rsa_flaws import factoring_flaw
 
 MAXIMUM_KEYS = 100
 MAXIMUM_KID_LENGTH = 256
-# RFC 7518 section 6, RFC 8037 section 2, and of ML-DSA. In a public key `k` has no business either.
+# The private members of RFC 7518 section 6, RFC 8037 section 2, and ML-DSA. A public key must not have `k` either.
 _PRIVATE_MEMBERS = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth", "priv"))
 _OPERATIONS = frozenset(("sign", "verify"))
 _COORDINATE_BYTES = 32
-# The points of edwards25519 whose order divides 8, by their y coordinate in all its encodings (RFC 8725 section 3.4).
+# The points of edwards25519 whose order divides 8, as all encodings of their y coordinate (RFC 8725 section 3.4).
 _PRIME = 2**255 - 19
 _WITHOUT_SIGN = 2**255 - 1
 _SMALL_ORDER = frozenset(
@@ -43,7 +43,7 @@ _SMALL_ORDER = frozenset(
         int.from_bytes(bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little"),
     )
 )
-# The names of the one algorithm of each kind of key; Ed25519 is the name that RFC 9864 gives to EdDSA with that curve.
+# Each kind of key has one algorithm, and these are its names. RFC 9864 names EdDSA with this curve Ed25519.
 _ALGORITHMS = {
     ("EC", "P-256"): {"ES256": "ES256"},
     ("OKP", "Ed25519"): {"EdDSA": "EdDSA", "Ed25519": "EdDSA"},
@@ -197,7 +197,7 @@ def _bytes(jwk: Mapping[str, Any], name: str) -> bytes:
 
 
 def _positive(jwk: Mapping[str, Any], name: str) -> int:
-    """RFC 7518 section 2, Base64urlUInt: no more bytes than needed, or one key would have several thumbprints."""
+    """A Base64urlUInt without superfluous bytes (RFC 7518 section 2); these would give a key a second thumbprint."""
     raw = _bytes(jwk, name)
     if raw[:1] in {b"", b"\0"}:
         raise KeyRefused(f"`{name}` of a key is not a number in its one spelling")
@@ -214,7 +214,7 @@ def _coordinate(jwk: Mapping[str, Any], name: str) -> bytes:
 def _ec(jwk: Mapping[str, Any]) -> ec.EllipticCurvePublicKey:
     x, y = (int.from_bytes(_coordinate(jwk, name), "big") for name in ("x", "y"))
     numbers = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1())
-    # ValueError for a point off the curve. A coordinate above the prime is taken, as what is left of it.
+    # This raises ValueError for a point off the curve. It reduces a coordinate above the prime modulo the prime.
     key = numbers.public_key()
     if key.public_numbers() != numbers:
         raise KeyRefused("a coordinate of a key is larger than the prime of its curve")
@@ -230,7 +230,7 @@ def _okp(jwk: Mapping[str, Any]) -> ed25519.Ed25519PublicKey:
 
 def _rsa(jwk: Mapping[str, Any]) -> rsa.RSAPublicKey:
     modulus, exponent = _positive(jwk, "n"), _positive(jwk, "e")
-    # RFC 7518 section 3.3; and not so long that each verification takes a second.
+    # RFC 7518 section 3.3 sets the minimum. With a very long key each verification would take a second.
     if not MINIMUM_RSA_BITS <= modulus.bit_length() <= MAXIMUM_RSA_BITS:
         raise KeyRefused(f"an RSA key does not have {MINIMUM_RSA_BITS} to {MAXIMUM_RSA_BITS} bits")
     if not 65537 <= exponent < 2**32:
@@ -248,7 +248,7 @@ def _oct(jwk: Mapping[str, Any]) -> bytes:
     try:
         return HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
     except InvalidKeyError:
-        # With such a secret PyJWT refuses every token without a reason.
+        # With such a secret PyJWT would refuse every token and give no reason.
         raise KeyRefused("a shared secret is a public key or a certificate, which others have too") from None
 
 

@@ -28,12 +28,12 @@ class VerificationKey:
 
     kid: str
     algorithm: str
-    # Not in its repr, since tracebacks may show variables.
+    # It is not in the repr, because tracebacks may show variables.
     material: Any = field(repr=False)
 
 
 def thumbprint(jwk: Mapping[str, Any]) -> str:
-    """The name of a public key that follows from the key itself (RFC 7638, with SHA-256)."""
+    """The name of a public key, computed from the key itself (RFC 7638, with SHA-256)."""
     members = {name: jwk[name] for name in THUMBPRINT_MEMBERS[jwk["kty"]]}
     return encode_base64url(
         hashlib.sha256(json.dumps(members, separators=(",", ":"), sort_keys=True).encode()).digest()

@@ -1,4 +1,4 @@
-"""The global auth middleware of Watchword and of any other aiohttp application: who calls, and whether they may."""
+"""The global auth middleware of Watchword and of any other aiohttp application: it authenticates and authorises."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ MadeCaller_co = TypeVar("MadeCaller_co", bound=Caller, covariant=True)
 
 
 class Authenticator(Protocol[MadeCaller_co]):
-    """Finds out from the credential in a request who calls."""
+    """Determines the caller from the credential in a request."""
 
     async def authenticate(self, request: web.Request) -> MadeCaller_co:
-        """The caller. Raises Unauthorized, or another ApiError if this can't be decided now."""
+        """The caller. Raises Unauthorized, or another ApiError if the caller can't be determined now."""
         ...
 
 
 def guard(
     table: RoleTable, authenticator: Authenticator[AnyCaller], attached_as: web.RequestKey[AnyCaller]
 ) -> Middleware:
-    """Finds the route's rule, attaches who calls to the request, and decides. Raises ApiError."""
+    """Finds the rule of the route, attaches the caller to the request, and decides. Raises ApiError."""
 
     @web.middleware
     async def decide(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -64,7 +64,7 @@ def guard(
             if error.subject is not None:
                 request[REFUSED_SUBJECT] = error.subject
             raise
-        # Before the decision, so the log knows who was refused.
+        # The caller is attached before the decision, so the log knows who was refused.
         request[attached_as] = caller
         if bound.sufficient is not None and caller.role not in bound.sufficient:
             raise InsufficientRole(required=list(bound.rule.roles or ()), role=caller.role)
@@ -74,20 +74,20 @@ def guard(
 
 
 def claims_of(request: web.Request) -> AccessClaims:
-    """Who calls. Only for routes that take a token: the middleware has put the claims there."""
+    """The claims of the caller. The middleware attaches them only on routes that require a token."""
     return request[CLAIMS]
 
 
 def auth_middleware(
     verifier: TokenVerifier, access: Mapping[str, AccessRule], roles: Mapping[str, Sequence[str]] = DEFAULT_ROLES
 ) -> Middleware:
-    """Guards any aiohttp application by tokens of a Watchword.
+    """Guards any aiohttp application with access tokens of a Watchword server.
 
-    `access` has a rule for each route, `{"GET /users/{id}": only("admin")}`, named by its template; a static route by
-    its prefix; a route without a rule is closed, and so are two resources of one template. `roles` are those of the
-    Watchword, with what each includes. Refusals are problems (RFC 9457) with the codes that Watchword gives; a handler
-    finds the caller with `claims_of(request)`. `protect` does the same and more. Raises ConfigurationError for a name
-    or role that can't be.
+    `access` maps each route to a rule: `{"GET /users/{id}": only("admin")}`. A route is named by its template, a static
+    route by its prefix. A route without a rule is closed, and so are two resources with one template. `roles` are the
+    roles of the server, with what each includes. Refusals are problems (RFC 9457) with the codes of Watchword. Handlers
+    get the caller from `claims_of(request)`. `protect` does the same and more. Raises ConfigurationError for an
+    impossible name or role.
     """
     return _answering(guard(RoleTable(access, Roles(roles)), BearerTokens(verifier), CLAIMS))
 
@@ -100,8 +100,8 @@ def protect(
 ) -> None:
     """Adds `auth_middleware` to an application, checks its routes at the start, and closes the verifier at the end.
 
-    The start fails with ConfigurationError for a route without a rule, a rule without a route, and two routes of one
-    name, such as one path on two domains. Raises ConfigurationError as `auth_middleware` does.
+    The start fails with ConfigurationError for a route without a rule, a rule without a route, and two routes with one
+    name, such as one path on two domains. Raises ConfigurationError for an impossible name or role.
     """
     table = RoleTable(access, Roles(roles))
     app.middlewares.append(_answering(guard(table, BearerTokens(verifier), CLAIMS)))
@@ -117,7 +117,7 @@ def protect(
 
 
 def _answering(guarding: Middleware) -> Middleware:
-    """Turn refusals of the guard into answers, for applications without our edge."""
+    """Turn refusals of the guard into answers. Watchword itself does this in its edge."""
 
     @web.middleware
     async def answer(request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -25,23 +25,23 @@ from watchword_client.keys import VerificationKey
 
 MAXIMUM_BYTES = 262_144
 TIMEOUT_SECONDS = 5.0
-# For how long a fetched set is current: what `Cache-Control` says, within these bounds, or the default.
+# How long a fetched set is current: as long as `Cache-Control` says, within these bounds, or else the default.
 SHORTEST_AGE_SECONDS = 5
 LONGEST_AGE_SECONDS = 3600
 DEFAULT_AGE_SECONDS = 300
-# No fetch for so long after a failed one, or after one for a token with an unknown key.
+# The pause after a failed fetch, and after a fetch for a token with an unknown key.
 COOL_DOWN_SECONDS = 5.0
-# For so long an old set serves while it is renewed, or after a failure to do so. If nobody has asked for longer, the
-# first one waits.
+# How long an old set stays in use while it is renewed, or after the renewal has failed. After that time callers wait
+# for the new set.
 GRACE_SECONDS = 60.0
 
-# What the log says of it. The one argument is a mapping, so tools that keep arguments apart know them by name.
+# The log message. Its argument is one mapping, so tools that store arguments separately know their names.
 _NOT_RENEWED = "the JWK Set was not renewed: %(url)s: %(reason)s"
 
 _MAX_AGE = re.compile(r"(?:^|[,\s])max-age=([0-9]{1,9})(?:$|[,\s])")
 _NOT_TO_KEEP = re.compile(r"(?:^|[,\s])no-(?:store|cache)(?:$|[,\s])")
 _SECONDS = re.compile(r"[0-9]{1,9}")
-# A URL parser would pass them over, or take them for part of a host.
+# White space and control characters: a URL parser would ignore them, or read them as part of a host.
 _BLANK = re.compile(r"[\x00-\x20\x7f]")
 
 _log = logging.getLogger(__name__)
@@ -50,9 +50,9 @@ _log = logging.getLogger(__name__)
 class RemoteKeySet:
     """A JWK Set that is fetched, remembered, and fetched again when it is old or a token names an unknown key.
 
-    A fetch that fails, or brings keys that are not fit, leaves what is there in use. Event loops may share one, one
-    after the other or in several threads: what is fetched is for all, one fetch is under way in each, and nothing stays
-    open between two.
+    If a fetch fails or brings keys that must not be used, the present keys stay in use. Event loops may share one
+    RemoteKeySet, one after the other or in several threads. All of them use the fetched keys. Each loop runs at most
+    one fetch at a time, and no connection stays open between fetches.
     """
 
     def __init__(
@@ -66,8 +66,8 @@ class RemoteKeySet:
     ) -> None:
         """Raises ConfigurationError for a URL that is not http:// or https://.
 
-        A `session` of the caller stays open. It is of use in its own event loop alone: in others, and when it is
-        closed, an old set is believed no more.
+        A `session` belongs to the caller and is not closed. It works only in its own event loop. In another loop, or
+        after it was closed, an old set can't be renewed and is not used any more.
         """
         self._url = _checked(url)
         self._session = session
@@ -87,19 +87,19 @@ class RemoteKeySet:
         self._forget: list[Callable[[], None]] = []
 
     def verification_key(self, kid: str, now_ms: int) -> VerificationKey | None:
-        """The key of that name, if the last set that came had it."""
+        """The key of that name; None if the latest set does not have it."""
         return None if self._keys is None else self._keys.verification_key(kid, now_ms)
 
     def on_removal(self, forget: Callable[[], None]) -> None:
-        """Register a function that is called when a key is missing in a new set."""
+        """Register a function that is called when a new set lacks a key of the set before."""
         self._forget.append(forget)
 
     def is_current(self) -> bool:
-        """Whether there is a set that is not old."""
+        """Whether there is a set whose time is not over."""
         return self._keys is not None and self._clock.monotonic() < self._current_until
 
     async def keep_current(self) -> None:
-        """Fetch a missing set, and renew an old one, which stays in use meanwhile. Raises KeysUnavailable."""
+        """Fetch a missing set, or renew an old one; the old set stays in use meanwhile. Raises KeysUnavailable."""
         if self.is_current():
             return
         self._start()
@@ -121,9 +121,9 @@ class RemoteKeySet:
             await asyncio.wait([task])
 
     def _serves_meanwhile(self) -> bool:
-        """Whether an old set is believed until it is renewed.
+        """Whether the old set stays in use until it is renewed.
 
-        Not in another loop than the last fetch had: loops that live for one call would never renew it.
+        Only the event loop of the last fetch may use it. Loops that live for one call would never renew it.
         """
         here = self._serves_in is not None and self._serves_in() is asyncio.get_running_loop()
         return here and self._keys is not None and self._clock.monotonic() < self._serves_until
@@ -144,7 +144,7 @@ class RemoteKeySet:
             return
         for loop in list(self._fetching):
             if loop.is_closed():
-                # It was closed in the middle of a fetch, which will never end.
+                # The loop was closed during a fetch, so that fetch never ends.
                 self._fetching.pop(loop, None)
         task = self._fetching[here] = here.create_task(self._fetch())
         task.add_done_callback(partial(self._end, here, is_search))
@@ -152,7 +152,7 @@ class RemoteKeySet:
     def _end(self, loop: asyncio.AbstractEventLoop, is_search: bool, fetch: asyncio.Task[bool]) -> None:
         self._fetching.pop(loop, None)
         if fetch.cancelled():
-            # Perhaps with its loop; others are not to wait for that.
+            # It may have been cancelled because its loop ends. This must not start a pause for other loops.
             return
         now = self._clock.monotonic()
         failed = not fetch.result()
@@ -166,7 +166,7 @@ class RemoteKeySet:
         task = self._fetching.get(asyncio.get_running_loop())
         if task is None:
             return False
-        # Waited for and not awaited: whoever leaves early does not take the fetch from the others.
+        # `asyncio.wait` and not `await task`: a caller that is cancelled must not cancel the fetch of the others.
         await asyncio.wait([task])
         return True
 
@@ -179,7 +179,7 @@ class RemoteKeySet:
         except (aiohttp.ClientError, OSError, KeyRefused) as error:
             _log.warning(_NOT_RENEWED, {"url": _shown(self._url), "reason": _reason(error)})
         except Exception as error:  # noqa: BLE001 - a defect, or a closed session, must not end all renewal
-            # Without a traceback: an application's log may show local variables in it, and so the whole URL.
+            # No traceback: a log may show the local variables of its frames, and these include the whole URL.
             shown = {"url": _shown(self._url), "reason": _reason(error), "place": _place(error)}
             _log.error(_NOT_RENEWED + " at %(place)s", shown)
         else:
@@ -189,7 +189,7 @@ class RemoteKeySet:
     def _take(self, keys: KeySet, age_seconds: int, number: int) -> None:
         with self._taking:
             if number < self._taken:
-                # One that was asked for later has come already, in another thread.
+                # The answer to a later fetch, in another thread, has already arrived.
                 return
             self._taken = number
             replaced, self._keys = self._keys, keys
@@ -214,7 +214,7 @@ class RemoteKeySet:
     async def _body(self, session: aiohttp.ClientSession) -> tuple[bytes, int]:
         async with session.get(
             self._url,
-            # A redirect could lead anywhere; and what is compressed can't be measured before it is unpacked.
+            # A redirect could lead anywhere. The size of a compressed answer is not known before it is unpacked.
             allow_redirects=False,
             headers={hdrs.ACCEPT: "application/jwk-set+json, application/json", hdrs.ACCEPT_ENCODING: "identity"},
             timeout=aiohttp.ClientTimeout(total=self._timeout_seconds),
@@ -234,7 +234,7 @@ class RemoteKeySet:
 def _checked(text: str) -> URL:
     try:
         url = URL(text) if not _BLANK.search(text) else URL()
-        # What no resolver takes: an empty label, or one of more than 63 characters.
+        # This raises for a host that no resolver accepts: a label is empty or has more than 63 characters.
         (url.raw_host or "").encode("idna")
     except (ValueError, TypeError):
         url = URL()
@@ -244,7 +244,7 @@ def _checked(text: str) -> URL:
 
 
 def _age_seconds(headers: Mapping[str, str]) -> int:
-    """For how long the answer may be kept (RFC 9111 sections 4.2 and 5.2.2), less what it has spent in other caches."""
+    """How long the answer may be kept (RFC 9111 sections 4.2 and 5.2.2), less the time it spent in other caches."""
     control = headers.get(hdrs.CACHE_CONTROL, "").lower()
     found = _MAX_AGE.search(control)
     age = int(found[1]) if found else DEFAULT_AGE_SECONDS
@@ -262,7 +262,7 @@ def _shown(url: URL) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """For the log. What ClientError says of an answer may quote it at length, and any error may quote the URL."""
+    """The reason for the log. The text of a ClientError may quote the answer, and any error may quote the URL."""
     told = str(error) if isinstance(error, KeyRefused | OSError) else ""
     return told if told and "://" not in told else type(error).__name__
 

@@ -1,4 +1,4 @@
-"""The role table: the rule of each route of an application; what has none, or not one of its own, is closed."""
+"""The role table: the rule of each route of an application. A route without a rule of its own is closed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BoundRule:
-    """The rule of a route that the router has. `sufficient` are the roles that satisfy it; None where any does."""
+    """The rule of a route of the router. `sufficient` are the roles that satisfy it; None if every role does."""
 
     path: str
     rule: AccessRule
@@ -47,7 +47,7 @@ class RoleTable:
             raise ConfigurationError(problems)
         self._roles = roles
         self._rules = dict(rules)
-        # By the route itself: what a request has found is not always the only route of its name.
+        # The key is the route itself, because several routes may have the same name.
         self._bound: dict[AbstractRoute, BoundRule] = {}
 
     def names(self) -> list[str]:
@@ -55,11 +55,11 @@ class RoleTable:
         return list(self._rules)
 
     def decide(self, name: str, role: str | None) -> Decision:
-        """Whether a caller of that role may call the route of that name; None is a caller without a token."""
+        """Whether a caller with that role may call the route of that name. None is a caller without a token."""
         return self._roles.decide(self._rules[name], role)
 
     def rule_of(self, request: web.Request) -> BoundRule | None:
-        """The rule of the route that was found; None where none was (404, 405)."""
+        """The rule of the route that the router has found; None if it has found none (404, 405)."""
         route = request.match_info.route
         rule = self._bound.get(route)
         if rule is None and request.match_info.http_exception is None:
@@ -75,7 +75,7 @@ class RoleTable:
             rule = only()
         bound = BoundRule(template_of(route), rule, self._roles.sufficient(rule))
         if listed:
-            # Others may be made for each request.
+            # Only routes of the router are remembered, because other ones may be made anew for each request.
             self._bound[route] = bound
         return bound
 

@@ -1,4 +1,4 @@
-"""Routes by the names that role tables give them, and where a name does not tell which route is meant."""
+"""The names of routes in role tables, and the names that are ambiguous."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aiohttp.web_urldispatcher import AbstractRoute, MatchedSubAppResource, Pref
 
 
 def name_of(route: AbstractRoute) -> str:
-    """Method and template; HEAD as GET (RFC 9110 section 9.3.2). The method is * where a route takes them all."""
+    """Method and template. HEAD counts as GET (RFC 9110 section 9.3.2); * stands for a route with all methods."""
     method = hdrs.METH_GET if route.method == hdrs.METH_HEAD else route.method
     return f"{method} {template_of(route)}"
 
@@ -21,10 +21,10 @@ def template_of(route: AbstractRoute) -> str:
 
 
 def shared_names(router: web.UrlDispatcher) -> dict[str, set[str]]:
-    """Names that do not tell which of several resources is meant, with where each of these is.
+    """Names that several resources share, with the places of these resources.
 
-    Templates say neither the host nor the pattern of a variable, and a resource that takes all methods answers for
-    others of its template. Routes of one resource never share a name, but GET and HEAD, which are one.
+    A template has neither the host nor the pattern of a variable, and a resource for all methods also answers for other
+    resources of its template. Routes of one resource never share a name, except GET and HEAD, which count as one.
     """
     by_template = defaultdict(list)
     for route, place in _places(router):
@@ -44,7 +44,7 @@ def shared_names(router: web.UrlDispatcher) -> dict[str, set[str]]:
 
 
 def names_that_take_head(router: web.UrlDispatcher) -> set[str]:
-    """Routes for all methods that would answer HEAD beside a GET, by another rule than that."""
+    """Names of routes for all methods that would answer HEAD on a resource whose GET has another rule."""
     methods = defaultdict(set)
     for route in router.routes():
         methods[route.resource].add(route.method)
@@ -58,7 +58,7 @@ def names_that_take_head(router: web.UrlDispatcher) -> set[str]:
 
 
 def _places(router: web.UrlDispatcher, within: str = "") -> Iterator[tuple[AbstractRoute, str]]:
-    """Each route with what tells it from others: its handler, its pattern or folder, and its domain."""
+    """Each route with a text that tells it from others: its handler, its pattern or folder, and its domain."""
     for resource in router.resources():
         info = resource.get_info()
         if isinstance(resource, MatchedSubAppResource):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import isqrt
 
 # Infineon's library made primes that are powers of 65537 modulo the product of the first primes (CVE-2017-15361, ROCA).
-# Their product is such a power modulo each of them. These are the primes whose powers of 65537 are few: the fingerprint
-# of Nemec, Sys, Svenda, Klinec and Matyas, 2017. Another key has it once in 2^27.
+# So the modulus is a power of 65537 modulo each of the first primes. The list has primes with few such powers. This is
+# the fingerprint of Nemec, Sys, Svenda, Klinec and Matyas, 2017. One in 2^27 other keys has it by chance.
 _GENERATOR = 65537
 _FINGERPRINT = (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
-# The two primes are so close to each other that their middle is found at once (CVE-2022-26320).
+# If the two primes are very close to each other, Fermat's method finds them within so many steps (CVE-2022-26320).
 _FERMAT_STEPS = 100
 
 
@@ -26,7 +26,7 @@ def factoring_flaw(modulus: int) -> str | None:
 
 
 def _order(prime: int) -> int:
-    """How many powers of the generator there are modulo a prime. Just these have 1 as that power of theirs."""
+    """The order of the generator modulo a prime. A number is a power of the generator if number ** order is 1."""
     count, power = 1, _GENERATOR % prime
     while power != 1:
         count, power = count + 1, power * _GENERATOR % prime

@@ -1,8 +1,8 @@
-"""Verifies access tokens. Any other text raises TokenInvalid, never another exception.
+"""Verifies access tokens. Any other text raises TokenInvalid and no other exception.
 
-PyJWT checks only the signature. All other checks are here, since the defaults of PyJWT are too permissive: it accepts
-any `typ`, repeated members, and a missing `exp` (RFC 8725). Each check says in words what is wrong, for people who
-inspect a token and for the log; clients get only `token_invalid`.
+PyJWT checks only the signature. This module makes all other checks, because the defaults of PyJWT accept too much: any
+`typ`, repeated members, and a missing `exp` (RFC 8725). Each check gives its reason in words, for people who inspect a
+token and for the log. Clients get only `token_invalid`.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ MAXIMUM_LENGTH = 4096
 FUTURE_SECONDS = 60
 _COMPACT_FORM = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _HEADER_MEMBERS = frozenset(("alg", "kid", "typ"))
-# RFC 9068 section 4 takes the media type with and without its prefix.
+# RFC 9068 section 4 allows the media type with and without its prefix.
 _TYPES = frozenset(("at+jwt", "application/at+jwt"))
 _TEXT_CLAIMS = ("sub", "jti", "sid", "role", "username")
-# Characters that no name or id has, and that header fields and stores refuse.
+# No name or id has these characters. Header fields and stores refuse them.
 _NO_TEXT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _TIME_CLAIMS = ("iat", "exp")
-# Our tokens do not have it, but another issuer with the same key may set it (RFC 7519 section 4.1.5).
+# Our tokens do not have this claim, but another issuer with the same key may set it (RFC 7519 section 4.1.5).
 _NOT_BEFORE = "nbf"
-# Of PyJWT the half that knows signatures alone: what is in the payload is judged here.
+# This part of PyJWT checks only signatures. The checks of the payload are in this module.
 _JWS = jwt.PyJWS(options={"enforce_minimum_key_length": True})
 
 
 class UnknownKey(TokenInvalid):
-    """The token names an unknown key. The source of keys may have it by now."""
+    """The token names an unknown key. The source may have published this key since the last fetch."""
 
 
 class VerificationKeys(Protocol):
@@ -49,7 +49,7 @@ class VerificationKeys(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Segments:
-    """The three parts of a token in compact serialisation (RFC 7515 section 7.1), as they came."""
+    """The three parts of a token in compact serialisation (RFC 7515 section 7.1), still encoded."""
 
     header: str
     payload: str
@@ -65,9 +65,9 @@ class TokenChecks:
         self._audience = audience
 
     def verify(self, token: str, now_ms: int) -> AccessClaims:
-        """The claims of a token that was issued here and has not expired.
+        """The claims of a genuine token that has not expired.
 
-        Raises TokenExpired only for a token whose signature is right, UnknownKey, or TokenInvalid.
+        Raises UnknownKey, TokenInvalid, or TokenExpired; the last only if the signature is right.
         """
         segments = split(token)
         header = read_object(segments.header, "header")
@@ -82,9 +82,9 @@ class TokenChecks:
         return AccessClaims.from_jwt(claims)
 
     def key_of(self, header: dict[str, Any], now_ms: int) -> VerificationKey:
-        """The key decides the algorithm, the token only agrees (RFC 8725 section 3.1). Raises UnknownKey, TokenInvalid.
+        """The key of a header that has no flaws. Raises UnknownKey, TokenInvalid.
 
-        `header` has no flaws.
+        The key decides the algorithm, and the token has to name the same (RFC 8725 section 3.1).
         """
         key = self._keys.verification_key(header["kid"], now_ms)
         if key is None:
@@ -94,7 +94,7 @@ class TokenChecks:
         return key
 
     def claim_flaws(self, claims: dict[str, Any], now: int) -> Iterator[str]:
-        """What is wrong with the claims at that second, but for expiry, which is not a flaw."""
+        """What is wrong with the claims at that second. Expiry does not count as a flaw."""
         yield from _text_flaws(claims)
         if claims.get("iss") != self._issuer:
             yield f"`iss` is not `{self._issuer}`, the issuer here"
@@ -133,7 +133,7 @@ def read_object(segment: str, name: str) -> dict[str, Any]:
 
 
 def header_flaws(header: dict[str, Any]) -> Iterator[str]:
-    """What is wrong with a header before any key is looked at. It asks for nothing but its key and algorithm."""
+    """What is wrong with a header, checked before its key. A header may name only type, key and algorithm."""
     for name in sorted(header.keys() - _HEADER_MEMBERS):
         yield f"the header has {name[:40]!a}, which is not taken here"
     for name in ("alg", "kid", "typ"):
@@ -145,11 +145,11 @@ def header_flaws(header: dict[str, Any]) -> Iterator[str]:
 
 
 def check_signature(token: str, key: VerificationKey) -> None:
-    """Raises TokenInvalid unless the key made the signature. Claims are checked elsewhere, by the injected clock."""
+    """Raises TokenInvalid unless the key made the signature. This does not check claims."""
     try:
         _JWS.decode(token, key.material, algorithms=[key.algorithm])
     except (jwt.PyJWTError, ValueError, TypeError, AttributeError, RecursionError):
-        # TypeError and AttributeError: the key is not one of its algorithm.
+        # PyJWT raises TypeError or AttributeError if the key does not fit the algorithm.
         raise TokenInvalid(reason="the signature was not made by that key over this header and payload") from None
 
 
@@ -168,7 +168,7 @@ def _text_flaws(claims: dict[str, Any]) -> Iterator[str]:
 
 
 def _time_flaws(claims: dict[str, Any], now: int) -> Iterator[str]:
-    # Not isinstance: a bool is an int.
+    # isinstance would accept a bool, which is an int.
     times = {name: claims[name] for name in (*_TIME_CLAIMS, _NOT_BEFORE) if type(claims.get(name)) is int}
     for name in _TIME_CLAIMS:
         if name not in times:

@@ -30,7 +30,7 @@ class KeySource(VerificationKeys, Protocol):
         ...
 
     def on_removal(self, forget: Callable[[], None]) -> None:
-        """Register a function that is called when a key is not accepted any more."""
+        """Register a function that is called when a key is no longer accepted."""
         ...
 
     async def close(self) -> None:
@@ -41,8 +41,8 @@ class KeySource(VerificationKeys, Protocol):
 class TokenVerifier:
     """Checks access tokens against keys from anywhere: a KeySet, or the JWKS URL of a Watchword (RemoteKeySet).
 
-    A token that was verified is remembered until its `exp`, or until a key is believed no more. A service elsewhere
-    does not hear of logouts: there a token is good until it expires.
+    A verified token is remembered until its `exp`, or until a key is no longer accepted. Another service does not learn
+    of logouts, so it accepts a token until the token expires.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class TokenVerifier:
         cache_size: int = CACHE_SIZE,
         clock: Clock | None = None,
     ) -> None:
-        """`issuer` and `audience` are the settings of the Watchword. Raises ConfigurationError if one is empty."""
+        """`issuer` and `audience` are settings of the Watchword server. Raises ConfigurationError if one is empty."""
         if not issuer or not audience:
             raise ConfigurationError(["a verifier takes an issuer and an audience; tokens for others must not pass"])
         self._keys = keys
@@ -65,9 +65,9 @@ class TokenVerifier:
         keys.on_removal(self._forget)
 
     def remembered(self, token: str) -> AccessClaims | None:
-        """The claims of a token that was verified before; None if `verify` is to be asked. Costs a look-up."""
+        """The claims of a remembered token, or None if the caller has to use `verify`. This is one look-up."""
         if not self._keys.is_current():
-            # Otherwise a removed key would not be noticed while all tokens are remembered.
+            # `verify` renews the keys. Without it a removed key would not be noticed while all tokens are remembered.
             return None
         return self._verified.get(token, self._clock.now_ms())
 
@@ -87,7 +87,7 @@ class TokenVerifier:
         return self._verify(token, self._clock.now_ms())
 
     def _verify(self, token: str, now_ms: int) -> AccessClaims:
-        # If another thread takes the key away meanwhile, this is remembered where nobody looks any more.
+        # If another thread removes the key meanwhile, it replaces this object, and nobody reads the old one.
         verified = self._verified
         claims = self.checks.verify(token, now_ms)
         verified.add(token, claims)

@@ -1,7 +1,7 @@
 """The command line. Commands are thin: they call the same services as HTTP does.
 
-Exit codes: 0 done, 1 refused or failed, 2 usage or configuration; of a command that was interrupted 130 (Ctrl-C), 143
-(SIGTERM), 129 (SIGHUP). A server that is asked to end exits with 0.
+Exit codes: 0 done, 1 refused or failed, 2 usage or configuration. An interrupted command exits with 130 (Ctrl-C), 143
+(SIGTERM) or 129 (SIGHUP). A server that is asked to end exits with 0.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from server.cli.signals import CommandSignals, ServerSignals
 
 
 def main() -> NoReturn:
-    """Run a command and exit. Expected failures are a line each on standard error, never a traceback."""
+    """Run a command and exit. An expected failure is one line on standard error, never a traceback."""
     signals = ServerSignals() if _serves(sys.argv[1:]) else CommandSignals()
     try:
-        # First of all: what comes before it is lost on process 1 of a container.
+        # This comes first: process 1 of a container loses signals that arrive before it.
         signals.start()
         code = _main(signals)
     except KeyboardInterrupt:
         code = signals.code
-    # The memory goes back with the process: to look for garbage first takes a sixth of the time of a command.
+    # The process ends now and frees its memory. A last garbage collection would take a sixth of a command's time.
     gc.freeze()
     sys.exit(code)
 
 
 def _serves(arguments: Sequence[str]) -> bool:
-    """Whether it is `serve`, also without being named. Looked at by hand, since typer is slow to import."""
+    """Whether the command is `serve`, which is also the default. This does not use typer, which is slow to import."""
     rest = iter(arguments)
     for argument in rest:
         if argument == "--config":
@@ -46,22 +46,22 @@ def _main(signals: ServerSignals | CommandSignals) -> int:
     output_failed = True
     try:
         code = _run(signals)
-        # Here, where it can still be told that it failed.
+        # Flush here, where a failure can still be reported.
         sys.stdout.flush()
         output_failed = False
     except KeyboardInterrupt:
         code = signals.code
     except BrokenPipeError:
-        # The reader of our output has closed it, as `head` does.
+        # The reader of our output has closed the pipe, as `head` does.
         code = 1
     except OSError as error:
-        # Files that a command opens are told by their name.
+        # An error with a file name is about a file that the command has opened, not about standard output.
         if error.errno not in streams.OUTPUT_FAILURES or error.filename is not None:
             raise
         streams.tell(f"output: it can't be written ({error.strerror})")
         code = 1
     if signals.interrupted:
-        # However the command took that: at a prompt it is "Aborted!".
+        # The exit code is the signal's, whatever the command made of it: at a prompt, typer says "Aborted!".
         code, output_failed = signals.code, True
     if isinstance(signals, CommandSignals):
         streams.end_output(discard=output_failed)
@@ -70,7 +70,7 @@ def _main(signals: ServerSignals | CommandSignals) -> int:
 
 def _run(signals: ServerSignals | CommandSignals) -> int:
     """Run a command. Returns its exit code."""
-    # typer and rich are slow to import; errors below need neither. What is imported stays, so there is no garbage.
+    # typer and rich are slow to import, and the errors below need neither. Imports leave no garbage to collect.
     gc.disable()
     from server.cli.commands import app  # noqa: PLC0415
 

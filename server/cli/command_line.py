@@ -1,4 +1,4 @@
-"""The options before a command, and the handler of signals. Every command imports this, so it imports little."""
+"""The options before a command, and the signal handler. Every command imports this module, so it imports little."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from server.cli.signals import CommandSignals, ServerSignals
 
 @dataclass(frozen=True, slots=True)
 class CommandLine:
-    """Typer hands it on as the object of its context."""
+    """Typer passes this to commands as `context.obj`."""
 
     config: Path | None
     signals: ServerSignals | CommandSignals | None = None
 
 
 def command_line_of(context: typer.Context) -> CommandLine:
-    """The command line of this process; an empty one in a test that calls a command itself."""
+    """The command line of this process, or an empty one if a test calls a command directly."""
     return context.find_object(CommandLine) or CommandLine(None)
 
 

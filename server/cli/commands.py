@@ -1,4 +1,4 @@
-"""All commands, put together. A command's module is imported when it is asked for: all of them take a second."""
+"""All commands. A command's module is imported only when it is called, because importing all takes a second."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typer.main import get_group
 from server import __version__
 from server.cli.command_line import CommandLine
 
-# Where a command or a group of them is, and its line in the help: what `help=` or the docstring there begins with.
+# The place of each command or group, and its line in the help: the beginning of `help=` or of the docstring there.
 COMMANDS = {
     "serve": ("server.cli.serve:serve", "Start the server."),
     "migrate": ("server.database.commands:migrate", "Bring the store up to date."),
@@ -28,7 +28,7 @@ COMMANDS = {
     "token": ("server.inspection.commands:app", "Look into an access token."),
     "audit": ("server.audit.commands:app", "Who did what to whom; the server may be running."),
 }
-# Commands of a group whose module may not import theirs.
+# Commands that belong to a group, but whose module the group's module may not import.
 _INNER = {
     "users": {
         "import": "server.users.transfer.commands:import_users",
@@ -38,7 +38,7 @@ _INNER = {
 
 
 class _LazyGroup(TyperGroup):
-    """Lists commands by their names and lines alone; the one that is called is loaded."""
+    """Lists commands by name and help line without importing them, and loads only the one that is called."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -69,7 +69,7 @@ def _made(name: str, place: str) -> Any:
 
 
 def _import(place: str) -> Any:
-    """What stands at `module:name`. What is imported stays, so there is no garbage to look for meanwhile."""
+    """The object at `module:name`. Garbage collection pauses meanwhile, because imports leave no garbage."""
     module, _, name = place.partition(":")
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""What all commands use: loading the settings, and running a coroutine with the services."""
+"""Functions that all commands use: they load the settings, and run a coroutine with the services."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def loaded_for(context: typer.Context, config: Path | None) -> LoadedSettings:
 
 
 def sources(loaded: LoadedSettings) -> list[str]:
-    """Lines that name the settings file and the store: in another folder both may be others."""
+    """Lines that name the settings file and the store. In another working directory both may be different ones."""
     url = loaded.settings.store.url
     file = loaded.file or f"none; there is no {DEFAULT_FILE} in {Path.cwd()}"
     return [
@@ -59,9 +59,9 @@ def sources(loaded: LoadedSettings) -> list[str]:
 def run_with_services(
     settings: Settings, work: Callable[[Services], Awaitable[Result]], *, makes_store: bool = False
 ) -> Result:
-    """Open the services beside a server that may be running, and do `work`; the audit log names who runs it.
+    """Open the services and do `work`, also while a server runs. The audit log names the user who runs the command.
 
-    Only a command that brings the first data in `makes_store`; the others refuse one that is not there.
+    `makes_store` is only for commands that bring the first data. All others refuse a store that does not exist.
     """
     configure_logs(settings.logs)
 
@@ -80,13 +80,13 @@ def run_with_services(
 
 
 def run_async(work: Coroutine[Any, Any, Result]) -> Result:
-    """Run the coroutine. If the command is interrupted, it is cancelled and can undo its work."""
+    """Run the coroutine. If the command is interrupted, the coroutine is cancelled and can undo its work."""
 
     async def interruptible() -> Result:
         try:
             return await work
         except KeyboardInterrupt:
-            # asyncio would complain of a task that ended with it.
+            # asyncio would print a complaint about a task that ends with KeyboardInterrupt.
             raise asyncio.CancelledError from None
 
     try:
@@ -96,5 +96,5 @@ def run_async(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output, in ASCII: whatever a name holds, any terminal and pipe can take it."""
+    """Print one JSON document on standard output. It is ASCII, so every terminal and pipe can take any name."""
     typer.echo(json.dumps(value, indent=2))

@@ -25,7 +25,7 @@ DEMO_USERS = {
 
 
 def demo_password(username: str) -> str:
-    """The password of a demo user: known to everybody, like the demo itself."""
+    """The password of a demo user. It is public."""
     return f"{username}-demo-password"
 
 
@@ -38,7 +38,7 @@ def temporary_folder() -> tempfile.TemporaryDirectory[str]:
 
 
 def demo_settings(settings: Settings, folder: Path) -> Settings:
-    """The settings with a new store in that folder: one worker, and keys of its own."""
+    """The settings with a new store in that folder, one worker, and new keys."""
     store = StoreSettings(url=f"sqlite:///{folder}/demo.db")
     server = settings.server.model_copy(update={"workers": 1})
     return settings.model_copy(update={"server": server, "store": store, "keys": KeySettings()})
@@ -47,7 +47,7 @@ def demo_settings(settings: Settings, folder: Path) -> Settings:
 async def make_demo_users(services: Services, address: str) -> str:
     """Add the demo users. Returns the lines that show their passwords."""
     for name, role in DEMO_USERS.items():
-        # Without the policy, which would refuse these passwords.
+        # This leaves out the password policy, which would refuse these passwords.
         password_hash = await services.hashes.hash(demo_password(name))
         await services.users.add(
             new_account(

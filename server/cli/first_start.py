@@ -14,10 +14,10 @@ _log = structlog.get_logger("watchword")
 
 
 async def make_first_admin(services: Services, address: str) -> str:
-    """On an empty store: an admin with a random password, which is shown here and nowhere else.
+    """Make an admin with a random password on an empty store. The password is shown here and nowhere else.
 
-    It is shown before the account is made for good: one whose password nobody has seen would be in the way of the next
-    start. Raises WatchwordError if it can't be shown.
+    It is shown before the account is committed. Otherwise an account whose password nobody has seen would keep the next
+    start from making one. Raises WatchwordError if the password can't be shown.
     """
     password = services.ids.new_password()
 

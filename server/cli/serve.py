@@ -66,7 +66,7 @@ def _run(settings: Settings, signals: ServerSignals, writers: Sequence[WriterThr
     with listen_on(settings.server.host, settings.server.port) as listening:
         parent = None
         if settings.server.workers > 1:
-            # The greeting may have a password, so it is shown once it is made, whatever signal comes before.
+            # The greeting may have a password, so a signal must not end the process before it is shown.
             with signals.calling(lambda: None):
                 greeting = _in_a_loop(_prepare(settings, listening, demo=demo), signals)
                 listening.listen(BACKLOG)
@@ -77,7 +77,7 @@ def _run(settings: Settings, signals: ServerSignals, writers: Sequence[WriterThr
 
 
 def _write_by_threads(signals: ServerSignals) -> Sequence[WriterThread]:
-    """From here on nobody waits for who reads standard output and error: log, warnings, tracebacks and the greeting."""
+    """Let threads write standard output and error, so a slow reader of these delays nothing else."""
     output = WriterThread(1, lambda count: _log.error("output was dropped: it could not be written", lines=count))
     log = WriterThread(2, lambda count: _log.error("log lines were dropped: they could not be written", lines=count))
     sys.stdout = output.text(sys.stdout.encoding)
@@ -122,7 +122,7 @@ async def _prepare(settings: Settings, listening: socket.socket, *, demo: bool) 
 
 
 async def _serve(settings: Settings, listening: socket.socket, *, demo: bool, parent: int | None) -> None:
-    """Serve until cancelled. A worker has a `parent`: it leaves the greeting to it, and ends when it is gone."""
+    """Serve until cancelled. A worker has a `parent`, which prints the greeting; the worker ends when it is gone."""
     if parent is not None:
         end_with(parent)
     render = configure_logs(settings.logs)
@@ -135,7 +135,7 @@ async def _serve(settings: Settings, listening: socket.socket, *, demo: bool, pa
             await web.SockSite(runner, listening, backlog=BACKLOG).start()
             _calm_garbage_collector()
             if greeting is not None:
-                # Printed only now, since the server listens now.
+                # The greeting comes only now, because the server listens from here on.
                 print(greeting, flush=True)
             await asyncio.Event().wait()
         finally:
@@ -145,7 +145,7 @@ async def _serve(settings: Settings, listening: socket.socket, *, demo: bool, pa
 
 
 async def _greeting(services: Services, address: str, *, demo: bool) -> str:
-    """Make the accounts that an empty store needs; what there is to tell about them and the address."""
+    """Make the accounts that an empty store needs. Returns the text about them and the address."""
     for line in services.settings.weaknesses():
         _log.warning("weak setting", reason=line)
     one_address = services.settings.one_address_for_all()
@@ -156,9 +156,9 @@ async def _greeting(services: Services, address: str, *, demo: bool) -> str:
 
 
 def _calm_garbage_collector() -> None:
-    """What the start has made stays for good, so no collection needs to look at it; and short-lived requests need few.
+    """Exclude the objects of the start from garbage collection, since they stay for good, and collect less often.
 
-    Without this a sixth of a checked request's time went into collections.
+    Without this, garbage collection took a sixth of the time of a verified request.
     """
     gc.collect()
     gc.freeze()

@@ -1,6 +1,6 @@
-"""Signals: they end a server or a command at any moment.
+"""Handling of the signals that end a server or a command.
 
-This is imported before anything else, so it imports little.
+This module is imported before all others, so it imports little.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-# A supervisor usually kills a process after ten seconds (docker stop), so the end takes less.
+# A supervisor such as docker usually kills a process ten seconds after SIGTERM, so shutdown takes less.
 END_SECONDS = 8.5
-# Workers have ended before the process that waits for them gives them up.
+# The parent process waits a little longer than its workers, so they end first.
 PARENT_END_SECONDS = 8.8
-# What was logged last may take so long to be read, also after that.
+# Writing the last log lines may take this long, in addition to the times above.
 LOG_SECONDS = 1.0
 
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
@@ -24,18 +24,18 @@ _UNUSED = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class ServerSignals:
-    """A thread that takes all signals of a server, however busy the others are.
+    """A thread that receives all signals of a server, even while the other threads are busy.
 
-    They are blocked in every thread and waited for in this one. So none is lost, also not by process 1 of a container
-    while it imports; and what waits for a lock or a name server does not have to wake up for them.
+    The signals are blocked in every thread, and this thread waits for them. So no signal is lost, even if process 1 of
+    a container still imports modules, and a call that waits for a lock or a name server need not be interrupted.
     """
 
-    # They raise nothing.
+    # Constant: server signals never raise KeyboardInterrupt. CommandSignals has the same attributes.
     interrupted = False
     code = 0
 
     def __init__(self) -> None:
-        # Of a server: what writes its last lines, waiting no longer than these seconds; what tells of a signal.
+        # The server sets these: `drain` writes the last log lines within these seconds, `tell_unused` logs a signal.
         self.drain: Callable[[float], None] | None = None
         self.tell_unused: Callable[[str], None] | None = None
         self.asked = False
@@ -45,7 +45,7 @@ class ServerSignals:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Start the thread. A forked process calls it again: fork does not copy the thread."""
+        """Start the thread. A forked process has to call this again, because fork does not copy the thread."""
         signal.pthread_sigmask(signal.SIG_BLOCK, (*_ENDING, *_UNUSED))
         self.asked = False
         self.seconds = END_SECONDS
@@ -55,10 +55,10 @@ class ServerSignals:
 
     @contextmanager
     def calling(self, end: Callable[[], object], give_up: Callable[[], None] | None = None) -> Iterator[None]:
-        """Have `end` called, from another thread, when the end is asked for; at once if it was already.
+        """Within this context a request to end calls `end` from the signal thread, or at once if it came before.
 
-        Outside of this, nothing is open that would have to be closed, so the process just ends. `give_up` is called
-        before it is ended by force.
+        Outside of such a context nothing has to be closed, so the process just exits. `give_up` is called before the
+        process is ended by force.
         """
         with self._lock:
             outer = self._end, self._give_up
@@ -72,7 +72,7 @@ class ServerSignals:
                 self._end, self._give_up = outer
 
     def ask(self, code: int = 0) -> None:
-        """End the process with this exit code. When the time since the first call is over, it is ended by force."""
+        """Ask the process to end. If it still runs after `seconds`, it is ended by force with this exit code."""
         with self._lock:
             if self.asked:
                 return
@@ -93,7 +93,7 @@ class ServerSignals:
                 if self.tell_unused is not None:
                     self.tell_unused(signal.Signals(number).name)
                 continue
-            # Not any second signal: workers get Ctrl-C from the terminal, and SIGTERM from their parent then.
+            # Only a second Ctrl-C counts: after Ctrl-C in a terminal, workers also get SIGTERM from their parent.
             interrupts += number == signal.SIGINT
             if interrupts == 2:
                 self._exit(128 + signal.SIGINT)
@@ -108,9 +108,9 @@ class ServerSignals:
 
 
 class CommandSignals:
-    """Ctrl-C, SIGTERM and SIGHUP interrupt a command wherever it is, even where it waits for its output to be read.
+    """Ctrl-C, SIGTERM and SIGHUP interrupt a command at any point, even while it waits for a reader of its output.
 
-    What it has begun is undone on the way out. A second signal ends it at once, and so does a way out that takes long.
+    KeyboardInterrupt lets the command undo its work. A second signal ends it at once; so does an undo of END_SECONDS.
     """
 
     def __init__(self) -> None:
@@ -139,7 +139,7 @@ class CommandSignals:
         self._number = number
         signal.signal(signal.SIGALRM, self._interrupt)
         signal.alarm(int(END_SECONDS))
-        # What libraries say of an interruption is of no use to anybody.
+        # Messages of libraries about the interruption would only confuse the user.
         sys.unraisablehook = lambda _: None
         if "logging" in sys.modules:
             sys.modules["logging"].disable()

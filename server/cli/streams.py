@@ -1,4 +1,4 @@
-"""Makes sure that the standard streams are open, and that their failures are one line."""
+"""Keeps the standard streams open, and reports their failures in one line."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import Any
 
 from server.core.errors import FileRefused
 
-# What standard output answers to a write when it can take no more, or never could.
+# The errors of a write to standard output that can take no more data, or never could.
 OUTPUT_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EAGAIN}
 
 
 def hold_standard_streams() -> None:
-    """Occupy the numbers of closed ones, before a file of ours, such as the database, gets one of them.
+    """Occupy the descriptors of closed standard streams, so that no file of ours, such as the database, gets one.
 
-    Output to a closed one fails as it did; only standard error goes nowhere.
+    A write to closed standard output still fails. Output to closed standard error is discarded.
     """
     for number, flags in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:
             os.fstat(number)
         except OSError:
-            # It is the lowest number that is free.
+            # The system gives the lowest free number, which is this one.
             os.open(os.devnull, flags)
     if sys.stdin is None or fcntl.fcntl(0, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
         sys.stdin = io.TextIOWrapper(io.BufferedReader(_NoInput()))
@@ -35,7 +35,7 @@ def hold_standard_streams() -> None:
     if sys.stderr is None:
         sys.stderr = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), "utf-8", line_buffering=True)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A character that it has not is written as its number.
+        # A character that the encoding lacks is written as its number.
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
@@ -57,9 +57,9 @@ def tell(*lines: object) -> None:
 
 
 def end_output(*, discard: bool) -> None:
-    """Leave nothing in the buffers: at its end the interpreter would write it, and wait or complain.
+    """Empty the buffers. Otherwise the interpreter would write them at its end, and block or complain.
 
-    `discard`: standard output has failed, or was interrupted.
+    With `discard` the text for standard output is dropped, because writing has failed or was interrupted.
     """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     if discard:

@@ -25,14 +25,14 @@ def questions() -> redirect_stdout[TextIO]:
 
 
 def visible(value: object) -> str:
-    r"""A value for a terminal, in one line: what would control it or turn the text's direction is written `\u202e`."""
+    r"""A value in one line for a terminal. Characters that control it or turn the text are written as `\u202e`."""
     return escaped(value if isinstance(value, str) else json.dumps(value))
 
 
 class Rows:
-    """A table that is printed as it comes. Nothing is cut or broken, so what was printed can be copied.
+    """A table that is printed row by row. No cell is cut or wrapped, so the output can be copied.
 
-    On a terminal a column is as wide as what was in it so far. Elsewhere a program reads: cells stand between tabs.
+    On a terminal a column is as wide as its widest cell so far. Elsewhere tabs separate the cells, for programs.
     """
 
     def __init__(self, *names: str, aligned: bool | None = None) -> None:
@@ -41,14 +41,14 @@ class Rows:
         self._aligned = sys.stdout.isatty() if aligned is None else aligned
 
     def add(self, rows: Iterable[Sequence[str]]) -> None:
-        """Print rows. The first call prints the names of the columns first."""
+        """Print rows. The first call also prints the names of the columns."""
         lines = [[visible(cell) for cell in row] for row in (*self._above, *rows)]
         self._above = []
         if not self._aligned:
             for line in lines:
                 typer.echo("\t".join(line))
             return
-        # A command that fails tells it without.
+        # A command that fails prints no table, so it does not have to import this.
         from rich.cells import cell_len  # noqa: PLC0415
 
         for line in lines:

@@ -17,23 +17,23 @@ _log = structlog.get_logger("watchword")
 
 
 def become_workers(count: int, signals: ServerSignals, listening: socket.socket, greeting: str) -> int:
-    """Fork. Returns in each worker; the process that called it prints the greeting, waits for them and exits.
+    """Fork workers. Returns only in the workers; the parent prints the greeting, waits for them and exits.
 
-    What it returns is a descriptor that becomes readable when that process is gone, however it ended.
+    Returns a descriptor that becomes readable when the parent is gone, however it ended.
 
-    A signal to end goes on to all of them. If one dies, the others are ended too and the exit code is 1: whatever
-    started the server is the one to start it again.
+    The parent passes a signal to end on to all workers. If one worker dies, the parent ends the others and exits with
+    1, so that the supervisor of the server starts it again.
     """
-    # Nothing is ever written: it is readable at its end, which comes when the last writer is gone.
+    # Nothing is ever written to this pipe. It becomes readable at its end, when the last writer is gone.
     readable, writable = os.pipe()
     workers: set[int] = set()
 
     def end() -> None:
-        # Else whoever connects now would wait for a worker that accepts.
+        # The parent never accepts. While its socket is open, a new connection would wait for an accept in vain.
         listening.close()
         for pid in list(workers):
             _send(pid, signal.SIGTERM)
-            # A stopped process could not end.
+            # A stopped process has to continue before it can end.
             _send(pid, signal.SIGCONT)
 
     def kill() -> None:
@@ -52,7 +52,7 @@ def become_workers(count: int, signals: ServerSignals, listening: socket.socket,
                 return readable
             workers.add(pid)
             if signals.asked:
-                # Perhaps before it was one of them.
+                # The request to end may have come before this worker was in the list.
                 _send(pid, signal.SIGTERM)
         os.close(readable)
         print(greeting, flush=True)
@@ -60,11 +60,11 @@ def become_workers(count: int, signals: ServerSignals, listening: socket.socket,
 
 
 def end_with(parent: int) -> None:
-    """End this worker when its parent process, which holds the other end of this pipe, is gone."""
+    """End this worker when its parent process is gone. The parent holds the other end of this pipe."""
     loop = asyncio.get_running_loop()
 
     def end() -> None:
-        # It stays readable, and would be told of again and again while requests finish.
+        # The pipe stays readable, so the loop would call this again and again while requests finish.
         loop.remove_reader(parent)
         os.kill(os.getpid(), signal.SIGTERM)
 
@@ -74,7 +74,7 @@ def end_with(parent: int) -> None:
 def _wait_for(workers: set[int], signals: ServerSignals) -> int:
     code = 0
     while workers:
-        # Tells of deaths alone, not of Ctrl-Z and fg. As process 1 this one has to bury orphans too.
+        # This reports only deaths, not Ctrl-Z and fg. As process 1 of a container it also reaps orphans.
         pid, status = os.waitpid(-1, 0)
         if pid not in workers:
             continue
@@ -88,6 +88,6 @@ def _wait_for(workers: set[int], signals: ServerSignals) -> int:
 
 
 def _send(pid: int, number: signal.Signals) -> None:
-    # One that is not waited for yet is still there.
+    # A process that has ended still exists until it is waited for, so this can't hit another one.
     with suppress(ProcessLookupError):
         os.kill(pid, number)

@@ -1,8 +1,8 @@
 """The one global auth middleware of this server. Every request that has found a route passes it.
 
-Another kind of credential, such as an API key, is another Authenticator that makes a Principal. It is given to this
-middleware in app.py; the middleware and the handlers stay as they are. The decision (401, 403) is `guard` in
-watchword_client/middleware.py.
+Another kind of credential, such as an API key, needs another Authenticator that makes a Principal. app.py gives it to
+this middleware; the middleware and the handlers do not change. `guard` in watchword_client/middleware.py makes the
+decision (401, 403).
 """
 
 from __future__ import annotations
@@ -23,5 +23,5 @@ def auth_middleware(table: RoleTable, authenticator: Authenticator[Principal]) -
 
 
 def principal_of(request: web.Request) -> Principal:
-    """Who calls. Only for routes that take a token: the middleware has put the principal there."""
+    """The caller. The middleware attaches it only on routes that require a token."""
     return request[PRINCIPAL]

@@ -1,7 +1,7 @@
-"""Reading what a client sent: JSON bodies and query strings, into models, whatever the bytes.
+"""Reads JSON bodies and query strings into models, whatever bytes the client sent.
 
-aiohttp's own `request.json()` raises six kinds of exception on hostile bodies, takes text/plain, NaN and UTF-7, and
-waits for a body for ever; so bodies are read here, within a size and a time.
+aiohttp's own `request.json()` raises six kinds of exception on hostile bodies, accepts text/plain, NaN and UTF-7, and
+waits for a body without a limit. So this module reads bodies itself, with limits for size and time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from watchword_client.encoding import strict_json
 
 Model = TypeVar("Model", bound=BaseModel)
 
-# More members than any request has. A message about thousands of unknown ones would delay other requests.
+# No valid request has so many members. An error message about thousands of unknown ones would delay other requests.
 MAXIMUM_MEMBERS = 100
 # The white space of JSON (RFC 8259 section 2).
 _WHITE_SPACE = b" \t\n\r"
@@ -35,7 +35,7 @@ _MEDIA_TYPE = re.compile(
 async def read_json(
     request: web.Request, model: type[Model], *, limit: int, timeout_seconds: float, optional: bool = False
 ) -> Model:
-    """The body as `model`. With `optional` no body is as good as an empty object, whatever the headers say.
+    """The body as `model`. With `optional` an empty body counts as an empty object, whatever the headers say.
 
     Raises UnsupportedMediaType, PayloadTooLarge, RequestTimeout, MalformedRequest, InvalidJson or InvalidRequest.
     """
@@ -43,7 +43,7 @@ async def read_json(
         _check_media_type(request)
     body = await _read(request, limit, timeout_seconds)
     if optional:
-        # Only now it is known: some proxies send a body in chunks whose only chunk is the last, empty one.
+        # The headers do not tell this: some proxies send an empty body as chunked, with only the last, empty chunk.
         if not body.strip(_WHITE_SPACE):
             return validate(model, {})
         _check_media_type(request)
@@ -83,7 +83,7 @@ async def _read_at_most(request: web.Request, limit: int) -> bytes:
             raise PayloadTooLarge(f"The body is larger than {limit} bytes.")
         parts.append(chunk)
         if not request.content.is_eof():
-            # What has come already would be read in one go, which takes long if its chunks are tiny.
+            # Let other tasks run: reading all received data in one go takes long if its chunks are tiny.
             await asyncio.sleep(0)
     return b"".join(parts)
 
@@ -93,7 +93,7 @@ def _parse(body: bytes) -> dict[str, Any]:
         text = body.decode("utf-8")
         value = strict_json(text)
         if "\\u" in text:
-            # A lone surrogate, written as an escape, is no character: nothing behind this could store or hash it.
+            # A lone surrogate, written as an escape, is not a character: it can be neither stored nor hashed.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         raise InvalidJson from None

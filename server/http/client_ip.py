@@ -1,7 +1,7 @@
 """The client's address behind trusted proxies.
 
-Not aiohttp-remotes: it trusts a fixed number of hops, while `server.trusted_proxies` is a set of networks, and it
-answers a surprising header with an error of its own instead of not believing it.
+The library aiohttp-remotes is not used, because it trusts a fixed number of hops, while `server.trusted_proxies` is a
+set of networks. It also refuses a request with an unexpected header, while we ignore the header.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from server.settings.networks import Network
 # beside a semicolon is not in the grammar, but what some proxies write.
 _TCHAR = r"[!#$%&'*+.^_`|~0-9A-Za-z-]"
 _PAIR = re.compile(rf"""[ \t]*(?:({_TCHAR}+)=(?:({_TCHAR}+)|"((?:[^"\\]|\\.)*)"))?[ \t]*([;,]|\Z)""")
-# A node with its port (RFC 7239 section 6); X-Forwarded-For has no grammar, and the same in use.
+# A node with its port (RFC 7239 section 6). X-Forwarded-For has no grammar, but in practice it looks the same.
 _NODE = re.compile(r"(?:([0-9.]+)|\[([0-9A-Fa-f:.]+(?:%[^\]]+)?)\])(?::(?:[0-9]{1,5}|_[0-9A-Za-z._-]+))?")
 
 # An address, or None for a hop that is obfuscated, unknown (RFC 7239 section 6.3) or can't be read.
@@ -28,9 +28,9 @@ Hop = Address | None
 def client_ip(request: web.Request, trusted: Sequence[Network]) -> str | None:
     """The nearest address that is not a trusted proxy.
 
-    Walks `Forwarded` (RFC 7239) or `X-Forwarded-For` from the right: each proxy appends the address that it saw, so
-    what stands left of an untrusted address was written by that address and may be a lie. Where there are both, and
-    they lead to different addresses, a proxy has passed on one that a client wrote: then neither is believed.
+    Walks `Forwarded` (RFC 7239) or `X-Forwarded-For` from the right. Each proxy appends the address that it saw, so an
+    untrusted client may have forged everything to the left of its own address. If both headers are present and lead to
+    different addresses, a proxy has passed on a header that a client wrote. Then neither header is believed.
     """
     peer = request.remote
     if peer is None or (not trusted and ":" not in peer):
@@ -62,7 +62,7 @@ def _forwarded(request: web.Request) -> list[Hop]:
 
 
 def _hops(line: str) -> list[Hop]:
-    """Those of one field line; one that can't be read, if the line does not follow the grammar to its end."""
+    """The hops of one field line; a single None if any part of the line does not follow the grammar."""
     elements: list[list[tuple[str, str]]] = [[]]
     position, separator = 0, ","
     while separator:
@@ -71,14 +71,14 @@ def _hops(line: str) -> list[Hop]:
             return [None]
         name, token, quoted, separator = pair.groups()
         if quoted is not None and quoted.endswith("="):
-            # Perhaps a client has left a quote open, and this one begins a value that a proxy has added behind it.
+            # A client may have left a quote open, so a quote that a proxy appended may be read as the closing one.
             return [None]
         if name is not None:
             elements[-1].append((name.lower(), token if quoted is None else re.sub(r"\\(.)", r"\1", quoted)))
         if separator == ",":
             elements.append([])
         position = pair.end()
-    # A list may have empty elements (RFC 9110 section 5.6.1.2), but not only such.
+    # A list may have empty elements (RFC 9110 section 5.6.1.2), but at least one element must not be empty.
     return [_for_parameter(element) for element in elements if element] or [None]
 
 

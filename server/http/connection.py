@@ -1,6 +1,6 @@
-"""A connection: what a client can do to the process before and behind its requests is bounded here.
+"""The HTTP connection, with limits on what a client can cost the process outside of its requests.
 
-aiohttp has no hooks for errors of its parser, so this looks into its queue of messages.
+aiohttp has no hooks for errors of its parser, so this module looks into aiohttp's queue of messages.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from aiohttp.web_request import BaseRequest
 if TYPE_CHECKING:
     from server.http.runner import EdgeServer
 
-# A client that reads nothing of an answer for so long is disconnected.
+# A client that reads no part of an answer for this long is disconnected.
 WRITE_SECONDS = 20.0
-# A client that has closed its side has left or waits for an answer. For so long it is assumed to wait.
+# A client that has closed its side has left, or it waits for an answer. We assume for this long that it waits.
 HALF_CLOSED_SECONDS = 2.0
-# The time for answers of cancelled requests, when the server ends.
+# How long the answers of cancelled requests may take when the server ends.
 CANCELLING_SECONDS = 0.5
-# So much of a body is held unread, twice at most, and a 16th as many chunks: that bounds what is parsed in one go.
+# The buffer holds at most twice as many unread bytes of a body, and a 16th as many chunks. This bounds one parser call.
 READ_BUFFER_BYTES = 16_384
-# Of a request line and headers that are not complete yet. aiohttp's own limits allow 128 headers of 8 KB each.
+# The limit for an incomplete request line with headers. aiohttp's own limits allow 128 headers of 8 KB each.
 HEAD_BYTES = 65_536
-# Of the chunks of a body that are no content (sizes, extensions, trailers), beyond as many bytes as the content has.
+# The limit for chunk sizes, extensions and trailers of a body, in addition to as many bytes as the content has.
 FRAMING_BYTES = 65_536
 
 
@@ -51,7 +51,7 @@ class EdgeProtocol(RequestHandler):
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether it waits for a request, for the rest of a body, or for the client to read an answer."""
+        """Whether the connection waits for a request, the rest of a body, or the client to read an answer."""
         request = self._current_request
         return self.writing_paused or (not self._messages if request is None else not request.content.is_eof())
 
@@ -68,18 +68,18 @@ class EdgeProtocol(RequestHandler):
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio allows it
-        """Answer who has closed only its side of the connection (RFC 9293 section 3.6) what it has asked in whole."""
+        """Answer complete requests of a client that has closed only its side (RFC 9293 section 3.6)."""
         request = self._current_request
         is_idle = not self._keepalive or (self._waiter is not None and not self._waiter.done())
         if self.transport is None or is_idle or (request is not None and not request.content.is_eof()):
             return False
         self._half_closed = True
-        # To close it cancels what is still at work.
+        # Closing the transport cancels handlers that still run.
         self._loop.call_later(HALF_CLOSED_SECONDS, self.transport.close)
         return True
 
     def pause_writing(self) -> None:
-        """Start the limit for a client that does not read, or the connection would stay open for ever."""
+        """Start the limit for a client that does not read. Without it the connection would stay open for ever."""
         super().pause_writing()
         if self.transport is not None:
             self._watch_writing(self.transport, None)
@@ -103,7 +103,7 @@ class EdgeProtocol(RequestHandler):
             self._cut_off = None
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - as in the base class
-        """Wait so long for what is in flight. aiohttp would wait as long again for an answer that nobody reads."""
+        """Wait at most `timeout` for requests in flight. aiohttp would wait twice as long if nobody reads an answer."""
         giving_up = None
         if timeout is not None and self.transport is not None:
             giving_up = self._loop.call_later(timeout + CANCELLING_SECONDS, self.transport.abort)
@@ -119,7 +119,7 @@ class EdgeProtocol(RequestHandler):
             return
         super().data_received(data)
         if self._messages:
-            # With its head, and without what came before it.
+            # The part of the head that is in `data` counts; bytes that came earlier don't.
             self._unfinished_bytes = len(data) if len(self._messages) == 1 else 0
             message, body = self._messages[-1]
             if self in self._by_latest_request:
@@ -134,7 +134,7 @@ class EdgeProtocol(RequestHandler):
             if not self._current_request.content.is_eof():
                 self._look_at(self._current_request.content)
         elif self._waiter is not None or not self._request_count:
-            # Of the next request, or of the first one.
+            # These bytes belong to the head of the next request, or of the first one.
             self._unfinished_bytes += len(data)
             if self._unfinished_bytes > HEAD_BYTES:
                 self._refuse(BadHttpMessage("the head is too long"))
@@ -142,15 +142,15 @@ class EdgeProtocol(RequestHandler):
     def _look_at(self, body: StreamReader) -> None:
         error = body.exception()
         if error is not None:
-            # The parser in Python tells of some errors only here, and would take what follows for a request.
+            # The parser in Python reports some errors only here. It would read the following bytes as a request.
             self.end_reading()
             _forget(error)
         elif self._unfinished_bytes > 2 * body.total_bytes + FRAMING_BYTES and not self._reading_paused:
-            # Nothing that has come is still to be parsed, so this is what was sent beside the content.
+            # All received bytes are parsed, so the difference is what was sent in addition to the content.
             self._refuse(BadHttpMessage("the chunks are too small, or their extensions too long"))
 
     def _refuse(self, error: BaseException) -> None:
-        """Queue the answer to what is not HTTP, behind the requests before it; one whose body it is fails by it."""
+        """Queue a 400 behind the earlier requests. A request whose body is not complete fails."""
         self.end_reading()
         _forget(error)
         bodies = [body for _, body in self._messages]
@@ -159,9 +159,9 @@ class EdgeProtocol(RequestHandler):
         for body in bodies:
             if not body.is_eof():
                 body.set_exception(RequestPayloadError())
-        # What follows has no end, so aiohttp lingers before it closes.
+        # This stream never ends, so aiohttp lingers before it closes the connection.
         rest = StreamReader(self, READ_BUFFER_BYTES, loop=self._loop)
-        # Its message quotes what was sent.
+        # A new error without a message: the message of `error` quotes what the client sent.
         kind = type(error)
         self._messages.append((_ErrInfo(400, kind.__new__(kind), ""), rest))
         if self._waiter is not None and not self._waiter.done():
@@ -172,26 +172,26 @@ class EdgeProtocol(RequestHandler):
         self._reading_ended = True
 
     def _leave_body(self, request: BaseRequest, response: web.StreamResponse) -> None:
-        """There is an answer before all of the body is there. aiohttp waits for the rest; a long one is not parsed."""
+        """Handle an answer before the end of the body. aiohttp waits for the rest, but a long one is not parsed."""
         is_broken = request.content.exception() is not None
-        # Behind the body of a request to upgrade, aiohttp would wait for another protocol.
+        # After the body of an upgrade request, aiohttp would wait for another protocol.
         is_upgrade = hdrs.UPGRADE in request.headers
         length = request.content_length
         if is_broken or is_upgrade or length is None or length > READ_BUFFER_BYTES:
             self.end_reading()
             response.force_close()
         if is_broken:
-            # The handler was told. aiohttp waits by reading, and would close at once, which resets the connection.
-            request.content._exception = None  # noqa: SLF001 - can't be taken back otherwise
+            # The handler has seen the error. If it stayed, aiohttp would not read the rest, but reset the connection.
+            request.content._exception = None  # noqa: SLF001 - there is no other way to remove it
 
     async def finish_response(
         self, request: BaseRequest, resp: web.StreamResponse, start_time: float | None
     ) -> tuple[web.StreamResponse, bool]:
-        """Answer. The last answer is followed by the end of the stream, and what comes meanwhile is thrown away.
+        """Send the answer. After the last answer, send the end of the stream and ignore data that still arrives.
 
-        Closing at once resets the connection of a client that still sends, and it might not see the answer.
+        Closing at once would reset the connection of a client that still sends, and it might not see the answer.
         """
-        # What came for this request is no part of the next one's head.
+        # The bytes of this request don't count for the head of the next one.
         self._unfinished_bytes = 0
         if not request.content.is_eof():
             self._leave_body(request, resp)
@@ -206,7 +206,7 @@ class EdgeProtocol(RequestHandler):
     def handle_error(
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:
-        """Answer bytes that are not HTTP, and defects in the edge itself."""
+        """Make the answer to bytes that are not HTTP, and to a defect in the edge itself."""
         if request.writer is not None and request.writer.output_size > 0:
             raise ConnectionError("the answer was under way")
         response = self._edge.refuse(request.remote, status, exc)
@@ -217,21 +217,21 @@ class EdgeProtocol(RequestHandler):
 
 
 def unread_bytes(transport: asyncio.Transport) -> int:
-    """Of the answers. The system takes them in large steps, so what it has taken and not delivered counts."""
+    """Bytes of answers that the client has not received: those in the transport's buffer and in the system's."""
     taken = bytes(4)
-    # macOS can't tell.
+    # macOS does not support this request.
     with suppress(OSError):
         taken = fcntl.ioctl(transport.get_extra_info("socket"), termios.TIOCOUTQ, taken)
     return transport.get_write_buffer_size() + int.from_bytes(taken, sys.byteorder)
 
 
 def _take_error(task: asyncio.Task[None]) -> None:
-    """Else a cancelled task keeps its error, whose frames hold the task, the connection, and what is left unread."""
+    """Take the error out of a cancelled task. Its frames hold the task, the connection and unread data."""
     if task.cancelled():
         with suppress(asyncio.CancelledError):
             task.exception()
 
 
 def _forget(error: BaseException) -> None:
-    """The frames of a traceback hold what was sent, and the error again: only a collection would free that."""
+    """Drop the traceback. Its frames refer to received data and to the error, and only a collection would free them."""
     error.__traceback__ = error.__context__ = error.__cause__ = None

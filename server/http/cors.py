@@ -30,9 +30,9 @@ class Cors:
             response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = _EXPOSED
 
     def preflight(self, request: web.Request, error: web.HTTPException, request_id: str) -> web.Response | None:
-        """Answer the OPTIONS request that a browser sends ahead.
+        """Answer a preflight, the OPTIONS request that a browser sends first.
 
-        No route takes OPTIONS, so it arrives here as the router's 405, which knows the methods of the path.
+        No route accepts OPTIONS, so `error` is the router's 405, which has the methods of the path.
         """
         asked = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_METHOD)
         if (

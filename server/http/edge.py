@@ -1,4 +1,4 @@
-"""The edge: what every request passes first and every answer last. Request id, failures, CORS, log."""
+"""The edge: the outermost layer for every request and answer. It handles request ids, failures, CORS and the log."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _log = structlog.get_logger("watchword.web")
 
 
 class Edge:
-    """Handles every request before the application, also one that reaches no route."""
+    """Handles every request before the application does, including requests that match no route."""
 
     def __init__(
         self, *, clock: Clock, ids: Ids, cors: Cors, log: RequestLog | None, trusted: Sequence[Network]
@@ -42,9 +42,9 @@ class Edge:
         self._trusted = trusted
 
     async def handle(self, inner: Inner, request: web.Request) -> web.StreamResponse:
-        """Every request gets an id, every failure becomes a problem, every answer a log line.
+        """Give the request an id, turn a failure into a problem, and log the answer.
 
-        aiohttp calls this in a task for each request, so what is set for the task ends with the request.
+        aiohttp calls this in a new task for each request, so context variables that are set here end with the request.
         """
         started = self._clock.monotonic()
         request_id = request[REQUEST_ID] = self._ids.new_request_id()
@@ -56,14 +56,14 @@ class Edge:
             response = await inner(request)
             response.headers[REQUEST_ID_HEADER] = request_id
         except (asyncio.CancelledError, ClientConnectionResetError):
-            # The client has left, perhaps before its 100 Continue; nobody sees this status but the reader of the log.
+            # The client has left, perhaps before its 100 Continue. This status appears only in the log.
             if self._log is not None:
                 self._log.write(request, 499, started, client_ip(request, self._trusted))
             raise asyncio.CancelledError from None
         except Exception as error:  # noqa: BLE001 - the last line: a defect is logged whole and answered without detail
             response = self._failure(request, error, request_id)
-            # Its frames hold the request, and the request the error, if it is one of the router: with all headers they
-            # would be kept until a collection.
+            # The frames refer to the request, and the request refers to an error of the router. Without this line the
+            # request and its headers would stay in memory until a garbage collection.
             error.__traceback__ = None
         if self._cors.active:
             self._cors.decorate(request, response)
@@ -83,13 +83,13 @@ class Edge:
         if status != 400:
             _log.error("request failed outside the application", request_id=request_id, exc_info=error)
             return problem_response(InternalError(), request_id)
-        # The message of the parser quotes what was sent, which may be a secret.
+        # The message of the parser quotes the client's bytes, which may be a secret.
         _log.info("malformed request", request_id=request_id, client=client, reason=type(error).__name__)
         return problem_response(MalformedRequest(), request_id)
 
 
 def _origin_of(request: web.Request, trusted: Sequence[Network]) -> Origin:
-    """Asked when something is changed, so behind the middleware that finds out who calls."""
+    """Address, request id and caller, for the audit log. It is called for a change, so after the auth middleware."""
     principal = request.get(PRINCIPAL)
     return Origin(
         "http",
@@ -101,7 +101,7 @@ def _origin_of(request: web.Request, trusted: Sequence[Network]) -> Origin:
 
 
 def _check_expectation(request: web.Request) -> None:
-    """Refuse other expectations as a problem. aiohttp answers with plain text, or 500 if the value is not UTF-8."""
+    """Refuse unknown expectations with a problem. aiohttp would send plain text, or 500 if the value is not UTF-8."""
     if request.headers[hdrs.EXPECT].lower() != "100-continue":
         raise MalformedRequest("The only expectation that is known here is 100-continue.")
 

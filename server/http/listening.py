@@ -7,7 +7,7 @@ import socket
 
 from server.core.errors import ConfigurationError
 
-# What to do if the address can't be used, by error.
+# The remedy for each error number of an address that can't be used.
 _REMEDIES = {
     errno.EADDRINUSE: "does Watchword run already? Else choose another port, or 0 for a free one",
     errno.EADDRNOTAVAIL: "this machine has no such address; 127.0.0.1 is for its own programs, 0.0.0.0 is all it has",
@@ -17,9 +17,9 @@ _REMEDIES = {
 
 
 def listen_on(host: str, port: int) -> socket.socket:
-    """A socket with that address, not listening yet.
+    """A socket that is bound to that address and does not listen yet. Raises ConfigurationError.
 
-    Taken before anything is made in the store, so a port in use is one clear line. Raises ConfigurationError.
+    The start binds it before it changes the store, so a port in use gives one clear line and no other effect.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

@@ -1,6 +1,6 @@
-"""Each page is one HTML document with its style and scripts inside, and a policy that allows these and nothing else.
+"""Each page is one HTML document with inline style and scripts, and a policy that allows only these.
 
-Beside the HTML lie its style and scripts, which are put in the place of the elements that name them.
+The style and the scripts are files in the same folder. They replace the elements of the HTML that name them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Page:
 
 
 def load_page(package: str, name: str) -> Page:
-    """The page of that file in a package, with what it names put in."""
+    """The page of that HTML file in a package, with its style and scripts inline."""
     text = _LINKED_STYLE.sub(lambda link: f"<style>\n{_read(package, link[1])}</style>", _read(package, name))
     text = _LINKED_SCRIPT.sub(lambda link: f"<script>\n{_read(package, link[1])}</script>", text)
     # The page may load its icon and send requests to this server only.
@@ -36,10 +36,10 @@ def load_page(package: str, name: str) -> Page:
 
 
 def page_of(html: str, *directives: str) -> Page:
-    """The page of a whole document.
+    """The page of a complete document.
 
-    Its policy (Content Security Policy Level 3) allows the style and the scripts that are in it now, by their digests,
-    and what `directives` allow besides.
+    Its policy (Content Security Policy Level 3) allows the inline style and scripts of the document by their digests,
+    and additionally what `directives` allow.
     """
     scripts = _digests(_SCRIPT, html)
     policy = [

@@ -19,14 +19,14 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 async def body_of(request: web.Request, model: type[Model], *, optional: bool = False) -> Model:
-    """The body as `model`, within the configured size and time; with `optional`, none is an empty object."""
+    """The body as `model`, within the configured size and time. With `optional` an empty body is an empty object."""
     server = request.app[SERVER_SETTINGS]
     limit, timeout_seconds = server.max_body_bytes, server.body_timeout_seconds
     return await read_json(request, model, limit=limit, timeout_seconds=timeout_seconds, optional=optional)
 
 
 def id_of(request: web.Request, name: str) -> str:
-    """An id in the path, in lower case. Raises NotFound if it is no UUID, without a query."""
+    """An id in the path, in lower case. Raises NotFound if it is not a UUID, so the store is not asked."""
     found = id_in(request.match_info[name])
     if found is None:
         raise NotFound
@@ -34,6 +34,6 @@ def id_of(request: web.Request, name: str) -> str:
 
 
 def client_of(request: web.Request) -> Client:
-    """Address and user agent. Header bytes that are not UTF-8 arrive as surrogates, which no store takes."""
+    """Address and user agent. Header bytes that are not UTF-8 arrive as surrogates, which a store can't hold."""
     agent = storable(request.headers.get(hdrs.USER_AGENT))
     return Client(client_ip(request, request.app[SERVER_SETTINGS].trusted_networks), agent)

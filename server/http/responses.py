@@ -15,7 +15,7 @@ from server.http.errors import MalformedRequest, RequestTimeout
 REQUEST_ID_HEADER = istr("X-Request-Id")
 SERVER_NAME = "Watchword"
 
-# Nothing that an API answers is to be cached, guessed at or framed; the few public documents say otherwise themselves.
+# No answer may be cached, sniffed for its type or framed. The few public documents override this themselves.
 _COMMON = CIMultiDict(
     {
         hdrs.CACHE_CONTROL: "no-store",
@@ -70,7 +70,7 @@ def problem_response(error: ApiError, request_id: str) -> web.Response:
     response.headers[REQUEST_ID_HEADER] = request_id
     response.headers.update(error.headers())
     if isinstance(error, RequestTimeout | MalformedRequest):
-        # What is left on the connection can't be told from the next request.
+        # The server can't tell the rest of this request from the next one.
         response.force_close()
     return response
 

@@ -18,9 +18,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Route:
     """A route as its feature declares it.
 
-    `answers` maps the statuses of success to their models (None: no body); `content_type` is theirs. `errors` are the
-    failures of this route's own; those that follow from access, body and query are added by openapi.py. `fixed` routes
-    are how a token is got or checked from outside, and take no override.
+    `answers` maps each success status to its model (None: no body); `content_type` belongs to them. `errors` are the
+    failures of this route alone; openapi.py adds those that follow from access, body and query. A `fixed` route serves
+    to get a token or to check one from outside, so the settings can't override its rule.
     """
 
     method: str
@@ -46,7 +46,7 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class GuardedRoute:
-    """A route with its rule in force, which the settings may have changed."""
+    """A route with the rule in force. The settings may have changed the rule."""
 
     route: Route
     rule: AccessRule

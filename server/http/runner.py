@@ -18,13 +18,13 @@ from server.http.edge import Edge
 
 _log = structlog.get_logger("watchword.web")
 
-# aiohttp waits `keepalive_timeout` for the rest of half-sent headers too; its own default is an hour.
+# aiohttp also waits `keepalive_timeout` for the rest of incomplete headers. Its own default is an hour.
 KEEPALIVE_SECONDS = 75.0
 LINGERING_SECONDS = 2.0
-# What is in flight may take so long, and what is cancelled then. The store is closed in what is left of 8.5 s.
+# How long requests in flight may take, including their cancellation. The rest of 8.5 s is for closing the store.
 SHUTDOWN_SECONDS = 7.0
 CANCEL_SECONDS = 0.5
-# Descriptors that are kept for the store, the log, and connections that are being closed.
+# Descriptors that are reserved for the store, the log, and connections that are being closed.
 KEPT_DESCRIPTORS = 100
 # With more connections memory would run out first.
 ENOUGH_DESCRIPTORS = 65_536
@@ -33,8 +33,8 @@ ENOUGH_DESCRIPTORS = 65_536
 class EdgeServer(web.Server):
     """Makes an EdgeProtocol for each connection, and passes each request through the edge.
 
-    With as many connections as the process has descriptors for, one makes room for a new one: of those that wait for
-    their client, the one whose latest request is the longest ago.
+    When connections use up the descriptors of the process, a new connection replaces an old one: among those that wait
+    for their client, the server closes the one whose latest request is the oldest.
     """
 
     def __init__(self, edge: Edge, inner: web.Server, options: dict[str, Any]) -> None:
@@ -80,7 +80,7 @@ class EdgeServer(web.Server):
         self._connections[leaving].abort()
 
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as in the base class
-        """Wait for what is in flight, then cancel it. aiohttp alone would wait as long again for that."""
+        """Wait for requests in flight, then cancel them. aiohttp alone would wait a second time."""
         try:
             async with asyncio.timeout(SHUTDOWN_SECONDS + CANCEL_SECONDS):
                 await super().shutdown(timeout)
@@ -113,7 +113,7 @@ def _most_connections() -> int:
 class EdgeRunner(web.AppRunner):
     """Runs an application behind an edge.
 
-    Handlers are cancelled when their client has left, so a queued hash of a client that went away is dropped.
+    A handler is cancelled when its client leaves. So a password hash that waits in the queue for it is dropped.
     """
 
     def __init__(self, app: web.Application, edge: Edge) -> None:

@@ -1,1 +1,1 @@
-"""Moving accounts in and out (docs/operations.md): `users import` and `users export`."""
+"""Importing and exporting accounts (docs/operations.md): `users import` and `users export`."""

@@ -1,4 +1,4 @@
-"""`users import` and `users export`: accounts from a file and into one, while the server runs or not."""
+"""`users import` and `users export` read accounts from a file and write them to one, also while the server runs."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from watchword_client.access import Roles
 
 
 class Format(StrEnum):
-    """What a file can be."""
+    """The formats of an export."""
 
     JSONL = "jsonl"
     CSV = "csv"
 
 
 class ImportFormat(StrEnum):
-    """The same, and what only comes in."""
+    """The formats of an import."""
 
     JSONL = "jsonl"
     CSV = "csv"
@@ -97,7 +97,7 @@ def import_users(
             except FileRefused:
                 raise
             except BaseException:
-                # What was under way may be in as well.
+                # The batch that was being written may be in the store too.
                 so_far = _summary(importer.counts, dry_run=dry_run)
                 print(f"stopped before the end of the file: {so_far}, or more; run it again to go on", file=sys.stderr)
                 raise
@@ -128,7 +128,7 @@ def export_users(
 
         async def work(services: Services) -> int:
             total = 0
-            # First: what was read by then has been read.
+            # The record comes first, because an export that fails halfway has already given accounts out.
             await services.repositories.audit.record(AuditNote(AuditEvent.USERS_EXPORTED, services.clock.now_ms()))
             async for count, text in export_pages(services.repositories.users, as_csv=chosen is Format.CSV):
                 target.write(text.encode("utf-8"))
@@ -138,7 +138,7 @@ def export_users(
 
         total = run_with_services(settings, work)
     if file is None:
-        # Standard output is the export.
+        # Standard output has the export itself.
         print(f"exported {total}", file=sys.stderr)
     else:
         typer.echo(f"exported {total} to {file}")
@@ -160,7 +160,7 @@ def _records(source: BinaryIO, chosen: ImportFormat, parameters: FirebaseParamet
 
 
 def _parameters(chosen: ImportFormat, file: Path | None, role: str | None) -> FirebaseParameters | None:
-    """What --hash-config names; None for the formats that need none."""
+    """The parameters in the file of --hash-config; None for a format that does not need them."""
     if chosen is not ImportFormat.FIREBASE:
         if file is not None:
             raise typer.BadParameter("this is for --format firebase alone", param_hint="--hash-config")
@@ -206,12 +206,12 @@ def _summary(counts: ImportCounts, *, dry_run: bool) -> str:
 
 
 def _members(refusal: Refusal) -> dict[str, Any]:
-    """Without `user` where accounts have no numbers."""
+    """The members of a refusal in JSON. `user` is left out if the accounts of the format have no numbers."""
     return {name: value for name, value in asdict(refusal).items() if name != "user" or value is not None}
 
 
 def _line(refusal: Refusal) -> str:
-    """One line, whatever the file holds."""
+    """The refusal in one line, whatever characters the file has."""
     user = "" if refusal.user is None else f", user {refusal.user}"
     name = "" if refusal.username is None else f" {visible(refusal.username)}:"
     return f"line {refusal.line}{user}:{name} {visible(refusal.reason)}"

@@ -1,4 +1,4 @@
-"""Where a record of CSV ends: a value in quotes may go on over line breaks (RFC 4180, section 2)."""
+"""Finds the end of each CSV record, since a quoted value may have line breaks (RFC 4180, section 2)."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterable, Iterator
 
 from server.users.transfer.lines import Line
 
-# Possessive, so no line takes longer than its length. A quote stands at both ends of a value, or doubled between them.
+# Possessive quantifiers keep the time linear. A quote is allowed at both ends of a value, or doubled within it.
 _BEGUN = r'"(?:[^"]++|"")*+'
 _VALUE = rf'(?:{_BEGUN}"|[^",]*+)'
 _LINE = re.compile(rf"(?:{_VALUE},)*+(?:{_VALUE}|(?P<begun>{_BEGUN}))")
 
 
 def whole_records(lines: Iterable[Line]) -> Iterator[Line]:
-    """The lines that are a record each; a record of several lines is one line with a problem, where it began.
+    """Each line that is a complete record. A record over several lines becomes one line with a problem, at its start.
 
-    Its other lines would look like records, and whoever chose the value would have written them. Where the end of a
-    record can't be known, the rest of the file is one line with a problem. No value is kept meanwhile.
+    Otherwise the author of a value could write lines that look like records. If the end of a record is ambiguous, the
+    rest of the file becomes one line with a problem. No value is held in memory.
     """
     began: int | None = None
     for line in lines:
@@ -38,9 +38,9 @@ def whole_records(lines: Iterable[Line]) -> Iterator[Line]:
 
 
 def _is_begun_behind(line: Line, *, within: bool) -> bool | None:
-    """Whether a value goes on behind the line, which begins `within` one or not; None: the quotes are damaged."""
+    """Whether a value goes on after this line. The line begins `within` a value or not. None for damaged quotes."""
     if line.problem is not None:
-        # As all quotes of a value are pairs, the number tells.
+        # The quotes of a complete value are pairs, so an odd number opens or closes a value.
         return within ^ (line.quotes % 2 == 1)
     if '"' not in line.text:
         return within

@@ -17,7 +17,7 @@ PAGE = 500
 
 
 async def export_pages(users: UserRepository, *, as_csv: bool) -> AsyncIterator[tuple[int, str]]:
-    """The accounts in the order of their ids, a page at a time: how many, and their lines."""
+    """For each page of accounts, in the order of their ids: how many they are, and their lines."""
     if as_csv:
         yield 0, _csv([list(COLUMNS)])
     after_id = ""

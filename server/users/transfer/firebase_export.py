@@ -1,7 +1,7 @@
-"""What `firebase auth:export` writes as JSON: one object whose `users` is a list of accounts.
+"""Reads the JSON of `firebase auth:export`: one object whose `users` is a list of accounts.
 
-The list may be long, so it is read an account at a time. The project's password hash parameters are not in it; they are
-read from a text as the Firebase console shows it.
+The list may be long, so it is read account by account. It lacks the password hash parameters of the project, so these
+are read from another text, in the form that the Firebase console shows.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LAST_TIME_MS = 253_402_214_400_000
 
 
 def read_hash_config(text: str) -> FirebaseParameters:
-    """The `hash_config { … }` of a project, also with JSON's quotes. Raises ValueError, which repeats no value."""
+    """The `hash_config { … }` of a project, with or without JSON's quotes. The ValueError it raises has no values."""
     found = dict(_PARAMETER.findall(text))
     if found.get("algorithm", "SCRYPT") != "SCRYPT":
         raise ValueError("the hash parameters are of another algorithm than SCRYPT")
@@ -50,7 +50,7 @@ def read_hash_config(text: str) -> FirebaseParameters:
 
 
 def read_firebase(file: BinaryIO, parameters: FirebaseParameters) -> Iterator[Record]:
-    """A record for each account, with its number and the line where it begins. Raises FileRefused for another file."""
+    """A record for each account, with its number and its first line. Raises FileRefused for a file of another kind."""
     text = _Text(file)
     text.more()
     if not text.skip(_START):
@@ -66,14 +66,14 @@ def read_firebase(file: BinaryIO, parameters: FirebaseParameters) -> Iterator[Re
         try:
             user = text.take_value(decoder)
         except (ValueError, RecursionError):
-            # Where the next account begins can't be known.
+            # After damaged JSON nobody can tell where the next account begins.
             yield Record(line, {}, "the file ends here, or is no JSON from here on; nothing behind this line was read")
             return
         yield replace(_record(line, user, parameters), user=number)
 
 
 class _Text:
-    """A window on the text of a file, with the number of its line."""
+    """A window on the text of a file, with the number of the line at its start."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -83,7 +83,7 @@ class _Text:
         self.line = 1
 
     def more(self) -> bool:
-        """Read on; False at the end. Raises FileRefused."""
+        """Read the next chunk. Returns False at the end of the file. Raises FileRefused."""
         chunk = self._file.read(_CHUNK_BYTES)
         try:
             self._text += self._decoder.decode(chunk, final=not chunk)
@@ -93,7 +93,7 @@ class _Text:
         return not self._ended
 
     def skip(self, pattern: re.Pattern[str]) -> bool:
-        """Go behind what the pattern matches here, as far as it was read and then further."""
+        """Skip the match of the pattern at this place, and read more text as long as the match goes on."""
         found = pattern.match(self._text)
         while found is not None and found.end() == len(self._text) and self.more():
             found = pattern.match(self._text)
@@ -106,13 +106,13 @@ class _Text:
         return self._text.startswith(text)
 
     def at_end(self, pattern: re.Pattern[str]) -> bool:
-        """Whether the pattern matches all that is left, which is little."""
+        """Whether the pattern matches the whole rest of the file. The rest has to be shorter than a chunk."""
         while len(self._text) < _CHUNK_BYTES and self.more():
             pass
         return pattern.fullmatch(self._text) is not None
 
     def take_value(self, decoder: json.JSONDecoder) -> Any:
-        """The JSON value here. Raises ValueError if there is none within 1 MiB."""
+        """The JSON value at this place. Raises ValueError if there is none, or it is longer than 1 MiB."""
         while True:
             try:
                 value, end = decoder.raw_decode(self._text)
@@ -148,7 +148,7 @@ def _record(line: int, user: Any, parameters: FirebaseParameters) -> Record:
 
 
 def _time(user: Mapping[str, Any], member: str) -> str | None:
-    """Firebase writes milliseconds, as text."""
+    """The time of a member. Firebase writes milliseconds, as text."""
     value = user.get(member)
     if value is None:
         return None

@@ -1,4 +1,4 @@
-"""JSON lines and CSV: from lines to records. What is damaged costs no other, but for damaged quotes of CSV."""
+"""Converts lines of JSON or CSV to records. A damaged line affects no other line, except damaged quotes in CSV."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from watchword_client.encoding import strict_json
 
 
 def read_json_lines(lines: Iterable[Line]) -> Iterator[Record]:
-    """An object on each line (RFC 8259); a member that is not there, null or empty is absent."""
+    """One JSON object per line (RFC 8259). A member that is null or empty counts as absent."""
     for line in lines:
         problem, fields = line.problem, {}
         if problem is None:
@@ -27,7 +27,7 @@ def read_json_lines(lines: Iterable[Line]) -> Iterator[Record]:
 
 
 def read_csv(lines: Iterable[Line]) -> Iterator[Record]:
-    """RFC 4180 with a header, except that a record with a line break in a value is refused; an empty value is absent.
+    """CSV of RFC 4180 with a header. A record with a line break in a value is refused. An empty value counts as absent.
 
     Raises FileRefused for a header that can't be used.
     """

@@ -21,7 +21,7 @@ from server.users.transfer.row import ImportedAccount, RowRefused, read_row
 from server.users.transfer.seen import Seen
 from watchword_client.access import Roles
 
-# A transaction's worth: a server on the same SQLite file waits some 30 to 50 ms for it.
+# The accounts of one transaction. A server on the same SQLite file waits 30 to 50 ms for it.
 BATCH = 500
 SHOWN_CHARACTERS = 128
 _NOBODY = "an import changes nobody"
@@ -29,9 +29,9 @@ _NOBODY = "an import changes nobody"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a record was not taken. `username` is what the file has there, if it is a text, and at most its beginning.
+    """Why a record was refused. `username` is the beginning of the username in the file, or None if it is not text.
 
-    `user` is as in Record.
+    `user` is the same as in Record.
     """
 
     line: int
@@ -50,7 +50,7 @@ class ImportCounts:
 
 
 class Importer:
-    """One run over one file. `role` is for records that name none; a `dry_run` changes nothing."""
+    """One import of one file. `role` is for records that name none. With `dry_run` nothing changes."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Importer:
         self.counts = ImportCounts()
 
     async def run(self, records: Iterable[Record]) -> None:
-        """Take what can be taken; `refuse` hears of the rest, `advance` of each batch. Raises StoreUnavailable."""
+        """Import records. Calls `refuse` for a refused one, and `advance` after a batch. Raises StoreUnavailable."""
         batch: list[tuple[Record, ImportedAccount]] = []
         with closing(Seen()) as seen:
             for record in records:
@@ -126,9 +126,9 @@ class Importer:
         self._advance()
 
     async def insert(self, accounts: Sequence[Credentials]) -> list[User | None]:
-        """Make those whose name and id are free, in one unit; for each of the others, who is in the way.
+        """Insert the accounts whose name and id are free. Returns None for these, and for the others who has them.
 
-        Who was in the way may be gone when it is looked up: then once more.
+        If the other account is deleted before it is looked up, the insert is tried again.
         """
         now = self._clock.now_ms()
         audit = self._audit.writer()
@@ -163,9 +163,9 @@ class Importer:
 
 
 def _difference(row: ImportedAccount, holder: User) -> str | None:
-    """Why the account that has the name or the id is not the one of the row; None if it is.
+    """How the account that has the name or the id differs from the row; None if it is the same account.
 
-    What changes by itself when people log in (hash, times) does not count.
+    The hash and the times don't count, because logins change them.
     """
     user = row.credentials.user
     same_name = key_of(user.username) == key_of(holder.username)

@@ -1,4 +1,4 @@
-"""Reads files in constant memory, with any content."""
+"""Reads the lines of a file in constant memory, whatever the file has."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OTHER_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line without its end, counted from 1; `problem` says why it has no text, and `quotes` how many it had then."""
+    """A line without its line break. `problem` says why the text can't be read; `quotes` then counts its quotes."""
 
     number: int
     text: str
@@ -25,9 +25,9 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a file says of one account, by column; `problem` says why nothing can be read.
+    """The fields of one account in a file, by column. `problem` says why they can't be read.
 
-    `user` counts the accounts from 1, where several may begin on one line.
+    `user` is the number of the account, from 1, in a format where several accounts may begin on one line.
     """
 
     line: int

@@ -27,20 +27,20 @@ COLUMNS = (
     "last_login_at",
     "disabled_at",
 )
-# Clocks of two machines differ.
+# A time may be this far in the future, because the clocks of two machines differ.
 _FUTURE_MS = 86_400_000
 
 
 class RowRefused(Exception):
-    """A record is no account. The message is the reason, without anything from the file that could not be printed."""
+    """A record is not a valid account. The message is the reason, and has no unprintable text of the file."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportedAccount:
-    """An account to be moved in.
+    """An account to import.
 
-    `derived`: its id was made from the rest of the record, so the same record has the same end of its id. `dated`: the
-    record says when the account was made.
+    `derived`: the end of its id is derived from the rest of the record, so the same record gives the same end. `dated`:
+    the record says when the account was made.
     """
 
     credentials: Credentials
@@ -49,7 +49,7 @@ class ImportedAccount:
 
 
 def read_row(fields: Mapping[str, Any], *, roles: Roles, role: str | None, now: int) -> ImportedAccount:
-    """Check a record; `role` is for those that name none. Raises RowRefused."""
+    """Check a record. `role` is for a record that names none. Raises RowRefused."""
     _check_columns(fields)
     username = _text(fields, "username")
     if username is None:
@@ -81,7 +81,7 @@ def read_row(fields: Mapping[str, Any], *, roles: Roles, role: str | None, now: 
     derived = not user.id
     if derived:
         user = replace(user, id=_derived_id(user, password_hash, created_at))
-    # Now, so a reset token of the system that this comes from is dead here: it is for a password of another time.
+    # The password counts as set now, so a reset token from the system that made the file is not valid here.
     return ImportedAccount(Credentials(user, password_hash, now), derived, created_at is not None)
 
 
@@ -101,7 +101,7 @@ def _text(fields: Mapping[str, Any], column: str) -> str | None:
 
 
 def _id(fields: Mapping[str, Any]) -> str:
-    """Empty if there is none."""
+    """The id of the record; empty if there is none."""
     value = _text(fields, "id")
     if value is None:
         return ""
@@ -113,7 +113,7 @@ def _id(fields: Mapping[str, Any]) -> str:
 
 def _password_hash(fields: Mapping[str, Any]) -> str | None:
     value = _text(fields, "password_hash")
-    # Django's mark for an account that no password fits.
+    # Django marks an account without a usable password by "!".
     if value is None or value.startswith("!"):
         return None
     problem = cost_problem(value)

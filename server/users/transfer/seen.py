@@ -7,17 +7,17 @@ from collections.abc import Sequence
 
 
 class Seen:
-    """Each key with the place where it stood first, a number.
+    """Each key with the number of the place where it occurred first.
 
-    On disk beyond a few megabytes, so a file may be of any size.
+    Beyond a few megabytes the keys are on disk, so the import can read a file of any size.
     """
 
     def __init__(self) -> None:
-        # An empty path is a database that is nobody else's and gone when it is closed.
+        # With an empty path SQLite makes a private database that is deleted when it is closed.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute("PRAGMA journal_mode = OFF")
         self._database.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, place INTEGER NOT NULL) WITHOUT ROWID")
-        # One transaction that never ends, since nothing has to last.
+        # One transaction that is never committed, since nothing has to be kept.
         self._database.execute("BEGIN")
 
     def earlier_place(self, keys: Sequence[str]) -> int | None:
