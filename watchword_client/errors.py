@@ -1,7 +1,7 @@
 """The errors of verifying tokens and guarding routes.
 
     WatchwordError
-    ├── ConfigurationError        what was configured can't be used; one line per problem
+    ├── ConfigurationError        the settings can't be used; one line per problem
     ├── KeyRefused                a JWK or JWK Set that must not be used to verify tokens
     └── ApiError                  becomes a problem (RFC 9457) with `status`, `code`, `title`
         ├── Unauthorized 401      with WWW-Authenticate (RFC 6750 section 3): TokenMissing, TokenInvalid, TokenExpired

@@ -126,7 +126,7 @@ class Importer:
         self._advance()
 
     async def insert(self, accounts: Sequence[Credentials]) -> list[User | None]:
-        """Insert the accounts whose name and id are free. Returns None for these, and for the others who has them.
+        """Insert accounts whose name and id are free. Returns None for each, else the user who has them.
 
         If the other account is deleted before it is looked up, the insert is tried again.
         """
