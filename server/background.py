@@ -73,11 +73,11 @@ async def follow(
             told = False
         except StoreUnavailable:
             if not told:
-                _log.warning("changes of revocations and keys could not be read; trying again")
+                _log.warning("revocations could not be read; trying again")
             told = True
             await asyncio.sleep(RETRY_SECONDS)
         except Exception:  # noqa: BLE001 - a defect here must not leave tokens unrevoked in silence
-            _log.exception("changes of revocations and keys could not be read; trying again")
+            _log.exception("revocations could not be read; trying again")
             await asyncio.sleep(RETRY_SECONDS)
 
 
