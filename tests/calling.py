@@ -41,8 +41,11 @@ class Caller:
 
 
 def wait_until_revoked(server: Caller, token: str) -> None:
-    """Until the server knows of it: it reads what others have revoked a few times a second."""
+    """Until the server knows of it: it reads what others have revoked a few times a second.
+
+    A user who is deleted is not found until then.
+    """
     deadline = time.monotonic() + DEADLINE_SECONDS
-    while (answer := server.call("GET", "/me", token=token))[0] == 200:
+    while (answer := server.call("GET", "/me", token=token))[0] in {200, 404}:
         assert time.monotonic() < deadline
     assert (answer[0], answer[1]["code"]) == (401, "token_revoked")

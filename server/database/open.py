@@ -22,7 +22,7 @@ async def open_driver(url: str, *, serving: bool) -> Driver:
 
     `serving` says that this is a server, not a command: an SQLite file can have only one server.
     """
-    if is_sqlite(url):
+    if _is_sqlite(url):
         return await SqliteDriver.open(sqlite_path(url), serving=serving, name=_name(url))
     from server.database.postgres import driver as postgres  # noqa: PLC0415 - asyncpg is large
 
@@ -33,7 +33,7 @@ async def require_store(url: str) -> None:
     """Raise StoreRefused if there is no store yet, without making one."""
     pending = await pending_migrations(url)
     if FIRST_MIGRATION in pending:
-        where = str(sqlite_path(url)) if is_sqlite(url) else "the PostgreSQL database of store.url"
+        where = str(sqlite_path(url)) if _is_sqlite(url) else "the PostgreSQL database of store.url"
         raise StoreRefused(
             f"there is no store in {where}; run this where the server runs, or give --config or store.url; "
             "`serve` and `migrate` make one"
@@ -42,7 +42,7 @@ async def require_store(url: str) -> None:
 
 async def pending_migrations(url: str) -> list[str]:
     """The names of the migrations that the store needs. Changes nothing. Raises StoreRefused, StoreUnavailable."""
-    if is_sqlite(url):
+    if _is_sqlite(url):
         return await sqlite.pending_names(sqlite_path(url))
     from server.database.postgres import driver as postgres  # noqa: PLC0415 - asyncpg is large
 
@@ -51,7 +51,7 @@ async def pending_migrations(url: str) -> list[str]:
 
 async def apply_migrations(url: str) -> list[str]:
     """Bring the store up to date; the names of what was applied. Raises StoreRefused, StoreUnavailable."""
-    if is_sqlite(url):
+    if _is_sqlite(url):
         return await sqlite.apply_migrations(sqlite_path(url))
     from server.database.postgres import driver as postgres  # noqa: PLC0415 - asyncpg is large
 
@@ -63,7 +63,7 @@ async def back_up(url: str, target: Path, progress: Progress, key: bytes | None 
 
     Raises StoreRefused, StoreUnavailable, FileRefused.
     """
-    if not is_sqlite(url):
+    if not _is_sqlite(url):
         raise StoreRefused(
             "this store is PostgreSQL, which brings its own tool: pg_dump --schema=watchword --format=custom; "
             "keep keys.master_key with the dump"
@@ -91,3 +91,11 @@ def sqlite_path(url: str) -> Path:
 
 def _name(url: str) -> Path:
     return Path(url.removeprefix(SQLITE))
+
+
+def _is_sqlite(url: str) -> bool:
+    if is_sqlite(url):
+        return True
+    if url.startswith(("postgresql://", "postgres://")):
+        return False
+    raise StoreRefused("store.url is neither sqlite:///path/to/file.db nor postgresql://user@host/database")
