@@ -10,7 +10,7 @@ from server.access.rules import ADMIN
 from server.audit.schemas import AuditAnswer, AuditQuery, audit_json
 from server.core.errors import StoreUnavailable
 from server.http.body import read_query
-from server.http.cursor import cursor_of, position_of
+from server.http.cursor import page_of, position_of
 from server.http.responses import json_response
 from server.http.route import Route
 from server.services import services_of
@@ -23,14 +23,13 @@ def _seq_in(text: str) -> int | None:
 
 
 async def list_events(request: web.Request) -> web.Response:
-    """GET /audit. It reads one record more than the limit, to know whether there is a next page."""
+    """GET /audit."""
     query = read_query(request, AuditQuery)
     before_seq = position_of(query.cursor, _seq_in)
     found = await services_of(request).audit.page(
         limit=query.limit + 1, before_seq=before_seq, event=query.event, actor=query.actor, target=query.target
     )
-    page = found[: query.limit]
-    next_cursor = cursor_of(page[-1].seq) if len(found) > query.limit else None
+    page, next_cursor = page_of(found, query.limit, lambda record: record.seq)
     return json_response({"events": [audit_json(record) for record in page], "next_cursor": next_cursor})
 
 

@@ -12,7 +12,7 @@ from server.core.ids import id_in
 from server.http.auth_middleware import principal_of
 from server.http.body import read_query
 from server.http.context import REQUEST_ID
-from server.http.cursor import cursor_of, position_of
+from server.http.cursor import page_of, position_of
 from server.http.requests import body_of, client_of, id_of
 from server.http.responses import empty_response, json_response, problem_response
 from server.http.schemas import PageQuery
@@ -193,11 +193,10 @@ async def end_user_sessions(request: web.Request) -> web.Response:
 
 
 async def page_of_sessions(request: web.Request, user_id: str) -> web.Response:
-    """A page of sessions. It reads one session more than the limit, to know whether there is a next page."""
+    """A page of the living sessions of a user, the newest first."""
     query = read_query(request, PageQuery)
     before_id = position_of(query.cursor, id_in)
     found = await services_of(request).sessions.list(user_id, query.limit + 1, before_id)
-    page = found[: query.limit]
+    page, next_cursor = page_of(found, query.limit, lambda session: session.id)
     current = principal_of(request).session_id
-    next_cursor = cursor_of(page[-1].id) if len(found) > query.limit else None
     return json_response({"sessions": [session_json(session, current) for session in page], "next_cursor": next_cursor})

@@ -7,7 +7,7 @@ from aiohttp import web
 from server.core.ids import id_in
 from server.http.auth_middleware import principal_of
 from server.http.body import read_query
-from server.http.cursor import cursor_of, position_of
+from server.http.cursor import page_of, position_of
 from server.http.requests import body_of, client_of, id_of
 from server.http.responses import empty_response, json_response
 from server.services import services_of
@@ -54,13 +54,12 @@ async def reset_password(request: web.Request) -> web.Response:
 
 
 async def list_users(request: web.Request) -> web.Response:
-    """GET /users. It reads one user more than the limit, to know whether there is a next page."""
+    """GET /users."""
     query = read_query(request, UsersQuery)
     after_id = position_of(query.cursor, id_in)
     wanted = UserFilter(query.limit + 1, after_id, query.q, query.role, query.disabled)
     found = await services_of(request).users.list(wanted)
-    page = found[: query.limit]
-    next_cursor = cursor_of(page[-1].id) if len(found) > query.limit else None
+    page, next_cursor = page_of(found, query.limit, lambda user: user.id)
     return json_response({"users": [user_json(user) for user in page], "next_cursor": next_cursor})
 
 
