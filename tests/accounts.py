@@ -38,20 +38,27 @@ def throttle_on(store: Repositories, clock: Clock, **limits: int) -> Throttle:
     return Throttle(attempts_on(store), clock, LimitSettings(**limits))
 
 
+def _of_accounts(store: Repositories, clock: Clock) -> dict[str, Any]:
+    """What both services of accounts are made of."""
+    return {
+        "driver": store.driver,
+        "users": store.users,
+        "sessions": store.sessions,
+        "audit": store.audit,
+        "revocations": _Unread(store.sessions, clock, 300),
+        "clock": clock,
+    }
+
+
 def passwords_on(store: Repositories, now: int) -> UserPasswords:
     clock = FakeClock(now)
     return UserPasswords(
-        driver=store.driver,
-        users=store.users,
-        sessions=store.sessions,
-        audit=store.audit,
+        **_of_accounts(store, clock),
         authentication=UNUSED,
         hashes=UNUSED,
         policy=UNUSED,
         reset_tokens=UNUSED,
-        revocations=_Unread(store.sessions, clock, 300),
         throttle=throttle_on(store, clock),
-        clock=clock,
         settings=UNUSED,
     )
 
@@ -60,15 +67,10 @@ def users_on(store: Repositories, now: int) -> Users:
     """With a role `owner` that includes admin."""
     clock = FakeClock(now)
     return Users(
-        driver=store.driver,
-        users=store.users,
-        sessions=store.sessions,
-        audit=store.audit,
+        **_of_accounts(store, clock),
         passwords=UNUSED,
-        revocations=_Unread(store.sessions, clock, 300),
         throttle=UNUSED,
         roles=ROLES,
-        clock=clock,
         ids=UNUSED,
     )
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,8 +20,8 @@ from server.database.sqlite import group_writer, waiting_unit
 from server.database.sqlite import reader as sqlite_reader
 from server.database.sqlite.contents import beside
 from server.database.sqlite.driver import SqliteDriver
-from server.files.file_lock import FileLock
 from server.repositories import Repositories, open_repositories
+from tests.locks import lock_file, sqlite_lock, write_lock
 from tests.records import add_user, new_user, usernames
 
 # Far above what the test needs, far below what the writer would need group by group.
@@ -38,30 +37,13 @@ async def driver(path: Path) -> AsyncIterator[SqliteDriver]:
 
 
 @contextmanager
-def _write_lock(path: Path) -> Iterator[None]:
-    """As a command holds it that was stopped, or a person with flock(1)."""
-    with closing(FileLock(beside(path, ".write-lock"))) as lock:
-        assert lock.try_acquire()
-        yield
-
-
-@contextmanager
 def _turn(path: Path) -> Iterator[None]:
-    with closing(FileLock(beside(path, ".write-lock.turn"))) as lock:
-        assert lock.try_acquire()
-        yield
-
-
-@contextmanager
-def _sqlite_lock(path: Path) -> Iterator[None]:
-    """As a person holds it at SQLite's command line."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
+    with lock_file(path, ".write-lock.turn"):
         yield
 
 
 Lock = Callable[[Path], AbstractContextManager[None]]
-LOCKS: list[Lock] = [_write_lock, _turn, _sqlite_lock]
+LOCKS: list[Lock] = [write_lock, _turn, sqlite_lock]
 
 
 @pytest.mark.parametrize("held", LOCKS)
@@ -95,7 +77,7 @@ async def test_a_lock_that_is_not_free_in_time_never_keeps_the_event_loop_busy(
 
     monkeypatch.setattr(group_writer, "unavailable", count)
     monkeypatch.setattr(waiting_unit, "BEGIN_SECONDS", 0.0)
-    with _write_lock(path):
+    with write_lock(path):
         for _ in range(3):
             with pytest.raises(StoreUnavailable):
                 await driver.write_one("SELECT 1")
@@ -108,7 +90,7 @@ async def test_of_those_who_wait_the_late_ones_are_written(
 ) -> None:
     store = Repositories(driver)
     monkeypatch.setattr(waiting_unit, "BEGIN_SECONDS", 0.1)
-    with _write_lock(path):
+    with write_lock(path):
         first = asyncio.create_task(add_user(store, new_user(1)))
         await asyncio.wait([first])
         monkeypatch.setattr(waiting_unit, "BEGIN_SECONDS", BOUND_SECONDS)
@@ -124,7 +106,7 @@ async def test_more_than_the_queue_holds_are_refused_without_waiting(
 ) -> None:
     monkeypatch.setattr(group_writer, "QUEUE_LIMIT", 5)
     store = Repositories(driver)
-    with _write_lock(path):
+    with write_lock(path):
         writes = [asyncio.create_task(add_user(store, new_user(number))) for number in range(8)]
         done, _ = await asyncio.wait(writes, return_when=asyncio.FIRST_COMPLETED)
         for task in done:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import resource
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,10 @@ import pytest
 from server.core.errors import StoreUnavailable
 from server.database.driver import Driver
 from server.database.sqlite.contents import beside
-from server.files.file_lock import FileLock
 from server.health import service as readiness
 from server.health.repository import ReadinessRepository
 from server.health.service import FRESH_SECONDS
+from tests.locks import sqlite_lock, write_lock
 from tests.running import Api
 
 SQLITE = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
@@ -123,20 +122,6 @@ def _full_disk(path: Path) -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with closing(FileLock(beside(path, ".write-lock"))) as lock:
-        assert lock.try_acquire()
-        yield
-
-
-@contextmanager
-def _locked_by_sqlite(path: Path) -> Iterator[None]:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
-
-
 @SQLITE
 async def test_an_sqlite_store_that_takes_no_write_is_not_ready(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -144,7 +129,7 @@ async def test_an_sqlite_store_that_takes_no_write_is_not_ready(
     monkeypatch.setattr(readiness, "WAIT_SECONDS", 0.2)
     monkeypatch.setattr("server.database.sqlite.waiting_unit.BEGIN_SECONDS", 0.1)
     path, connection = tmp_path / "watchword.db", _driver(api)._writer._connection
-    for broken in (_full_disk, _locked, _locked_by_sqlite):
+    for broken in (_full_disk, write_lock, sqlite_lock):
         with broken(path):
             await _assert_unready(api)
         await _assert_ready(api)

@@ -12,49 +12,29 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests import in_process
-from tests.calling import Caller, wait_until_revoked
+from tests.calling import wait_until_revoked
 from tests.claims import claims_of
-from tests.in_process import LocalServer, run
 from tests.process.server_process import ServerProcess, serving
-from tests.running import MASTER_KEY, PASSWORD
+from tests.running import PASSWORD
+from tests.site_of_servers import Site, on_postgres, refresh
 from tests.volume import volume
 
 
-class Site:
-    """A store, and the processes that use it."""
-
-    def __init__(self, folder: Path, store_url: str, stack: ExitStack) -> None:
-        self._folder = folder
-        self._settings = {"WATCHWORD__STORE__URL": store_url, "WATCHWORD__KEYS__MASTER_KEY": MASTER_KEY}
-        self._stack = stack
-        for username, role in (("lak", "customer"), ("sahan", "admin")):
-            options = ("--username", username, "--role", role, "--password-stdin")
-            done = run(folder, "users", "create", *options, stdin=PASSWORD, **self._settings)
-            assert done.returncode == 0, done.stderr
+class ProcessSite(Site):
+    """The same, with servers that are processes."""
 
     def serve(self) -> ServerProcess:
-        return self._stack.enter_context(serving(self._folder, log_to=None, module="server", **self._settings))
-
-    def serve_here(self) -> LocalServer:
-        return self._stack.enter_context(in_process.serving(self._folder, **self._settings))
+        return self.stack.enter_context(serving(self.folder, log_to=None, module="server", **self.settings))
 
 
 @pytest.fixture
-def site(tmp_path: Path, store_url: str) -> Iterator[Site]:
+def site(tmp_path: Path, store_url: str) -> Iterator[ProcessSite]:
     with ExitStack() as stack:
-        yield Site(tmp_path, store_url, stack)
-
-
-on_postgres = pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
-
-
-def refresh(server: Caller, token: str) -> tuple[int, dict[str, Any]]:
-    return server.call("POST", "/refresh", {"refresh_token": token})
+        yield ProcessSite(tmp_path, store_url, stack)
 
 
 @on_postgres
-def test_50_uses_spread_over_two_processes_200_rounds(site: Site) -> None:
+def test_50_uses_spread_over_two_processes_200_rounds(site: ProcessSite) -> None:
     addresses = [site.serve().address for _ in range(2)]
 
     async def play() -> None:
@@ -82,7 +62,7 @@ def test_50_uses_spread_over_two_processes_200_rounds(site: Site) -> None:
 
 
 @on_postgres
-def test_a_logout_at_one_node_is_known_at_the_other(site: Site) -> None:
+def test_a_logout_at_one_node_is_known_at_the_other(site: ProcessSite) -> None:
     one, two = site.serve(), site.serve()
     answer = one.log_in("lak", PASSWORD)
     assert two.call("GET", "/me", token=answer["token"])[0] == 200
@@ -90,7 +70,7 @@ def test_a_logout_at_one_node_is_known_at_the_other(site: Site) -> None:
     wait_until_revoked(two, answer["token"])
 
 
-def test_what_was_revoked_stays_so_after_kill_9_and_restart(site: Site) -> None:
+def test_what_was_revoked_stays_so_after_kill_9_and_restart(site: ProcessSite) -> None:
     """Theft, logout and a new role: the access tokens are as dead in the next process, from its first answer on."""
     server = site.serve()
     stolen, ended, changed = (server.log_in("lak", PASSWORD) for _ in range(3))

@@ -13,42 +13,17 @@ import pytest
 
 from tests.calling import wait_until_revoked
 from tests.claims import claims_of
-from tests.in_process import LocalServer, run, serving
-from tests.running import MASTER_KEY
+from tests.in_process import LocalServer
+from tests.running import PASSWORD
+from tests.site_of_servers import Site, on_postgres, refresh
 
-PASSWORD = "brown otters juggle turnips"
 MISTYPED = "seven-purple-lanterns-hum"
-
-
-class Site:
-    """A store, and the servers and commands that use it."""
-
-    def __init__(self, folder: Path, store_url: str, stack: ExitStack) -> None:
-        self._folder = folder
-        self._settings = {"WATCHWORD__STORE__URL": store_url, "WATCHWORD__KEYS__MASTER_KEY": MASTER_KEY}
-        self._stack = stack
-        self.command("users", "create", "--username", "lak", "--role", "customer", "--password-stdin", stdin=PASSWORD)
-        self.command("users", "create", "--username", "sahan", "--role", "admin", "--password-stdin", stdin=PASSWORD)
-
-    def command(self, *arguments: str, stdin: str = "") -> None:
-        done = run(self._folder, *arguments, stdin=stdin, **self._settings)
-        assert done.returncode == 0, done.stderr
-
-    def serve(self) -> LocalServer:
-        return self._stack.enter_context(serving(self._folder, **self._settings))
 
 
 @pytest.fixture
 def site(tmp_path: Path, store_url: str) -> Iterator[Site]:
     with ExitStack() as stack:
         yield Site(tmp_path, store_url, stack)
-
-
-on_postgres = pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
-
-
-def refresh(server: LocalServer, token: str) -> tuple[int, dict[str, Any]]:
-    return server.call("POST", "/refresh", {"refresh_token": token})
 
 
 @pytest.mark.parametrize(
@@ -61,7 +36,7 @@ def refresh(server: LocalServer, token: str) -> tuple[int, dict[str, Any]]:
     ids=lambda command: command[1],
 )
 def test_a_command_reaches_the_tokens_of_a_running_server(site: Site, command: tuple[str, ...]) -> None:
-    server = site.serve()
+    server = site.serve_here()
     answer = server.log_in("lak", PASSWORD)
     assert server.call("GET", "/me", token=answer["token"])[0] == 200
     site.command(*command, stdin="another horse, another battery")
@@ -75,7 +50,7 @@ def test_a_command_reaches_the_tokens_of_a_running_server(site: Site, command: t
 
 
 def test_a_user_who_is_enabled_again_logs_in_and_nothing_else_comes_back(site: Site) -> None:
-    server = site.serve()
+    server = site.serve_here()
     answer = server.log_in("lak", PASSWORD)
     site.command("users", "disable", "lak")
     site.command("users", "enable", "LAK")
@@ -103,7 +78,7 @@ CHANGES = {
 @on_postgres
 @pytest.mark.parametrize("change", list(CHANGES))
 def test_what_one_node_changes_reaches_the_tokens_at_the_other(site: Site, change: str) -> None:
-    one, two = site.serve(), site.serve()
+    one, two = site.serve_here(), site.serve_here()
     answer = one.log_in("lak", PASSWORD)
     assert two.call("GET", "/me", token=answer["token"])[0] == 200
     CHANGES[change](one, one.log_in("sahan", PASSWORD)["token"], claims_of(answer["token"])["sub"])
@@ -111,11 +86,11 @@ def test_what_one_node_changes_reaches_the_tokens_at_the_other(site: Site, chang
 
 
 def test_a_restart_ends_no_session(site: Site) -> None:
-    server = site.serve()
+    server = site.serve_here()
     answer = server.log_in("lak", PASSWORD)
     successor = refresh(server, answer["refresh_token"])[1]["refresh_token"]
     server.stop()
-    server = site.serve()
+    server = site.serve_here()
     assert server.call("GET", "/me", token=answer["token"])[0] == 200
     # Also the retry of a client that lost the answer just before.
     assert refresh(server, answer["refresh_token"])[1]["refresh_token"] == successor
@@ -123,7 +98,7 @@ def test_a_restart_ends_no_session(site: Site) -> None:
 
 
 def test_a_dump_of_the_store_holds_nothing_that_a_client_was_given(site: Site, tmp_path: Path, store_url: str) -> None:
-    server = site.serve()
+    server = site.serve_here()
     first = server.log_in("lak", PASSWORD)
     second = refresh(server, first["refresh_token"])[1]
     sahan = server.log_in("sahan", PASSWORD)
