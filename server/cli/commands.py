@@ -17,6 +17,7 @@ from server.cli.command_line import CommandLine
 # The place of each command or group, and its line in the help: the beginning of `help=` or of the docstring there.
 COMMANDS = {
     "serve": ("server.cli.serve:serve", "Start the server."),
+    "health": ("server.health.commands:health", "Ask the running server whether it is well."),
     "migrate": ("server.database.commands:migrate", "Bring the store up to date."),
     "routes": ("server.documents.commands:routes", "Print the effective role table."),
     "explain": ("server.documents.commands:explain", "Say whether a call would be allowed, and why."),

@@ -15,6 +15,7 @@ from tests.cli.names import command_names
 from tests.process.server_process import DEADLINE_SECONDS, ROOT, environment, run, serving
 
 COMMANDS: dict[str, tuple[tuple[str, ...], str, tuple[int, str]]] = {
+    "health": ((), "", (2, "")),
     "migrate": ((), "", (0, "up to date")),
     "store backup": (("copy.db",), "", (0, "backed up")),
     "config check": ((), "", (0, "fine")),
@@ -65,7 +66,7 @@ def test_each_command_runs_as_a_process(used_store: Path, tmp_path: Path, name: 
     arguments, stdin, (code, said) = COMMANDS[name]
     done = run(tmp_path, *name.split(), *arguments, stdin=stdin)
     assert (done.returncode, said in done.stdout) == (code, True), done
-    assert bool(done.stderr) == (name in {"keys revoke", "users export"})
+    assert bool(done.stderr) == (name in {"health", "keys revoke", "users export"})
 
 
 def test_a_store_without_an_admin_is_told(tmp_path: Path) -> None:
