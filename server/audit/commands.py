@@ -14,6 +14,7 @@ import typer
 from server.audit.model import AuditEvent, AuditRecord
 from server.audit.schemas import audit_json
 from server.audit.service import Verdict
+from server.cli.command import Commands
 from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
 from server.cli.progress import progress_bar
 from server.cli.tables import Rows, visible
@@ -22,7 +23,7 @@ from server.files.new_file import new_file
 from server.services import Services
 
 HEAD = re.compile(r"[0-9a-f]{64}")
-app = typer.Typer(help="Who did what to whom; the server may be running.", no_args_is_help=True)
+app = Commands("Who did what to whom; the server may be running.")
 
 PAGE = 1000
 

@@ -12,6 +12,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from server import __version__
+from server.cli.command import Commands
 from server.cli.command_line import CommandLine
 
 # The place of each command or group, and its line in the help: the beginning of `help=` or of the docstring there.
@@ -61,7 +62,7 @@ def load(name: str) -> Any:
 
 def _made(name: str, place: str) -> Any:
     found = _import(place)
-    alone = typer.Typer(rich_markup_mode=None)
+    alone = Commands()
     if isinstance(found, typer.Typer):
         alone.add_typer(found, name=name)
     else:

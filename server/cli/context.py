@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -21,7 +21,7 @@ from server.logs.output import configure_logs
 from server.routes import route_table
 from server.services import Services
 from server.settings import LoadedSettings, Settings, load_settings
-from server.settings.load import DEFAULT_FILE
+from server.settings.load import DEFAULT_FILE, ON_COMMAND_LINE
 from server.settings.masking import masked_url
 
 Result = TypeVar("Result")
@@ -37,9 +37,9 @@ def settings_for(context: typer.Context, config: Path | None) -> Settings:
     return loaded_for(context, config).settings
 
 
-def loaded_for(context: typer.Context, config: Path | None) -> LoadedSettings:
-    """Load the settings with their sources."""
-    loaded = load_settings(config or command_line_of(context).config)
+def loaded_for(context: typer.Context, config: Path | None, given: Mapping[str, Any] | None = None) -> LoadedSettings:
+    """Load the settings with their sources. `given` has the settings that the command line gives, by their names."""
+    loaded = load_settings(config or command_line_of(context).config, given=given)
     # The routes in `[access]` have to exist. This is checked before the command changes anything.
     route_table(loaded.settings)
     return loaded
@@ -48,10 +48,12 @@ def loaded_for(context: typer.Context, config: Path | None) -> LoadedSettings:
 def sources(loaded: LoadedSettings) -> list[str]:
     """Lines that name the settings file and the store. In another working directory both may be different ones."""
     url = loaded.settings.store.url
+    given = [name for name, origin in loaded.origins.items() if origin == ON_COMMAND_LINE]
     file = loaded.file or f"none; there is no {DEFAULT_FILE} in {Path.cwd()}"
     return [
         f"settings  {visible(str(file))}",
         f"store     {visible(str(sqlite_path(url)) if loaded.settings.store.is_sqlite else masked_url(url))}",
+        *([f"given     {', '.join(given)} on the command line"] if given else []),
         *(f"ignored   {name}, which the container host has made" for name in map(visible, loaded.ignored)),
     ]
 

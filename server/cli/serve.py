@@ -44,10 +44,13 @@ def serve(
     demo: Annotated[
         bool, typer.Option("--demo", help="Serve six example users from a throw-away store.", show_default=False)
     ] = False,
+    host: Annotated[str | None, typer.Option(help="In place of server.host.", show_default=False)] = None,
+    port: Annotated[int | None, typer.Option(help="In place of server.port.", show_default=False)] = None,
     config: Config = None,
 ) -> None:
     """Start the server. Ctrl-C or SIGTERM ends it when what is in flight is done."""
-    loaded = loaded_for(context, config)
+    given = {"server.host": host, "server.port": port}
+    loaded = loaded_for(context, config, {name: value for name, value in given.items() if value is not None})
     settings = loaded.settings
     signals = signals_of(context)
     writers = _write_by_threads(signals)

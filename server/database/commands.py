@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from server.cli.command import Commands
 from server.cli.context import Config, run_async, settings_for
 from server.cli.progress import progress_bar
 from server.core.errors import StoreRefused
@@ -18,7 +19,7 @@ from server.keys.master_key_file import master_key_path, read_keys, unchanged
 from server.logs.output import configure_logs
 from server.settings import Settings
 
-app = typer.Typer(help="Look after the store; the server may be running.", no_args_is_help=True)
+app = Commands("Look after the store; the server may be running.")
 
 
 def migrate(

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from server.cli.command import Commands
 from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
 from server.cli.tables import visible
 from server.core.clock import SystemClock
@@ -23,7 +24,7 @@ from watchword_client.errors import KeyRefused
 from watchword_client.jwk import KeySet
 from watchword_client.token_checks import TokenChecks
 
-app = typer.Typer(help="Look into an access token.", no_args_is_help=True)
+app = Commands("Look into an access token.")
 
 Token = Annotated[
     str | None, typer.Argument(help="The token; else it is read from standard input.", show_default=False)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from server.cli.command import Commands
 from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
 from server.cli.progress import progress_bar
 from server.cli.tables import Rows, questions
@@ -19,7 +20,7 @@ from server.services import Services
 from server.users.model import UserFilter
 from watchword_client.keys import SHARED
 
-app = typer.Typer(help="The keys that sign tokens; the server may be running.", no_args_is_help=True)
+app = Commands("The keys that sign tokens; the server may be running.")
 
 # The sessions of so many users are ended at the same time.
 PAGE = 200
@@ -92,7 +93,7 @@ def rotate(
     typer.echo(run_with_services(settings_for(context, config), work))
 
 
-# A kid may begin with a dash.
+# A kid may begin with two dashes, too.
 @app.command(context_settings={"ignore_unknown_options": True})
 def revoke(
     context: typer.Context,

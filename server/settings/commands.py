@@ -9,11 +9,12 @@ import typer
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from server.cli.command import Commands
 from server.cli.context import AsJson, Config, loaded_for, print_json, settings_for, sources
 from server.cli.tables import visible
 from server.settings.masking import MASK, masked_url
 
-app = typer.Typer(help="Look at the settings.", no_args_is_help=True)
+app = Commands("Look at the settings.")
 
 
 @app.command()

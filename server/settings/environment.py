@@ -35,10 +35,13 @@ _SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://")
 Tree = dict[str, Any]
 
 
-def apply_environment(tree: Tree, environment: Mapping[str, str], problems: list[str]) -> tuple[str, ...]:
+def apply_environment(
+    tree: Tree, environment: Mapping[str, str], problems: list[str]
+) -> tuple[tuple[str, ...], dict[str, str]]:
     """Put the settings of the environment into `tree`, and add what is wrong to `problems`.
 
-    Returns the names of the variables that a container host has made, which are ignored.
+    Returns the names of the variables that a container host has made, which are ignored; and for each setting that the
+    environment gives, the name of its variable.
     """
     ignored = []
     given: dict[tuple[str, ...], str] = {}
@@ -59,7 +62,11 @@ def apply_environment(tree: Tree, environment: Mapping[str, str], problems: list
                 ignored.append(name)
             else:
                 problems.append(_unknown(name))
-    return tuple(ignored)
+    known = setting_names()
+    # A variable may give a part of [roles] or [access].
+    return tuple(ignored), {
+        dotted if (dotted := ".".join(keys)) in known else keys[0]: name for keys, name in given.items()
+    }
 
 
 def _is_service_link(name: str, text: str) -> bool:

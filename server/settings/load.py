@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +22,10 @@ from server.settings.expected_values import what_it_takes
 from server.settings.similar_names import dotted, what_is_similar
 from server.settings.stray_characters import texts_with_stray_characters
 from server.settings.toml_file import read_toml
-from server.settings.tree import Settings, default_roles
+from server.settings.tree import Settings, default_roles, setting_names
 
 DEFAULT_FILE = "config.toml"
+ON_COMMAND_LINE = "the command line"
 
 # The deepest setting: roles, a role, its `includes`, and a name in it.
 _DEEPEST = 4
@@ -36,18 +37,23 @@ class LoadedSettings:
     """The settings, and their sources.
 
     `file` is the absolute path of the settings file, or None. `ignored` has the variables that look like settings but
-    were made by a container host.
+    were made by a container host. `origins` says where the value of each setting comes from that was given: the path of
+    the file, the name of the variable, or the command line.
     """
 
     settings: Settings
     file: Path | None
     ignored: tuple[str, ...]
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
-def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.environ) -> LoadedSettings:
+def load_settings(
+    path: Path | None = None, environment: Mapping[str, str] = os.environ, given: Mapping[str, Any] | None = None
+) -> LoadedSettings:
     """Read the settings. Raises ConfigurationError with all problems.
 
-    `path` None means config.toml in the working directory, which may be missing.
+    `path` None means config.toml in the working directory, which may be missing. `given` has the settings of the
+    command line by their names, as `server.port`; they override all others.
     """
     problems: list[str] = []
     try:
@@ -56,7 +62,14 @@ def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.
         raise ConfigurationError(["the working directory is not there any more; change to another one"]) from None
     found = _from_file(chosen, problems, needed=path is not None)
     tree = found or {}
-    ignored = apply_environment(tree, environment, problems)
+    origins = dict.fromkeys(_names(tree), str(chosen))
+    ignored, variables = apply_environment(tree, environment, problems)
+    origins |= variables
+    for name, value in (given or {}).items():
+        section, _, key = name.partition(".")
+        tree.setdefault(section, {})
+        _section(tree, section)[key] = value
+        origins[name] = ON_COMMAND_LINE
     tree = _as_json(tree)
     problems += texts_with_stray_characters(tree)
     if isinstance(tree.get("roles"), dict):
@@ -64,7 +77,18 @@ def load_settings(path: Path | None = None, environment: Mapping[str, str] = os.
     settings = _validate(tree, problems)
     if settings is None or problems:
         raise ConfigurationError(problems)
-    return LoadedSettings(settings, None if found is None else chosen, ignored)
+    return LoadedSettings(settings, None if found is None else chosen, ignored, origins)
+
+
+def _section(tree: Tree, name: str) -> Tree:
+    section = tree.get(name)
+    return section if isinstance(section, dict) else {}
+
+
+def _names(tree: Tree) -> list[str]:
+    """The settings that stand in a file, named as in `setting_names`."""
+    known = setting_names()
+    return [name for name in known if name in tree or name.partition(".")[2] in _section(tree, name.partition(".")[0])]
 
 
 def _from_file(path: Path, problems: list[str], *, needed: bool) -> Tree | None:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from server.cli.command import Commands
 from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
 from server.cli.tables import Rows, questions
 from server.core.errors import FileRefused
@@ -21,7 +22,7 @@ from server.users.names import USERNAME_RULE, username_of
 from server.users.schemas import user_json
 from server.users.service import CreatedUser
 
-app = typer.Typer(help="Make and change accounts; the server may be running.", no_args_is_help=True)
+app = Commands("Make and change accounts; the server may be running.")
 
 PAGE = 200
 RESET_HINT = "reset token, to set a password with POST /password/reset"

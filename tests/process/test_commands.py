@@ -60,11 +60,13 @@ def test_each_command_runs_as_a_process(used_store: Path, tmp_path: Path, name: 
     """In a process of its own it imports what it needs; the rest is tested with its feature."""
     shutil.copytree(used_store / "data", tmp_path / "data")
     if name == "serve":
-        with serving(tmp_path, "serve") as server:
+        arguments = ("serve", "--host", "127.0.0.1", "--port", "0")
+        with serving(tmp_path, *arguments, WATCHWORD__SERVER__HOST="not.this.one.example") as server:
+            assert "given     server.host, server.port on the command line" in server.banner
             assert server.stop() == 0
         return
-    arguments, stdin, (code, said) = COMMANDS[name]
-    done = run(tmp_path, *name.split(), *arguments, stdin=stdin)
+    values, stdin, (code, said) = COMMANDS[name]
+    done = run(tmp_path, *name.split(), *values, stdin=stdin)
     assert (done.returncode, said in done.stdout) == (code, True), done
     assert bool(done.stderr) == (name in {"health", "keys revoke", "users export"})
 

@@ -277,3 +277,34 @@ def test_a_store_that_would_be_a_file_of_a_strange_name_is_refused(path: str) ->
     (problem,) = problems_of(WATCHWORD__STORE__URL=f"sqlite:///{path}")
     assert problem.startswith("store.url: names no file as it stands; ")
     assert load(WATCHWORD__STORE__URL="sqlite:////srv/.data/a~b.db").settings.store.is_sqlite
+
+
+def test_where_each_value_comes_from_is_known() -> None:
+    Path("secret").write_text(SECRET)
+    toml = '[server]\nport = 9\nhost = "::1"\n[tokens]\nissuer = "i"\n[roles.support]\nincludes = []\n'
+    loaded = load(toml, WATCHWORD__SERVER__HOST="127.0.0.2", WATCHWORD__TOKENS__SECRET_FILE="secret",
+                  WATCHWORD__ROLES__SUPPORT__INCLUDES="customer", watchword__cors__origins="")  # fmt: skip
+    file = str(Path("test.toml").absolute())
+    assert loaded.origins == {
+        "server.port": file,
+        "server.host": "WATCHWORD__SERVER__HOST",
+        "tokens.issuer": file,
+        "tokens.secret": "WATCHWORD__TOKENS__SECRET_FILE",
+        "cors.origins": "watchword__cors__origins",
+        "roles": "WATCHWORD__ROLES__SUPPORT__INCLUDES",
+    }
+
+
+def test_the_command_line_goes_before_all_others_and_is_checked_like_them() -> None:
+    Path("test.toml").write_text("[server]\nport = 9\n")
+    environment = {"WATCHWORD__SERVER__PORT": "10"}
+    loaded = load_settings(Path("test.toml"), environment, {"server.port": 11})
+    assert (loaded.settings.server.port, loaded.origins["server.port"]) == (11, "the command line")
+    for given, told in (({"server.port": 70000}, "server.port: write a whole number from 0 to 65535"),
+                        ({"server.host": ""}, "server.host: write a text that is not empty")):  # fmt: skip
+        with pytest.raises(ConfigurationError) as caught:
+            load_settings(Path("test.toml"), environment, given)
+        assert list(caught.value.problems) == [told]
+    Path("test.toml").write_text("server = 1\n")
+    with pytest.raises(ConfigurationError, match="server: write a section"):
+        load_settings(Path("test.toml"), {}, {"server.port": 11})
