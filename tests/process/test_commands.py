@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str, tuple[int, str]]] = {
     "health": ((), "", (2, "")),
     "migrate": ((), "", (0, "up to date")),
     "store backup": (("copy.db",), "", (0, "backed up")),
+    "store restore": (("copy.db",), "", (1, "")),
     "config check": ((), "", (0, "fine")),
     "config show": ((), "", (0, "[server]")),
     "routes": ((), "", (0, "/users")),
@@ -68,7 +69,7 @@ def test_each_command_runs_as_a_process(used_store: Path, tmp_path: Path, name: 
     values, stdin, (code, said) = COMMANDS[name]
     done = run(tmp_path, *name.split(), *values, stdin=stdin)
     assert (done.returncode, said in done.stdout) == (code, True), done
-    assert bool(done.stderr) == (name in {"health", "keys revoke", "users export"})
+    assert bool(done.stderr) == (name in {"health", "keys revoke", "store restore", "users export"})
 
 
 def test_a_store_without_an_admin_is_told(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def inspect(path: Path, *, thorough: bool) -> list[Migration]:
         with closing(_connect_to_look(path)) as connection:
             if log and not log_fits(path, connection):
                 raise _left_apart(path)
-            found = _pending_of(connection, path, known)
+            found = pending_of(connection, path, known)
             if thorough or found:
                 # A killed server leaves its log. Then a closer check shows whether log and file fit together.
                 check = "integrity_check" if log else "quick_check"
@@ -97,7 +97,8 @@ def _connect_to_look(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(uri(path, mode), uri=True, isolation_level=None, timeout=LOCK_SECONDS)
 
 
-def _pending_of(connection: sqlite3.Connection, path: Path, known: Sequence[Migration]) -> list[Migration]:
+def pending_of(connection: sqlite3.Connection, path: Path, known: Sequence[Migration]) -> list[Migration]:
+    """The migrations that an open file needs. Raises StoreRefused if it is no store, or newer than this program."""
     application_id = connection.execute("PRAGMA application_id").fetchone()[0]
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
