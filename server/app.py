@@ -35,6 +35,8 @@ from server.keys.key_material import shared_secret
 from server.keys.rotation import RotationPolicy
 from server.keys.service import KeyService
 from server.keys.signer import Signer
+from server.nodes.model import NodeName
+from server.nodes.service import Nodes, latest_migration
 from server.passwords.hasher import Hasher
 from server.passwords.policy import PasswordPolicy
 from server.passwords.pool import HashPool
@@ -60,16 +62,22 @@ DAY_MS = 86_400_000
 
 @asynccontextmanager
 async def open_services(
-    settings: Settings, *, serving: bool, clock: Clock | None = None, ids: Ids | None = None
+    settings: Settings,
+    *,
+    serving: bool,
+    clock: Clock | None = None,
+    ids: Ids | None = None,
+    node: NodeName | None = None,
 ) -> AsyncIterator[Services]:
     """Open the store and construct the services; close everything at the end.
 
-    `serving` says that this is a server: an SQLite store can have only one. Raises StoreRefused, StoreUnavailable.
+    `serving` says that this is a server: an SQLite store can have only one. The workers of a server share its `node`.
+    Raises StoreRefused, StoreUnavailable.
     """
     clock = clock or SystemClock()
     ids = ids or Ids(clock, SystemRandomness())
     repositories = await open_repositories(settings.store.url, serving=serving)
-    base = _Base(settings, clock, ids, repositories)
+    base = _Base(settings, clock, ids, repositories, node or NodeName.of_this_process(ids.new_id()))
     hasher, queue = Hasher(settings.passwords.bcrypt_cost), settings.passwords.hash_queue
     hashes, preferred = HashPool(hasher, settings.passwords.hash_threads, queue), HashPool(hasher, 1, queue)
     try:
@@ -94,6 +102,7 @@ class _Base:
     clock: Clock
     ids: Ids
     repositories: Repositories
+    node: NodeName
 
 
 async def _services(base: _Base, hashes: HashPool, preferred: HashPool, *, serving: bool) -> Services:
@@ -131,6 +140,13 @@ async def _services(base: _Base, hashes: HashPool, preferred: HashPool, *, servi
         verifier=verifier,
         authenticator=BearerAuthenticator(verifier, revocations),
         readiness=Readiness(repositories.readiness, keys.current, clock),
+        nodes=Nodes(
+            repositories.nodes,
+            settings,
+            clock,
+            base.node,
+            latest_migration=latest_migration(repositories.driver.dialect),
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""Tasks in the background: following other processes, maintaining keys, deleting old rows, learning costs of hashes."""
+"""Tasks in the background: following other processes, keys, deleting old rows, other nodes, costs of hashes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from server.repositories import Repositories
 from server.services import SERVICES
 
 ROUND_SECONDS = 60
+# How often the other nodes are told that this one runs. Six times before it is taken for gone.
+BEAT_SECONDS = 10
 # The store reports changes; after this time they are read even without a report.
 WAIT_SECONDS = 0.5
 RETRY_SECONDS = 0.3
@@ -49,12 +51,17 @@ async def background(app: web.Application) -> AsyncIterator[None]:
         asyncio.create_task(_each_round("purge", tidy)),
         asyncio.create_task(learn_costs(services.repositories, services.hashes)),
     ]
+    has_nodes = not services.settings.store.is_sqlite
+    if has_nodes:
+        tasks.append(asyncio.create_task(_each_round("nodes", services.nodes.beat, BEAT_SECONDS)))
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if has_nodes:
+            await services.nodes.leave()
 
 
 async def follow(
@@ -102,7 +109,7 @@ async def learn_costs(repositories: Repositories, hashes: HashPool) -> None:
         _log.exception("background task failed", task="costs of password hashes")
 
 
-async def _each_round(what: str, work: Callable[[], Awaitable[None]]) -> None:
+async def _each_round(what: str, work: Callable[[], Awaitable[None]], seconds: float | None = None) -> None:
     while True:
         try:
             await work()
@@ -114,4 +121,4 @@ async def _each_round(what: str, work: Callable[[], Awaitable[None]]) -> None:
             _log.error("background task failed; trying again in a minute", task=what, reason=str(error))
         except Exception:  # noqa: BLE001 - a defect in one round must not end the later rounds
             _log.exception("background task failed", task=what)
-        await asyncio.sleep(ROUND_SECONDS)
+        await asyncio.sleep(ROUND_SECONDS if seconds is None else seconds)

@@ -18,6 +18,7 @@ from server.database.driver import Driver
 from server.database.open import open_driver
 from server.health.repository import ReadinessRepository
 from server.keys.repository import KeyRepository
+from server.nodes.repository import NodeRepository
 from server.sessions.repository import SessionRepository
 from server.users.repository import UserRepository
 
@@ -33,6 +34,7 @@ class Repositories:
         self.sessions = SessionRepository(driver)
         self.users = UserRepository(driver)
         self.readiness = ReadinessRepository(driver)
+        self.nodes = NodeRepository(driver)
 
     async def close(self) -> None:
         """Finish running transactions, and close all files and connections. May be called twice."""

@@ -15,6 +15,7 @@ from server.core.ids import Ids
 from server.health.service import Readiness
 from server.http.pages import Page
 from server.keys.service import KeyService
+from server.nodes.service import Nodes
 from server.passwords.pool import HashPool
 from server.repositories import Repositories
 from server.sessions.bearer_authenticator import BearerAuthenticator
@@ -54,6 +55,7 @@ class Services:
     verifier: TokenVerifier
     authenticator: BearerAuthenticator
     readiness: Readiness
+    nodes: Nodes
 
 
 @dataclass(frozen=True, slots=True)
