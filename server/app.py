@@ -280,7 +280,14 @@ def create_runner(services: Services, request_log: RequestLog | None = None) -> 
         log=request_log,
         trusted=settings.server.trusted_networks,
     )
-    return EdgeRunner(create_app(services), edge)
+
+    def begin_end() -> None:
+        services.readiness.drain()
+        # Logins that would have to wait get 503 at once.
+        services.hashes.stop_waiting()
+        services.preferred_hashes.stop_waiting()
+
+    return EdgeRunner(create_app(services), edge, begin_end)
 
 
 def create_app(services: Services) -> web.Application:
@@ -295,13 +302,7 @@ def create_app(services: Services) -> web.Application:
     async def check_table(app: web.Application) -> None:
         table.role_table.require_all(app.router)
 
-    async def stop_waiting(_: web.Application) -> None:
-        # When the server ends, logins that would have to wait get 503 at once.
-        services.hashes.stop_waiting()
-        services.preferred_hashes.stop_waiting()
-
     app.on_startup.append(check_table)
-    app.on_shutdown.append(stop_waiting)
     app.cleanup_ctx.append(background)
     return app
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from server.core.errors import StoreUnavailable
+from server.health.errors import Draining, NotReady
 from server.health.schemas import HealthAnswer
 from server.http.responses import json_response
 from server.http.route import Route
@@ -18,7 +18,7 @@ async def live(_: web.Request) -> web.Response:
 
 
 async def ready(request: web.Request) -> web.Response:
-    """GET /health/ready: 200 if a login could succeed, else 503; it answers within a second."""
+    """GET /health/ready: 200 if a login could succeed, else 503 with a `reason`; it answers within a second."""
     await services_of(request).readiness.check()
     return json_response({"status": "ok"})
 
@@ -43,6 +43,6 @@ ROUTES: tuple[Route, ...] = (
         tag="This server",
         summary="A login could succeed: the store takes writes",
         answers={200: HealthAnswer},
-        errors=(StoreUnavailable,),
+        errors=(NotReady, Draining),
     ),
 )

@@ -38,16 +38,21 @@ FRAMING_BYTES = 65_536
 class EdgeProtocol(RequestHandler):
     """A connection. Slots as in the base class."""
 
-    __slots__ = ("_by_latest_request", "_cut_off", "_edge", "_half_closed", "_reading_ended", "_unfinished_bytes")
+    __slots__ = ("_by_latest_request", "_cut_off", "_half_closed", "_reading_ended", "_server", "_unfinished_bytes")
 
     def __init__(self, manager: EdgeServer, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
-        self._edge = manager.edge
+        self._server = manager
         self._by_latest_request = manager.by_latest_request
         self._half_closed = False
         self._reading_ended = False
         self._unfinished_bytes = 0
         self._cut_off: asyncio.TimerHandle | None = None
+
+    @property
+    def request(self) -> BaseRequest | None:
+        """The request that is being handled."""
+        return self._current_request
 
     @property
     def waits_for_client(self) -> bool:
@@ -193,6 +198,8 @@ class EdgeProtocol(RequestHandler):
         """
         # The bytes of this request don't count for the head of the next one.
         self._unfinished_bytes = 0
+        if self._server.draining:
+            resp.force_close()
         if not request.content.is_eof():
             self._leave_body(request, resp)
         finished = await super().finish_response(request, resp, start_time)
@@ -209,7 +216,7 @@ class EdgeProtocol(RequestHandler):
         """Make the answer to bytes that are not HTTP, and to a defect in the edge itself."""
         if request.writer is not None and request.writer.output_size > 0:
             raise ConnectionError("the answer was under way")
-        response = self._edge.refuse(request.remote, status, exc)
+        response = self._server.edge.refuse(request.remote, status, exc)
         if exc is not None:
             _forget(exc)
         response.force_close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -24,6 +25,9 @@ LINGERING_SECONDS = 2.0
 # How long requests in flight may take, including their cancellation. The rest of 8.5 s is for closing the store.
 SHUTDOWN_SECONDS = 7.0
 CANCEL_SECONDS = 0.5
+# How long the server goes on listening meanwhile. The rest is for requests that came in this time.
+DRAIN_SECONDS = 5.0
+DRAIN_POLL_SECONDS = 0.02
 # Descriptors that are reserved for the store, the log, and connections that are being closed.
 KEPT_DESCRIPTORS = 100
 # With more connections memory would run out first.
@@ -44,6 +48,8 @@ class EdgeServer(web.Server):
         # Connections in the order of their latest request, the oldest first.
         self.by_latest_request: OrderedDict[RequestHandler, None] = OrderedDict()
         self._is_full = False
+        # From the beginning of the end on, each answer is the last one of its connection.
+        self.draining = False
         super().__init__(
             partial(edge.handle, inner.request_handler),
             request_factory=inner.request_factory,
@@ -79,10 +85,23 @@ class EdgeServer(web.Server):
         del self.by_latest_request[leaving]
         self._connections[leaving].abort()
 
+    async def finish_requests(self, seconds: float) -> None:
+        """Wait for the requests that are in flight now, at most so long. From now on an answer closes its connection.
+
+        Bodies still arrive. `shutdown` would let aiohttp ignore them, so these requests could not end.
+        """
+        self.draining = True
+        left = [(one, one.request) for one in self.connections if isinstance(one, EdgeProtocol) and one.request]
+        deadline = self._loop.time() + seconds
+        while left and self._loop.time() < deadline:
+            # aiohttp has no event for the end of a request.
+            await asyncio.sleep(DRAIN_POLL_SECONDS)
+            left = [(one, request) for one, request in left if one.request is request]
+
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as in the base class
         """Wait for requests in flight, then cancel them. aiohttp alone would wait a second time."""
         try:
-            async with asyncio.timeout(SHUTDOWN_SECONDS + CANCEL_SECONDS):
+            async with asyncio.timeout((timeout or 0.0) + CANCEL_SECONDS):
                 await super().shutdown(timeout)
         except TimeoutError:
             for connection in self.connections:
@@ -114,11 +133,30 @@ class EdgeRunner(web.AppRunner):
     """Runs an application behind an edge.
 
     A handler is cancelled when its client leaves. So a password hash that waits in the queue for it is dropped.
+    `begin_end` is called when the end begins, while the server still listens.
     """
 
-    def __init__(self, app: web.Application, edge: Edge) -> None:
-        super().__init__(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    def __init__(self, app: web.Application, edge: Edge, begin_end: Callable[[], None] = lambda: None) -> None:
+        super().__init__(app, access_log=None)
         self._edge = edge
+        self._begin_end = begin_end
+
+    async def cleanup(self) -> None:
+        """End the server. It listens until the requests in flight are done, so health checks see that it is ending.
+
+        If there are none, it closes at once.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + SHUTDOWN_SECONDS
+        if isinstance(self.server, EdgeServer):
+            self._begin_end()
+            await self.server.finish_requests(min(DRAIN_SECONDS, SHUTDOWN_SECONDS))
+            for site in self.sites:
+                await site.stop()
+            # Those that came meanwhile.
+            await self.server.finish_requests(end - loop.time())
+        self._shutdown_timeout = max(0.0, end - loop.time())
+        await super().cleanup()
 
     async def _make_server(self) -> web.Server:
         options: dict[str, Any] = {

@@ -60,7 +60,10 @@ class FieldError(Answer):
 
 
 class Problem(BaseModel):
-    """A failure (RFC 9457). `code` is stable; `errors` goes with 422, `required` and `role` with 403."""
+    """A failure (RFC 9457). `code` is stable; `errors` goes with 422, `required` and `role` with 403.
+
+    `reason` says why a server is not ready.
+    """
 
     type: str
     title: str
@@ -69,3 +72,4 @@ class Problem(BaseModel):
     code: str
     request_id: str
     errors: list[FieldError] | None = Field(default=None)
+    reason: str | None = Field(default=None)

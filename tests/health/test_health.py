@@ -16,6 +16,7 @@ from server.core.errors import StoreUnavailable
 from server.database.driver import Driver
 from server.database.sqlite.contents import beside
 from server.health import service as readiness
+from server.health.errors import DETAILS
 from server.health.repository import ReadinessRepository
 from server.health.service import FRESH_SECONDS
 from tests.locks import sqlite_lock, write_lock
@@ -36,13 +37,15 @@ async def _writes(api: Api) -> list[tuple[int, int]]:
     return [(row[0], row[1]) for row in await driver.read("SELECT id, writes FROM readiness")]
 
 
-async def _assert_unready(api: Api) -> None:
+async def _assert_unready(api: Api, *reasons: str) -> None:
     """Also for who asks again before anything is tried again; but the process lives, and this is no defect of it."""
     api.clock.advance(FRESH_SECONDS)
     for _ in range(2):
         async with asyncio.timeout(BOUND_SECONDS):
             response = await api.request("GET", "/health/ready")
-        await api.problem(response, 503, "store_unavailable")
+        body = await api.problem(response, 503, "store_unavailable")
+        assert body["reason"] in reasons
+        assert body["detail"] == DETAILS[body["reason"]]
         assert response.headers["Retry-After"] == "1"
     assert (await api.request("GET", "/health/live")).status == 200
 
@@ -75,21 +78,36 @@ async def test_what_fails_is_told_until_it_is_well_again(api: Api, monkeypatch: 
 
         return ping
 
-    for error in (StoreUnavailable(), RuntimeError("a defect")):
+    for error, reason in ((StoreUnavailable(), "store_away"), (RuntimeError("a defect"), "check_failed")):
         with monkeypatch.context() as patched:
             patched.setattr(ReadinessRepository, "ping", fails(error))
-            await _assert_unready(api)
+            await _assert_unready(api, reason)
         await _assert_ready(api)
 
 
 @SQLITE
-async def test_without_a_key_to_sign_with_no_login_could_succeed(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    def missing(_: Any) -> None:
+async def test_a_store_that_says_why_it_takes_no_writes_is_quoted(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ping(_: Any) -> None:
+        failure = StoreUnavailable()
+        failure.detail, failure.members = "The store is being moved.", {"reason": "store_moving"}
+        raise failure
+
+    monkeypatch.setattr(ReadinessRepository, "ping", ping)
+    body = await api.problem(await api.request("GET", "/health/ready"), 503, "store_unavailable")
+    assert (body["reason"], body["detail"]) == ("store_moving", "The store is being moved.")
+
+
+@SQLITE
+@pytest.mark.parametrize("key", ["signing_key", "token_key"])
+async def test_without_the_keys_of_a_login_none_could_succeed(
+    api: Api, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    def missing(*_: Any) -> None:
         raise StoreUnavailable
 
     with monkeypatch.context() as patched:
-        patched.setattr(type(api.services.keys.current), "signing_key", missing)
-        await _assert_unready(api)
+        patched.setattr(type(api.services.keys.current), key, missing)
+        await _assert_unready(api, "no_signing_key")
     await _assert_ready(api)
 
 
@@ -106,8 +124,8 @@ async def test_a_write_that_takes_long_is_not_waited_for_and_not_begun_twice(
         await go_on.wait()
 
     monkeypatch.setattr(ReadinessRepository, "ping", slow)
-    await _assert_unready(api)
-    await _assert_unready(api)
+    await _assert_unready(api, "store_slow")
+    await _assert_unready(api, "store_slow")
     assert begun == 1
     go_on.set()
     await _assert_ready(api)
@@ -129,16 +147,16 @@ async def test_an_sqlite_store_that_takes_no_write_is_not_ready(
     monkeypatch.setattr(readiness, "WAIT_SECONDS", 0.2)
     monkeypatch.setattr("server.database.sqlite.waiting_unit.BEGIN_SECONDS", 0.1)
     path, connection = tmp_path / "watchword.db", _driver(api)._writer._connection
-    for broken in (_full_disk, write_lock, sqlite_lock):
+    for broken, reason in ((_full_disk, "store_full"), (write_lock, "store_locked"), (sqlite_lock, "store_locked")):
         with broken(path):
-            await _assert_unready(api)
+            await _assert_unready(api, reason)
         await _assert_ready(api)
     await connection.execute_fetchall("PRAGMA query_only = ON")
-    await _assert_unready(api)
+    await _assert_unready(api, "store_read_only")
     await connection.execute_fetchall("PRAGMA query_only = OFF")
     await _assert_ready(api)
     beside(path, "-wal").unlink()
-    await _assert_unready(api)
+    await _assert_unready(api, "store_away")
 
 
 @pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
@@ -149,7 +167,8 @@ async def test_a_postgresql_that_only_reads_is_not_ready(api: Api, store_url: st
     await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     others = "FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()"
     await connection.execute(f"SELECT pg_terminate_backend(pid) {others}", name)
-    await _assert_unready(api)
+    # The connections that were lost may be told of first.
+    await _assert_unready(api, "store_read_only", "store_away")
     await connection.execute("SET default_transaction_read_only = off")
     await connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = off")
     await connection.execute(f"SELECT pg_terminate_backend(pid) {others}", name)
