@@ -85,7 +85,8 @@ async def test_of_an_unknown_path_the_beginning_is_logged(
         else:
             assert f"path={path} " in text.replace("'", "")
     assert "hush=" not in stream.getvalue().replace(";hush=1", "")
-    assert stream.getvalue().count("\n") == len(UNKNOWN)
+    # The server may have logged something else too, for example that its clock is not that of PostgreSQL.
+    assert sum("route" in line for line in stream.getvalue().splitlines()) == len(UNKNOWN)
 
 
 async def test_a_wrong_method_is_logged_with_the_path(start_api: StartApi) -> None:
