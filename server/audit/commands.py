@@ -14,10 +14,12 @@ import typer
 from server.audit.model import AuditEvent, AuditRecord
 from server.audit.schemas import audit_json
 from server.audit.service import Verdict
+from server.audit.since import since
 from server.cli.command import Commands
 from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
 from server.cli.progress import progress_bar
 from server.cli.tables import Rows, visible
+from server.core.clock import SystemClock
 from server.core.errors import WatchwordError
 from server.files.new_file import new_file
 from server.services import Services
@@ -26,6 +28,26 @@ HEAD = re.compile(r"[0-9a-f]{64}")
 app = Commands("Who did what to whom; the server may be running.")
 
 PAGE = 1000
+
+
+def _since(text: str) -> int:
+    """Epoch milliseconds."""
+    try:
+        return since(text, SystemClock().now_ms())
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+Since = Annotated[
+    int | None,
+    typer.Option(
+        "--since",
+        metavar="TIME",
+        parser=_since,
+        help="From then on: 2026-11-24T08:00:00Z, or how long ago: 24h, 7d.",
+        show_default=False,
+    ),
+]
 
 
 @app.command("list")
@@ -37,18 +59,20 @@ def list_events(
     target: Annotated[
         str | None, typer.Option(help="Only what was done to this user or key: id or name.", show_default=False)
     ] = None,
+    since_at: Since = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
     """Print the newest records, the newest first."""
 
     async def work(services: Services) -> list[AuditRecord]:
+        from_seq = None if since_at is None else await services.audit.first_since(since_at)
         found: list[AuditRecord] = []
         while len(found) < limit:
             before_seq = found[-1].seq if found else None
             wanted = min(PAGE, limit - len(found))
             page = await services.audit.page(
-                limit=wanted, before_seq=before_seq, event=event, actor=actor, target=target
+                limit=wanted, before_seq=before_seq, from_seq=from_seq, event=event, actor=actor, target=target
             )
             found += page
             if len(page) < wanted:
@@ -121,18 +145,20 @@ def verify(
 @app.command()
 def export(
     context: typer.Context,
-    file: Annotated[
+    path: Annotated[
         Path | None, typer.Argument(help="A new file, readable by you alone; else standard output.", show_default=False)
     ] = None,
+    since_at: Since = None,
     config: Config = None,
 ) -> None:
     """Write all records as JSON lines, the oldest first."""
     settings = settings_for(context, config)
-    with nullcontext(sys.stdout.buffer) if file is None else new_file(file) as output:
+    with nullcontext(sys.stdout.buffer) if path is None else new_file(path) as output:
 
         async def work(services: Services) -> int:
+            from_seq = None if since_at is None else await services.audit.first_since(since_at)
             count = 0
-            async for page in services.audit.pages():
+            async for page in services.audit.pages(from_seq):
                 # In ASCII, so no value can contain a line break.
                 output.writelines(json.dumps(audit_json(record)).encode("ascii") + b"\n" for record in page)
                 count += len(page)
@@ -140,5 +166,5 @@ def export(
             return count
 
         count = run_with_services(settings, work)
-    if file is not None:
-        typer.echo(f"{count} records written to {file}")
+    if path is not None:
+        typer.echo(f"{count} records written to {path}")

@@ -18,6 +18,7 @@ class AuditEvent(StrEnum):
 
     USER_CREATED = "user_created"
     USER_CHANGED = "user_changed"
+    USER_RENAMED = "user_renamed"
     USER_DELETED = "user_deleted"
     USERS_IMPORTED = "users_imported"
     USERS_EXPORTED = "users_exported"
@@ -86,10 +87,14 @@ class AuditHead:
 
 @dataclass(frozen=True, slots=True)
 class AuditFilter:
-    """Which records to list, the newest first. None means any. `before_seq` is the last `seq` of the page before."""
+    """Which records to list, the newest first. None means any. `before_seq` is the last `seq` of the page before.
+
+    With the id and the name of an actor or target, records fit that have one of the two.
+    """
 
     limit: int
     before_seq: int | None = None
+    from_seq: int | None = None
     event: str | None = None
     actor_id: str | None = None
     actor_name: str | None = None

@@ -23,6 +23,7 @@ _INSERT = (
     f"INSERT INTO audit_events ({', '.join(_NAMES.get(name, name) for name in _FIELDS)}) "
     f"VALUES ({', '.join(f'${number}' for number in range(1, len(_FIELDS) + 1))})"
 )
+_SEARCHED_TOGETHER = 100_000
 # Locks the head on all nodes until the transaction ends, and returns it. A trigger updates it after each INSERT.
 _TAKE_HEAD = "UPDATE audit_head SET seq = seq WHERE id = 1 RETURNING seq, hash"
 
@@ -98,23 +99,39 @@ class AuditRepository:
         sql = f"SELECT {_RECORD} FROM audit_events {where} ORDER BY seq LIMIT $1"
         return _records(await self._driver.read(sql, *values))
 
+    async def first_since(self, at: int, end: int) -> int:
+        """The number of the first record that is not older than that time; `end` + 1 if there is none up to `end`.
+
+        It looks through a part at a time, since `at` has no index: it rises with `seq` only as the clock did.
+        """
+        sql = "SELECT MIN(seq) AS seq FROM audit_events WHERE seq > $1 AND seq <= $2 AND at >= $3"
+        for start in range(0, end, _SEARCHED_TOGETHER):
+            found: int | None = (await self._driver.read(sql, start, start + _SEARCHED_TOGETHER, at))[0]["seq"]
+            if found is not None:
+                return found
+        return end + 1
+
     async def find(self, wanted: AuditFilter) -> list[AuditRecord]:
         """Records that match the filter. The SQL has only the conditions that are set, so each can use its index."""
-        asked = {
-            "seq <": wanted.before_seq,
-            "event =": wanted.event,
-            "actor_id =": wanted.actor_id,
-            "actor_name =": wanted.actor_name,
-            "target_id =": wanted.target_id,
-            "target_name =": wanted.target_name,
-        }
-        values: list[Any] = [value for value in asked.values() if value is not None]
+        asked: list[tuple[tuple[str, Any], ...]] = [
+            (("seq <", wanted.before_seq),),
+            (("seq >=", wanted.from_seq),),
+            (("event =", wanted.event),),
+            (("actor_id =", wanted.actor_id), ("actor_name =", wanted.actor_name)),
+            (("target_id =", wanted.target_id), ("target_name =", wanted.target_name)),
+        ]
+        values: list[Any] = []
+        conditions = []
+        for alternatives in asked:
+            given = [(condition, value) for condition, value in alternatives if value is not None]
+            if given:
+                either = [f"{condition} ${len(values) + number}" for number, (condition, _) in enumerate(given, 1)]
+                conditions.append(f"({' OR '.join(either)})")
+                values += [value for _, value in given]
         if not all(storable(value) == value for value in values if isinstance(value, str)):
             # No record has a text that can't be stored, and PostgreSQL would refuse it.
             return []
-        named = [condition for condition, value in asked.items() if value is not None]
-        conditions = " AND ".join(f"{condition} ${number}" for number, condition in enumerate(named, 1))
-        where = f"WHERE {conditions}" if conditions else ""
+        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
         sql = f"SELECT {_RECORD} FROM audit_events {where} ORDER BY seq DESC LIMIT ${len(values) + 1}"
         return _records(await self._driver.read(sql, *values, wanted.limit))
 

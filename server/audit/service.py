@@ -53,36 +53,51 @@ class Audit:
         *,
         limit: int,
         before_seq: int | None = None,
+        from_seq: int | None = None,
         event: str | None = None,
         actor: str | None = None,
         target: str | None = None,
     ) -> list[AuditRecord]:
-        """The newest records first. `actor` and `target` are ids or names; names of existing users in any case."""
-        actor_id, actor_name = await self._id_or_name(actor)
-        target_id, target_name = await self._id_or_name(target)
-        wanted = AuditFilter(limit, before_seq, event, actor_id, actor_name, target_id, target_name)
+        """The newest records first. `actor` and `target` are ids or names; names of existing users in any case.
+
+        The name of a user finds the records of this user under whatever name, and all that have this name.
+        """
+        actor_id, actor_name = await self._id_and_name(actor)
+        target_id, target_name = await self._id_and_name(target)
+        wanted = AuditFilter(limit, before_seq, from_seq, event, actor_id, actor_name, target_id, target_name)
         return await self._audit.find(wanted)
 
-    async def _id_or_name(self, text: str | None) -> tuple[str | None, str | None]:
+    async def _id_and_name(self, text: str | None) -> tuple[str | None, str | None]:
         if text is None:
             return None, None
         as_id = id_in(text)
         if as_id is not None:
             return as_id, None
         found = await self._users.find_credentials(text)
-        return None, found.user.username if found is not None else text
+        return (None, text) if found is None else (found.user.id, found.user.username)
+
+    async def first_since(self, at: int) -> int:
+        """The number of the first record that is not older than that time (epoch ms); beyond the last if there is none.
+
+        What comes behind it belongs to it too, even if the clock went back there: only so is it a piece of the chain.
+        """
+        head = await self._audit.head()
+        return await self._audit.first_since(at, 0 if head is None else head.seq)
 
     async def head(self) -> AuditHead | None:
         """The end of the chain; None if the store has lost it."""
         return await self._audit.head()
 
-    async def pages(self) -> AsyncIterator[list[AuditRecord]]:
-        """All records in pages, the oldest first."""
-        last: AuditRecord | None = None
-        # Stop if `seq` does not grow: somebody who removed the primary key could make a loop without end.
-        while (page := await self._behind(last)) and (last is None or page[-1].seq > last.seq):
+    async def pages(self, from_seq: int | None = None) -> AsyncIterator[list[AuditRecord]]:
+        """All records in pages, the oldest first; with `from_seq` only those from this number on."""
+        page = await self._audit.records_from(from_seq, PAGE)
+        while page:
             yield page
             last = page[-1]
+            page = await self._behind(last)
+            if page and page[-1].seq <= last.seq:
+                # `seq` does not grow: somebody who removed the primary key could make a loop without end.
+                return
 
     async def verify(self, kept_head: str | None = None, progress: Progress = _silent) -> Verdict:
         """Check the chain from its start to its end. It has to contain `kept_head`, the hash of an earlier end."""

@@ -89,6 +89,14 @@ class Attempts:
 
         await self._driver.write(unit)
 
+    async def counts(self, keys: Sequence[str]) -> dict[str, StoredCount]:
+        """What is counted under these keys; those that were never counted are left out."""
+        return await self._repository.counts(keys)
+
+    async def move(self, transaction: Transaction, keys: Sequence[tuple[str, str]]) -> None:
+        """Count under the second key of each pair what was counted under the first."""
+        await self._repository.move(transaction, keys)
+
 
 def wait_after(failures: int, free: int) -> int:
     """Milliseconds until the next attempt: a second after the last free failure, then twice as long each time."""

@@ -61,3 +61,16 @@ class StoredCount:
 
     failures: int
     retry_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How many wrong passwords are counted for an account, by whom, and since which time more are looked at again.
+
+    At the limit none are looked at until a success by another way, or a new password.
+    """
+
+    by: str
+    failures: int
+    limit: int
+    retry_at: int

@@ -10,7 +10,7 @@ they began, this one or the one before. Older ones do not count.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from server.authentication.model import AttemptCounter, AttemptLimits, Budget, StoredCount
 from server.database.driver import Driver, Transaction
@@ -111,6 +111,21 @@ class AttemptRepository:
     async def give_back(self, taken: AttemptLimits) -> None:
         """End a running attempt in its own transaction."""
         await self._driver.write_one(*self._end(taken))
+
+    async def counts(self, keys: Sequence[str]) -> dict[str, StoredCount]:
+        """The counts of these keys; those that were never counted are left out."""
+        sql = f"SELECT key, failures, retry_at FROM guesses WHERE {self._driver.in_list('key')}"
+        rows = await self._driver.read(sql, self._driver.list_value(keys))
+        return {row["key"]: StoredCount(row["failures"], row["retry_at"]) for row in rows}
+
+    async def move(self, transaction: Transaction, keys: Sequence[tuple[str, str]]) -> None:
+        """Give each row with the first key of a pair the second one, in place of the row that has it."""
+        old, new = zip(*keys, strict=True)
+        every = self._driver.list_value([*old, *new])
+        await transaction.run(f"UPDATE guesses SET touched_at = touched_at WHERE {self._in_order()}", every)
+        await transaction.run(f"DELETE FROM guesses WHERE {self._driver.in_list('key')}", self._driver.list_value(new))
+        for before, after in keys:
+            await transaction.run("UPDATE guesses SET key = $1 WHERE key = $2", after, before)
 
     async def purge(self, touched_before: int, limit: int) -> int:
         """Delete at most `limit` rows that have not changed since then. Returns how many."""

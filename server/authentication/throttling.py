@@ -24,16 +24,19 @@ import structlog
 
 from server.authentication.attempt import Attempt
 from server.authentication.attempts import Attempts
-from server.authentication.model import AttemptCounter, AttemptLimits, Budget
+from server.authentication.model import AttemptCounter, AttemptLimits, Budget, Standing, StoredCount
 from server.core.addresses import address_of
 from server.core.clock import Clock
 from server.core.errors import StoreUnavailable
+from server.database.driver import Transaction
 from server.settings.tree import LimitSettings
 
 HOUR_MS = 3_600_000
 DEVICE_ATTEMPTS = 10
 # So many failures without a wait between them. Then the wait is a second, and doubles each time, up to 15 minutes.
 FREE_FAILURES = 20
+# Whose attempts the counters of an account count, in the order of `_counted`.
+_BY = ("unknown devices", "known devices", "password changes")
 
 _log = structlog.get_logger("watchword.limits")
 
@@ -71,6 +74,21 @@ class Throttle:
             await self._attempts.settle(None, [one for account in accounts for one in self._counted(account)])
         except StoreUnavailable:
             _log.warning("wrong passwords before a new one could not be forgotten: they still count")
+
+    async def standing(self, account: str) -> list[Standing]:
+        """What is counted for an account, in the order of `_counted`."""
+        counters = self._counted(account)
+        found = await self._attempts.counts([counter.key for counter in counters])
+        return [
+            Standing(by, count.failures, counter.limit, count.retry_at)
+            for by, counter in zip(_BY, counters, strict=True)
+            for count in [found.get(counter.key, StoredCount(0, 0))]
+        ]
+
+    async def rename(self, transaction: Transaction, old: str, new: str) -> None:
+        """The counts of an account go with it to its new name. What was counted for that name before is forgotten."""
+        keys = [(before.key, after.key) for before, after in zip(self._counted(old), self._counted(new), strict=True)]
+        await self._attempts.move(transaction, keys)
 
     def _attempt(self, account: str, *wanted: AttemptLimits) -> Attempt:
         return Attempt(self._attempts, self._clock, self._counted(account), *wanted)

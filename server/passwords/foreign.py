@@ -58,6 +58,7 @@ _PBKDF2 = {
 class _Kind:
     """A kind of hash. `excess` says which cost is too high; `matches` may raise, also for a wrong password."""
 
+    name: str
     pattern: re.Pattern[str]
     excess: Callable[[Match[str]], str | None]
     matches: Callable[[bytes, Match[str]], bool]
@@ -80,6 +81,16 @@ def kind_of(password_hash: str) -> str | None:
     kind, parts = found
     costs = (f"{name}={value}" for name, value in parts.groupdict().items() if name in _COSTS)
     return " ".join((str(_KINDS.index(kind)), *costs))
+
+
+def description(password_hash: str) -> str:
+    """Kind and cost of a hash for people, such as `bcrypt-sha256 cost=12`, without any part of its salt or digest."""
+    found = _find(password_hash)
+    if found is None:
+        return "unknown or damaged"
+    kind, parts = found
+    costs = (f"{name}={value}" for name, value in parts.groupdict().items() if name in _COSTS - {"name"})
+    return " ".join((kind.name, *costs))
 
 
 def matches(password: bytes, password_hash: str) -> bool:
@@ -180,14 +191,22 @@ _BCRYPT_SHA256 = r"(?P<cost>[4-9]|[1-9]\d)\$[./A-Za-z0-9]{22}\$[./A-Za-z0-9]{31}
 _R_AND_P = r"r=(?P<r>[1-9]\d{0,9}),p=(?P<p>[1-9]\d{0,9})"
 _KINDS = (
     # The kind that is made here, and by libpass and passlib.
-    _Kind(_pattern(rf"\$bcrypt-sha256\$v=2,t=2[aby],r={_BCRYPT_SHA256}"), _own_excess, _by(bcrypt_sha256)),
+    _Kind(
+        "bcrypt-sha256", _pattern(rf"\$bcrypt-sha256\$v=2,t=2[aby],r={_BCRYPT_SHA256}"), _own_excess, _by(bcrypt_sha256)
+    ),
     # Its first version, of passlib 1.6.
-    _Kind(_pattern(rf"\$bcrypt-sha256\$2[aby],{_BCRYPT_SHA256}"), _bcrypt_excess, _by(bcrypt_sha256)),
+    _Kind(
+        "bcrypt-sha256 of passlib 1.6",
+        _pattern(rf"\$bcrypt-sha256\$2[aby],{_BCRYPT_SHA256}"),
+        _bcrypt_excess,
+        _by(bcrypt_sha256),
+    ),
     # bcrypt, also as Django writes it.
-    _Kind(_pattern(rf"(?:bcrypt\$)?(?P<bcrypt>{_BCRYPT})"), _bcrypt_excess, _bcrypt_matches),
-    _Kind(_pattern(rf"bcrypt_sha256\${_BCRYPT}"), _bcrypt_excess, _by(django_bcrypt_sha256)),
+    _Kind("bcrypt", _pattern(rf"(?:bcrypt\$)?(?P<bcrypt>{_BCRYPT})"), _bcrypt_excess, _bcrypt_matches),
+    _Kind("bcrypt-sha256 of Django", _pattern(rf"bcrypt_sha256\${_BCRYPT}"), _bcrypt_excess, _by(django_bcrypt_sha256)),
     # Argon2 1.3 (RFC 9106), also as Django writes it.
     _Kind(
+        "argon2",
         _pattern(
             r"(?:argon2)?\$argon2(?P<type>id|i|d)\$v=19\$m=(?P<m>[1-9]\d{0,9}),t=(?P<t>[1-9]\d{0,9})"
             rf",p=(?P<p>[1-9]\d{{0,6}})\$(?=.{{11,}}\$.{{6,}})(?P<salt>{BASE64})\$(?P<hash>{BASE64})"
@@ -197,6 +216,7 @@ _KINDS = (
     ),
     # PBKDF2, of passlib and of Django.
     _Kind(
+        "pbkdf2",
         _pattern(
             r"(?P<name>\$pbkdf2(?:-sha256|-sha512)?)\$(?P<rounds>[1-9]\d{0,9})\$[./A-Za-z0-9]*\$(?P<hash>[./A-Za-z0-9]+)"
         ),
@@ -204,17 +224,20 @@ _KINDS = (
         _pbkdf2_matches,
     ),
     _Kind(
+        "pbkdf2 of Django",
         _pattern(r"(?P<name>pbkdf2_sha(?:1|256))\$(?P<rounds>[1-9]\d{0,9})\$[A-Za-z0-9]+\$(?P<hash>[A-Za-z0-9+/]+=)"),
         _pbkdf2_excess,
         _pbkdf2_matches,
     ),
     # scrypt, of passlib, of Django and of Firebase.
     _Kind(
+        "scrypt",
         _pattern(rf"\$scrypt\$ln=(?P<ln>[1-9]|[12]\d|3[01]),{_R_AND_P}\${BASE64}\$[A-Za-z0-9+/]{{43}}"),
         _passlib_scrypt_excess,
         _by(scrypt),
     ),
     _Kind(
+        "scrypt of Django",
         _pattern(
             r"scrypt\$(?P<n>[1-9]\d{0,9})\$(?P<salt>[!-#%-~]+)\$(?P<r>[1-9]\d{0,9})\$(?P<p>[1-9]\d{0,9})"
             r"\$(?P<hash>[A-Za-z0-9+/]{22,}={0,2})"
@@ -222,5 +245,5 @@ _KINDS = (
         _django_scrypt_excess,
         _django_scrypt_matches,
     ),
-    _Kind(firebase.PATTERN, _firebase_excess, firebase.matches),
+    _Kind("scrypt of Firebase", firebase.PATTERN, _firebase_excess, firebase.matches),
 )

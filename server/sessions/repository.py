@@ -76,6 +76,12 @@ class SessionRepository:
         )
         return [Session(**row) for row in rows]
 
+    async def count_sessions(self, user_id: str, now: int) -> int:
+        """How many living sessions a user has."""
+        sql = "SELECT COUNT(*) AS count FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND idle_expires_at > $2"
+        count: int = (await self._driver.read(sql, user_id, now))[0]["count"]
+        return count
+
     async def step_session(
         self, session_id: str, step: int, now: int, idle_expires_at: int | None, ip: str | None = None
     ) -> UserSession | None:

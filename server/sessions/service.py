@@ -101,6 +101,10 @@ class Sessions:
         """The living sessions of a user, the newest first; behind `before_id` in that order."""
         return await self._repository.list_sessions(user_id, self._clock.now_ms(), limit, before_id or LAST_ID)
 
+    async def count(self, user_id: str) -> int:
+        """How many living sessions a user has."""
+        return await self._repository.count_sessions(user_id, self._clock.now_ms())
+
     async def end(self, session_id: str, user_id: str) -> None:
         """End one session of that user. Raises NotFound."""
         if not await self.end_living(session_id, user_id, AuditEvent.SESSIONS_ENDED):

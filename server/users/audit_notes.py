@@ -29,6 +29,12 @@ def user_changed(before: User, after: User) -> AuditNote:
     )
 
 
+def user_renamed(before: User, after: User) -> AuditNote:
+    """The note of another username. The record is about the user by the name that was given up."""
+    names = {"username": before.username}, {"username": after.username}
+    return AuditNote(AuditEvent.USER_RENAMED, after.updated_at, before.id, before.username, *names)
+
+
 def user_deleted(before: User, now: int) -> AuditNote:
     """The note of a deletion, with the last values."""
     return AuditNote(AuditEvent.USER_DELETED, now, before.id, before.username, before=_shown(before))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,19 +11,19 @@ import typer
 
 from server.cli.command import Commands
 from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
-from server.cli.tables import Rows, questions
-from server.core.errors import FileRefused
+from server.cli.tables import questions
+from server.core.errors import FileRefused, WatchwordError
 from server.files.text_file import first_line
 from server.services import Services
 from server.settings.stray_characters import stray_characters
-from server.users.model import Credentials, User
+from server.users.model import User
 from server.users.names import USERNAME_RULE, username_of
+from server.users.reading_commands import list_users, show
 from server.users.schemas import user_json
 from server.users.service import CreatedUser
 
 app = Commands("Make and change accounts; the server may be running.")
 
-PAGE = 200
 RESET_HINT = "reset token, to set a password with POST /password/reset"
 
 
@@ -104,49 +103,29 @@ def read_password() -> str:
     return password
 
 
-@app.command("list")
-def list_users(context: typer.Context, as_json: AsJson = False, config: Config = None) -> None:
-    """Print all users, the oldest first. Who has no password needs a reset token: users reset-password."""
-    run_with_services(settings_for(context, config), _print_json if as_json else _print_rows)
-
-
-async def _print_rows(services: Services) -> None:
-    rows = Rows("username", "name", "role", "disabled", "password", "id")
-    async for page in _pages(services):
-        rows.add(
-            (
-                each.user.username,
-                each.user.name,
-                each.user.role,
-                "yes" if each.user.disabled else "",
-                "" if each.password_hash else "none",
-                each.user.id,
-            )
-            for each in page
-        )
-    # The names, if there is nobody.
-    rows.add(())
-
-
-async def _print_json(services: Services) -> None:
-    """As print_json would, a page at a time."""
-    before = '{\n  "users": ['
-    async for page in _pages(services):
-        for each in page:
-            user = {**user_json(each.user), "has_password": each.password_hash is not None}
-            typer.echo(before + "\n    " + json.dumps(user, indent=2).replace("\n", "\n    "), nl=False)
-            before = ","
-    typer.echo(f"{before}]\n}}" if before != "," else "\n  ]\n}")
-
-
-async def _pages(services: Services) -> AsyncIterator[list[Credentials]]:
-    after_id = ""
-    while page := await services.repositories.users.list_credentials(PAGE, after_id):
-        yield page
-        after_id = page[-1].user.id
-
+app.command("list")(list_users)
+app.command("show")(show)
 
 Username = Annotated[str, typer.Argument(help="The user's name.", show_default=False)]
+
+
+@app.command()
+def rename(
+    context: typer.Context,
+    user: Annotated[str, typer.Argument(help="The user's name or id.", show_default=False)],
+    new_username: Annotated[str, typer.Argument(help="The new name to log in with.", show_default=False)],
+    config: Config = None,
+) -> None:
+    """Give a user another username; the sessions go on, and the next refresh brings a token with the new name."""
+
+    async def work(services: Services) -> tuple[User, User]:
+        before = (await services.users.find(user)).user
+        return before, await services.users.rename(before.id, new_username)
+
+    before, after = run_with_services(settings_for(context, config), work)
+    if after == before:
+        raise WatchwordError(f"{before.username} has this name already")
+    typer.echo(f"{before.username} is {after.username} now; the next refresh brings a token with the new name")
 
 
 @app.command()

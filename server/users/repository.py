@@ -19,6 +19,7 @@ from server.users.rows import (
     credentials_of,
     inserted_values,
     key_of,
+    search_text,
     updated_values,
     user_of,
 )
@@ -130,6 +131,16 @@ class UserRepository:
         rows = await transaction.run(_UPDATE, *updated_values(user))
         role_changed_at: int = rows[0]["role_changed_at"]
         return role_changed_at
+
+    async def rename(self, transaction: Transaction, user: User) -> bool:
+        """Write the username of a user, and `updated_at`. False if another user has it."""
+        sql = (
+            "UPDATE users SET username = $1, username_key = $2, search_text = $3, updated_at = $4 WHERE id = $5 "
+            "AND NOT EXISTS (SELECT 1 FROM users AS other WHERE other.username_key = $2 AND other.id <> $5) "
+            "RETURNING id"
+        )
+        values = (user.username, key_of(user.username), search_text(user), user.updated_at, user.id)
+        return bool(await transaction.run(sql, *values))
 
     async def delete(self, transaction: Transaction, user_id: str) -> None:
         """Delete a user and the user's sessions."""

@@ -8,7 +8,7 @@ A new column meets three limits of today:
 - `UserRepository.insert` skips a row on any conflict. So with a second unique column, an account whose value is taken
   would be answered with `username_taken`.
 - `UserRepository.update` handles no conflict: a change of a unique column to a value that is taken would be an error of
-  the database.
+  the database. `UserRepository.rename` is how the username is changed.
 - `Users.update` takes None for "not given". So a column that may be NULL could never be emptied again.
 """
 
@@ -51,7 +51,7 @@ def inserted_values(new: Credentials) -> tuple[Any, ...]:
     return (
         *(getattr(user, column) for column in _USER_COLUMNS),
         key_of(user.username),
-        _search_text(user),
+        search_text(user),
         new.password_hash,
         new.password_changed_at,
     )
@@ -59,7 +59,7 @@ def inserted_values(new: Credentials) -> tuple[Any, ...]:
 
 def updated_values(user: User) -> tuple[Any, ...]:
     """The values in the order of UPDATED."""
-    return (*(getattr(user, column) for column in _CHANGING), _search_text(user), user.id)
+    return (*(getattr(user, column) for column in _CHANGING), search_text(user), user.id)
 
 
 def key_of(username: str) -> str:
@@ -70,6 +70,6 @@ def key_of(username: str) -> str:
     return key
 
 
-def _search_text(user: User) -> str:
+def search_text(user: User) -> str:
     """The text that searches look through, in one normal form, so both databases find the same."""
     return search_form(f"{user.username}\n{user.name}")

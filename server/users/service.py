@@ -13,12 +13,12 @@ from server.audit.repository import AuditRepository
 from server.authentication.throttling import Throttle
 from server.core.clock import Clock
 from server.core.errors import InvalidRequest, NotFound
-from server.core.ids import Ids
+from server.core.ids import Ids, id_in
 from server.core.text import is_displayable
 from server.database.driver import Driver, Transaction
 from server.sessions.repository import SessionRepository
 from server.sessions.revocation import Revocations
-from server.users.audit_notes import user_changed, user_created, user_deleted
+from server.users.audit_notes import user_changed, user_created, user_deleted, user_renamed
 from server.users.errors import LastAdmin, UsernameTaken
 from server.users.model import Credentials, User, UserFilter, new_account
 from server.users.names import NAME_LENGTH, throttle_name, username_of
@@ -77,6 +77,12 @@ class Users:
         if credentials is None:
             raise NotFound(f"There is no user {username!r}.")
         return credentials
+
+    async def find(self, id_or_name: str) -> Credentials:
+        """The credentials of that id, or else of that username. Raises NotFound."""
+        user_id = id_in(id_or_name)
+        by_id = None if user_id is None else await self._users.get_credentials(user_id)
+        return by_id or await self.credentials_of(id_or_name)
 
     async def list(self, wanted: UserFilter) -> list[User]:
         """The users that fit, in the order of their ids."""
@@ -169,6 +175,31 @@ class Users:
         await self._revocations.soon()
         return user
 
+    async def rename(self, user_id: str, username: str) -> User:
+        """Give another username. Raises NotFound, UsernameTaken, InvalidRequest (username).
+
+        Sessions go on, and the next refresh brings a token with the new name. Devices that have logged in stay known,
+        and wrong passwords stay counted. The old name is free at once.
+        """
+        username = _valid(username)
+        now = self._clock.now_ms()
+        audit = self._audit.writer()
+
+        async def unit(transaction: Transaction) -> User:
+            before = await self._lock(transaction, user_id)
+            if username == before.username:
+                return before
+            after = replace(before, username=username, updated_at=now)
+            if not await self._users.rename(transaction, after):
+                raise UsernameTaken
+            old, new = throttle_name(before.username), throttle_name(username)
+            if old != new:
+                await self._throttle.rename(transaction, old, new)
+            await audit.write(transaction, user_renamed(before, after))
+            return after
+
+        return await self._driver.write(unit)
+
     async def delete(self, user_id: str) -> None:
         """Delete an account. Raises NotFound, LastAdmin.
 
@@ -209,10 +240,7 @@ class Users:
 
     async def _checked(self, username: str, name: str, role: str, password: str | None) -> Credentials:
         self._check_role(role)
-        try:
-            username = username_of(username)
-        except ValueError as error:
-            raise InvalidRequest([("username", f"{error}.")]) from None
+        username = _valid(username)
         if not is_displayable(name) or not 1 <= len(name) <= NAME_LENGTH:
             raise InvalidRequest([("name", f"Use 1 to {NAME_LENGTH} characters and no line breaks or other controls.")])
         password_hash = None
@@ -230,3 +258,11 @@ class Users:
     def _check_role(self, role: str) -> None:
         if role not in self._roles:
             raise InvalidRequest([("role", f"There is no such role. Roles: {', '.join(self._roles.names())}.")])
+
+
+def _valid(username: str) -> str:
+    """The username in the form in which it is kept. Raises InvalidRequest."""
+    try:
+        return username_of(username)
+    except ValueError as error:
+        raise InvalidRequest([("username", f"{error}.")]) from None

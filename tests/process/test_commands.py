@@ -26,6 +26,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str, tuple[int, str]]] = {
     "openapi": ((), "", (0, "openapi")),
     "users create": (("--username", "john", "--role", "customer"), "", (0, "made john")),
     "users list": ((), "", (0, "lak")),
+    "users show": (("lak",), "", (0, "customer")),
+    "users rename": (("lak", "moore"), "", (0, "moore")),
     "users disable": (("lak",), "", (0, "lak")),
     "users enable": (("lak",), "", (0, "lak")),
     "users set-role": (("lak", "admin"), "", (0, "admin")),

@@ -25,11 +25,13 @@ from server.database.postgres.watch import CHANNEL, Watch
 FULL_SECONDS = 10.0
 # How often a transaction is run in all, if deadlocks end it.
 ATTEMPTS = 5
-# After these errors nothing was changed, and the work can be run again. The last two come when the tables were changed,
-# or when a pooler has lost a prepared statement.
+# After these errors nothing was changed, and the work can be run again. A value was free and is taken: then another
+# transaction has just committed it, and now the work sees that. The last two come when the tables were changed, or when
+# a pooler has lost a prepared statement.
 _ONCE_MORE = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
+    asyncpg.UniqueViolationError,
     asyncpg.InvalidCachedStatementError,
     asyncpg.InvalidSQLStatementNameError,
 )
