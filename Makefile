@@ -20,6 +20,10 @@ $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.txt
 	@touch $@
 
+$(VENV)/.build: requirements-build.txt $(VENV)/.runtime
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-build.txt
+	@touch $@
+
 run: $(VENV)/.runtime ## set up and start the server on its embedded store
 	@$(BIN)/python -m server
 
@@ -34,19 +38,22 @@ test: setup ## all tests; COVERAGE=1 also measures which branches they reach, wh
 test-full: setup ## the same, with the whole volume of those tests of which `make test` runs a tenth
 	FULL_TESTS=1 $(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup
 
-check: setup ## style, types, and who may import whom
+check: setup ## style, types, who may import whom, and the Dockerfile
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/hadolint Dockerfile
 
 bench: setup ## what a checked request costs beside aiohttp alone, and more; USERS=1000000 adds what that many users cost
 	$(BIN)/python -m tests.bench
 	$(if $(USERS),$(BIN)/python -m tests.bench.users --users $(USERS))
 
-build: setup ## the wheels of the server and of watchword_client, in dist/
+build: $(VENV)/.build ## the wheels of the server and of watchword_client, in dist/
 	$(BIN)/python -m pip --quiet --disable-pip-version-check wheel --no-deps --no-build-isolation --wheel-dir dist . ./watchword_client
 
 lock: setup ## write the pinned lists anew, from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --group dev -c requirements.txt -o requirements-dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group build -c requirements-dev.txt -o requirements-build.txt

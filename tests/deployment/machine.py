@@ -1,0 +1,139 @@
+"""A copy of this machine that can be used up: its own systemd as process 1, and its own network.
+
+Its files are an overlay in memory over the files of this machine, so what is changed there is gone at the end.
+`python3` is the Python that runs the tests, at another place, since it may lie where other users can't read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from tests.calling import DEADLINE_SECONDS
+from tests.needed import require
+
+_PYTHON, _PACKAGES = "/usr/local/python3", "/usr/local/packages"
+PATH = f"{_PYTHON}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_BOOT = """
+mount -t tmpfs -o mode=0755 tmpfs "$0"
+mkdir "$0/changed" "$0/work" "$0/root"
+mount -t overlay -o "lowerdir=/,upperdir=$0/changed,workdir=$0/work" overlay "$0/root"
+rm -rf "$0/root/opt/watchword" "$0/root/etc/watchword" "$0/root/var/lib/watchword"
+exec systemd-nspawn --quiet --register=no --keep-unit --directory="$0/root" --machine=copy --private-network \\
+    --console=pipe "$@" --boot systemd.unit=basic.target
+"""
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name, path=PATH)
+    assert found, f"{name} is not installed (Debian package: util-linux)"
+    return found
+
+
+def require_machine() -> None:
+    """Skip, or with CI=true fail, where such a copy can't be had."""
+    require(
+        {
+            "root, to start a copy of this machine": os.geteuid() == 0,
+            "systemd-nspawn (Debian package: systemd-container)": shutil.which("systemd-nspawn", path=PATH),
+            "systemd (Debian package: systemd-sysv)": Path("/sbin/init").exists(),
+        }
+    )
+
+
+class Machine:
+    """A running copy. Commands there are root's."""
+
+    def __init__(self, leader: int) -> None:
+        self._leader = leader
+
+    def run(
+        self, script: str, *, stdin: str = "", environment: Mapping[str, str] | None = None, check: bool = True
+    ) -> subprocess.CompletedProcess[str]:
+        """Run lines of bash in the folder /root, up to the first that fails. With `check` none may fail."""
+        variables = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"} | dict(environment or {})
+        done = subprocess.run(
+            [_program("nsenter"), f"--target={self._leader}", "--all", "bash", "-ec", f"cd /root\n{script}"],
+            env=variables,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_SECONDS,
+            check=False,
+        )
+        assert not check or done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
+        return done
+
+    def give_packages(self, environment: str, list_of: Path) -> None:
+        """Put the packages of a pinned list into a virtual environment there, so that pip finds them installed."""
+        names = [name for requirement in _pinned(list_of) for name in _names_in_site_packages(requirement)]
+        links = " ".join(f"{_PACKAGES}/{name}" for name in names)
+        self.run(f"ln -s {links} {environment}/lib/python3.*/site-packages/")
+
+
+def _pinned(list_of: Path) -> Iterator[Requirement]:
+    for line in list_of.read_text("utf-8").splitlines():
+        if line[:1].isalnum():
+            requirement = Requirement(line.removesuffix("\\"))
+            if requirement.marker is None or requirement.marker.evaluate():
+                yield requirement
+
+
+def _names_in_site_packages(requirement: Requirement) -> set[str]:
+    try:
+        files = distribution(requirement.name).files or ()
+    except PackageNotFoundError:
+        raise AssertionError(f"{requirement} is not installed; run make setup") from None
+    return {file.parts[0] for file in files if file.parts[0] not in {"..", "__pycache__"}}
+
+
+@contextlib.contextmanager
+def machine(*options: str) -> Iterator[Machine]:
+    """A running copy; `options` are those of systemd-nspawn."""
+    require_machine()
+    with tempfile.TemporaryDirectory(prefix="watchword-machine-") as folder, tempfile.TemporaryFile() as said:
+        bound = [f"--bind-ro={sysconfig.get_path('purelib')}:{_PACKAGES}"]
+        bound += [] if sys.base_prefix in {"/usr", "/usr/local"} else [f"--bind-ro={sys.base_prefix}:{_PYTHON}"]
+        process = subprocess.Popen(
+            [_program("unshare"), "--mount", "--propagation=private", "sh", "-ec", _BOOT, folder, *bound, *options],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+        )
+        try:
+            running = Machine(_leader_of(process))
+            running.run("until systemctl is-active --quiet basic.target; do sleep 0.05; done")
+            # Its library is looked for where it was built, and there other users may not look.
+            running.run(f"echo {_PYTHON}/lib >/etc/ld.so.conf.d/00-python3.conf && ldconfig")
+            yield running
+        except BaseException as error:
+            said.seek(0)
+            error.add_note(said.read().decode(errors="replace")[-2000:])
+            raise
+        finally:
+            process.terminate()
+            process.wait(DEADLINE_SECONDS)
+
+
+def _leader_of(process: subprocess.Popen[bytes]) -> int:
+    """The number of its process 1, once it answers."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text("ascii").split()
+        for child in children:
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{child}/comm").read_text("ascii").strip() == "systemd":
+                    return int(child)
+        time.sleep(0.02)
+    raise AssertionError("the copy of this machine did not start")
