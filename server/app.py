@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -65,18 +65,20 @@ async def open_services(
     settings: Settings,
     *,
     serving: bool,
+    inherited: Sequence[int] | None = None,
     clock: Clock | None = None,
     ids: Ids | None = None,
     node: NodeName | None = None,
 ) -> AsyncIterator[Services]:
     """Open the store and construct the services; close everything at the end.
 
-    `serving` says that this is a server: an SQLite store can have only one. The workers of a server share its `node`.
-    Raises StoreRefused, StoreUnavailable.
+    `serving` says that this is a server: an SQLite store can have only one. `inherited` says that this is a worker of
+    one, which has prepared the store (`open_driver`). The workers of a server share its `node`. Raises StoreRefused,
+    StoreUnavailable.
     """
     clock = clock or SystemClock()
     ids = ids or Ids(clock, SystemRandomness())
-    repositories = await open_repositories(settings.store.url, serving=serving)
+    repositories = await open_repositories(settings.store.url, serving=serving, inherited=inherited)
     base = _Base(settings, clock, ids, repositories, node or NodeName.of_this_process(ids.new_id()))
     hasher, queue = Hasher(settings.passwords.bcrypt_cost), settings.passwords.hash_queue
     hashes, preferred = HashPool(hasher, settings.passwords.hash_threads, queue), HashPool(hasher, 1, queue)

@@ -12,6 +12,8 @@ it did. When a write returns, it is on disk.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from server.audit.repository import AuditRepository
 from server.authentication.repository import AttemptRepository
 from server.database.driver import Driver
@@ -41,6 +43,6 @@ class Repositories:
         await self.driver.close()
 
 
-async def open_repositories(url: str, *, serving: bool) -> Repositories:
-    """All repositories on the database of that URL. Raises StoreRefused, StoreUnavailable."""
-    return Repositories(await open_driver(url, serving=serving))
+async def open_repositories(url: str, *, serving: bool, inherited: Sequence[int] | None = None) -> Repositories:
+    """All repositories on the database of that URL (`open_driver`). Raises StoreRefused, StoreUnavailable."""
+    return Repositories(await open_driver(url, serving=serving, inherited=inherited))

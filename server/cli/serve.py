@@ -8,7 +8,8 @@ import gc
 import socket
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -17,24 +18,29 @@ import typer
 from aiohttp import web
 
 from server.app import create_runner, open_services
+from server.cli.child import Child, Inherited, share_of
 from server.cli.command_line import signals_of
 from server.cli.context import Config, loaded_for, sources
 from server.cli.demo import demo_settings, make_demo_users, temporary_folder
 from server.cli.first_start import make_first_admin
 from server.cli.greeting import address_of
 from server.cli.signals import LOG_SECONDS, ServerSignals
-from server.cli.workers import become_workers, end_with
+from server.cli.supervisor import BACKLOG, Hooks, Supervisor
+from server.cli.worker import Worker
+from server.core.clock import SystemClock
+from server.core.ids import Ids, SystemRandomness
+from server.database.open import load_driver
 from server.http.listening import listen_on
 from server.http.request_log import RequestLog
 from server.http.runner import raise_descriptor_limit
 from server.logs.output import configure_logs
+from server.logs.patient_writer import PatientWriter
 from server.logs.writer_thread import WriterThread
+from server.nodes.model import NodeName
 from server.services import Services
-from server.settings import Settings
+from server.settings import LoadedSettings, Settings
 
 Result = TypeVar("Result")
-
-BACKLOG = 1024
 
 _log = structlog.get_logger("watchword")
 
@@ -53,48 +59,84 @@ def serve(
     loaded = loaded_for(context, config, {name: value for name, value in given.items() if value is not None})
     settings = loaded.settings
     signals = signals_of(context)
-    writers = _write_by_threads(signals)
     if demo:
+        _write_by_threads(signals)
         # A signal must not end the process before the folder is removed.
         with signals.calling(lambda: None), temporary_folder() as folder:
-            _run(demo_settings(settings, Path(folder)), signals, writers, demo=True)
-    else:
+            _run(demo_settings(settings, Path(folder)), signals, demo=True)
+    elif settings.server.worker_count == 1:
+        _write_by_threads(signals)
         print("\n".join(sources(loaded)), flush=True)
-        _run(settings, signals, writers, demo=False)
+        _run(settings, signals, demo=False)
+    else:
+        _run_workers(loaded, signals)
 
 
-def _run(settings: Settings, signals: ServerSignals, writers: Sequence[WriterThread], *, demo: bool) -> None:
+def _run(settings: Settings, signals: ServerSignals, *, demo: bool) -> None:
+    """Serve in this process."""
     configure_logs(settings.logs)
     raise_descriptor_limit()
     with listen_on(settings.server.host, settings.server.port) as listening:
-        parent = None
-        if settings.server.workers > 1:
-            # The greeting may have a password, so a signal must not end the process before it is shown.
-            with signals.calling(lambda: None):
-                greeting = _in_a_loop(_prepare(settings, listening, demo=demo), signals)
-                listening.listen(BACKLOG)
-                parent = become_workers(settings.server.workers, signals, listening, greeting)
-            for writer in writers:
-                writer.start()
-        _in_a_loop(_serve(settings, listening, demo=demo, parent=parent), signals)
+        _in_a_loop(_serve(settings, listening, demo=demo), signals)
 
 
-def _write_by_threads(signals: ServerSignals) -> Sequence[WriterThread]:
+def _run_workers(loaded: LoadedSettings, signals: ServerSignals) -> None:
+    """Serve in several processes. This one becomes their parent, so from here on it must have one thread."""
+    settings = loaded.settings
+    signals.stop()
+    writers = _write_without_threads()
+    print("\n".join(sources(loaded)), flush=True)
+    configure_logs(settings.logs)
+    raise_descriptor_limit()
+    load_driver(settings.store.url)
+    with listen_on(settings.server.host, settings.server.port) as listening:
+        hooks = Hooks(tick=lambda: _advance(writers))
+        node = NodeName.of_this_process(Ids(SystemClock(), SystemRandomness()).new_id())
+        child = Supervisor(settings.server.worker_count, settings, Inherited(listening, node), hooks).run()
+        # Only children come here.
+        for writer in writers:
+            writer.forget()
+        signals.start()
+        _write_by_threads(signals)
+        if child.number is None:
+            _in_a_loop(_prepare(child), signals)
+        else:
+            worker = Worker(child, signals)
+            _in_a_loop(_serve(share_of(child), listening, demo=False, worker=worker), signals)
+
+
+def _write_by_threads(signals: ServerSignals) -> None:
     """Let threads write standard output and error, so a slow reader of these delays nothing else."""
     output = WriterThread(1, lambda count: _log.error("output was dropped: it could not be written", lines=count))
     log = WriterThread(2, lambda count: _log.error("log lines were dropped: they could not be written", lines=count))
     sys.stdout = output.text(sys.stdout.encoding)
     sys.stderr = log.text(sys.stderr.encoding)
+    signals.drain = _drain_at_exit((log, output))
+    signals.tell_unused = lambda name: _log.warning("a signal that is not used", signal=name)
 
+
+def _write_without_threads() -> Sequence[PatientWriter]:
+    """The same for a parent: lines wait there until their reader takes them."""
+    output, log = PatientWriter(1), PatientWriter(2)
+    sys.stdout = output.text(sys.stdout.encoding)
+    sys.stderr = log.text(sys.stderr.encoding)
+    _drain_at_exit((log, output))
+    return output, log
+
+
+def _drain_at_exit(writers: Sequence[WriterThread | PatientWriter]) -> Callable[[float], None]:
     def drain(seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        for writer in (log, output):
+        for writer in writers:
             writer.drain(max(0.0, deadline - time.monotonic()))
 
     atexit.register(drain, LOG_SECONDS)
-    signals.drain = drain
-    signals.tell_unused = lambda name: _log.warning("a signal that is not used", signal=name)
-    return output, log
+    return drain
+
+
+def _advance(writers: Sequence[PatientWriter]) -> None:
+    for writer in writers:
+        writer.advance()
 
 
 def _in_a_loop(work: Coroutine[Any, Any, Result], signals: ServerSignals) -> Result:
@@ -118,27 +160,34 @@ async def _until_asked(work: Coroutine[Any, Any, Result], signals: ServerSignals
         return await task
 
 
-async def _prepare(settings: Settings, listening: socket.socket, *, demo: bool) -> str:
-    """Do what is done once, before there are workers. Returns the greeting."""
-    async with open_services(settings, serving=True) as services:
-        return await _greeting(services, address_of(listening), demo=demo)
+async def _prepare(child: Child) -> None:
+    """Do what is done once, before there are workers. The parent gets the greeting, and what keeps the store ours."""
+    configure_logs(child.settings.logs)
+    async with open_services(child.settings, serving=True, node=child.inherited.node) as services:
+        greeting = await _greeting(services, address_of(child.inherited.listening), demo=False)
+        child.channel.send("prepared", greeting, services.repositories.driver.held_descriptors())
 
 
-async def _serve(settings: Settings, listening: socket.socket, *, demo: bool, parent: int | None) -> None:
-    """Serve until cancelled. A worker has a `parent`, which prints the greeting; the worker ends when it is gone."""
-    if parent is not None:
-        end_with(parent)
+async def _serve(settings: Settings, listening: socket.socket, *, demo: bool, worker: Worker | None = None) -> None:
+    """Serve until cancelled. If this is a worker, its parent has prepared the store and prints the greeting."""
     render = configure_logs(settings.logs)
-    async with open_services(settings, serving=True) as services:
-        greeting = await _greeting(services, address_of(listening), demo=demo) if parent is None else None
+    async with AsyncExitStack() as stack:
+        given: dict[str, Any] = {}
+        if worker is not None:
+            stack.enter_context(worker.following())
+            given = {"inherited": worker.child.inherited.store, "node": worker.child.inherited.node}
+        services = await stack.enter_async_context(open_services(settings, serving=True, **given))
+        greeting = await _greeting(services, address_of(listening), demo=demo) if worker is None else None
         request_log = RequestLog(services.clock, render) if settings.logs.requests else None
         runner = create_runner(services, request_log)
         try:
             await runner.setup()
             await web.SockSite(runner, listening, backlog=BACKLOG).start()
             _calm_garbage_collector()
-            if greeting is not None:
-                # The greeting comes only now, because the server listens from here on.
+            # Only now, because the server listens from here on.
+            if worker is not None:
+                worker.tell_ready()
+            else:
                 print(greeting, flush=True)
             await asyncio.Event().wait()
         finally:

@@ -19,8 +19,8 @@ PARENT_END_SECONDS = 8.8
 # Writing the last log lines may take this long, in addition to the times above.
 LOG_SECONDS = 1.0
 
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
-_UNUSED = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
+UNUSED = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class ServerSignals:
@@ -41,35 +41,37 @@ class ServerSignals:
         self.asked = False
         self.seconds = END_SECONDS
         self._end: Callable[[], object] | None = None
-        self._give_up: Callable[[], None] | None = None
         self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Start the thread. A forked process has to call this again, because fork does not copy the thread."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, (*_ENDING, *_UNUSED))
-        self.asked = False
-        self.seconds = END_SECONDS
-        self._end = self._give_up = None
-        self._lock = threading.Lock()
-        threading.Thread(target=self._run, name="signals", daemon=True).start()
+        """Start the thread, and block the signals in all others."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, (*ENDING, *UNUSED))
+        self._thread = threading.Thread(target=self._run, name="signals", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread. The signals stay blocked, so those that come from now on wait for whoever takes them."""
+        thread, self._thread = self._thread, None
+        if thread is not None and thread.ident is not None:
+            signal.pthread_kill(thread.ident, UNUSED[-1])
+            thread.join()
 
     @contextmanager
-    def calling(self, end: Callable[[], object], give_up: Callable[[], None] | None = None) -> Iterator[None]:
+    def calling(self, end: Callable[[], object]) -> Iterator[None]:
         """Within this context a request to end calls `end` from the signal thread, or at once if it came before.
 
-        Outside of such a context nothing has to be closed, so the process just exits. `give_up` is called before the
-        process is ended by force.
+        Outside of such a context nothing has to be closed, so the process just exits.
         """
         with self._lock:
-            outer = self._end, self._give_up
-            self._end, self._give_up = end, give_up
+            outer, self._end = self._end, end
             if self.asked:
                 end()
         try:
             yield
         finally:
             with self._lock:
-                self._end, self._give_up = outer
+                self._end = outer
 
     def ask(self, code: int = 0) -> None:
         """Ask the process to end. If it still runs after `seconds`, it is ended by force with this exit code."""
@@ -88,8 +90,13 @@ class ServerSignals:
     def _run(self) -> None:
         interrupts = 0
         while True:
-            number = signal.sigwait((*_ENDING, *_UNUSED))
-            if number in _UNUSED:
+            number = signal.sigwait((*ENDING, *UNUSED))
+            if self._thread is None:
+                # This is the signal of `stop`; or another one, which has to wait then.
+                if number != UNUSED[-1]:
+                    os.kill(os.getpid(), number)
+                return
+            if number in UNUSED:
                 if self.tell_unused is not None:
                     self.tell_unused(signal.Signals(number).name)
                 continue
@@ -100,8 +107,6 @@ class ServerSignals:
             self.ask()
 
     def _exit(self, code: int) -> None:
-        if self._give_up is not None:
-            self._give_up()
         if self.drain is not None:
             self.drain(LOG_SECONDS)
         os._exit(code)

@@ -123,6 +123,10 @@ class Driver(Protocol):
         """Return when any process may have committed a transaction that called `announce`, or after the timeout."""
         ...
 
+    def held_descriptors(self) -> Sequence[int]:
+        """What keeps other servers from the database: as long as a process has these open, they are refused."""
+        ...
+
     async def close(self) -> None:
         """Finish running transactions and close all connections. May be called twice."""
         ...

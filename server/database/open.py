@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from server.core.errors import StoreRefused
@@ -17,16 +18,23 @@ from server.settings.store_url import SQLITE, is_sqlite
 FIRST_MIGRATION = "0001_first"
 
 
-async def open_driver(url: str, *, serving: bool) -> Driver:
+async def open_driver(url: str, *, serving: bool, inherited: Sequence[int] | None = None) -> Driver:
     """Open the database; make and migrate it if necessary. Raises StoreRefused, StoreUnavailable.
 
-    `serving` says that this is a server, not a command: an SQLite file can have only one server.
+    `serving` says that this is a server, not a command: an SQLite file can have only one server. `inherited` says that
+    it is a worker of a server that has prepared the database; it has the `held_descriptors` of that.
     """
     if _is_sqlite(url):
-        return await SqliteDriver.open(sqlite_path(url), serving=serving, name=_name(url))
+        return await SqliteDriver.open(sqlite_path(url), serving=serving, name=_name(url), inherited=inherited)
     from server.database.postgres import driver as postgres  # noqa: PLC0415 - asyncpg is large
 
-    return await postgres.PostgresDriver.open(url, serving=serving)
+    return await postgres.PostgresDriver.open(url, serving=serving, inherited=inherited)
+
+
+def load_driver(url: str) -> None:
+    """Import what `open_driver` needs, so that processes that are forked later share its memory."""
+    if not _is_sqlite(url):
+        from server.database.postgres import driver  # noqa: F401, PLC0415 - asyncpg is large
 
 
 async def require_store(url: str) -> None:

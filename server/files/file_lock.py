@@ -45,12 +45,16 @@ class FileLock:
             return False
         return True
 
+    def fileno(self) -> int:
+        """The descriptor. A process that has it, too, holds the lock as well."""
+        return self._descriptor
+
     def release(self) -> None:
-        """Let another process take the lock."""
+        """Let another process take the lock, also if others have this descriptor, too."""
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Release the lock and close the file. May be called twice."""
+        """Close the file, and release the lock if no other process has the descriptor. May be called twice."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -27,11 +27,11 @@ class WriterThread(io.RawIOBase):
     def __init__(self, descriptor: int, tell_dropped: Callable[[int], None]) -> None:
         self._descriptor = descriptor
         self._tell_dropped = tell_dropped
-        self._shared = _is_pipe_or_socket(descriptor)
+        self._shared = is_pipe_or_socket(descriptor)
         self.start()
 
     def start(self) -> None:
-        """Start the thread with an empty queue. A forked process calls it again: fork does not copy the thread."""
+        """Start the thread with an empty queue."""
         self._waiting: list[bytes] = []
         self._waiting_bytes = 0
         self._dropped = 0
@@ -131,7 +131,8 @@ class WriterThread(io.RawIOBase):
                 fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
 
 
-def _is_pipe_or_socket(descriptor: int) -> bool:
+def is_pipe_or_socket(descriptor: int) -> bool:
+    """Whether several writers can mix their data there: a file appends each write as a whole."""
     mode = os.fstat(descriptor).st_mode
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from server.core.errors import Overloaded
 from server.passwords.hasher import Hasher
+from server.settings.cores import usable_cores
 
 Result = TypeVar("Result")
 
@@ -30,7 +31,7 @@ class HashPool:
 
     def __init__(self, hasher: Hasher, threads: int, queue: int) -> None:
         self._hasher = hasher
-        self._threads = threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else threads or 1
+        self._threads = threads or usable_cores()
         self._queue = queue
         self._executor = ThreadPoolExecutor(self._threads, "hash", initializer=_lower_priority)
         # The waiting and running hashes, in the order in which they begin.

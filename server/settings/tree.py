@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from server.settings.cores import usable_cores
 from server.settings.networks import Network, network
 from server.settings.origins import field_name, origin
 from server.settings.role_rules import access_problems, role_problems
@@ -23,6 +24,7 @@ from server.settings.store_url import is_sqlite, store_url
 
 # Bytes of JSON. A token may have 4096 characters; the rest of them is for the longest username, role and signature.
 _ISSUER_AND_AUDIENCE = 1680
+MOST_WORKERS = 64
 
 
 def _frozen(value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -43,7 +45,12 @@ class ServerSettings(_Section):
     )
     max_body_bytes: int = Field(65536, ge=1024, le=16777216, description="a larger request body is answered with 413")
     body_timeout_seconds: int = Field(10, ge=1, le=300, description="a body that takes longer to arrive gets 408")
-    workers: int = Field(1, ge=1, le=64, description="processes that serve; more than one needs PostgreSQL")
+    workers: int = Field(1, ge=0, le=MOST_WORKERS, description="processes that serve; 0 is one per core")
+
+    @property
+    def worker_count(self) -> int:
+        """How many processes that is on this machine."""
+        return self.workers or min(usable_cores(), MOST_WORKERS)
 
     @property
     def is_loopback(self) -> bool:
@@ -209,8 +216,6 @@ class Settings(_Section):
             problems.append("tokens.secret: HS256 needs it; make one with: openssl rand -base64 32")
         if not self.store.is_sqlite and not self.keys.master_key:
             problems.append("keys.master_key: PostgreSQL needs it given; make one with: openssl rand -base64 32")
-        if self.server.workers > 1 and self.store.is_sqlite:
-            problems.append("server.workers: more than one needs PostgreSQL; set store.url or leave it at 1")
         if len(json.dumps(self.tokens.issuer + self.tokens.audience)) - len('""') > _ISSUER_AND_AUDIENCE:
             problems.append(
                 "tokens.issuer: with tokens.audience it makes tokens so long that they are refused; shorten one, to "

@@ -19,8 +19,7 @@ signals.seconds = {seconds}
 signals.drain = lambda seconds: print("drained", flush=True)
 signals.tell_unused = lambda name: print(name, flush=True)
 def end(): print("asked", flush=True)
-def give_up(): print("gives up", flush=True)
-with signals.calling(end, give_up):
+with signals.calling(end):
     print("ready", flush=True)
     # As one does that waits for a name server.
     threading.Event().wait()
@@ -54,16 +53,16 @@ def outcome(script: str, *numbers: signal.Signals) -> tuple[int, list[str]]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_what_does_not_end_in_time_is_ended_with_exit_code_0(number: signal.Signals) -> None:
-    assert outcome(STUCK.format(seconds=0.1), number) == (0, ["asked", "gives up", "drained"])
+    assert outcome(STUCK.format(seconds=0.1), number) == (0, ["asked", "drained"])
 
 
 def test_a_second_ctrl_c_ends_at_once_and_any_other_second_signal_does_not() -> None:
-    printed = ["SIGHUP", "asked", "SIGUSR1", "gives up", "drained"]
+    printed = ["SIGHUP", "asked", "SIGUSR1", "drained"]
     twice = (signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGINT)
     assert outcome(STUCK.format(seconds=60), *twice) == (130, printed)
     # Ctrl-C reaches a worker twice: from the terminal, and as its parent's SIGTERM.
     both = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT, signal.SIGUSR1, signal.SIGINT)
-    assert outcome(STUCK.format(seconds=60), *both) == (130, ["asked", "SIGUSR2", "SIGUSR1", "gives up", "drained"])
+    assert outcome(STUCK.format(seconds=60), *both) == (130, ["asked", "SIGUSR2", "SIGUSR1", "drained"])
 
 
 def test_where_nothing_is_open_the_end_is_at_once() -> None:

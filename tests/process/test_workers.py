@@ -1,18 +1,21 @@
-"""`server.workers`: several processes behind one address."""
+"""`server.workers`: several processes behind one address, and their parent."""
 
 from __future__ import annotations
 
 import os
 import select
 import signal
+import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.process.server_process import ServerProcess, run, serving
+from tests.process.server_process import DEADLINE_SECONDS, ServerProcess, run, serving
 from tests.running import MASTER_KEY
 
-on_postgres = pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
+ADDRESS = "WATCHWORD__SERVER__PORT"
 
 
 def settings(store_url: str, workers: int) -> dict[str, str]:
@@ -28,7 +31,18 @@ def workers_of(server: ServerProcess) -> list[int]:
     return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-@on_postgres
+def wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def free_port() -> str:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return str(found.getsockname()[1])
+
+
 def test_workers_share_the_address_and_end_together(tmp_path: Path, store_url: str) -> None:
     with serving(tmp_path, log_to=None, module="server", **settings(store_url, 3)) as server:
         assert server.banner.count("listens on") == 1
@@ -37,40 +51,75 @@ def test_workers_share_the_address_and_end_together(tmp_path: Path, store_url: s
         assert len(workers) == 3
         answers = [server.call("GET", "/users", token=token)[0] for _ in range(20)]
         assert answers == 20 * [200]
+        # A process with threads must not fork (fork(2)).
+        assert len(list(Path(f"/proc/{server.process.pid}/task").iterdir())) == 1
         assert server.stop(signal.SIGTERM) == 0
         assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
 
 
-@on_postgres
-def test_a_worker_that_dies_takes_the_server_along(tmp_path: Path, store_url: str) -> None:
-    """Half a server would be slow and nobody would know why. Also if what starts it ignores the death of children."""
+def test_a_worker_that_dies_is_replaced_while_the_others_serve(tmp_path: Path, store_url: str) -> None:
+    """Also if what starts the server ignores the death of children."""
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with serving(tmp_path, log_to=None, module="server", **settings(store_url, 2)) as server:
         signal.signal(signal.SIGCHLD, before)
+        first, second = workers_of(server)
+        os.kill(first, signal.SIGKILL)
+        assert server.call("GET", "/health/ready")[0] == 200
+        wait_until(lambda: len(workers_of(server)) == 2 and first not in workers_of(server))
+        assert second in workers_of(server)
+        # A worker may also be asked to end, for example by a tool that looks for the largest process.
+        os.kill(second, signal.SIGTERM)
+        wait_until(lambda: len(workers_of(server)) == 2 and second not in workers_of(server))
+        assert server.call("GET", "/health/ready")[0] == 200
+        assert server.log().count("a worker died") == 2
+        assert '"it was ended by SIGKILL"' in server.log()
+        assert server.stop() == 0
+
+
+def test_workers_do_not_outlive_their_parent_and_the_next_server_starts(tmp_path: Path, store_url: str) -> None:
+    """Also if one is stopped: it would keep the port and the lock of the store."""
+    same = settings(store_url, 2) | {ADDRESS: free_port()}
+    with serving(tmp_path, log_to=None, module="server", **same) as server:
         workers = workers_of(server)
-        os.kill(workers[0], signal.SIGKILL)
-        assert server.process.wait(60) == 1
-        assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
-        assert "a worker ended by itself" in server.log()
-
-
-@on_postgres
-def test_workers_do_not_outlive_their_parent(tmp_path: Path, store_url: str) -> None:
-    with serving(tmp_path, log_to=None, module="server", **settings(store_url, 2)) as server:
-        ends = [os.pidfd_open(pid) for pid in workers_of(server)]
+        ends = [os.pidfd_open(pid) for pid in workers]
+        os.kill(workers[0], signal.SIGSTOP)
         server.stop(signal.SIGKILL)
         for end in ends:
             assert select.select([end], [], [], 30)[0], "a worker goes on alone"
             os.close(end)
+        with serving(tmp_path, log_to=None, module="server", **same) as after:
+            assert after.log_in("admin", server.admin_password())["token"]
 
 
-def test_on_sqlite_there_is_one(tmp_path: Path) -> None:
-    refused = run(tmp_path, "serve", WATCHWORD__SERVER__WORKERS="2")
+def test_a_worker_keeps_other_servers_from_the_file(tmp_path: Path) -> None:
+    with serving(tmp_path, WATCHWORD__SERVER__WORKERS="2") as server:
+        for count in ("1", "2"):
+            second = run(tmp_path, "serve", WATCHWORD__SERVER__WORKERS=count)
+            assert second.returncode == 1
+            assert second.stderr.startswith("store: ")
+            assert "already served" in second.stderr
+            assert len(second.stderr.splitlines()) == 1
+        assert server.call("GET", "/health/ready")[0] == 200
+
+
+@pytest.mark.parametrize("count", ["-1", "65", "two"])
+def test_a_number_of_workers_that_can_not_be_is_one_line(tmp_path: Path, count: str) -> None:
+    refused = run(tmp_path, "serve", WATCHWORD__SERVER__WORKERS=count)
     assert refused.returncode == 2
-    assert "server.workers" in refused.stderr
+    assert refused.stderr == "config: server.workers: write a whole number from 0 to 64\n"
+    assert not (tmp_path / "data").exists()
 
 
-@on_postgres
+def test_a_start_that_fails_is_one_line(tmp_path: Path) -> None:
+    """As with one process: whatever process finds it."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "watchword.db").write_bytes(b"this is no database, but text that is long enough")
+    refused = run(tmp_path, "serve", WATCHWORD__SERVER__WORKERS="2")
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("store: ")
+    assert len(refused.stderr.splitlines()) == 1
+
+
 def test_workers_that_were_stopped_go_on_and_can_be_ended(tmp_path: Path, store_url: str) -> None:
     """Ctrl-Z and fg stop and continue a whole server; none of its processes has died by that."""
     with serving(tmp_path, log_to=None, module="server", **settings(store_url, 2)) as server:
@@ -86,4 +135,4 @@ def test_workers_that_were_stopped_go_on_and_can_be_ended(tmp_path: Path, store_
             os.kill(pid, signal.SIGINT)
         assert server.process.wait(10) == 0
         assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
-        assert "a worker ended by itself" not in server.log()
+        assert "a worker died" not in server.log()

@@ -67,9 +67,10 @@ class PostgresDriver:
         self._closed = False
 
     @classmethod
-    async def open(cls, url: str, *, serving: bool) -> Self:
-        """Connect and migrate. Raises StoreRefused, StoreUnavailable."""
-        await apply_migrations(url)
+    async def open(cls, url: str, *, serving: bool, inherited: Sequence[int] | None = None) -> Self:
+        """Connect and migrate; a worker (`inherited`) need not migrate. Raises StoreRefused, StoreUnavailable."""
+        if inherited is None:
+            await apply_migrations(url)
         with opening():
             connect = connector(url)
             pool = await Pool.open(connect, serving=serving)
@@ -166,6 +167,10 @@ class PostgresDriver:
     def locking(self, select: str) -> str:
         """Add FOR UPDATE. PostgreSQL sorts the rows first, then locks them."""
         return f"{select} FOR UPDATE"
+
+    def held_descriptors(self) -> Sequence[int]:
+        """None: there may be any number of servers."""
+        return ()
 
     async def close(self) -> None:
         """Wait for running work, at most CLOSE_SECONDS of the pool, then close."""

@@ -47,8 +47,8 @@ async def connect_reader(path: Path) -> aiosqlite.Connection:
     return await _connect(path, "ro", "PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF", read)
 
 
-async def connect_writer(path: Path, *, serving: bool) -> aiosqlite.Connection:
-    """Open the connection of GroupWriter. With `serving` a write is tested. Raises StoreRefused."""
+async def connect_writer(path: Path, *, tries: bool) -> aiosqlite.Connection:
+    """Open the connection of GroupWriter. With `tries` a write is tried. Raises StoreRefused."""
     refuse_denied(path)
     # An old log may belong to another database, which is found out later. Until then nothing must write it back.
     log_was_left = has_log(path)
@@ -60,7 +60,7 @@ async def connect_writer(path: Path, *, serving: bool) -> aiosqlite.Connection:
         with refusals(path):
             await _require_log(connection, path)
             await connection.execute_fetchall(f"PRAGMA busy_timeout = {WRITER_BUSY_MILLISECONDS}")
-            if serving and not log_was_left:
+            if tries and not log_was_left:
                 await _write_nothing_new(connection)
     except BaseException:
         await connection.close()

@@ -23,7 +23,7 @@ from server.database.sqlite.connections import close_connections, connect_reader
 from server.database.sqlite.contents import beside
 from server.database.sqlite.file_watch import FileWatch
 from server.database.sqlite.group_writer import GroupWriter
-from server.database.sqlite.migrate import migrate
+from server.database.sqlite.migrate import migrate, require_prepared
 from server.database.sqlite.reader import Reader, waiting
 from server.files.file_lock import FairLock, FileLock
 
@@ -53,20 +53,26 @@ class SqliteDriver:
         readers: Sequence[aiosqlite.Connection],
         watch: FileWatch,
         resources: AsyncExitStack,
+        held: Sequence[int],
     ) -> None:
         self._writer = writer
         self._readers = [Reader(connection) for connection in readers]
         self._watch = watch
         self._resources = resources
+        self._held = held
         self._loop = asyncio.get_running_loop()
         self._closed = False
         self._data_version: int | None = None
 
     @classmethod
-    async def open(cls, path: Path, *, serving: bool, name: Path | None = None) -> Self:
+    async def open(
+        cls, path: Path, *, serving: bool, name: Path | None = None, inherited: Sequence[int] | None = None
+    ) -> Self:
         """Open the file; make and migrate it if necessary. With `serving` it is refused if another process serves it.
 
         `name` is the path in the settings, which may be a link. If it leads elsewhere later, the file was replaced.
+        `inherited` is for a worker: the serve lock, which its parent holds. The file is only looked at then, since the
+        parent had it checked and migrated, and other workers have it open.
 
         Raises StoreRefused; StoreUnavailable if other processes hold the write lock for too long.
         """
@@ -74,15 +80,13 @@ class SqliteDriver:
         async with AsyncExitStack() as opening:
             lock = FairLock(beside(path, ".write-lock"))
             opening.callback(lock.close)
-            serve_lock = FileLock(beside(path, ".serve-lock"))
-            opening.callback(serve_lock.close)
             async with lock.held():
-                if serving and not serve_lock.try_acquire():
-                    raise StoreRefused(
-                        f"{path} is already served by another process; stop it, or give this one another store.url"
-                    )
-                await migrate(path, serve_lock, serving=serving)
-                connection = await connect_writer(path, serving=serving)
+                if inherited is None:
+                    held = await _prepare(path, opening, serving=serving)
+                else:
+                    held = inherited
+                    await require_prepared(path, held)
+                connection = await connect_writer(path, tries=serving and inherited is None)
                 readers: list[aiosqlite.Connection] = []
                 opening.push_async_callback(close_connections, path, connection, readers, lock)
                 watch = await asyncio.to_thread(FileWatch, path, name or path)
@@ -91,7 +95,7 @@ class SqliteDriver:
             await readers[0].create_function("files_amiss", 0, lambda: watch.amiss)
             writer = await GroupWriter.start(connection, lock, watch)
             opening.push_async_callback(writer.close)
-            return cls(writer, readers, watch, opening.pop_all())
+            return cls(writer, readers, watch, opening.pop_all(), held)
 
     async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a SELECT on the reading connection with the shortest queue."""
@@ -151,6 +155,10 @@ class SqliteDriver:
         """The SELECT itself: only one transaction at a time can write."""
         return select
 
+    def held_descriptors(self) -> Sequence[int]:
+        """The serve lock; none if this is a command."""
+        return self._held
+
     async def close(self) -> None:
         """Write what waits, then close all connections. It returns after CLOSE_SECONDS at the latest."""
         if self._closed:
@@ -162,6 +170,16 @@ class SqliteDriver:
         await asyncio.wait([closing], timeout=CLOSE_SECONDS)
         if closing.done():
             closing.result()
+
+
+async def _prepare(path: Path, opening: AsyncExitStack, *, serving: bool) -> Sequence[int]:
+    """Take the serve lock if this is a server, check the file and migrate it. Returns the descriptor of the lock."""
+    serve_lock = FileLock(beside(path, ".serve-lock"))
+    opening.callback(serve_lock.close)
+    if serving and not serve_lock.try_acquire():
+        raise StoreRefused(f"{path} is already served by another process; stop it, or give this one another store.url")
+    await migrate(path, serve_lock, serving=serving)
+    return (serve_lock.fileno(),) if serving else ()
 
 
 async def _nothing(_: Transaction) -> None:

@@ -44,6 +44,19 @@ async def apply_migrations(path: Path) -> list[str]:
         return await migrate(path, serve_lock, serving=False)
 
 
+async def require_prepared(path: Path, held: Sequence[int]) -> None:
+    """Raise StoreRefused unless the file is the one that the parent of this worker has prepared and `held` guards.
+
+    The caller holds the write lock. Other workers have the file open, so it is only looked at.
+    """
+    with refusals(path):
+        guard = beside(path, ".serve-lock")
+        is_same = guard.exists() and any(os.path.samestat(guard.stat(), os.fstat(descriptor)) for descriptor in held)
+    wanted = await to_the_end(partial(inspect, path, thorough=False)) if is_same else None
+    if wanted is None or wanted:
+        raise StoreRefused(f"{path} or its lock was replaced while the server ran; restart the server")
+
+
 async def migrate(path: Path, serve_lock: FileLock, *, serving: bool) -> list[str]:
     """Run the pending migrations and return their names. The caller holds the write lock.
 
