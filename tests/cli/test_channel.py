@@ -116,6 +116,8 @@ def test_threads_and_queue_of_hashes_are_shared_out(
     count: int, totals: tuple[int, int], shares: list[tuple[int, int]],
 ) -> None:  # fmt: skip
     settings = Settings(passwords=PasswordSettings(hash_threads=totals[0], hash_queue=totals[1]))
-    children = [Child(number, count, settings, Inherited(listening, NodeName("", "", 0)), ends[0]) for number in range(count)]
+    children = [
+        Child(number, count, settings, Inherited(listening, NodeName("", "", 0)), ends[0]) for number in range(count)
+    ]
     found = [share_of(child).passwords for child in children]
     assert [(part.hash_threads, part.hash_queue) for part in found] == shares
