@@ -66,6 +66,7 @@ async def open_services(
     *,
     serving: bool,
     inherited: Sequence[int] | None = None,
+    migrating: bool = True,
     clock: Clock | None = None,
     ids: Ids | None = None,
     node: NodeName | None = None,
@@ -73,12 +74,14 @@ async def open_services(
     """Open the store and construct the services; close everything at the end.
 
     `serving` says that this is a server: an SQLite store can have only one. `inherited` says that this is a worker of
-    one, which has prepared the store (`open_driver`). The workers of a server share its `node`. Raises StoreRefused,
-    StoreUnavailable.
+    one, which has prepared the store (`open_driver`). Without `migrating` a store that is missing or needs migrations
+    is refused. The workers of a server share its `node`. Raises StoreRefused, StoreUnavailable.
     """
     clock = clock or SystemClock()
     ids = ids or Ids(clock, SystemRandomness())
-    repositories = await open_repositories(settings.store.url, serving=serving, inherited=inherited)
+    repositories = await open_repositories(
+        settings.store.url, serving=serving, inherited=inherited, migrating=migrating
+    )
     base = _Base(settings, clock, ids, repositories, node or NodeName.of_this_process(ids.new_id()))
     hasher, queue = Hasher(settings.passwords.bcrypt_cost), settings.passwords.hash_queue
     hashes, preferred = HashPool(hasher, settings.passwords.hash_threads, queue), HashPool(hasher, 1, queue)

@@ -43,6 +43,8 @@ class Repositories:
         await self.driver.close()
 
 
-async def open_repositories(url: str, *, serving: bool, inherited: Sequence[int] | None = None) -> Repositories:
+async def open_repositories(
+    url: str, *, serving: bool, inherited: Sequence[int] | None = None, migrating: bool = True
+) -> Repositories:
     """All repositories on the database of that URL (`open_driver`). Raises StoreRefused, StoreUnavailable."""
-    return Repositories(await open_driver(url, serving=serving, inherited=inherited))
+    return Repositories(await open_driver(url, serving=serving, inherited=inherited, migrating=migrating))

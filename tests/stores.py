@@ -8,9 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from server.database.open import pending_migrations
 from server.repositories import Repositories, open_repositories
 
 OpenStore = Callable[[], Awaitable[Repositories]]
+
+
+async def pending_names(store_url: str) -> list[str]:
+    """The names of the migrations that a store needs."""
+    return [migration.name for migration in await pending_migrations(store_url)]
 
 
 @pytest.fixture

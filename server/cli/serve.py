@@ -52,6 +52,9 @@ def serve(
     ] = False,
     host: Annotated[str | None, typer.Option(help="In place of server.host.", show_default=False)] = None,
     port: Annotated[int | None, typer.Option(help="In place of server.port.", show_default=False)] = None,
+    no_migrate: Annotated[
+        bool, typer.Option("--no-migrate", help="Refuse a store that is not up to date.", show_default=False)
+    ] = False,
     config: Config = None,
 ) -> None:
     """Start the server. Ctrl-C or SIGTERM ends it when what is in flight is done."""
@@ -59,6 +62,8 @@ def serve(
     loaded = loaded_for(context, config, {name: value for name, value in given.items() if value is not None})
     settings = loaded.settings
     signals = signals_of(context)
+    if demo and no_migrate:
+        raise typer.BadParameter("--demo makes a store of its own; leave --no-migrate out")
     if demo:
         _write_by_threads(signals)
         # A signal must not end the process before the folder is removed.
@@ -67,20 +72,20 @@ def serve(
     elif settings.server.worker_count == 1:
         _write_by_threads(signals)
         print("\n".join(sources(loaded)), flush=True)
-        _run(settings, signals, demo=False)
+        _run(settings, signals, demo=False, migrating=not no_migrate)
     else:
-        _run_workers(loaded, signals)
+        _run_workers(loaded, signals, migrating=not no_migrate)
 
 
-def _run(settings: Settings, signals: ServerSignals, *, demo: bool) -> None:
+def _run(settings: Settings, signals: ServerSignals, *, demo: bool, migrating: bool = True) -> None:
     """Serve in this process."""
     configure_logs(settings.logs)
     raise_descriptor_limit()
     with listen_on(settings.server.host, settings.server.port) as listening:
-        _in_a_loop(_serve(settings, listening, demo=demo), signals)
+        _in_a_loop(_serve(settings, listening, demo=demo, migrating=migrating), signals)
 
 
-def _run_workers(loaded: LoadedSettings, signals: ServerSignals) -> None:
+def _run_workers(loaded: LoadedSettings, signals: ServerSignals, *, migrating: bool) -> None:
     """Serve in several processes. This one becomes their parent, so from here on it must have one thread."""
     settings = loaded.settings
     signals.stop()
@@ -99,7 +104,7 @@ def _run_workers(loaded: LoadedSettings, signals: ServerSignals) -> None:
         signals.start()
         _write_by_threads(signals)
         if child.number is None:
-            _in_a_loop(_prepare(child), signals)
+            _in_a_loop(_prepare(child, migrating=migrating), signals)
         else:
             worker = Worker(child, signals)
             _in_a_loop(_serve(share_of(child), listening, demo=False, worker=worker), signals)
@@ -160,19 +165,27 @@ async def _until_asked(work: Coroutine[Any, Any, Result], signals: ServerSignals
         return await task
 
 
-async def _prepare(child: Child) -> None:
+async def _prepare(child: Child, *, migrating: bool) -> None:
     """Do what is done once, before there are workers. The parent gets the greeting, and what keeps the store ours."""
     configure_logs(child.settings.logs)
-    async with open_services(child.settings, serving=True, node=child.inherited.node) as services:
+    node = child.inherited.node
+    async with open_services(child.settings, serving=True, migrating=migrating, node=node) as services:
         greeting = await _greeting(services, address_of(child.inherited.listening), demo=False)
         child.channel.send("prepared", greeting, services.repositories.driver.held_descriptors())
 
 
-async def _serve(settings: Settings, listening: socket.socket, *, demo: bool, worker: Worker | None = None) -> None:
+async def _serve(
+    settings: Settings,
+    listening: socket.socket,
+    *,
+    demo: bool,
+    migrating: bool = True,
+    worker: Worker | None = None,
+) -> None:
     """Serve until cancelled. If this is a worker, its parent has prepared the store and prints the greeting."""
     render = configure_logs(settings.logs)
     async with AsyncExitStack() as stack:
-        given: dict[str, Any] = {}
+        given: dict[str, Any] = {"migrating": migrating}
         if worker is not None:
             stack.enter_context(worker.following())
             given = {"inherited": worker.child.inherited.store, "node": worker.child.inherited.node}

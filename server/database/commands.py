@@ -1,4 +1,4 @@
-"""`migrate`: the tables of the store. `store backup`: a copy of it. `store restore`: a copy in its place."""
+"""`store backup`: a copy of it. `store restore`: a copy in its place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from server.cli.progress import progress_bar
 from server.core.clock import SystemClock, rfc3339
 from server.core.errors import StoreRefused
 from server.core.ids import Ids, SystemRandomness
-from server.database.open import apply_migrations, back_up, pending_migrations, sqlite_path
+from server.database.open import back_up, sqlite_path
 from server.database.sqlite.backup import key_beside
 from server.database.sqlite.contents import beside
 from server.database.sqlite.copy_reader import CopyReader, open_copy, open_moved_away
@@ -39,28 +39,6 @@ _KEYS = 4
 _AUDIT = 7
 
 app = Commands("Look after the store; the server may be running.")
-
-
-def migrate(
-    context: typer.Context,
-    check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; exit 1 if there is something to do.", show_default=False)
-    ] = False,
-    config: Config = None,
-) -> None:
-    """Bring the store up to date. `serve` does so too."""
-    settings = settings_for(context, config)
-    configure_logs(settings.logs)
-    if check:
-        names = run_async(pending_migrations(settings.store.url))
-        for name in names:
-            typer.echo(f"pending  {name}")
-        if names:
-            raise typer.Exit(1)
-    else:
-        for name in run_async(apply_migrations(settings.store.url)):
-            typer.echo(f"applied  {name}")
-    typer.echo("the store is up to date")
 
 
 @app.command()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from server.core.errors import StoreRefused
 from server.database.driver import Driver
+from server.database.live_nodes import LiveNode
+from server.database.migration_files import Migration
 from server.database.sqlite import backup as sqlite_backup
 from server.database.sqlite import migrate as sqlite
 from server.database.sqlite.backup import Progress
@@ -18,17 +20,22 @@ from server.settings.store_url import SQLITE, is_sqlite
 FIRST_MIGRATION = "0001_first"
 
 
-async def open_driver(url: str, *, serving: bool, inherited: Sequence[int] | None = None) -> Driver:
+async def open_driver(
+    url: str, *, serving: bool, inherited: Sequence[int] | None = None, migrating: bool = True
+) -> Driver:
     """Open the database; make and migrate it if necessary. Raises StoreRefused, StoreUnavailable.
 
     `serving` says that this is a server, not a command: an SQLite file can have only one server. `inherited` says that
-    it is a worker of a server that has prepared the database; it has the `held_descriptors` of that.
+    it is a worker of a server that has prepared the database; it has the `held_descriptors` of that. Without
+    `migrating` a store that is missing or needs migrations is refused.
     """
     if _is_sqlite(url):
-        return await SqliteDriver.open(sqlite_path(url), serving=serving, name=_name(url), inherited=inherited)
+        return await SqliteDriver.open(
+            sqlite_path(url), serving=serving, name=_name(url), inherited=inherited, migrating=migrating
+        )
     from server.database.postgres import driver as postgres  # noqa: PLC0415 - asyncpg is large
 
-    return await postgres.PostgresDriver.open(url, serving=serving, inherited=inherited)
+    return await postgres.PostgresDriver.open(url, serving=serving, inherited=inherited, migrating=migrating)
 
 
 def load_driver(url: str) -> None:
@@ -40,7 +47,7 @@ def load_driver(url: str) -> None:
 async def require_store(url: str) -> None:
     """Raise StoreRefused if there is no store yet, without making one."""
     pending = await pending_migrations(url)
-    if FIRST_MIGRATION in pending:
+    if FIRST_MIGRATION in (migration.name for migration in pending):
         where = str(sqlite_path(url)) if _is_sqlite(url) else "the PostgreSQL database of store.url"
         raise StoreRefused(
             f"there is no store in {where}; run this where the server runs, or give --config or store.url; "
@@ -48,13 +55,22 @@ async def require_store(url: str) -> None:
         )
 
 
-async def pending_migrations(url: str) -> list[str]:
-    """The names of the migrations that the store needs. Changes nothing. Raises StoreRefused, StoreUnavailable."""
+async def pending_migrations(url: str) -> list[Migration]:
+    """The migrations that the store needs, in order. Changes nothing. Raises StoreRefused, StoreUnavailable."""
     if _is_sqlite(url):
-        return await sqlite.pending_names(sqlite_path(url))
+        return await sqlite.pending_migrations(sqlite_path(url))
     from server.database.postgres import driver as postgres  # noqa: PLC0415 - asyncpg is large
 
-    return await postgres.pending_names(url)
+    return await postgres.pending_migrations(url)
+
+
+async def live_nodes(url: str) -> list[LiveNode]:
+    """The servers that use the store now, of those on PostgreSQL. Raises StoreRefused, StoreUnavailable."""
+    if _is_sqlite(url):
+        return []
+    from server.database.postgres import driver as postgres  # noqa: PLC0415 - asyncpg is large
+
+    return await postgres.live_nodes(url)
 
 
 async def apply_migrations(url: str) -> list[str]:

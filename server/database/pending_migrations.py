@@ -1,7 +1,9 @@
 """Which migrations a store still needs, and whether this program may use the store at all.
 
-A store that a newer program has migrated is refused, and so is a store whose applied migrations differ from the files
-of this program. sqlite/file.py, sqlite/migrate.py and postgres/schema.py read the applied migrations and run new ones.
+A store that a newer program has migrated is used as long as none of the newer migrations needs a newer program. So a
+node of the previous version can be started again during an upgrade, and after one that is taken back. A store whose
+applied migrations differ from the files of this program is refused. sqlite/file.py, sqlite/migrate.py and
+postgres/schema.py read the applied migrations and run new ones.
 """
 
 from __future__ import annotations
@@ -14,11 +16,15 @@ from server.database.migration_files import Migration
 
 
 class Applied(NamedTuple):
-    """A row of `schema_migrations`."""
+    """A row of `schema_migrations`. A program has to know the migration `needs` to use the store after this one.
+
+    Stores that are older than the column have no `needs`, which means 0.
+    """
 
     version: int
     name: str
     sha256: str
+    needs: int = 0
 
 
 def pending(known: Sequence[Migration], applied: Sequence[Applied], place: str) -> list[Migration]:
@@ -27,7 +33,7 @@ def pending(known: Sequence[Migration], applied: Sequence[Applied], place: str) 
     `applied` has to be sorted by version.
     """
     latest_known = known[-1].version
-    if applied and applied[-1].version > latest_known:
+    if max((row.needs for row in applied), default=0) > latest_known:
         raise newer(place, applied[-1].version, latest_known)
     for migration, row in zip(known, applied, strict=False):
         if (migration.version, migration.sha256) != (row.version, row.sha256):
@@ -38,9 +44,23 @@ def pending(known: Sequence[Migration], applied: Sequence[Applied], place: str) 
     return list(known[len(applied) :])
 
 
+def nodes_that_stop(wanted: Sequence[Migration]) -> int:
+    """Nodes that know no migration as late as this one have to stop before these migrations. 0: all may go on."""
+    latest_applied = wanted[0].version - 1
+    return max((migration.needs for migration in wanted if migration.needs > latest_applied), default=0)
+
+
 def newer(place: str, found: int, known: int) -> StoreRefused:
-    """The error for a store that a newer program has migrated."""
+    """The error for a store that a newer program has migrated, in a way that needs a newer program."""
     return StoreRefused(
         f"{place} is at migration {found}, newer than this program, which knows {known}; "
         "upgrade the program, or restore a backup"
     )
+
+
+def not_migrated(place: str, wanted: Sequence[Migration]) -> StoreRefused:
+    """The error for a server that must not migrate, on a store that is missing or needs migrations."""
+    if wanted[0].version == 1:
+        return StoreRefused(f"there is no store in {place}; to make one, run: python -m server migrate")
+    names = ", ".join(migration.name for migration in wanted)
+    return StoreRefused(f"{place} needs migrations first ({names}); run: python -m server migrate")

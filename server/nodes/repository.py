@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import fields
 
 from server.database.driver import Dialect, Driver, Transaction
+from server.database.live_nodes import GONE_MS
 from server.nodes.model import Node
-
-# A server that was not seen for so long is taken for gone.
-GONE_MS = 60_000
 
 # The clock of the database, in epoch milliseconds.
 _NOW: dict[Dialect, str] = {

@@ -106,16 +106,6 @@ def test_openapi_is_what_the_server_serves(tmp_path: Path) -> None:
         assert server.call("GET", "/openapi.json") == (200, printed)
 
 
-def test_migrate_and_its_check(tmp_path: Path) -> None:
-    checked = run(tmp_path, "migrate", "--check")
-    assert checked.returncode == 1
-    assert "pending  0001" in checked.stdout
-    assert not (tmp_path / "data" / "watchword.db").exists()
-    assert "applied  0001" in run(tmp_path, "migrate").stdout
-    again = run(tmp_path, "migrate", "--check")
-    assert (again.returncode, again.stdout) == (0, "the store is up to date\n")
-
-
 def run_into_a_full_disk(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     full = Path("/dev/full").open("w", encoding="utf-8")  # noqa: SIM115 - to close it fails too
     try:

@@ -18,6 +18,7 @@ from server.database.postgres.pool import SERVING_CONNECTIONS
 from server.database.postgres.watch import OPENING_SECONDS, Watch
 from server.repositories import Repositories, open_repositories
 from tests.records import NOW, add_user, end_session, id_of, new_user, open_session, rename, session, usernames
+from tests.stores import pending_names
 
 # Where something else would wait for ever. Far above what any of it takes.
 BOUND_SECONDS = 30
@@ -39,10 +40,10 @@ async def driver(postgres_url: str) -> AsyncIterator[PostgresDriver]:
 
 
 async def test_migrations_are_applied_once(postgres_url: str) -> None:
-    assert await pending_migrations(postgres_url) == ALL
-    assert await pending_migrations(postgres_url) == ALL
+    assert await pending_names(postgres_url) == ALL
+    assert await pending_names(postgres_url) == ALL
     assert await apply_migrations(postgres_url) == ALL
-    assert await pending_migrations(postgres_url) == []
+    assert await pending_names(postgres_url) == []
     assert await apply_migrations(postgres_url) == []
 
 
@@ -59,7 +60,7 @@ async def test_an_empty_schema_may_be_there(postgres_url: str) -> None:
 
 async def test_a_newer_store_is_refused(postgres_url: str) -> None:
     await apply_migrations(postgres_url)
-    await _run(postgres_url, "INSERT INTO watchword.schema_migrations VALUES (9999, '9999_later', 'x', 0)")
+    await _run(postgres_url, "INSERT INTO watchword.schema_migrations VALUES (9999, '9999_later', 'x', 0, 9999)")
     for refused in (open_repositories(postgres_url, serving=True), pending_migrations(postgres_url)):
         with pytest.raises(StoreRefused, match="newer than this program"):
             await refused

@@ -16,6 +16,7 @@ from server.database.driver import Transaction
 from server.database.migration_files import migrations
 from server.database.open import apply_migrations, pending_migrations
 from server.database.postgres import added
+from server.database.postgres import migrate as postgres_migrate
 from server.database.postgres import schema as postgres_schema
 from server.database.postgres.driver import PostgresDriver
 from server.repositories import Repositories, open_repositories
@@ -123,11 +124,11 @@ async def test_migrations_take_their_time_whatever_the_database_allows(
 async def test_a_table_that_is_locked_holds_up_a_migration_for_a_while_only(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(postgres_schema, "TABLE_LOCK_MS", 200)
+    monkeypatch.setattr(postgres_migrate, "PATIENCE_SECONDS", 0.5)
     with monkeypatch.context() as older:
         older.setattr(postgres_schema, "migrations", lambda dialect: migrations(dialect)[:5])
         await apply_migrations(postgres_url)
-    holder = await asyncpg.connect(postgres_url)
+    holder = await asyncpg.connect(postgres_url, server_settings={"application_name": "a maintenance"})
     # As a write and a maintenance do it.
     for lock in ("users IN ROW EXCLUSIVE MODE", "schema_migrations IN ACCESS EXCLUSIVE MODE"):
         transaction = holder.transaction()

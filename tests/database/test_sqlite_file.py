@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -9,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from server.core.errors import StoreRefused
-from server.database.migration_files import migrations
+from server.database.migration_files import Migration, migrations
 from server.database.open import apply_migrations, pending_migrations, sqlite_path
 from server.repositories import open_repositories
 from tests.records import add_user, new_user, usernames
+from tests.stores import pending_names
 
 ALL = [migration.name for migration in migrations("sqlite")]
 
@@ -79,14 +81,14 @@ async def test_a_path_may_have_any_characters(tmp_path: Path) -> None:
 
 
 async def test_looking_makes_nothing(url: str, path: Path) -> None:
-    assert await pending_migrations(url) == ALL
+    assert await pending_names(url) == ALL
     assert not path.parent.exists()
 
 
 async def test_migrations_are_applied_once(url: str, path: Path) -> None:
     assert await apply_migrations(url) == ALL
     before = _read(path)
-    assert await pending_migrations(url) == []
+    assert await pending_names(url) == []
     assert await apply_migrations(url) == []
     assert _read(path) == before
 
@@ -95,7 +97,7 @@ async def test_looking_at_a_served_store_changes_nothing(url: str, path: Path) -
     store = await open_repositories(url, serving=True)
     await add_user(store, new_user(1))
     before = {file.name: file.read_bytes() for file in path.parent.iterdir() if file.suffix != ".db-shm"}
-    assert await pending_migrations(url) == []
+    assert await pending_names(url) == []
     assert {file.name: file.read_bytes() for file in path.parent.iterdir() if file.suffix != ".db-shm"} == before
     assert await usernames(store) == {"user1"}
     await store.close()
@@ -108,10 +110,15 @@ async def test_a_blank_file_becomes_a_store(url: str, path: Path, content: bytes
         _run(path, "VACUUM")
     else:
         _write(path, content)
-    assert await pending_migrations(url) == ALL
+    assert await pending_names(url) == ALL
     store = await open_repositories(url, serving=True)
     await add_user(store, new_user(1))
     await store.close()
+
+
+async def test_commands_may_migrate_at_once(url: str) -> None:
+    applied = await asyncio.gather(*(apply_migrations(url) for _ in range(4)))
+    assert sorted(applied) == [[], [], [], ALL]
 
 
 async def test_a_start_that_was_cut_short_is_begun_again(url: str, path: Path) -> None:
@@ -122,8 +129,41 @@ async def test_a_start_that_was_cut_short_is_begun_again(url: str, path: Path) -
 
 
 async def test_a_newer_store_is_refused(url: str, made: Path) -> None:
-    _run(made, "INSERT INTO schema_migrations VALUES (9999, '9999_later', 'x', 0)")
+    _run(made, "INSERT INTO schema_migrations VALUES (9999, '9999_later', 'x', 0, 9999)")
     await _assert_refused(url, "newer than this program.*upgrade")
+
+
+async def test_a_store_to_which_a_newer_program_has_added_is_used(url: str, made: Path) -> None:
+    _run(made, "INSERT INTO schema_migrations VALUES (9999, '9999_later', 'x', 0, 0)", "PRAGMA user_version = 9999")
+    assert await pending_names(url) == []
+    for migrating in (True, False):
+        await (await open_repositories(url, serving=True, migrating=migrating)).close()
+
+
+async def test_a_program_that_may_not_migrate_makes_nothing(url: str, path: Path) -> None:
+    refusal = "there is no store in .*; to make one, run: python -m server migrate"
+    with pytest.raises(StoreRefused, match=refusal):
+        await open_repositories(url, serving=True, migrating=False)
+    assert not path.parent.exists()
+    path.parent.mkdir()
+    _write(path, b"")
+    with pytest.raises(StoreRefused, match=refusal):
+        await open_repositories(url, serving=True, migrating=False)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
+async def test_a_program_that_may_not_migrate_names_what_is_needed(
+    url: str, made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await (await open_repositories(url, serving=True, migrating=False)).close()
+    known = [*migrations("sqlite"), Migration(9998, "9998_later", "CREATE TABLE later (id TEXT) STRICT;")]
+    monkeypatch.setattr("server.database.sqlite.file.migrations", lambda _: known)
+    with pytest.raises(
+        StoreRefused, match=r"watchword.db needs migrations first \(9998_later\); run: python -m server m"
+    ):
+        await open_repositories(url, serving=True, migrating=False)
+    with closing(sqlite3.connect(made)) as connection:
+        assert connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'later'").fetchall() == []
 
 
 async def test_a_newer_header_is_refused(url: str, made: Path) -> None:
@@ -200,7 +240,7 @@ async def test_a_command_does_not_migrate_under_a_running_server(url: str, monke
         await apply_migrations(url)
     await store.close()
     assert await apply_migrations(url) == ["later"]
-    assert await pending_migrations(url) == []
+    assert await pending_names(url) == []
 
 
 async def test_a_failing_migration_changes_nothing(url: str, made: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from server.nodes import repository
+from server.database.live_nodes import GONE_MS
 from server.nodes.model import Node
 from server.repositories import Repositories
 
@@ -14,7 +14,7 @@ async def test_a_node_is_there_until_it_leaves(store: Repositories) -> None:
     (written,) = await store.nodes.write(NODE)
     before = await store.nodes.now()
     assert replace(written, started_at=0, seen_at=0) == NODE
-    assert abs(written.seen_at - before) < repository.GONE_MS
+    assert abs(written.seen_at - before) < GONE_MS
     assert written.started_at == written.seen_at
     other = replace(NODE, id="b", hostname="web-0")
     assert [node.id for node in await store.nodes.write(other)] == ["b", "a"]
@@ -28,7 +28,7 @@ async def test_a_node_is_there_until_it_leaves(store: Repositories) -> None:
 
 async def test_a_node_that_was_not_seen_for_a_while_is_gone(store: Repositories) -> None:
     await store.nodes.write(NODE)
-    await store.driver.write_one("UPDATE nodes SET seen_at = seen_at - $1", repository.GONE_MS + 1)
+    await store.driver.write_one("UPDATE nodes SET seen_at = seen_at - $1", GONE_MS + 1)
     assert await store.nodes.live() == []
     assert len(await store.driver.read("SELECT id FROM nodes")) == 1
     await store.nodes.write(replace(NODE, id="b"))

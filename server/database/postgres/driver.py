@@ -12,7 +12,11 @@ import asyncpg
 from server.core.errors import StoreUnavailable
 from server.database.driver import Added, Dialect, Result, Row, Unit
 from server.database.failure import unavailable
+from server.database.live_nodes import LiveNode
+from server.database.migration_files import Migration
 from server.database.patience import Patience, current_patience
+from server.database.pending_migrations import not_migrated
+from server.database.postgres import migrate as postgres_migrate
 from server.database.postgres import schema as postgres_schema
 from server.database.postgres.added import added_since, server_of
 from server.database.postgres.connect import connector
@@ -67,10 +71,17 @@ class PostgresDriver:
         self._closed = False
 
     @classmethod
-    async def open(cls, url: str, *, serving: bool, inherited: Sequence[int] | None = None) -> Self:
-        """Connect and migrate; a worker (`inherited`) need not migrate. Raises StoreRefused, StoreUnavailable."""
-        if inherited is None:
+    async def open(
+        cls, url: str, *, serving: bool, inherited: Sequence[int] | None = None, migrating: bool = True
+    ) -> Self:
+        """Connect, and migrate or require that it was done; a worker (`inherited`) knows that it was.
+
+        Raises StoreRefused, StoreUnavailable.
+        """
+        if inherited is None and migrating:
             await apply_migrations(url)
+        elif inherited is None and (wanted := await pending_migrations(url)):
+            raise not_migrated(postgres_schema.PLACE, wanted)
         with opening():
             connect = connector(url)
             pool = await Pool.open(connect, serving=serving)
@@ -181,16 +192,22 @@ class PostgresDriver:
         await self._pool.close()
 
 
-async def pending_names(url: str) -> list[str]:
-    """The names of the migrations that the database needs. Changes nothing. Raises StoreRefused, StoreUnavailable."""
+async def pending_migrations(url: str) -> list[Migration]:
+    """The migrations that the database needs. Changes nothing. Raises StoreRefused, StoreUnavailable."""
     async with _connected(url) as connection:
-        return await postgres_schema.pending_names(connection)
+        return await postgres_schema.pending_migrations(connection)
+
+
+async def live_nodes(url: str) -> list[LiveNode]:
+    """The servers that use the database now. Raises StoreRefused, StoreUnavailable."""
+    async with _connected(url) as connection:
+        return await postgres_schema.live_nodes(connection)
 
 
 async def apply_migrations(url: str) -> list[str]:
     """Bring the database up to date; the names of what was applied. Raises StoreRefused, StoreUnavailable."""
     async with _connected(url) as connection:
-        return await postgres_schema.apply_migrations(connection)
+        return await postgres_migrate.apply_migrations(connection, connector(url))
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The schema `watchword` in PostgreSQL: checks whether it is ours, and migrates it."""
+"""The schema `watchword` in PostgreSQL: whether it is ours, and what it needs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
-from server.core.clock import SystemClock
 from server.core.errors import StoreRefused
+from server.database.live_nodes import GONE_MS, LiveNode
 from server.database.migration_files import Migration, migrations
 from server.database.pending_migrations import Applied, pending
 
@@ -16,38 +16,8 @@ SCHEMA = "watchword"
 # The first key of all our advisory locks ("WWrd"), so that they do not meet those of other programs.
 LOCK_SPACE = 0x57577264
 
-# A migration may run as long as it needs. But it waits only this long for a lock on a table, since other statements on
-# this table would have to wait behind it.
-TABLE_LOCK_MS = 3000
-NODE_MS = 60_000
-_LONGEST_SECONDS = 86_400
-
 # A connection of a pool has the same methods. It is a string, since asyncpg has these generics only in its stubs.
 Connection: TypeAlias = "asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]"
-
-
-async def pending_names(connection: Connection) -> list[str]:
-    """The names of the migrations that the database needs. Changes nothing. Raises StoreRefused."""
-    return [migration.name for migration in await _pending(connection)]
-
-
-async def apply_migrations(connection: Connection) -> list[str]:
-    """Run the pending migrations, each in a transaction, and return their names. Raises StoreRefused.
-
-    Several nodes may call it at the same moment: each step takes an advisory lock and reads the pending ones again.
-    """
-    applied: list[str] = []
-    while await _pending(connection):
-        async with connection.transaction(isolation="read_committed"):
-            # Another node may be migrating a large table.
-            await connection.execute(f"SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = {NODE_MS}")
-            await lock(connection, "migrations", seconds=NODE_MS / 1000 + 1)
-            await connection.execute(f"SET LOCAL lock_timeout = {TABLE_LOCK_MS}")
-            wanted = await _pending(connection)
-            if wanted:
-                await _run(connection, wanted[0])
-                applied.append(wanted[0].name)
-    return applied
 
 
 async def lock(connection: Connection, name: str, seconds: float | None = None) -> None:
@@ -56,7 +26,8 @@ async def lock(connection: Connection, name: str, seconds: float | None = None) 
     await connection.fetch(sql, LOCK_SPACE, name, timeout=seconds)
 
 
-async def _pending(connection: Connection) -> list[Migration]:
+async def pending_migrations(connection: Connection) -> list[Migration]:
+    """The migrations that the database needs, in order. Changes nothing. Raises StoreRefused."""
     known = migrations("postgres")
     tables = {
         row[0]
@@ -73,18 +44,20 @@ async def _pending(connection: Connection) -> list[Migration]:
         raise StoreRefused(
             f"the schema {SCHEMA} in {PLACE} belongs to another program; choose another database in store.url"
         )
-    rows = await connection.fetch(f"SELECT version, name, sha256 FROM {SCHEMA}.schema_migrations ORDER BY version")
+    # A store may be older than the column `needs`. (`SELECT *` would fail when another node adds a column.)
+    rows = await connection.fetch(
+        "SELECT version, name, sha256, COALESCE((to_jsonb(applied) ->> 'needs')::bigint, 0) AS needs "
+        f"FROM {SCHEMA}.schema_migrations AS applied ORDER BY version"
+    )
     return pending(known, [Applied(*row) for row in rows], PLACE)
 
 
-async def _run(connection: Connection, migration: Migration) -> None:
-    if not await connection.fetch("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", SCHEMA):
-        await connection.execute(f"CREATE SCHEMA {SCHEMA}")
-    await connection.execute(migration.sql, timeout=_LONGEST_SECONDS)
-    await connection.execute(
-        f"INSERT INTO {SCHEMA}.schema_migrations (version, name, sha256, applied_at) VALUES ($1, $2, $3, $4)",
-        migration.version,
-        migration.name,
-        migration.sha256,
-        SystemClock().now_ms(),
+async def live_nodes(connection: Connection) -> list[LiveNode]:
+    """The servers that use the database now, by hostname. Those of the first version do not tell of themselves."""
+    if not await connection.fetch("SELECT 1 WHERE to_regclass($1) IS NOT NULL", f"{SCHEMA}.nodes"):
+        return []
+    rows = await connection.fetch(
+        f"SELECT hostname, pid, version, latest_migration FROM {SCHEMA}.nodes "
+        f"WHERE seen_at >= extract(epoch FROM clock_timestamp()) * 1000 - {GONE_MS} ORDER BY hostname, pid"
     )
+    return [LiveNode(*row) for row in rows]

@@ -66,9 +66,17 @@ class SqliteDriver:
 
     @classmethod
     async def open(
-        cls, path: Path, *, serving: bool, name: Path | None = None, inherited: Sequence[int] | None = None
+        cls,
+        path: Path,
+        *,
+        serving: bool,
+        name: Path | None = None,
+        inherited: Sequence[int] | None = None,
+        migrating: bool = True,
     ) -> Self:
         """Open the file; make and migrate it if necessary. With `serving` it is refused if another process serves it.
+
+        Without `migrating` it is refused if it is not there or needs migrations.
 
         `name` is the path in the settings, which may be a link. If it leads elsewhere later, the file was replaced.
         `inherited` is for a worker: the serve lock, which its parent holds. The file is only looked at then, since the
@@ -76,13 +84,13 @@ class SqliteDriver:
 
         Raises StoreRefused; StoreUnavailable if other processes hold the write lock for too long.
         """
-        await asyncio.to_thread(sqlite_file.prepare_folder, path)
+        await asyncio.to_thread(sqlite_file.prepare_folder, path, making=migrating)
         async with AsyncExitStack() as opening:
             lock = FairLock(beside(path, ".write-lock"))
             opening.callback(lock.close)
             async with lock.held():
                 if inherited is None:
-                    held = await _prepare(path, opening, serving=serving)
+                    held = await _prepare(path, opening, serving=serving, migrating=migrating)
                 else:
                     held = inherited
                     await require_prepared(path, held)
@@ -172,13 +180,13 @@ class SqliteDriver:
             closing.result()
 
 
-async def _prepare(path: Path, opening: AsyncExitStack, *, serving: bool) -> Sequence[int]:
+async def _prepare(path: Path, opening: AsyncExitStack, *, serving: bool, migrating: bool) -> Sequence[int]:
     """Take the serve lock if this is a server, check the file and migrate it. Returns the descriptor of the lock."""
     serve_lock = FileLock(beside(path, ".serve-lock"))
     opening.callback(serve_lock.close)
     if serving and not serve_lock.try_acquire():
         raise StoreRefused(f"{path} is already served by another process; stop it, or give this one another store.url")
-    await migrate(path, serve_lock, serving=serving)
+    await migrate(path, serve_lock, serving=serving, migrating=migrating)
     return (serve_lock.fileno(),) if serving else ()
 
 

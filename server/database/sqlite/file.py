@@ -15,7 +15,7 @@ from pathlib import Path
 
 from server.core.errors import StoreRefused
 from server.database.migration_files import Migration, migrations
-from server.database.pending_migrations import Applied, newer, pending
+from server.database.pending_migrations import Applied, newer, not_migrated, pending
 from server.database.sqlite.contents import beside, has_log, log_fits, uri, was_replaced
 from server.database.sqlite.length import missing_pages
 from server.database.sqlite.refusals import damaged, refusals
@@ -31,13 +31,20 @@ OLDEST_SQLITE = (3, 38)
 LOCK_SECONDS = 2.0
 
 
-def prepare_folder(path: Path) -> None:
-    """Make the folder of the database with mode 700, and check the version of SQLite. Raises StoreRefused."""
+def prepare_folder(path: Path, *, making: bool = True) -> None:
+    """Make the folder of the database with mode 700, and check the version of SQLite. Raises StoreRefused.
+
+    Without `making` the database has to be there.
+    """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise StoreRefused(f"this Python has SQLite {sqlite3.sqlite_version}; 3.38 or newer is needed")
     with closing(sqlite3.connect(":memory:")) as connection:
         if not connection.execute("SELECT 1 FROM pragma_module_list WHERE name = 'fts5'").fetchone():
             raise StoreRefused("the SQLite of this Python has no FTS5, by which users are found; use another build")
+    with refusals(path):
+        is_there = path.exists() and path.stat().st_size > 0
+    if not making and not is_there:
+        raise not_migrated(str(path), inspect(path, thorough=False))
     try:
         make_folder(path.parent)
     except OSError as error:
@@ -110,10 +117,19 @@ def pending_of(connection: sqlite3.Connection, path: Path, known: Sequence[Migra
         raise StoreRefused(f"{path} is a database of another program; choose another file in store.url")
     if "schema_migrations" not in tables:
         raise damaged(path, "its tables are gone")
-    if version > known[-1].version:
+    applied = _applied(connection)
+    if version > max(known[-1].version, *(row.version for row in applied)):
         raise newer(str(path), version, known[-1].version)
-    rows = connection.execute("SELECT version, name, sha256 FROM schema_migrations ORDER BY version")
-    return pending(known, [Applied(*row) for row in rows], str(path))
+    return pending(known, applied, str(path))
+
+
+def _applied(connection: sqlite3.Connection) -> list[Applied]:
+    has_needs = connection.execute(
+        "SELECT 1 FROM pragma_table_info('schema_migrations') WHERE name = 'needs'"
+    ).fetchone()
+    columns = "version, name, sha256, needs" if has_needs else "version, name, sha256"
+    rows = connection.execute(f"SELECT {columns} FROM schema_migrations ORDER BY version")  # noqa: S608 - our names
+    return [Applied(*row) for row in rows]
 
 
 def _left_apart(path: Path) -> StoreRefused:

@@ -13,6 +13,7 @@ from pathlib import Path
 from server.core.clock import SystemClock
 from server.core.errors import StoreRefused
 from server.database.migration_files import Migration
+from server.database.pending_migrations import not_migrated
 from server.database.sqlite.contents import beside, contents, mark, uri
 from server.database.sqlite.file import APPLICATION_ID, LOCK_SECONDS, inspect, prepare_folder, refuse_no_file
 from server.database.sqlite.refusals import refusals
@@ -20,16 +21,15 @@ from server.files.drafts import make, sync
 from server.files.file_lock import FairLock, FileLock, to_the_end
 
 
-async def pending_names(path: Path) -> list[str]:
-    """The names of the migrations that the file needs. Changes and makes nothing. Raises StoreRefused."""
+async def pending_migrations(path: Path) -> list[Migration]:
+    """The migrations that the file needs. Changes and makes nothing. Raises StoreRefused."""
     async with AsyncExitStack() as looking:
         await asyncio.to_thread(refuse_no_file, path)
         if await asyncio.to_thread(beside(path, ".write-lock").exists):
             lock = FairLock(beside(path, ".write-lock"))
             looking.callback(lock.close)
             await looking.enter_async_context(lock.held())
-        found = await to_the_end(partial(inspect, path, thorough=True))
-        return [migration.name for migration in found]
+        return await to_the_end(partial(inspect, path, thorough=True))
 
 
 async def apply_migrations(path: Path) -> list[str]:
@@ -57,12 +57,14 @@ async def require_prepared(path: Path, held: Sequence[int]) -> None:
         raise StoreRefused(f"{path} or its lock was replaced while the server ran; restart the server")
 
 
-async def migrate(path: Path, serve_lock: FileLock, *, serving: bool) -> list[str]:
-    """Run the pending migrations and return their names. The caller holds the write lock.
+async def migrate(path: Path, serve_lock: FileLock, *, serving: bool, migrating: bool = True) -> list[str]:
+    """Run the pending migrations (without `migrating`: refuse) and return their names. The caller holds the write lock.
 
     A command (not `serving`) makes only the quick checks, since a running server waits for the lock.
     """
     wanted = await to_the_end(partial(inspect, path, thorough=serving))
+    if wanted and not migrating:
+        raise not_migrated(str(path), wanted)
     # Before the first write, since afterwards there is a log.
     await to_the_end(_remember, path)
     if not wanted:
@@ -126,15 +128,9 @@ def _run(connection: sqlite3.Connection, migration: Migration) -> None:
     # Foreign keys are off here, since a migration may have to replace a table.
     if connection.execute("PRAGMA foreign_key_check").fetchone():
         raise sqlite3.IntegrityError(f"migration {migration.name} left a reference to nothing")
-    connection.execute(
-        "INSERT INTO schema_migrations (version, name, sha256, applied_at) VALUES (:version, :name, :sha256, :now)",
-        {
-            "version": migration.version,
-            "name": migration.name,
-            "sha256": migration.sha256,
-            "now": SystemClock().now_ms(),
-        },
-    )
+    row = migration.record(SystemClock().now_ms())
+    places = ", ".join(f":{name}" for name in row)
+    connection.execute(f"INSERT INTO schema_migrations ({', '.join(row)}) VALUES ({places})", row)  # noqa: S608 - names
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {migration.version}")
     connection.execute("COMMIT")
