@@ -81,6 +81,12 @@ class Machine:
         links = " ".join(f"{_PACKAGES}/{name}" for name in names)
         self.run(f"ln -s {links} {environment}/lib/python3.*/site-packages/")
 
+    def stand_in(self, program: str, script: str) -> None:
+        """Put a shell script in the place of a program."""
+        self.run(
+            f"cat >/usr/local/sbin/{program} && chmod 755 /usr/local/sbin/{program}", stdin=f"#!/bin/sh\n{script}\n"
+        )
+
 
 def _pinned(list_of: Path) -> Iterator[Requirement]:
     for line in list_of.read_text("utf-8").splitlines():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import shlex
 import socket
 import ssl
 import subprocess
@@ -15,6 +16,7 @@ import yaml
 
 from server.cli.commands import COMMANDS
 from server.settings import load_settings
+from tests.deployment.console import commands
 from tests.deployment.dockerfile import instructions
 from tests.deployment.nginx import running
 from tests.environment import ROOT
@@ -58,6 +60,22 @@ def test_our_services_run_commands_that_there_are_and_have_time_to_end() -> None
     for name in OURS:
         assert SERVICES[name]["command"][0] in COMMANDS
         assert int(SERVICES[name]["stop_grace_period"].removesuffix("s")) > 10
+
+
+def test_the_commands_of_the_page_name_services_commands_and_variables_that_there_are() -> None:
+    for command in commands(ROOT / "docs" / "production.md", "$ "):
+        words = [word for word in shlex.split(command) if not word.startswith("--")]
+        if words[:2] == ["docker", "compose"]:
+            called = [word for word in words[3:] if word not in {"postgres", "watchword"}]
+            assert not called or called[0] in SERVICES, command
+            assert len(called) < 2 or called[1] in {*COMMANDS, "pg_dump"}, command
+        elif words[:2] == ["docker", "run"] or words[:2] == ["docker", "exec"]:
+            given = dict(word.split("=") for word in words if "=" in word)
+            load_settings(Path("/dev/null"), given)
+            ours = words[words.index("watchword") + 1 :]
+            assert "--detach" in command or set(ours) & COMMANDS.keys(), command
+        else:
+            assert words[0] in {"docker", "sh"}, command
 
 
 def test_the_nodes_have_addresses_in_the_network_whose_proxy_they_trust() -> None:

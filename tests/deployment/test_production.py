@@ -1,0 +1,139 @@
+"""docs/production.md: root's commands are run, one after the other, on a copy of this machine that systemd has booted.
+
+What is there in place of something else, and nothing beside it:
+
+- apt-get only looks whether the packages are installed;
+- git copies this checkout;
+- certbot makes a certificate that the machine trusts, and the name auth.example.com leads to the machine itself;
+- pip finds the packages installed that it would load from a registry: they are those of the test's own environment;
+- the password in the login is one that the test has set.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.deployment.console import commands
+from tests.deployment.machine import Machine, machine
+from tests.environment import ROOT
+
+PAGE = ROOT / "docs" / "production.md"
+PASSWORD = "brown otters juggle turnips"
+APT_GET = """
+[ "$1" = install ] || exit 0
+shift
+for name; do
+    case $name in -* | git | python3-venv | certbot) ;; *) dpkg --status "$name" >/dev/null || exit 1 ;; esac
+done
+"""
+GIT = f"""
+[ "$1" = clone ] && mkdir -p "$3" && cd {ROOT}
+/usr/bin/git -c safe.directory='*' ls-files --cached --others --exclude-standard -z |
+    xargs -0 cp --parents --target-directory="$3"
+"""
+CERTBOT = """
+folder=/etc/letsencrypt/live/auth.example.com
+mkdir -p $folder
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=auth.example.com \\
+    -addext subjectAltName=DNS:auth.example.com -keyout $folder/privkey.pem -out $folder/fullchain.pem
+cat $folder/fullchain.pem >>/etc/ssl/certs/ca-certificates.crt
+"""
+
+
+class Operator:
+    """Root, who has followed the page. `said` has what each command has written to standard output."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.said: dict[str, str] = {}
+        self._folder = "/root"
+        machine.stand_in("apt-get", APT_GET)
+        machine.stand_in("git", GIT)
+        machine.stand_in("certbot", CERTBOT)
+        machine.run("echo 127.0.0.1 auth.example.com >>/etc/hosts")
+
+    def follow(self) -> None:
+        for command in commands(PAGE, "# "):
+            self._before(command)
+            if command.startswith("cd "):
+                self._folder = command.removeprefix("cd ")
+            done = self.machine.run(f"cd {self._folder}\n{command.replace('…', PASSWORD)}")
+            self.said[command] = done.stdout
+            if command.startswith("watchword users create"):
+                self.machine.run("watchword users set-password ada --password-stdin", stdin=PASSWORD)
+            if command in {"systemctl enable --now watchword", "systemctl start watchword"}:
+                self.machine.run("until watchword health; do systemctl is-active --quiet watchword; sleep 0.05; done")
+
+    def _before(self, command: str) -> None:
+        if command == "make build":
+            self.machine.run(f"python3 -m venv {self._folder}/.venv")
+            self.machine.give_packages(f"{self._folder}/.venv", ROOT / "requirements-build.txt")
+        if "pip install" in command and "--requirement" in command:
+            self.machine.give_packages("/opt/watchword", ROOT / command.rsplit(maxsplit=1)[-1])
+
+    def the(self, beginning: str) -> str:
+        """What the one command that begins so has said."""
+        (said,) = [said for command, said in self.said.items() if command.startswith(beginning)]
+        return said
+
+
+@pytest.fixture(scope="module")
+def operator() -> Iterator[Operator]:
+    with machine() as running:
+        operator = Operator(running)
+        operator.follow()
+        yield operator
+
+
+def test_what_the_page_says_comes_true(operator: Operator) -> None:
+    assert operator.the("watchword config check").endswith("the settings are fine\n")
+    assert operator.the("watchword health") == "ready\n"
+    assert json.loads(operator.the("curl --fail")) == {"status": "ok"}
+    assert json.loads(operator.the("curl --silent --request POST"))["token_type"] == "Bearer"
+    assert operator.the("ls -l /var/backups/watchword").count("-rw------- 1 watchword watchword") == 2
+    assert "can be restored, with 1 users" in operator.the("journalctl --unit=watchword-rehearsal")
+    assert operator.the("watchword store restore").startswith("restored /var/backups/watchword/")
+    assert "none altered" in operator.the("watchword audit verify")
+
+
+def test_no_password_is_in_the_log_and_a_client_has_its_own_address(operator: Operator) -> None:
+    log = operator.machine.run("journalctl --unit=watchword --output=cat --no-pager").stdout
+    assert "password  " not in log
+    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    (login,) = [line for line in lines if line.get("route") == "/login"]
+    assert (login["status"], login["client"]) == (200, "127.0.0.1")
+
+
+def test_systemd_takes_the_units_and_finds_them_confined(operator: Operator) -> None:
+    verified = operator.machine.run("systemd-analyze verify --man=no /etc/systemd/system/watchword*")
+    assert (verified.stdout, verified.stderr) == ("", "")
+    for unit in ("watchword", "watchword-backup", "watchword-rehearsal"):
+        # OK is what systemd says below 5.0 of 10.
+        said = operator.machine.run(f"systemd-analyze security --offline=true --no-pager {unit}.service").stdout
+        exposure = said.splitlines()[-1]
+        assert " OK " in exposure, exposure
+
+
+def test_the_server_is_confined(operator: Operator) -> None:
+    main = operator.machine.run("systemctl show --property=MainPID --value watchword").stdout.strip()
+    status = operator.machine.run(f"cat /proc/{main}/status").stdout
+    facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    user = operator.machine.run("id --user watchword").stdout.strip()
+    assert facts["Uid"].split() == [user] * 4
+    assert {int(facts[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+    assert (facts["NoNewPrivs"], facts["Seccomp"]) == ("1", "2")
+
+
+def test_a_server_that_is_killed_comes_again(operator: Operator) -> None:
+    operator.machine.run("systemctl kill --signal=SIGKILL --kill-who=main watchword")
+    operator.machine.run("until [ $(systemctl show --property=NRestarts --value watchword) = 1 ]; do sleep 0.05; done")
+    operator.machine.run("until watchword health; do sleep 0.05; done")
+
+
+def test_a_setting_that_can_not_work_is_not_tried_again(operator: Operator) -> None:
+    operator.machine.run("echo 'port = 8081' >>/etc/watchword/config.toml; systemctl restart watchword", check=False)
+    operator.machine.run("until systemctl is-failed --quiet watchword; do sleep 0.05; done")
+    assert operator.machine.run("systemctl show --property=ExecMainStatus --value watchword").stdout == "2\n"
