@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from server.cli.channel import Channel
+from server.http.balance import Balance
 from server.nodes.model import NodeName
 from server.settings import Settings
 from server.settings.cores import usable_cores
@@ -24,6 +25,7 @@ class Inherited:
 
     listening: socket.socket
     node: NodeName
+    balance: Balance
     # Descriptors that keep another server from the store while this process or another of this server has them open.
     # The lock belongs to the open file, so nobody may release it (LOCK_UN); closing is right.
     store: Sequence[int] = ()

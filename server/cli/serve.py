@@ -30,9 +30,11 @@ from server.cli.worker import Worker
 from server.core.clock import SystemClock
 from server.core.ids import Ids, SystemRandomness
 from server.database.open import load_driver
+from server.http.balance import Balance, Share
+from server.http.balanced_site import BalancedSite
 from server.http.listening import listen_on
 from server.http.request_log import RequestLog
-from server.http.runner import raise_descriptor_limit
+from server.http.runner import EdgeRunner, raise_descriptor_limit
 from server.logs.output import configure_logs
 from server.logs.patient_writer import PatientWriter
 from server.logs.writer_thread import WriterThread
@@ -97,7 +99,8 @@ def _run_workers(loaded: LoadedSettings, signals: ServerSignals, *, migrating: b
     with listen_on(settings.server.host, settings.server.port) as listening:
         hooks = Hooks(tick=lambda: _advance(writers))
         node = NodeName.of_this_process(Ids(SystemClock(), SystemRandomness()).new_id())
-        child = Supervisor(settings.server.worker_count, settings, Inherited(listening, node), hooks).run()
+        count = settings.server.worker_count
+        child = Supervisor(count, settings, Inherited(listening, node, Balance(count)), hooks).run()
         # Only children come here.
         for writer in writers:
             writer.forget()
@@ -195,7 +198,8 @@ async def _serve(
         runner = create_runner(services, request_log)
         try:
             await runner.setup()
-            await web.SockSite(runner, listening, backlog=BACKLOG).start()
+            site = _site(runner, listening, worker)
+            await site.start()
             _calm_garbage_collector()
             # Only now, because the server listens from here on.
             if worker is not None:
@@ -207,6 +211,12 @@ async def _serve(
             await runner.cleanup()
             if request_log is not None:
                 request_log.flush()
+
+
+def _site(runner: EdgeRunner, listening: socket.socket, worker: Worker | None) -> web.BaseSite:
+    if worker is None or worker.child.number is None:
+        return web.SockSite(runner, listening, backlog=BACKLOG)
+    return BalancedSite(runner, listening, Share(worker.child.inherited.balance, worker.child.number))
 
 
 async def _greeting(services: Services, address: str, *, demo: bool) -> str:

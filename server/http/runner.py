@@ -50,6 +50,8 @@ class EdgeServer(web.Server):
         self._is_full = False
         # From the beginning of the end on, each answer is the last one of its connection.
         self.draining = False
+        self.on_connection_lost: Callable[[], None] = lambda: None
+        self.on_drain: Callable[[], None] = lambda: None
         super().__init__(
             partial(edge.handle, inner.request_handler),
             request_factory=inner.request_factory,
@@ -69,6 +71,7 @@ class EdgeServer(web.Server):
         super().connection_lost(handler, exc)
         self.by_latest_request.pop(handler, None)
         self._is_full = self._is_full and len(self.by_latest_request) > self._most // 2
+        self.on_connection_lost()
 
     def _make_room(self, newest: RequestHandler) -> None:
         if not self._is_full:
@@ -141,6 +144,13 @@ class EdgeRunner(web.AppRunner):
         self._edge = edge
         self._begin_end = begin_end
 
+    @property
+    def edge_server(self) -> EdgeServer:
+        """The server, after `setup`."""
+        if not isinstance(self.server, EdgeServer):
+            raise TypeError("call setup first")
+        return self.server
+
     async def cleanup(self) -> None:
         """End the server. It listens until the requests in flight are done, so health checks see that it is ending.
 
@@ -150,6 +160,8 @@ class EdgeRunner(web.AppRunner):
         end = loop.time() + SHUTDOWN_SECONDS
         if isinstance(self.server, EdgeServer):
             self._begin_end()
+            self.server.draining = True
+            self.server.on_drain()
             await self.server.finish_requests(min(DRAIN_SECONDS, SHUTDOWN_SECONDS))
             for site in self.sites:
                 await site.stop()

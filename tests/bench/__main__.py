@@ -30,8 +30,10 @@ from tests.bench.cost import cost
 from tests.bench.load import CONNECTIONS, Client, Rate, chain, get, in_turn, post
 from tests.bench.timing import timing
 from tests.bench.verification import costs, flood
+from tests.bench.workers import workers
 from tests.process.server_process import ServerProcess, serving
 
+PARTS = ("cost", "workers", "checked", "refresh", "verification", "timing")
 # Tokens must live as long as the run.
 SETTINGS = {"WATCHWORD__TOKENS__ACCESS_TTL_SECONDS": "86400", "WATCHWORD__LOGS__FORMAT": "json"}
 
@@ -139,7 +141,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=4000, help="for each target and round")
     parser.add_argument("--tokens", type=int, default=10000)
     parser.add_argument("--tries", type=int, default=15, help="of each account, for the times of failed logins")
-    parser.add_argument("--only", choices=["cost", "checked", "refresh", "verification", "timing"], default=None)
+    parser.add_argument("--only", choices=PARTS, default=None)
     options = parser.parse_args()
     total = max(options.requests, CONNECTIONS)
     with tempfile.TemporaryDirectory() as folder, peer_server("bare") as bare:
@@ -156,6 +158,8 @@ def main() -> None:
                 uvloop.run(flood(server, min(options.rounds, 5)))
         if options.only in {None, "timing"}:
             timing(new_folder(folder, "timing"), options.tries)
+        if options.only in {None, "workers"}:
+            workers(options.rounds, total)
         if options.only in {None, "checked"}:
             with serving(new_folder(folder, "checked"), log_to=null, **SETTINGS) as server:
                 started = time.monotonic()

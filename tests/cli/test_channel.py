@@ -14,6 +14,7 @@ from server.cli.channel import Channel, Message
 from server.cli.child import Child, Inherited, share_of
 from server.cli.signals import ServerSignals
 from server.cli.worker import ORPHAN_SECONDS, Worker
+from server.http.balance import Balance
 from server.nodes.model import NodeName
 from server.settings import Settings
 from server.settings.tree import PasswordSettings
@@ -71,20 +72,22 @@ def test_the_end_of_the_other_process_is_no_error(ends: tuple[Channel, Channel])
 
 
 @pytest.fixture
-def listening() -> Iterator[socket.socket]:
-    with socket.socket() as found:
-        yield found
+def inherited() -> Iterator[Inherited]:
+    balance = Balance(1)
+    with socket.socket() as listening:
+        yield Inherited(listening, NodeName("", "", 0), balance)
+    balance.close()
 
 
 async def test_a_worker_hears_its_parent_and_is_asked_to_end_once_when_that_is_gone(
-    ends: tuple[Channel, Channel], listening: socket.socket, monkeypatch: pytest.MonkeyPatch
+    ends: tuple[Channel, Channel], inherited: Inherited, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parent, other = ends
     signals = ServerSignals()
     asked: list[int] = []
     # The real one would end this process.
     monkeypatch.setattr(signals, "ask", asked.append)
-    worker = Worker(Child(0, 1, Settings(), Inherited(listening, NodeName("", "", 0)), other), signals)
+    worker = Worker(Child(0, 1, Settings(), inherited, other), signals)
     heard: asyncio.Queue[object] = asyncio.Queue()
     worker.on("settings", heard.put_nowait)
     with worker.following():
@@ -112,12 +115,10 @@ async def test_a_worker_hears_its_parent_and_is_asked_to_end_once_when_that_is_g
     ],
 )
 def test_threads_and_queue_of_hashes_are_shared_out(
-    ends: tuple[Channel, Channel], listening: socket.socket,
+    ends: tuple[Channel, Channel], inherited: Inherited,
     count: int, totals: tuple[int, int], shares: list[tuple[int, int]],
 ) -> None:  # fmt: skip
     settings = Settings(passwords=PasswordSettings(hash_threads=totals[0], hash_queue=totals[1]))
-    children = [
-        Child(number, count, settings, Inherited(listening, NodeName("", "", 0)), ends[0]) for number in range(count)
-    ]
+    children = [Child(number, count, settings, inherited, ends[0]) for number in range(count)]
     found = [share_of(child).passwords for child in children]
     assert [(part.hash_threads, part.hash_queue) for part in found] == shares

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import select
 import signal
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -55,6 +58,30 @@ def test_workers_share_the_address_and_end_together(tmp_path: Path, store_url: s
         assert len(list(Path(f"/proc/{server.process.pid}/task").iterdir())) == 1
         assert server.stop(signal.SIGTERM) == 0
         assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+
+
+@pytest.mark.parametrize("count", [2, 4])
+def test_connections_are_spread_over_the_workers(tmp_path: Path, count: int) -> None:
+    """Also those of a client that opens all of them at once and keeps them, as a proxy does."""
+    with serving(tmp_path, WATCHWORD__SERVER__WORKERS=str(count)) as server, ExitStack() as stack:
+        address = server.address.removeprefix("http://")
+        connections = [http.client.HTTPConnection(address, timeout=DEADLINE_SECONDS) for _ in range(16 * count)]
+        for connection in connections:
+            stack.callback(connection.close)
+            connection.connect()
+        answered = Counter(answered_by(connection) for connection in connections)
+        assert len(answered) == count
+        assert min(answered.values()) >= 10
+        # Each stays where it is.
+        assert Counter(answered_by(connection) for connection in connections) == answered
+
+
+def answered_by(connection: http.client.HTTPConnection) -> str:
+    """The worker: the first part of its request ids is its own."""
+    connection.request("GET", "/health/live")
+    response = connection.getresponse()
+    response.read()
+    return response.headers["X-Request-Id"].partition("-")[0]
 
 
 def test_a_worker_that_dies_is_replaced_while_the_others_serve(tmp_path: Path, store_url: str) -> None:
