@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from server.database.migration_files import LAST_WITHOUT_MARKS, Migration, migrations
 from server.database.pending_migrations import nodes_that_stop
 from tests.database.migration_rules import faults
+from tests.environment import ROOT
 
 
 def made(sql: str, version: int = 20) -> Migration:
@@ -125,3 +128,15 @@ def test_which_nodes_stop() -> None:
     assert nodes_that_stop([adds, drops]) == 0, "the store is at 11 already, and so are its servers"
     assert nodes_that_stop([made("", 11), adds, drops]) == 11
     assert nodes_that_stop(migrations("postgres")[5:]) == LAST_WITHOUT_MARKS
+
+
+def test_statements_name_their_columns() -> None:
+    """In PostgreSQL "cached plan must not change result type" ends one that does not, when a column is added."""
+    unnamed = re.compile(r"\b(SELECT|RETURNING)\s+\*|\bINSERT INTO \S+ (VALUES|SELECT)\b")
+    found = {
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in (ROOT / "server").rglob("*.py")
+        for line in path.read_text("utf-8").splitlines()
+        if unnamed.search(line)
+    }
+    assert found == set()

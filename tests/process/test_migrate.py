@@ -17,12 +17,13 @@ import pytest
 from server.database.sqlite.contents import beside
 from server.files.file_lock import FileLock
 from tests.environment import ROOT
+from tests.in_process import run as run_here
 from tests.process.programs import later_program
 from tests.process.server_process import DEADLINE_SECONDS, environment, run
 from tests.running import MASTER_KEY
 
 # On SQLite it takes some time, and on PostgreSQL it waits for a lock after its first half.
-_MANY = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000) SELECT i FROM n"
+_MANY = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500000) SELECT i FROM n"
 ADDED = {
     "added": (
         f"CREATE TABLE later (id INTEGER) STRICT;\nINSERT INTO later {_MANY};",
@@ -79,11 +80,11 @@ def half_way(folder: Path, store_url: str, program: Path, *command: str) -> Iter
 def test_a_migration_that_is_killed_half_way_is_done_by_the_next_start(
     tmp_path: Path, store_url: str, later: Path
 ) -> None:
-    assert run(tmp_path, "migrate", **settings(store_url)).returncode == 0
+    assert run_here(tmp_path, "migrate", **settings(store_url)).returncode == 0
     with half_way(tmp_path, store_url, later, "migrate") as process:
         process.kill()
         assert process.wait() == -signal.SIGKILL
-    assert run(tmp_path, "migrate", "--check", **settings(store_url)).stdout == "the store is up to date\n"
+    assert run_here(tmp_path, "migrate", "--check", **settings(store_url)).stdout == "the store is up to date\n"
     assert run(tmp_path, "serve", "--no-migrate", **settings(store_url, later)).returncode == 1
     again = run(tmp_path, "migrate", **settings(store_url, later))
     assert again.stdout.endswith("_added\nthe store is up to date\n")
@@ -95,7 +96,7 @@ def test_a_migration_that_is_killed_half_way_is_done_by_the_next_start(
 def test_who_waits_for_a_lock_ends_when_asked(
     tmp_path: Path, store_url: str, later: Path, command: str, code: int
 ) -> None:
-    assert run(tmp_path, "migrate", **settings(store_url)).returncode == 0
+    assert run_here(tmp_path, "migrate", **settings(store_url)).returncode == 0
     with half_way(tmp_path, store_url, later, command) as process:
         process.send_signal(signal.SIGTERM)
         assert process.wait(DEADLINE_SECONDS) == code

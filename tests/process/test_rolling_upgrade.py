@@ -128,7 +128,7 @@ async def test_nodes_of_this_version_are_replaced_and_brought_back(tmp_path: Pat
         assert "a dump" in said
         assert "up to date" in await running.command(ROOT, "migrate", "--check")
         await running.replace(ROOT, 1)
-        await running.replace(later)
+        await running.replace(later, NODES if IS_FULL else 1)
         await running.replace(ROOT, 1)
 
 

@@ -22,14 +22,14 @@ _HERE = (
 )
 _SINCE = (
     "SELECT concat(place, '|', now) AS cursor, place <> $1 AS elsewhere, seq, {columns} "
-    f"FROM {_HERE} LEFT JOIN {{table}} ON place = $1 "
+    f"FROM {_HERE} LEFT JOIN (SELECT made_by, seq, {{columns}} FROM {{table}}) AS added ON place = $1 "
     "AND made_by >= pg_snapshot_xmin(CAST($2 AS TEXT)::pg_snapshot) AND made_by < pg_snapshot_xmax(now) "
     "AND NOT pg_visible_in_snapshot(made_by, CAST($2 AS TEXT)::pg_snapshot) ORDER BY seq"
 )
 # In pages, so that no read reaches its timeout, however many rows there are.
 _PAGE = (
     f"SELECT concat(place, '|', now) AS cursor, seq, {{columns}} FROM {_HERE} LEFT JOIN "
-    "(SELECT * FROM {table} WHERE seq > $1 ORDER BY seq LIMIT $2) AS page ON TRUE ORDER BY seq"
+    "(SELECT seq, {columns} FROM {table} WHERE seq > $1 ORDER BY seq LIMIT $2) AS page ON TRUE ORDER BY seq"
 )
 ROWS_IN_A_PAGE = 20_000
 

@@ -49,13 +49,19 @@ class LockWaits:
         self._said_at = -SAY_SECONDS
         self.held_by = ""
 
-    async def look(self, connection: Connection, migration: str) -> None:
+    async def look(self, connect: Callable[[], Coroutine[Any, Any, Connection]], migration: str) -> None:
         """Look until cancelled, or until the connection fails. Each wait gives a line in the log."""
+        # Most migrations end before.
+        await asyncio.sleep(LOOK_SECONDS)
         with suppress(*_FAILURES):
-            while True:
-                await asyncio.sleep(LOOK_SECONDS)
-                if self._note(await connection.fetch(_OF_A_TABLE, self._waiting)):
-                    self.say(migration)
+            connection: Any = await connect()
+            try:
+                while True:
+                    if self._note(await connection.fetch(_OF_A_TABLE, self._waiting)):
+                        self.say(migration)
+                    await asyncio.sleep(LOOK_SECONDS)
+            finally:
+                connection.terminate()
 
     async def note_node(self, connection: Connection) -> None:
         """Remember which other node migrates."""
@@ -78,19 +84,14 @@ class LockWaits:
 async def looking(
     connection: Connection, connect: Callable[[], Coroutine[Any, Any, Connection]], migration: str
 ) -> AsyncIterator[LockWaits]:
-    """Look at what `connection` waits for meanwhile. Without a second connection nobody looks."""
+    """Look at what `connection` waits for meanwhile. If there is no second connection, nobody looks."""
     waits = LockWaits(await connection.fetchval("SELECT pg_backend_pid()"))
-    second: Any = None
-    with suppress(*_FAILURES):
-        second = await connect()
-    look = asyncio.create_task(waits.look(second, migration)) if second is not None else None
+    look = asyncio.create_task(waits.look(connect, migration))
     try:
         yield waits
     finally:
-        if look is not None:
-            look.cancel()
-            await asyncio.wait([look])
-            second.terminate()
+        look.cancel()
+        await asyncio.wait([look])
 
 
 def _holder(row: asyncpg.Record) -> str:

@@ -72,7 +72,9 @@ async def _with_patience(connection: Connection, connect: Connect, migration: Mi
                     await _require_known(connection, [migration])
                     await _run(connection, migration)
         except _HELD_UP as error:
-            waits.say(migration.name)
+            # At the first try it may not be known yet.
+            if waits.held_by or pause > FIRST_PAUSE_SECONDS:
+                waits.say(migration.name)
             # Nodes that were started together should not try together.
             pause_now = pause * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
             if loop.time() + pause_now > deadline:

@@ -44,7 +44,7 @@ async def pending_migrations(connection: Connection) -> list[Migration]:
         raise StoreRefused(
             f"the schema {SCHEMA} in {PLACE} belongs to another program; choose another database in store.url"
         )
-    # A store may be older than the column `needs`. (`SELECT *` would fail when another node adds a column.)
+    # A store may be older than the column `needs`.
     rows = await connection.fetch(
         "SELECT version, name, sha256, COALESCE((to_jsonb(applied) ->> 'needs')::bigint, 0) AS needs "
         f"FROM {SCHEMA}.schema_migrations AS applied ORDER BY version"

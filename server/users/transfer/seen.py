@@ -31,7 +31,7 @@ class Seen:
 
     def add(self, keys: Sequence[str], place: int) -> None:
         """Remember keys that are new."""
-        self._database.executemany("INSERT INTO seen VALUES (?, ?)", [(key, place) for key in keys])
+        self._database.executemany("INSERT INTO seen (key, place) VALUES (?, ?)", [(key, place) for key in keys])
 
     def close(self) -> None:
         """Forget everything."""
