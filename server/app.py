@@ -160,7 +160,7 @@ async def _keys(base: _Base, *, serving: bool) -> KeyService:
         keys=base.repositories.keys,
         audit=base.repositories.audit,
         custody=await open_custody(base.repositories.keys, base.settings, base.ids),
-        policy=_rotation_policy(base.settings),
+        policy=rotation_policy(base.settings),
         clock=base.clock,
         ids=base.ids,
     )
@@ -258,7 +258,8 @@ def _verifier(base: _Base, keys: KeyService) -> TokenVerifier:
     )
 
 
-def _rotation_policy(settings: Settings) -> RotationPolicy:
+def rotation_policy(settings: Settings) -> RotationPolicy:
+    """What the settings say about keys."""
     return RotationPolicy(
         algorithm=settings.tokens.algorithm,
         access_ttl_seconds=settings.tokens.access_ttl_seconds,

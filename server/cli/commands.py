@@ -19,6 +19,7 @@ from server.cli.command_line import CommandLine
 COMMANDS = {
     "serve": ("server.cli.serve:serve", "Start the server."),
     "health": ("server.health.commands:health", "Ask the running server whether it is well."),
+    "doctor": ("server.doctor.commands:doctor", "Say what is wrong with this installation."),
     "migrate": ("server.database.migrate_command:migrate", "Bring the store up to date."),
     "routes": ("server.documents.commands:routes", "Print the effective role table."),
     "explain": ("server.documents.commands:explain", "Say whether a call would be allowed, and why."),

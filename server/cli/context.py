@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -73,10 +74,17 @@ def run_with_services(
         async with open_services(settings, serving=False) as services:
             return await work(services)
 
+    with acting():
+        return run_async(run())
+
+
+@contextmanager
+def acting() -> Iterator[None]:
+    """What is done within is done by the user of the operating system who runs the command."""
     origin = Origin(COMMAND_LINE, actor_name=user_name(os.getuid()))
     before = set_origin(lambda: origin)
     try:
-        return run_async(run())
+        yield
     finally:
         reset_origin(before)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from server.database.driver import Driver
+from contextlib import suppress
+
+from server.database.driver import Driver, Transaction
 
 # The writes of a login, each without a row. Each waits for a lock on its table as a login would, and fails if the table
 # or the right to write to it is missing.
@@ -13,6 +15,14 @@ _AS_A_LOGIN = (
     "UPDATE audit_head SET seq = 0 WHERE 1 = 0",
     "INSERT INTO audit_events (seq) SELECT seq FROM audit_events WHERE 1 = 0",
 )
+_WRITE = (
+    "INSERT INTO readiness (id, writes) VALUES (1, 1) "
+    "ON CONFLICT (id) DO UPDATE SET writes = readiness.writes + 1 RETURNING id"
+)
+
+
+class _Undone(Exception):
+    """Rolls a transaction back."""
 
 
 class ReadinessRepository:
@@ -20,6 +30,20 @@ class ReadinessRepository:
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
+
+    async def rehearse(self) -> None:
+        """Run the writes of a login, and undo them. Raises StoreUnavailable.
+
+        Nothing gets to the disk, so this does not notice that it is full.
+        """
+
+        async def unit(transaction: Transaction) -> None:
+            for statement in (*_AS_A_LOGIN, _WRITE):
+                await transaction.run(statement)
+            raise _Undone
+
+        with suppress(_Undone):
+            await self._driver.write(unit)
 
     async def ping(self) -> None:
         """Return when one row is on disk and the writes of a login would work. Raises StoreUnavailable.
@@ -29,7 +53,4 @@ class ReadinessRepository:
         self._driver.require_room()
         for statement in _AS_A_LOGIN:
             await self._driver.write_one(statement)
-        await self._driver.write_one(
-            "INSERT INTO readiness (id, writes) VALUES (1, 1) "
-            "ON CONFLICT (id) DO UPDATE SET writes = readiness.writes + 1 RETURNING id"
-        )
+        await self._driver.write_one(_WRITE)

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import typer
-from pydantic import BaseModel, SecretStr
-from pydantic.fields import FieldInfo
 
 from server.cli.command import Commands
 from server.cli.context import AsJson, Config, loaded_for, print_json, settings_for, sources
-from server.cli.tables import visible
-from server.settings.masking import MASK, masked_url
+from server.settings.display import key_text, plain, toml_value
 
 app = Commands("Look at the settings.")
 
@@ -45,45 +39,9 @@ def show(context: typer.Context, as_json: AsJson = False, config: Config = None)
             typer.echo(f"[{section}]")
         for name, value in values.items():
             if name not in nested:
-                typer.echo(f"{_key(name)} = {toml_value(value)}")
+                typer.echo(f"{key_text(name)} = {toml_value(value)}")
         for name, inner in nested.items():
             typer.echo(f"[{section}.{name}]")
             for key, value in inner.items():
                 typer.echo(f"{key} = {toml_value(value)}")
         typer.echo()
-
-
-def plain(value: Any) -> Any:
-    """Settings as dicts, lists and scalars. Secrets that are set are masked, also in URLs."""
-    if isinstance(value, BaseModel):
-        fields = type(value).model_fields.items()
-        return {name: _plain_setting(name, field, getattr(value, name)) for name, field in fields}
-    if isinstance(value, Mapping):
-        return {name: plain(part) for name, part in value.items()}
-    return [plain(part) for part in value] if isinstance(value, tuple) else value
-
-
-def _plain_setting(name: str, field: FieldInfo, value: Any) -> Any:
-    if "SecretStr" in str(field.annotation):
-        return _masked(value)
-    return masked_url(value) if name == "url" or name.endswith("_url") else plain(value)
-
-
-def _masked(secrets: tuple[SecretStr, ...]) -> str | list[str]:
-    masks = [MASK] * len(secrets)
-    return masks if len(masks) > 1 else "".join(masks)
-
-
-def toml_value(value: object) -> str:
-    """A value in the syntax of TOML."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return '"' + visible(value.replace("\\", "\\\\").replace('"', '\\"')) + '"'
-    if isinstance(value, list):
-        return "[" + ", ".join(toml_value(part) for part in value) + "]"
-    return str(value)
-
-
-def _key(name: str) -> str:
-    return name if name.replace("_", "").isalnum() else toml_value(name)

@@ -9,7 +9,7 @@ from unittest import mock
 
 import pytest
 
-from server.health import commands
+from server.health import asking
 from tests.in_process import run, serving
 
 
@@ -90,7 +90,7 @@ def test_what_is_no_watchword_is_one_line_and_exit_code_1(tmp_path: Path, sent: 
 
 
 def test_a_server_that_hangs_is_not_waited_for_forever(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening, mock.patch.object(commands, "WAIT_SECONDS", 0.01):
+    with socket.create_server(("127.0.0.1", 0)) as listening, mock.patch.object(asking, "WAIT_SECONDS", 0.01):
         code, _, err = _health(tmp_path, str(listening.getsockname()[1]))
     assert (code, "timed out" in err) == (1, True)
 

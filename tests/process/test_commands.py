@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str, tuple[int, str]]] = {
     "migrate": ((), "", (0, "up to date")),
     "store backup": (("copy.db",), "", (0, "backed up")),
     "store restore": (("copy.db",), "", (1, "")),
+    "doctor": ((), "", (0, "ok       store")),
     "config check": ((), "", (0, "fine")),
     "config show": ((), "", (0, "[server]")),
     "routes": ((), "", (0, "/users")),

@@ -8,7 +8,7 @@ import tomllib
 import pytest
 
 from server.settings import Settings
-from server.settings.commands import plain, toml_value
+from server.settings.display import plain, toml_value
 from server.settings.masking import masked_url
 from server.settings.tree import StoreSettings
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from server.core.errors import ConfigurationError
 from server.settings import Settings, load_settings
-from server.settings.commands import plain
+from server.settings.display import plain
 from server.settings.expected_values import what_it_takes
 from server.settings.secrets import texts
 from server.settings.tree import setting_names

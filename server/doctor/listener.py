@@ -1,0 +1,57 @@
+"""The address that the server listens on: who answers there, and who can reach it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from server.core.errors import ConfigurationError, WatchwordError
+from server.doctor.model import Case, Finding, note, ok, warning, wrong
+from server.health.asking import ask
+from server.http.listening import listen_on
+
+TOPIC = "listener"
+
+
+async def listener(case: Case) -> list[Finding]:
+    """Whether our server, another program or nobody has the port, and whether passwords could be read on the way."""
+    return [*await asyncio.to_thread(_port, case), *_reach(case)]
+
+
+def _port(case: Case) -> list[Finding]:
+    server = case.settings.server
+    if server.port == 0:
+        return [note(TOPIC, "server.port is 0: each start picks a free port, so nothing was asked there")]
+    where = f"{server.host} port {server.port}"
+    try:
+        status, body = ask(server, "/health/live")
+    except WatchwordError:
+        return [_free(case, where)]
+    if (status, body) != (200, {"status": "ok"}):
+        text = f"another program answers at {where}"
+        return [wrong(TOPIC, text, "stop that one, or choose another server.port")]
+    ready, told = ask(server, "/health/ready")
+    if ready != 200:
+        return [
+            wrong(TOPIC, f"the server at {where} runs, and is not ready: {told.get('detail', ready)}", "see its log")
+        ]
+    return [ok(TOPIC, f"the server at {where} runs and is ready: it takes writes")]
+
+
+def _free(case: Case, where: str) -> Finding:
+    """Nothing answers as a server would."""
+    try:
+        listen_on(case.settings.server.host, case.settings.server.port).close()
+    except ConfigurationError as error:
+        text, _, remedy = error.problems[0].partition("; ")
+        return wrong(TOPIC, text, remedy.replace("does Watchword run already? Else", "another program has it:"))
+    return ok(TOPIC, f"{where} is free; no server runs there")
+
+
+def _reach(case: Case) -> list[Finding]:
+    server = case.settings.server
+    if server.is_loopback:
+        return [ok(TOPIC, "only this machine can connect, so a proxy here has to bring TLS to others")]
+    text = f"other machines can connect to {server.host}, without TLS"
+    if server.trusted_proxies:
+        return [note(TOPIC, f"{text}; a proxy is trusted", "let a firewall keep all but the proxy away")]
+    return [warning(TOPIC, text, "listen on 127.0.0.1 and put a proxy with TLS before it (docs/proxies.md)")]
