@@ -38,11 +38,12 @@ from server.keys.signer import Signer
 from server.nodes.model import NodeName
 from server.nodes.service import Nodes, latest_migration
 from server.passwords.hasher import Hasher
+from server.passwords.observed import ObservedHashPool
 from server.passwords.policy import PasswordPolicy
 from server.passwords.pool import HashPool
 from server.repositories import Repositories, open_repositories
 from server.routes import route_table
-from server.services import DOCUMENTS, SERVICES, Documents, Services
+from server.services import DOCUMENTS, SERVICES, Documents, Services, Watchers
 from server.sessions.bearer_authenticator import BearerAuthenticator
 from server.sessions.issuing import TokenIssuer
 from server.sessions.refresh import RefreshRotation
@@ -70,6 +71,7 @@ async def open_services(
     clock: Clock | None = None,
     ids: Ids | None = None,
     node: NodeName | None = None,
+    watchers: Watchers | None = None,
 ) -> AsyncIterator[Services]:
     """Open the store and construct the services; close everything at the end.
 
@@ -79,12 +81,19 @@ async def open_services(
     """
     clock = clock or SystemClock()
     ids = ids or Ids(clock, SystemRandomness())
+    watchers = watchers or Watchers()
     repositories = await open_repositories(
-        settings.store.url, serving=serving, inherited=inherited, migrating=migrating
+        settings.store.url,
+        serving=serving,
+        inherited=inherited,
+        migrating=migrating,
+        observer=watchers.observer,
     )
-    base = _Base(settings, clock, ids, repositories, node or NodeName.of_this_process(ids.new_id()))
-    hasher, queue = Hasher(settings.passwords.bcrypt_cost), settings.passwords.hash_queue
-    hashes, preferred = HashPool(hasher, settings.passwords.hash_threads, queue), HashPool(hasher, 1, queue)
+    node = node or NodeName.of_this_process(ids.new_id())
+    base = _Base(settings, clock, ids, repositories, node, watchers)
+    hasher = Hasher(settings.passwords.bcrypt_cost)
+    hashes = _hash_pool(base, hasher, settings.passwords.hash_threads)
+    preferred = _hash_pool(base, hasher, 1)
     try:
         services = await _services(base, hashes, preferred, serving=serving)
         if serving:
@@ -108,6 +117,14 @@ class _Base:
     ids: Ids
     repositories: Repositories
     node: NodeName
+    watchers: Watchers
+
+
+def _hash_pool(base: _Base, hasher: Hasher, threads: int) -> HashPool:
+    queue, observer = base.settings.passwords.hash_queue, base.watchers.observer
+    if observer is None:
+        return HashPool(hasher, threads, queue)
+    return ObservedHashPool(hasher, threads, queue, observer)
 
 
 async def _services(base: _Base, hashes: HashPool, preferred: HashPool, *, serving: bool) -> Services:
@@ -143,7 +160,7 @@ async def _services(base: _Base, hashes: HashPool, preferred: HashPool, *, servi
         refresh_rotation=_refresh_rotation(base, sessions, refresh_tokens, issuer),
         audit=Audit(repositories.audit, repositories.users, AuditChain(keys.audit_key)),
         verifier=verifier,
-        authenticator=BearerAuthenticator(verifier, revocations),
+        authenticator=BearerAuthenticator(verifier, revocations, base.watchers.tokens),
         readiness=Readiness(repositories.readiness, keys.current, clock),
         nodes=Nodes(
             repositories.nodes,
@@ -152,6 +169,7 @@ async def _services(base: _Base, hashes: HashPool, preferred: HashPool, *, servi
             base.node,
             latest_migration=latest_migration(repositories.driver.dialect),
         ),
+        watchers=base.watchers,
     )
 
 
@@ -285,6 +303,7 @@ def create_runner(services: Services, request_log: RequestLog | None = None) -> 
         cors=Cors(settings.cors.origins, settings.cors.headers),
         log=request_log,
         trusted=settings.server.trusted_networks,
+        watcher=services.watchers.requests,
     )
 
     def begin_end() -> None:

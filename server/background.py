@@ -40,13 +40,11 @@ async def background(app: web.Application) -> AsyncIterator[None]:
             await services.sessions.repair_future_times()
             await purge(services.repositories, services.clock)
 
+    following: list[Callable[[], Awaitable[None]]] = [services.revocations.refresh, services.keys.current.refresh]
+    if services.watchers.followed is not None:
+        following.append(services.watchers.followed)
     tasks = [
-        asyncio.create_task(
-            follow(
-                services.repositories.driver.wait_for_change,
-                [services.revocations.refresh, services.keys.current.refresh],
-            )
-        ),
+        asyncio.create_task(follow(services.repositories.driver.wait_for_change, following)),
         asyncio.create_task(_each_round("signing keys", services.keys.maintain)),
         asyncio.create_task(_each_round("purge", tidy)),
         asyncio.create_task(learn_costs(services.repositories, services.hashes)),

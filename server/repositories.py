@@ -16,7 +16,9 @@ from collections.abc import Sequence
 
 from server.audit.repository import AuditRepository
 from server.authentication.repository import AttemptRepository
+from server.core.observer import Observer
 from server.database.driver import Driver
+from server.database.observed import ObservedDriver
 from server.database.open import open_driver
 from server.health.repository import ReadinessRepository
 from server.keys.repository import KeyRepository
@@ -44,7 +46,13 @@ class Repositories:
 
 
 async def open_repositories(
-    url: str, *, serving: bool, inherited: Sequence[int] | None = None, migrating: bool = True
+    url: str,
+    *,
+    serving: bool,
+    inherited: Sequence[int] | None = None,
+    migrating: bool = True,
+    observer: Observer | None = None,
 ) -> Repositories:
     """All repositories on the database of that URL (`open_driver`). Raises StoreRefused, StoreUnavailable."""
-    return Repositories(await open_driver(url, serving=serving, inherited=inherited, migrating=migrating))
+    driver = await open_driver(url, serving=serving, inherited=inherited, migrating=migrating)
+    return Repositories(driver if observer is None else ObservedDriver(driver, observer))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
@@ -12,13 +12,15 @@ from server.authentication.service import Authentication
 from server.authentication.throttling import Throttle
 from server.core.clock import Clock
 from server.core.ids import Ids
+from server.core.observer import Observer, Outcomes
 from server.health.service import Readiness
+from server.http.edge import RequestWatcher
 from server.http.pages import Page
 from server.keys.service import KeyService
 from server.nodes.service import Nodes
 from server.passwords.pool import HashPool
 from server.repositories import Repositories
-from server.sessions.bearer_authenticator import BearerAuthenticator
+from server.sessions.bearer_authenticator import BearerAuthenticator, TokenWatcher
 from server.sessions.refresh import RefreshRotation
 from server.sessions.revocation import Revocations
 from server.sessions.service import Sessions
@@ -30,6 +32,18 @@ from watchword_client.token_verifier import TokenVerifier
 
 # The routes that a role may call.
 RoutesFor = Callable[[str], list[dict[str, object]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Watchers:
+    """Who is told of what this process does: metrics and traces, if they are switched on, else nobody."""
+
+    observer: Observer | None = None
+    requests: RequestWatcher | None = None
+    tokens: TokenWatcher | None = None
+    outcomes: Outcomes = field(default_factory=Outcomes)
+    # Called each time that revocations and keys were read.
+    followed: Callable[[], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,7 @@ class Services:
     verifier: TokenVerifier
     authenticator: BearerAuthenticator
     readiness: Readiness
+    watchers: Watchers
     nodes: Nodes
 
 

@@ -18,7 +18,7 @@ from server.app import create_runner, open_services
 from server.core.client import Client
 from server.http.request_log import RequestLog
 from server.http.runner import EdgeRunner
-from server.services import Services
+from server.services import Services, Watchers
 from server.sessions.issuing import IssuedTokens
 from server.settings import Settings
 from server.settings.tree import KeySettings, PasswordSettings, StoreSettings
@@ -100,10 +100,16 @@ async def start_api(store_url: str, aiohttp_client: AiohttpClient) -> AsyncItera
     """Starts servers on the test's store, or another `url`; each has an admin `sahan` and a customer `lak`."""
     async with AsyncExitStack() as stack:
 
-        async def start(request_log: RequestLog | None = None, url: str = store_url, **changes: Any) -> Api:
+        async def start(
+            request_log: RequestLog | None = None,
+            url: str = store_url,
+            watchers: Watchers | None = None,
+            **changes: Any,
+        ) -> Api:
             clock = FakeClock()
             settings = settings_with(url, **changes)
-            services = await stack.enter_async_context(open_services(settings, serving=True, clock=clock))
+            opening = open_services(settings, serving=True, clock=clock, watchers=watchers)
+            services = await stack.enter_async_context(opening)
             if await services.users.create_first("sahan", "Sahan", "admin", PASSWORD):
                 clock.advance(1)
                 await services.users.create("lak", "Lak", "customer", PASSWORD)

@@ -24,6 +24,7 @@ from server.cli.context import Config, loaded_for, sources
 from server.cli.demo import demo_settings, make_demo_users, temporary_folder
 from server.cli.first_start import make_first_admin
 from server.cli.greeting import address_of
+from server.cli.monitoring import Monitoring, open_monitoring, serving_metrics, watchers_of, with_metrics
 from server.cli.signals import LOG_SECONDS, ServerSignals
 from server.cli.supervisor import BACKLOG, Hooks, Supervisor
 from server.cli.worker import Worker
@@ -83,8 +84,11 @@ def _run(settings: Settings, signals: ServerSignals, *, demo: bool, migrating: b
     """Serve in this process."""
     configure_logs(settings.logs)
     raise_descriptor_limit()
-    with listen_on(settings.server.host, settings.server.port) as listening:
-        _in_a_loop(_serve(settings, listening, demo=demo, migrating=migrating), signals)
+    with (
+        listen_on(settings.server.host, settings.server.port) as listening,
+        open_monitoring(settings) as monitoring,
+    ):
+        _in_a_loop(_serve(settings, listening, monitoring, demo=demo, migrating=migrating), signals)
 
 
 def _run_workers(loaded: LoadedSettings, signals: ServerSignals, *, migrating: bool) -> None:
@@ -96,10 +100,13 @@ def _run_workers(loaded: LoadedSettings, signals: ServerSignals, *, migrating: b
     configure_logs(settings.logs)
     raise_descriptor_limit()
     load_driver(settings.store.url)
-    with listen_on(settings.server.host, settings.server.port) as listening:
-        hooks = Hooks(tick=lambda: _advance(writers))
+    count = settings.server.worker_count
+    with (
+        listen_on(settings.server.host, settings.server.port) as listening,
+        open_monitoring(settings, count) as monitoring,
+    ):
+        hooks = with_metrics(Hooks(tick=lambda: _advance(writers)), monitoring)
         node = NodeName.of_this_process(Ids(SystemClock(), SystemRandomness()).new_id())
-        count = settings.server.worker_count
         child = Supervisor(count, settings, Inherited(listening, node, Balance(count)), hooks).run()
         # Only children come here.
         for writer in writers:
@@ -110,7 +117,7 @@ def _run_workers(loaded: LoadedSettings, signals: ServerSignals, *, migrating: b
             _in_a_loop(_prepare(child, migrating=migrating), signals)
         else:
             worker = Worker(child, signals)
-            _in_a_loop(_serve(share_of(child), listening, demo=False, worker=worker), signals)
+            _in_a_loop(_serve(share_of(child), listening, monitoring, demo=False, worker=worker), signals)
 
 
 def _write_by_threads(signals: ServerSignals) -> None:
@@ -180,6 +187,7 @@ async def _prepare(child: Child, *, migrating: bool) -> None:
 async def _serve(
     settings: Settings,
     listening: socket.socket,
+    monitoring: Monitoring | None,
     *,
     demo: bool,
     migrating: bool = True,
@@ -187,12 +195,16 @@ async def _serve(
 ) -> None:
     """Serve until cancelled. If this is a worker, its parent has prepared the store and prints the greeting."""
     render = configure_logs(settings.logs)
+    metrics = (
+        None if monitoring is None else monitoring.shared.of_worker(0 if worker is None else worker.child.number or 0)
+    )
     async with AsyncExitStack() as stack:
-        given: dict[str, Any] = {"migrating": migrating}
+        given: dict[str, Any] = {"migrating": migrating, "watchers": watchers_of(metrics)}
         if worker is not None:
             stack.enter_context(worker.following())
-            given = {"inherited": worker.child.inherited.store, "node": worker.child.inherited.node}
+            given |= {"inherited": worker.child.inherited.store, "node": worker.child.inherited.node}
         services = await stack.enter_async_context(open_services(settings, serving=True, **given))
+        await stack.enter_async_context(serving_metrics(monitoring, metrics, services))
         greeting = await _greeting(services, address_of(listening), demo=demo) if worker is None else None
         request_log = RequestLog(services.clock, render) if settings.logs.requests else None
         runner = create_runner(services, request_log)

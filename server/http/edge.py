@@ -6,6 +6,7 @@ import asyncio
 import errno
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import Protocol
 
 import structlog
 from aiohttp import ClientConnectionResetError, hdrs, web
@@ -23,23 +24,40 @@ from server.http.errors import InternalError, MalformedRequest, MethodNotAllowed
 from server.http.request_log import RequestLog
 from server.http.responses import REQUEST_ID_HEADER, problem_response
 from server.settings.networks import Network
+from watchword_client.middleware import ROUTE
 
 Inner = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = structlog.get_logger("watchword.web")
 
 
+class RequestWatcher(Protocol):
+    """Is told of each request, for metrics."""
+
+    def request_answered(self, method: str, route: str | None, status: int, seconds: float) -> None:
+        """`route` is the template of the route, None if none matches. Bytes that are not HTTP have no method."""
+        ...
+
+
 class Edge:
     """Handles every request before the application does, including requests that match no route."""
 
     def __init__(
-        self, *, clock: Clock, ids: Ids, cors: Cors, log: RequestLog | None, trusted: Sequence[Network]
+        self,
+        *,
+        clock: Clock,
+        ids: Ids,
+        cors: Cors,
+        log: RequestLog | None,
+        trusted: Sequence[Network],
+        watcher: RequestWatcher | None = None,
     ) -> None:
         self._clock = clock
         self._ids = ids
         self._cors = cors
         self._log = log
         self._trusted = trusted
+        self._watcher = watcher
 
     async def handle(self, inner: Inner, request: web.Request) -> web.StreamResponse:
         """Give the request an id, turn a failure into a problem, and log the answer.
@@ -56,9 +74,8 @@ class Edge:
             response = await inner(request)
             response.headers[REQUEST_ID_HEADER] = request_id
         except (asyncio.CancelledError, ClientConnectionResetError):
-            # The client has left, perhaps before its 100 Continue. This status appears only in the log.
-            if self._log is not None:
-                self._log.write(request, 499, started, client_ip(request, self._trusted))
+            # The client has left, perhaps before its 100 Continue. This status appears only in the log and in metrics.
+            self._note(request, 499, started)
             raise asyncio.CancelledError from None
         except Exception as error:  # noqa: BLE001 - the last line: a defect is logged whole and answered without detail
             response = self._failure(request, error, request_id)
@@ -67,9 +84,16 @@ class Edge:
             error.__traceback__ = None
         if self._cors.active:
             self._cors.decorate(request, response)
-        if self._log is not None:
-            self._log.write(request, response.status, started, client_ip(request, self._trusted))
+        self._note(request, response.status, started)
         return response
+
+    def _note(self, request: web.Request, status: int, started: float) -> None:
+        route = request.get(ROUTE)
+        seconds = self._clock.monotonic() - started
+        if self._log is not None:
+            self._log.write(request, route, status, seconds, client_ip(request, self._trusted))
+        if self._watcher is not None:
+            self._watcher.request_answered(request.method, route, status, seconds)
 
     def _failure(self, request: web.Request, error: Exception, request_id: str) -> web.Response:
         if isinstance(error, web.HTTPException):
@@ -80,6 +104,8 @@ class Edge:
     def refuse(self, client: str | None, status: int, error: BaseException | None) -> web.Response:
         """The answer to bytes that are not HTTP, or to a defect outside the application."""
         request_id = self._ids.new_request_id()
+        if self._watcher is not None:
+            self._watcher.request_answered("", None, status, 0.0)
         if status != 400:
             _log.error("request failed outside the application", request_id=request_id, exc_info=error)
             return problem_response(InternalError(), request_id)

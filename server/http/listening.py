@@ -9,24 +9,25 @@ from server.core.errors import ConfigurationError
 
 # The remedy for each error number of an address that can't be used.
 _REMEDIES = {
-    errno.EADDRINUSE: "does Watchword run already? Else choose another port, or 0 for a free one",
+    errno.EADDRINUSE: "does Watchword run already? Else choose another port",
     errno.EADDRNOTAVAIL: "this machine has no such address; 127.0.0.1 is for its own programs, 0.0.0.0 is all it has",
     errno.EACCES: "ports below 1024 take a right (CAP_NET_BIND_SERVICE); choose a higher one, or give that right",
     errno.EAFNOSUPPORT: "this machine does not speak that kind of address; choose another host",
 }
 
 
-def listen_on(host: str, port: int) -> socket.socket:
+def listen_on(host: str, port: int, section: str = "server") -> socket.socket:
     """A socket that is bound to that address and does not listen yet. Raises ConfigurationError.
 
-    The start binds it before it changes the store, so a port in use gives one clear line and no other effect.
+    `section` is that of the two settings. The start binds the socket before it changes the store, so a port in use
+    gives one clear line and has no other effect.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, kind, protocol, _, address = found[0]
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "no host name"
-        raise _problem(host, port, f"{reason}; write an address, or a name that this machine knows") from None
+        raise _problem(section, host, port, f"{reason}; write an address, or a name that this machine knows") from None
     listening = None
     try:
         listening = socket.socket(family, kind, protocol)
@@ -36,9 +37,9 @@ def listen_on(host: str, port: int) -> socket.socket:
         if listening is not None:
             listening.close()
         remedy = _REMEDIES.get(error.errno or 0, "choose another host or port")
-        raise _problem(host, port, f"{error.strerror or error}; {remedy}") from None
+        raise _problem(section, host, port, f"{error.strerror or error}; {remedy}") from None
     return listening
 
 
-def _problem(host: str, port: int, reason: str) -> ConfigurationError:
-    return ConfigurationError([f"server.host, server.port: can't listen on {host} port {port}: {reason}"])
+def _problem(section: str, host: str, port: int, reason: str) -> ConfigurationError:
+    return ConfigurationError([f"{section}.host, {section}.port: can't listen on {host} port {port}: {reason}"])

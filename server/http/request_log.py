@@ -20,7 +20,7 @@ from server.core.clock import Clock, rfc3339
 from server.http.auth_middleware import PRINCIPAL
 from server.http.context import REQUEST_ID
 from server.logs.stream import SteadyStream
-from watchword_client.middleware import REFUSED_SUBJECT, ROUTE
+from watchword_client.middleware import REFUSED_SUBJECT
 
 Renderer = Callable[[dict[str, object]], str]
 
@@ -49,8 +49,8 @@ class RequestLog:
         # The last formatted time is kept, because under load many lines have the same millisecond.
         self._latest: tuple[int, str] = (-1, "")
 
-    def write(self, request: web.Request, status: int, started: float, client: str | None) -> None:
-        """Note a finished request. `started` is the monotonic time of its start, `client` is an address."""
+    def write(self, request: web.Request, route: str | None, status: int, seconds: float, client: str | None) -> None:
+        """Note a finished request and how long it took. `route` is its template, `client` is an address."""
         if not self._lines:
             # A new context, because the context of the request would keep the request in memory until the flush.
             asyncio.get_running_loop().call_later(DELAY_SECONDS, self.flush, context=Context())
@@ -58,7 +58,6 @@ class RequestLog:
         if now_ms != self._latest[0]:
             self._latest = (now_ms, rfc3339(now_ms))
         principal = request.get(PRINCIPAL)
-        route = request.get(ROUTE)
         line: dict[str, object] = {
             "timestamp": self._latest[1],
             "level": "info" if status < 500 else "error",
@@ -66,7 +65,7 @@ class RequestLog:
             "method": request.method,
             "route": route,
             "status": status,
-            "duration_ms": round((self._clock.monotonic() - started) * 1000, 2),
+            "duration_ms": round(seconds * 1000, 2),
             "request_id": request[REQUEST_ID],
             "client": client,
             "subject": request.get(REFUSED_SUBJECT) if principal is None else principal.subject,

@@ -35,6 +35,11 @@ def document_response(body: bytes, content_type: str, headers: Mapping[str, str]
     return response
 
 
+def add_common_headers(response: web.StreamResponse) -> None:
+    """Add what every answer has, to one that a library has made."""
+    response.headers.update(_COMMON)
+
+
 def not_modified_response(headers: Mapping[str, str]) -> web.Response:
     """Answer 304: the document of the client is up to date (RFC 9110 section 15.4.5)."""
     response = web.Response(status=304, headers=_COMMON)

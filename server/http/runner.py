@@ -41,10 +41,10 @@ class EdgeServer(web.Server):
     for their client, the server closes the one whose latest request is the oldest.
     """
 
-    def __init__(self, edge: Edge, inner: web.Server, options: dict[str, Any]) -> None:
+    def __init__(self, edge: Edge, inner: web.Server, options: dict[str, Any], most: int) -> None:
         self.edge = edge
         self._protocol_options = options
-        self._most = _most_connections()
+        self._most = most
         # Connections in the order of their latest request, the oldest first.
         self.by_latest_request: OrderedDict[RequestHandler, None] = OrderedDict()
         self._is_full = False
@@ -139,10 +139,21 @@ class EdgeRunner(web.AppRunner):
     `begin_end` is called when the end begins, while the server still listens.
     """
 
-    def __init__(self, app: web.Application, edge: Edge, begin_end: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        app: web.Application,
+        edge: Edge,
+        begin_end: Callable[[], None] = lambda: None,
+        *,
+        most_connections: int | None = None,
+        end_seconds: float | None = None,
+    ) -> None:
+        """Without `most_connections` there may be as many as descriptors; the end takes SHUTDOWN_SECONDS at most."""
         super().__init__(app, access_log=None)
         self._edge = edge
         self._begin_end = begin_end
+        self._most_connections = most_connections
+        self._end_seconds = SHUTDOWN_SECONDS if end_seconds is None else end_seconds
 
     @property
     def edge_server(self) -> EdgeServer:
@@ -157,12 +168,12 @@ class EdgeRunner(web.AppRunner):
         If there are none, it closes at once.
         """
         loop = asyncio.get_running_loop()
-        end = loop.time() + SHUTDOWN_SECONDS
+        end = loop.time() + self._end_seconds
         if isinstance(self.server, EdgeServer):
             self._begin_end()
             self.server.draining = True
             self.server.on_drain()
-            await self.server.finish_requests(min(DRAIN_SECONDS, SHUTDOWN_SECONDS))
+            await self.server.finish_requests(min(DRAIN_SECONDS, self._end_seconds))
             for site in self.sites:
                 await site.stop()
             # Those that came meanwhile.
@@ -178,4 +189,6 @@ class EdgeRunner(web.AppRunner):
             "lingering_time": LINGERING_SECONDS,
             "read_bufsize": READ_BUFFER_BYTES,
         }
-        return EdgeServer(self._edge, await super()._make_server(), options)
+        return EdgeServer(
+            self._edge, await super()._make_server(), options, self._most_connections or _most_connections()
+        )

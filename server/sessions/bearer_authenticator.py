@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from aiohttp import web
 
 from server.access.principal import Principal
+from server.core.errors import Unauthorized
 from server.sessions.errors import TokenRevoked
 from server.sessions.revocation import Revocations
 from watchword_client.bearer import bearer_token
@@ -12,19 +15,37 @@ from watchword_client.claims import AccessClaims
 from watchword_client.token_verifier import TokenVerifier
 
 
+class TokenWatcher(Protocol):
+    """Is told of each check, for metrics."""
+
+    def token_checked(self, error: Unauthorized | None, *, remembered: bool) -> None:
+        """It has ended, well or with this error; `remembered` if the token had been verified before."""
+        ...
+
+
 class BearerAuthenticator:
     """The Authenticator that takes access tokens. It knows which sessions have ended and which roles have changed."""
 
-    def __init__(self, verifier: TokenVerifier, revocations: Revocations) -> None:
+    def __init__(self, verifier: TokenVerifier, revocations: Revocations, watcher: TokenWatcher | None = None) -> None:
         self._verifier = verifier
         self._revocations = revocations
+        self._watcher = watcher
 
     async def authenticate(self, request: web.Request) -> Principal:
         """Whose token the request has. Raises TokenMissing, TokenInvalid, TokenExpired or TokenRevoked."""
-        token = bearer_token(request)
-        claims = self._verifier.remembered(token)
-        if claims is None or self._revocations.is_revoked(claims):
-            claims = await self.verify(token)
+        remembered = False
+        try:
+            token = bearer_token(request)
+            claims = self._verifier.remembered(token)
+            remembered = claims is not None
+            if claims is None or self._revocations.is_revoked(claims):
+                claims = await self.verify(token)
+        except Unauthorized as error:
+            if self._watcher is not None:
+                self._watcher.token_checked(error, remembered=remembered)
+            raise
+        if self._watcher is not None:
+            self._watcher.token_checked(None, remembered=remembered)
         return Principal(claims.subject, claims.username, claims.role, claims.session_id)
 
     async def verify(self, token: str) -> AccessClaims:

@@ -45,8 +45,9 @@ async def log_in(request: web.Request) -> web.Response:
         refuse_cross_site(request, services.settings.cors.origins)
     client = client_of(request)
     signing_in = services.authentication.log_in(body.username, body.password, client.ip, device_cookie_of(request))
-    async with signing_in as authenticated:
-        tokens = await services.sessions.open(authenticated, client)
+    with services.watchers.outcomes.login:
+        async with signing_in as authenticated:
+            tokens = await services.sessions.open(authenticated, client)
     response = _tokens_response(tokens, in_cookie=body.cookie)
     set_device_cookie(response, services.authentication.device_cookie(authenticated))
     return response
@@ -56,11 +57,13 @@ async def refresh(request: web.Request) -> web.Response:
     """POST /refresh: with the token in the body, or in the browser's cookie."""
     sent, cookie = await _refresh_tokens(request)
     token = cookie or sent
-    if token is None:
-        raise RefreshInvalid("Send a refresh token.")
-    await _refuse_other_bearer(request, token)
-    # A failure does not delete the cookie: another tab may have logged in again meanwhile.
-    tokens = await services_of(request).refresh_rotation.refresh(token, client_of(request).ip)
+    services = services_of(request)
+    with services.watchers.outcomes.refresh:
+        if token is None:
+            raise RefreshInvalid("Send a refresh token.")
+        await _refuse_other_bearer(request, token)
+        # A failure does not delete the cookie: another tab may have logged in again meanwhile.
+        tokens = await services.refresh_rotation.refresh(token, client_of(request).ip)
     return _tokens_response(tokens, in_cookie=cookie is not None)
 
 

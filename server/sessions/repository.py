@@ -82,6 +82,17 @@ class SessionRepository:
         count: int = (await self._driver.read(sql, user_id, now))[0]["count"]
         return count
 
+    async def count_living(self, now: int) -> int:
+        """How many sessions can be refreshed. Both counts read an index and not the table.
+
+        The second is of those that have ended and not expired, which are few: `purge` deletes them after a day.
+        """
+        sql = (
+            "SELECT (SELECT COUNT(*) FROM sessions WHERE idle_expires_at > $1) - "
+            "(SELECT COUNT(*) FROM sessions WHERE ended_at IS NOT NULL AND +idle_expires_at > $1) AS living"
+        )
+        return int((await self._driver.read(sql, now))[0]["living"])
+
     async def step_session(
         self, session_id: str, step: int, now: int, idle_expires_at: int | None, ip: str | None = None
     ) -> UserSession | None:

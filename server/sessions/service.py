@@ -105,6 +105,10 @@ class Sessions:
         """How many living sessions a user has."""
         return await self._repository.count_sessions(user_id, self._clock.now_ms())
 
+    async def count_living(self) -> int:
+        """How many sessions can be refreshed, of all users."""
+        return await self._repository.count_living(self._clock.now_ms())
+
     async def end(self, session_id: str, user_id: str) -> None:
         """End one session of that user. Raises NotFound."""
         if not await self.end_living(session_id, user_id, AuditEvent.SESSIONS_ENDED):

@@ -1,4 +1,4 @@
-"""Checks the networks of `server.trusted_proxies`: a network that can contain no client address is refused."""
+"""Which addresses are meant: the networks of `server.trusted_proxies`, and hosts of this machine alone."""
 
 from __future__ import annotations
 
@@ -23,3 +23,11 @@ def network(text: str) -> str:
         if ipaddress.ip_network(text) == found:
             return text
     raise ValueError(f"{text!r} is no network that a proxy can be in; write {found}")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs on this machine can connect to a listener of that host."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from server.settings.cores import usable_cores
-from server.settings.networks import Network, network
+from server.settings.networks import Network, is_loopback, network
 from server.settings.origins import field_name, origin
 from server.settings.role_rules import access_problems, role_problems
 from server.settings.secrets import SealingSecrets, Secrets, texts, weakness
@@ -55,10 +55,7 @@ class ServerSettings(_Section):
     @property
     def is_loopback(self) -> bool:
         """Whether only programs on this machine can connect."""
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        return is_loopback(self.host)
 
     @property
     def trusted_networks(self) -> tuple[Network, ...]:
@@ -162,6 +159,18 @@ class CorsSettings(_Section):
     )
 
 
+class MetricsSettings(_Section):
+    """The listener of the metrics."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="address of the listener of GET /metrics")
+    port: int = Field(0, ge=0, le=65535, description="its port, another than server.port; 0: there are no metrics")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only programs on this machine can connect."""
+        return is_loopback(self.host)
+
+
 class LogSettings(_Section):
     """What is logged, on standard error."""
 
@@ -194,6 +203,7 @@ class Settings(_Section):
     keys: KeySettings = KeySettings()
     limits: LimitSettings = LimitSettings()
     cors: CorsSettings = CorsSettings()
+    metrics: MetricsSettings = MetricsSettings()
     logs: LogSettings = LogSettings()
     roles: Annotated[Mapping[str, RoleSettings], AfterValidator(_frozen)] = Field(
         default_factory=default_roles, validate_default=True, description="roles, beside or in place of these two"
@@ -221,6 +231,10 @@ class Settings(_Section):
                 "tokens.issuer: with tokens.audience it makes tokens so long that they are refused; shorten one, to "
                 f"{_ISSUER_AND_AUDIENCE} bytes of JSON for both, where a character beyond ASCII has 6 or 12"
             )
+        if 0 < self.metrics.port == self.server.port:
+            problems.append(
+                "metrics.port: is that of server.port; the metrics have a listener of their own, choose another"
+            )
         if self.sessions.idle_ttl_seconds > self.sessions.max_ttl_seconds:
             problems.append("sessions.idle_ttl_seconds: is longer than sessions.max_ttl_seconds; lower it")
         if problems:
@@ -244,6 +258,11 @@ class Settings(_Section):
             lines.append("cors.origins has an http:// origin: whoever is on its network can read what it reads")
         if any(trusted.prefixlen == 0 for trusted in self.server.trusted_networks):
             lines.append("server.trusted_proxies trusts everybody: any client can say that it is another one")
+        if self.metrics.port and not self.metrics.is_loopback:
+            lines.append(
+                f"metrics.host = {self.metrics.host}: whoever reaches that port reads the metrics, for they ask for no "
+                "password; let only your Prometheus reach it"
+            )
         return lines
 
     def one_address_for_all(self) -> str | None:

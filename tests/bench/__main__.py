@@ -31,6 +31,7 @@ from tests.bench.load import CONNECTIONS, Client, Rate, chain, get, in_turn, pos
 from tests.bench.timing import timing
 from tests.bench.verification import costs, flood
 from tests.bench.workers import workers
+from tests.listening import free_port
 from tests.process.server_process import ServerProcess, serving
 
 PARTS = ("cost", "workers", "checked", "refresh", "verification", "timing")
@@ -149,9 +150,16 @@ def main() -> None:
         if options.only in {None, "cost"}:
             with (
                 peer_server("floor") as floor,
-                serving(new_folder(folder, "cost"), log_to=Path(folder) / "log", **SETTINGS) as server,
+                serving(new_folder(folder, "cost"), log_to=Path(folder) / "log", **SETTINGS) as plain,
+                serving(
+                    new_folder(folder, "metrics"),
+                    log_to=Path(folder) / "log with metrics",
+                    WATCHWORD__METRICS__PORT=str(free_port()),
+                    **SETTINGS,
+                ) as counting,
             ):
-                uvloop.run(cost(server, floor, bare, options.rounds, total))
+                servers = {"Watchword": plain, "with metrics": counting}
+                uvloop.run(cost(servers, floor, bare, options.rounds, total))
         if options.only in {None, "verification"}:
             costs(options.rounds, 500)
             with serving(new_folder(folder, "verification"), log_to=null, **SETTINGS) as server:

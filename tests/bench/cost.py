@@ -7,6 +7,7 @@ several rounds the least counts, since whatever else the machine does can only a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -35,18 +36,25 @@ class Peer:
         return max(rate.per_second for rate in self.rates)
 
 
-async def cost(server: ServerProcess, floor: Server, bare: Server, rounds: int, total: int) -> None:
-    """Of the routes that issues and docs speak of: one that touches no store, and one that reads a user."""
-    token = server.log_in("admin", server.admin_password())["token"]
-    own = (server.address, server.process.pid)
-    me = server.call("GET", "/me", token=token)[1]["user"]["id"]
+async def cost(servers: Mapping[str, ServerProcess], floor: Server, bare: Server, rounds: int, total: int) -> None:
+    """Of the routes that issues and docs speak of: one that touches no store, and one that reads a user.
+
+    `servers` are ours, with different settings.
+    """
+    tokens, ids = {}, {}
+    for name, server in servers.items():
+        tokens[name] = server.log_in("admin", server.admin_password())["token"]
+        ids[name] = server.call("GET", "/me", token=tokens[name])[1]["user"]["id"]
+    token, me = next(iter(tokens.values())), next(iter(ids.values()))
     table = Table("a checked request", "CPU µs", "of the floor", "of bare", "requests / s", box=None, pad_edge=False)
-    for title, path, status in (("/verify", "/verify", 204), ("/users/{id}", f"/users/{me}", 200)):
+    for title, path, status in (("/verify", "/verify", 204), ("/users/{id}", "/users/{}", 200)):
         peers = [
             Peer("bare handler", Client(*bare, [in_turn([get("/", token)])], 200)),
-            Peer("floor", Client(*floor, [in_turn([get(path, token)])], status)),
-            Peer("Watchword", Client(*own, [in_turn([get(path, token)])], status)),
+            Peer("floor", Client(*floor, [in_turn([get(path.format(me), token)])], status)),
         ]
+        for name, server in servers.items():
+            requests = [in_turn([get(path.format(ids[name]), tokens[name])])]
+            peers.append(Peer(name, Client(server.address, server.process.pid, requests, status)))
         for peer in peers:
             await peer.client.open()
             await peer.client.measure(total)

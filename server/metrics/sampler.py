@@ -1,0 +1,70 @@
+"""What a process finds out about itself: twice a second how late its event loop is, and the rest at each scrape."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from server.core.errors import StoreUnavailable, TryLater
+from server.metrics.collector import StoreState
+from server.metrics.metrics import Metrics
+from server.metrics.process_state import TICK_SECONDS
+from server.services import Services
+
+# Counting sessions may take this part of the time, so a scrape counts anew only if the last count was quick.
+COUNTING_PART = 0.01
+COUNT_SECONDS = 1.0
+
+
+class Sampler:
+    """Notes the state of this process, and asks what only the store knows."""
+
+    def __init__(self, metrics: Metrics, services: Services) -> None:
+        self._metrics = metrics
+        self._services = services
+        self._sessions_live: int | None = None
+        self._count_again_at = 0.0
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        while True:
+            due = time.monotonic() + TICK_SECONDS
+            await asyncio.sleep(TICK_SECONDS)
+            now = time.monotonic()
+            self._metrics.state.tick(now, max(0.0, now - due))
+            self.note()
+
+    def note(self) -> None:
+        """What costs nothing to find out."""
+        services = self._services
+        self._metrics.state.hashes_waiting(services.hashes.waiting + services.preferred_hashes.waiting)
+
+    async def ask(self) -> StoreState:
+        """What is asked at a scrape, within two seconds."""
+        self.note()
+        try:
+            await self._services.readiness.check()
+            ready = True
+        except TryLater:
+            ready = False
+        return StoreState(ready, await self._count_sessions(), self._signing_key_age())
+
+    async def _count_sessions(self) -> int | None:
+        started = time.monotonic()
+        if started >= self._count_again_at:
+            # Scrapes at the same moment do not count twice.
+            self._count_again_at = started + COUNT_SECONDS
+            try:
+                async with asyncio.timeout(COUNT_SECONDS):
+                    self._sessions_live = await self._services.sessions.count_living()
+            except (StoreUnavailable, TimeoutError):
+                self._sessions_live = None
+            else:
+                now = time.monotonic()
+                self._count_again_at = now + (now - started) / COUNTING_PART
+        return self._sessions_live
+
+    def _signing_key_age(self) -> float | None:
+        now = self._services.clock.now_ms()
+        record = self._services.keys.current.keyring.signing_record(now)
+        return None if record is None else (now - record.activates_at) / 1000
