@@ -64,14 +64,15 @@ def run_with_services(
 ) -> Result:
     """Open the services and do `work`, also while a server runs. The audit log names the user who runs the command.
 
-    `makes_store` is only for commands that bring the first data. All others refuse a store that does not exist.
+    `makes_store` is only for commands that bring the first data. All others refuse a store that does not exist or needs
+    migrations: who looks at something should change no table.
     """
     configure_logs(settings.logs)
 
     async def run() -> Result:
         if not makes_store:
             await require_store(settings.store.url)
-        async with open_services(settings, serving=False) as services:
+        async with open_services(settings, serving=False, migrating=makes_store) as services:
             return await work(services)
 
     with acting():

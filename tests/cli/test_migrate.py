@@ -59,6 +59,16 @@ def test_what_is_pending_and_whether_servers_go_on(
     assert printed["pending"] == [{"name": ADDS.name, "needs": 0}, {"name": DROPS.name, "needs": LATEST + 1}]
 
 
+def test_who_only_looks_does_not_migrate(tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run(tmp_path, "migrate", **settings(store_url)).returncode == 0
+    knows(monkeypatch, ADDS)
+    for command in (("users", "list"), ("audit", "verify"), ("keys", "rotate")):
+        refused = run(tmp_path, *command, **settings(store_url))
+        assert refused.returncode == 1
+        assert f"needs migrations first ({ADDS.name}); run: python -m server migrate" in refused.stderr
+    assert ADDS.name in run(tmp_path, "migrate", "--check", **settings(store_url)).stdout
+
+
 @pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
 def test_servers_of_an_older_program_are_named(tmp_path: Path, store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async def start_older() -> None:
