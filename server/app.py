@@ -83,7 +83,7 @@ async def open_services(
     ids = ids or Ids(clock, SystemRandomness())
     watchers = watchers or Watchers()
     repositories = await open_repositories(
-        settings.store.url,
+        settings.store,
         serving=serving,
         inherited=inherited,
         migrating=migrating,

@@ -19,7 +19,7 @@ from server.authentication.repository import AttemptRepository
 from server.core.observer import Observer
 from server.database.driver import Driver
 from server.database.observed import ObservedDriver
-from server.database.open import open_driver
+from server.database.open import Store, open_driver
 from server.health.repository import ReadinessRepository
 from server.keys.repository import KeyRepository
 from server.nodes.repository import NodeRepository
@@ -46,13 +46,13 @@ class Repositories:
 
 
 async def open_repositories(
-    url: str,
+    store: Store,
     *,
     serving: bool,
     inherited: Sequence[int] | None = None,
     migrating: bool = True,
     observer: Observer | None = None,
 ) -> Repositories:
-    """All repositories on the database of that URL (`open_driver`). Raises StoreRefused, StoreUnavailable."""
-    driver = await open_driver(url, serving=serving, inherited=inherited, migrating=migrating)
+    """All repositories on that database (`open_driver`). Raises StoreRefused, StoreUnavailable."""
+    driver = await open_driver(store, serving=serving, inherited=inherited, migrating=migrating)
     return Repositories(driver if observer is None else ObservedDriver(driver, observer))

@@ -71,7 +71,7 @@ def run_with_services(
 
     async def run() -> Result:
         if not makes_store:
-            await require_store(settings.store.url)
+            await require_store(settings.store)
         async with open_services(settings, serving=False, migrating=makes_store) as services:
             return await work(services)
 

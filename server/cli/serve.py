@@ -30,7 +30,7 @@ from server.cli.supervisor import BACKLOG, Hooks, Supervisor
 from server.cli.worker import Worker
 from server.core.clock import SystemClock
 from server.core.ids import Ids, SystemRandomness
-from server.database.open import load_driver
+from server.database.open import load_driver, wait_for_database
 from server.http.balance import Balance, Share
 from server.http.balanced_site import BalancedSite
 from server.http.listening import listen_on
@@ -99,7 +99,7 @@ def _run_workers(loaded: LoadedSettings, signals: ServerSignals, *, migrating: b
     print("\n".join(sources(loaded)), flush=True)
     configure_logs(settings.logs)
     raise_descriptor_limit()
-    load_driver(settings.store.url)
+    load_driver(settings.store)
     count = settings.server.worker_count
     with (
         listen_on(settings.server.host, settings.server.port) as listening,
@@ -179,6 +179,7 @@ async def _prepare(child: Child, *, migrating: bool) -> None:
     """Do what is done once, before there are workers. The parent gets the greeting, and what keeps the store ours."""
     configure_logs(child.settings.logs)
     node = child.inherited.node
+    await wait_for_database(child.settings.store)
     async with open_services(child.settings, serving=True, migrating=migrating, node=node) as services:
         greeting = await _greeting(services, address_of(child.inherited.listening), demo=False)
         child.channel.send("prepared", greeting, services.repositories.driver.held_descriptors())
@@ -203,6 +204,8 @@ async def _serve(
         if worker is not None:
             stack.enter_context(worker.following())
             given |= {"inherited": worker.child.inherited.store, "node": worker.child.inherited.node}
+        # Of a worker too: it may be a replacement, while the database starts again.
+        await wait_for_database(settings.store)
         services = await stack.enter_async_context(open_services(settings, serving=True, **given))
         await stack.enter_async_context(serving_metrics(monitoring, metrics, services))
         greeting = await _greeting(services, address_of(listening), demo=demo) if worker is None else None

@@ -65,7 +65,7 @@ def backup(
         def show(done: int, total: int) -> None:
             progress.update(task, completed=done, total=total)
 
-        run_async(back_up(settings.store.url, path, show, content))
+        run_async(back_up(settings.store, path, show, content))
     typer.echo(f"backed up to {path}, checked")
     typer.echo(_about_key(settings, path, without_key=without_key))
 

@@ -13,6 +13,7 @@ from server.database.migration_files import Migration
 from server.database.open import apply_migrations, live_nodes, pending_migrations
 from server.database.pending_migrations import nodes_that_stop
 from server.logs.output import configure_logs
+from server.settings.tree import StoreSettings
 
 _UP_TO_DATE = "the store is up to date"
 
@@ -31,11 +32,11 @@ def migrate(
     settings = settings_for(context, config)
     configure_logs(settings.logs)
     if not check:
-        for name in run_async(apply_migrations(settings.store.url)):
+        for name in run_async(apply_migrations(settings.store)):
             typer.echo(f"applied  {name}")
         typer.echo(_UP_TO_DATE)
         return
-    wanted, nodes = run_async(_look(settings.store.url))
+    wanted, nodes = run_async(_look(settings.store))
     if as_json:
         print_json(_report(wanted, nodes))
     else:
@@ -44,10 +45,10 @@ def migrate(
         raise typer.Exit(1)
 
 
-async def _look(url: str) -> tuple[list[Migration], list[LiveNode]]:
+async def _look(store: StoreSettings) -> tuple[list[Migration], list[LiveNode]]:
     """What is pending, and the servers that run and do not know all of it."""
-    wanted = await pending_migrations(url)
-    nodes = await live_nodes(url) if wanted else []
+    wanted = await pending_migrations(store)
+    nodes = await live_nodes(store) if wanted else []
     return wanted, [node for node in nodes if node.latest_migration < wanted[-1].version]
 
 

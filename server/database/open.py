@@ -14,14 +14,18 @@ from server.database.sqlite import backup as sqlite_backup
 from server.database.sqlite import migrate as sqlite
 from server.database.sqlite.backup import Progress
 from server.database.sqlite.driver import SqliteDriver
-from server.settings.store_url import SQLITE, is_sqlite
+from server.settings.store_url import SQLITE
+from server.settings.tree import StoreSettings
+
+# A URL alone stands for one with the defaults of the other settings.
+Store = StoreSettings | str
 
 # If this one is pending, there is no store yet.
 FIRST_MIGRATION = "0001_first"
 
 
 async def open_driver(
-    url: str, *, serving: bool, inherited: Sequence[int] | None = None, migrating: bool = True
+    store: Store, *, serving: bool, inherited: Sequence[int] | None = None, migrating: bool = True
 ) -> Driver:
     """Open the database; make and migrate it if necessary. Raises StoreRefused, StoreUnavailable.
 
@@ -29,70 +33,98 @@ async def open_driver(
     it is a worker of a server that has prepared the database; it has the `held_descriptors` of that. Without
     `migrating` a store that is missing or needs migrations is refused.
     """
-    if _is_sqlite(url):
-        return await SqliteDriver.open(
-            sqlite_path(url), serving=serving, name=_name(url), inherited=inherited, migrating=migrating
-        )
+    settings = _settings(store)
+    if settings.is_sqlite:
+        path, name = sqlite_path(settings.url), _name(settings.url)
+        return await SqliteDriver.open(path, serving=serving, name=name, inherited=inherited, migrating=migrating)
     from server.database.postgres import driver as postgres  # noqa: PLC0415 - asyncpg is large
 
-    return await postgres.PostgresDriver.open(url, serving=serving, inherited=inherited, migrating=migrating)
+    return await postgres.PostgresDriver.open(settings, serving=serving, inherited=inherited, migrating=migrating)
 
 
-def load_driver(url: str) -> None:
+def load_driver(store: Store) -> None:
     """Import what `open_driver` needs, so that processes that are forked later share its memory."""
-    if not _is_sqlite(url):
+    if not _settings(store).is_sqlite:
         from server.database.postgres import driver  # noqa: F401, PLC0415 - asyncpg is large
 
 
-async def require_store(url: str) -> None:
+async def wait_for_database(store: Store) -> None:
+    """Wait for a database that is being started, as a server does; an SQLite file needs no wait.
+
+    Raises StoreRefused, StoreUnavailable.
+    """
+    settings = _settings(store)
+    if not settings.is_sqlite:
+        from server.database.postgres.waiting import wait_until_reachable  # noqa: PLC0415 - asyncpg is large
+
+        await wait_until_reachable(settings)
+
+
+async def require_notifications(store: Store) -> None:
+    """Raise StoreRefused if a server would not be told of what other nodes change, as behind some poolers."""
+    settings = _settings(store)
+    if not settings.is_sqlite:
+        from server.database.postgres import pooler  # noqa: PLC0415 - asyncpg is large
+
+        await pooler.require_notifications(settings)
+
+
+async def require_store(store: Store) -> None:
     """Raise StoreRefused if there is no store yet, without making one."""
-    pending = await pending_migrations(url)
+    pending = await pending_migrations(store)
     if FIRST_MIGRATION in (migration.name for migration in pending):
-        where = str(sqlite_path(url)) if _is_sqlite(url) else "the PostgreSQL database of store.url"
+        settings = _settings(store)
+        where = f"the PostgreSQL database of store.url, in its schema {settings.schema_name}"
+        if settings.is_sqlite:
+            where = str(sqlite_path(settings.url))
         raise StoreRefused(
             f"there is no store in {where}; run this where the server runs, or give --config or store.url; "
             "`serve` and `migrate` make one"
         )
 
 
-async def pending_migrations(url: str) -> list[Migration]:
+async def pending_migrations(store: Store) -> list[Migration]:
     """The migrations that the store needs, in order. Changes nothing. Raises StoreRefused, StoreUnavailable."""
-    if _is_sqlite(url):
-        return await sqlite.pending_migrations(sqlite_path(url))
+    settings = _settings(store)
+    if settings.is_sqlite:
+        return await sqlite.pending_migrations(sqlite_path(settings.url))
     from server.database.postgres import driver as postgres  # noqa: PLC0415 - asyncpg is large
 
-    return await postgres.pending_migrations(url)
+    return await postgres.pending_migrations(settings)
 
 
-async def live_nodes(url: str) -> list[LiveNode]:
+async def live_nodes(store: Store) -> list[LiveNode]:
     """The servers that use the store now, of those on PostgreSQL. Raises StoreRefused, StoreUnavailable."""
-    if _is_sqlite(url):
+    settings = _settings(store)
+    if settings.is_sqlite:
         return []
     from server.database.postgres import driver as postgres  # noqa: PLC0415 - asyncpg is large
 
-    return await postgres.live_nodes(url)
+    return await postgres.live_nodes(settings)
 
 
-async def apply_migrations(url: str) -> list[str]:
+async def apply_migrations(store: Store) -> list[str]:
     """Bring the store up to date; the names of what was applied. Raises StoreRefused, StoreUnavailable."""
-    if _is_sqlite(url):
-        return await sqlite.apply_migrations(sqlite_path(url))
+    settings = _settings(store)
+    if settings.is_sqlite:
+        return await sqlite.apply_migrations(sqlite_path(settings.url))
     from server.database.postgres import driver as postgres  # noqa: PLC0415 - asyncpg is large
 
-    return await postgres.apply_migrations(url)
+    return await postgres.apply_migrations(settings)
 
 
-async def back_up(url: str, target: Path, progress: Progress, key: bytes | None = None) -> None:
+async def back_up(store: Store, target: Path, progress: Progress, key: bytes | None = None) -> None:
     """Copy an SQLite store, which may be in use, and write its key beside the copy.
 
     Raises StoreRefused, StoreUnavailable, FileRefused.
     """
-    if not _is_sqlite(url):
+    settings = _settings(store)
+    if not settings.is_sqlite:
         raise StoreRefused(
-            "this store is PostgreSQL, which brings its own tool: pg_dump --schema=watchword --format=custom; "
-            "keep keys.master_key with the dump"
+            f"this store is PostgreSQL, which brings its own tool: pg_dump --schema={settings.schema_name} "
+            "--format=custom; keep keys.master_key with the dump"
         )
-    await sqlite_backup.back_up(sqlite_path(url), target, progress, key)
+    await sqlite_backup.back_up(sqlite_path(settings.url), target, progress, key)
 
 
 def sqlite_path(url: str) -> Path:
@@ -117,9 +149,9 @@ def _name(url: str) -> Path:
     return Path(url.removeprefix(SQLITE))
 
 
-def _is_sqlite(url: str) -> bool:
-    if is_sqlite(url):
-        return True
-    if url.startswith(("postgresql://", "postgres://")):
-        return False
-    raise StoreRefused("store.url is neither sqlite:///path/to/file.db nor postgresql://user@host/database")
+def _settings(store: Store) -> StoreSettings:
+    # Not validated, so a wrong URL is refused here, as where it comes from.
+    settings = StoreSettings.model_construct(url=store) if isinstance(store, str) else store
+    if not settings.is_sqlite and not settings.url.startswith(("postgresql://", "postgres://")):
+        raise StoreRefused("store.url is neither sqlite:///path/to/file.db nor postgresql://user@host/database")
+    return settings

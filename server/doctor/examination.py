@@ -116,7 +116,7 @@ async def _postgres(case: Case) -> AsyncIterator[Finding]:
 
 @asynccontextmanager
 async def _connected(case: Case) -> AsyncIterator[Repositories]:
-    repositories = await open_repositories(case.settings.store.url, serving=False, migrating=False)
+    repositories = await open_repositories(case.settings.store, serving=False, migrating=False)
     try:
         yield repositories
     finally:

@@ -10,14 +10,12 @@ from server.repositories import Repositories
 from server.settings.masking import masked_url
 
 TOPIC = "store"
-# Connections of each process: those of the pool, and the one that listens.
-_OF_A_PROCESS = 11
 
 
 async def tables(case: Case) -> list[Finding]:
     """What there is; ok if the other checks can read it. Raises StoreRefused, StoreUnavailable."""
-    url = case.settings.store.url
-    return [schema.schema(TOPIC, f"PostgreSQL, {masked_url(url)}", await pending_migrations(url))]
+    store = case.settings.store
+    return [schema.schema(TOPIC, f"PostgreSQL, {masked_url(store.url)}", await pending_migrations(store))]
 
 
 async def condition(case: Case, repositories: Repositories) -> list[Finding]:
@@ -49,10 +47,11 @@ def _rights(found: Condition) -> list[Finding]:
 
 def _connections(case: Case, found: Condition) -> list[Finding]:
     most = found.most_connections if found.most_of_role < 0 else min(found.most_connections, found.most_of_role)
-    wanted = case.settings.server.worker_count * _OF_A_PROCESS
+    # Of each process: those of the pool, and the one that listens.
+    wanted = case.settings.server.worker_count * (case.settings.store.pool_size + 1)
     text = f"{found.connections} of {most} connections are in use; a node of these settings takes up to {wanted}"
     if wanted > most:
-        return [warning(TOPIC, text, "raise max_connections, or lower server.workers")]
+        return [warning(TOPIC, text, "raise max_connections, or lower store.pool_size or server.workers")]
     return [ok(TOPIC, text)]
 
 
@@ -71,4 +70,4 @@ def _standbys(found: Condition) -> list[Finding]:
     if found.synchronous:
         return [ok(TOPIC, f"{found.standbys} standbys, and commits wait for: {found.synchronous}")]
     text = f"{found.standbys} standbys, and commits wait for none: a failover may lose the last changes"
-    return [note(TOPIC, text, "docs/operations.md says what that means for revocations")]
+    return [note(TOPIC, text, "docs/postgresql.md says what that means for revocations")]

@@ -10,7 +10,7 @@ from server.nodes.model import Node
 
 # The clock of the database, in epoch milliseconds.
 _NOW: dict[Dialect, str] = {
-    "postgres": "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)",
+    "postgres": "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)",
     "sqlite": "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)",
 }
 _NODE = ", ".join(field.name for field in fields(Node))

@@ -51,7 +51,7 @@ def _of_field(field: FieldInfo) -> str | None:
     if kind is str and "max_length" in limits:
         return f"write a text of {limits['min_length']} to {limits['max_length']} characters"
     if kind is str:
-        return "write a text that is not empty"
+        return "write a text" if field.default == "" else "write a text that is not empty"
     if get_origin(kind) is tuple:
         return (
             "write a text, or a list of them" if "SecretStr" in str(kind) else 'write a list of texts, like ["a", "b"]'

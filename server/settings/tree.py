@@ -20,7 +20,7 @@ from server.settings.networks import Network, is_loopback, network
 from server.settings.origins import field_name, origin
 from server.settings.role_rules import access_problems, role_problems
 from server.settings.secrets import SealingSecrets, Secrets, texts, weakness
-from server.settings.store_url import is_sqlite, store_url
+from server.settings.store_url import direct_url, is_sqlite, listen_url_problems, schema, store_url
 
 # Bytes of JSON. A token may have 4096 characters; the rest of them is for the longest username, role and signature.
 _ISSUER_AND_AUDIENCE = 1680
@@ -68,6 +68,24 @@ class StoreSettings(_Section):
 
     url: Annotated[str, AfterValidator(store_url)] = Field(
         "sqlite:///data/watchword.db", description="sqlite:///path/to/file.db, or postgresql://user:password@host/name"
+    )
+    listen_url: Annotated[str, AfterValidator(direct_url)] = Field(
+        "", description="PostgreSQL: direct URL for LISTEN where store.url goes through a pooler in transaction mode"
+    )
+    schema_name: Annotated[str, AfterValidator(schema)] = Field(
+        "watchword", description="PostgreSQL: the schema with the tables; each server of a database needs its own"
+    )
+    pool_size: int = Field(
+        10, ge=1, le=500, description="PostgreSQL: connections per process, beside the one that listens"
+    )
+    connect_timeout_seconds: int = Field(
+        3, ge=1, le=60, description="PostgreSQL: how long a new connection may take, all hosts of store.url together"
+    )
+    statement_timeout_seconds: int = Field(
+        3,
+        ge=1,
+        le=60,
+        description="PostgreSQL: how long a statement may take; a request waits 3.5 s in all, whatever this is",
     )
 
     @property
@@ -226,6 +244,8 @@ class Settings(_Section):
             problems.append("tokens.secret: HS256 needs it; make one with: openssl rand -base64 32")
         if not self.store.is_sqlite and not self.keys.master_key:
             problems.append("keys.master_key: PostgreSQL needs it given; make one with: openssl rand -base64 32")
+        if self.store.listen_url:
+            problems += listen_url_problems(self.store.listen_url, self.store.url)
         if len(json.dumps(self.tokens.issuer + self.tokens.audience)) - len('""') > _ISSUER_AND_AUDIENCE:
             problems.append(
                 "tokens.issuer: with tokens.audience it makes tokens so long that they are refused; shorten one, to "

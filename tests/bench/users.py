@@ -29,7 +29,7 @@ from server.audit.model import AuditEvent, AuditNote
 from server.authentication.throttling import Throttle
 from server.core.clock import SystemClock
 from server.database.open import apply_migrations
-from server.database.postgres.schema import SCHEMA
+from server.database.postgres.schema import DEFAULT_SCHEMA
 from server.repositories import Repositories, open_repositories
 from server.users.model import Credentials, UserFilter
 from server.users.names import throttle_name
@@ -80,7 +80,7 @@ async def fill_sqlite(url: str, users: Iterator[Credentials], disabled: list[str
 
 async def fill_postgres(url: str, users: Iterator[Credentials], disabled: list[str]) -> None:
     await apply_migrations(url)
-    connection = await asyncpg.connect(url, server_settings={"search_path": SCHEMA})
+    connection = await asyncpg.connect(url, server_settings={"search_path": DEFAULT_SCHEMA})
     await connection.copy_records_to_table("users", records=map(inserted_values, users), columns=INSERTED)
     await connection.execute("UPDATE users SET disabled_at = created_at WHERE id = ANY ($1)", disabled)
     await connection.execute("VACUUM ANALYZE users")

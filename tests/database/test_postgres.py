@@ -12,11 +12,11 @@ from server.core.errors import StoreRefused, StoreUnavailable
 from server.database.driver import Transaction
 from server.database.migration_files import migrations
 from server.database.open import apply_migrations, pending_migrations
-from server.database.postgres.connect import connector
+from server.database.postgres.connect import Connector
 from server.database.postgres.driver import ATTEMPTS, PostgresDriver
-from server.database.postgres.pool import SERVING_CONNECTIONS
 from server.database.postgres.watch import OPENING_SECONDS, Watch
 from server.repositories import Repositories, open_repositories
+from server.settings.tree import StoreSettings
 from tests.records import NOW, add_user, end_session, id_of, new_user, open_session, rename, session, usernames
 from tests.stores import pending_names
 
@@ -34,7 +34,7 @@ async def _run(url: str, *statements: str) -> None:
 
 @pytest.fixture
 async def driver(postgres_url: str) -> AsyncIterator[PostgresDriver]:
-    opened = await PostgresDriver.open(postgres_url, serving=True)
+    opened = await PostgresDriver.open(StoreSettings(url=postgres_url), serving=True)
     yield opened
     await opened.close()
 
@@ -174,7 +174,7 @@ async def test_revocations_are_read_though_the_pool_is_busy(driver: PostgresDriv
             await begun.acquire()
         return busy
 
-    busy = await occupy(SERVING_CONNECTIONS - 1)
+    busy = await occupy(StoreSettings().pool_size - 1)
     await end_session(store, id_of(10), None, NOW)
     busy += await occupy(1)
     # Told of the change, long before this wait is over; and not from the pool, which would be unavailable.
@@ -212,7 +212,7 @@ async def test_the_wait_is_taken_up_again_when_its_connection_is_lost(
 
 async def test_a_wait_can_be_cancelled_at_the_moment_of_a_change(postgres_url: str) -> None:
     """asyncio.wait_for of Python 3.11 loses such a cancellation, and the server would not stop."""
-    watch = Watch(connector(postgres_url))
+    watch = Watch(Connector(StoreSettings(url=postgres_url)))
     await watch.wait(OPENING_SECONDS)
     waiting = asyncio.create_task(watch.wait(60))
     await asyncio.sleep(0)
@@ -229,7 +229,7 @@ async def test_a_commit_waits_for_the_disk_whatever_the_database_has_it(postgres
     await connection.close()
     for value, expected in (("off", "on"), ("remote_apply", "remote_apply")):
         await _run(postgres_url, f"ALTER DATABASE {name} SET synchronous_commit = {value}")
-        opened = await PostgresDriver.open(postgres_url, serving=True)
+        opened = await PostgresDriver.open(StoreSettings(url=postgres_url), serving=True)
         assert (await opened.read("SHOW synchronous_commit"))[0][0] == expected
         await opened.close()
 

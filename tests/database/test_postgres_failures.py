@@ -20,6 +20,7 @@ from server.database.postgres import migrate as postgres_migrate
 from server.database.postgres import schema as postgres_schema
 from server.database.postgres.driver import PostgresDriver
 from server.repositories import Repositories, open_repositories
+from server.settings.tree import StoreSettings
 from tests.certificates import certified
 from tests.postgres import PostgresServer
 from tests.postgres_proxy import PostgresProxy
@@ -54,7 +55,7 @@ def database(postgres_url: str) -> str:
 @pytest.fixture
 async def driver(postgres_proxy: PostgresProxy, database: str) -> AsyncIterator[PostgresDriver]:
     """Of a server, behind the proxy."""
-    opened = await PostgresDriver.open(postgres_proxy.url(database), serving=True)
+    opened = await PostgresDriver.open(StoreSettings(url=postgres_proxy.url(database)), serving=True)
     yield opened
     await opened.close()
 
@@ -93,22 +94,6 @@ async def test_a_start_tells_what_is_wrong_in_one_line(
     assert "no answer in time" in await refusal(postgres_proxy.url(database))
     await postgres_proxy.refuse()
     assert "can't be reached" in await refusal(postgres_proxy.url(database))
-
-
-async def test_a_pooler_that_keeps_settings_to_itself_is_refused(postgres_proxy: PostgresProxy, database: str) -> None:
-    """PgBouncer refuses them, or with `ignore_startup_parameters` forgets them, in each of its modes."""
-    postgres_proxy.replaced = b"search_path\0watchword", b"search_path\0elsewhere"
-    assert "pooler" in await refusal(postgres_proxy.url(database))
-
-    async def as_pgbouncer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        fields = b"SFATAL\0VFATAL\0C08P01\0Munsupported startup parameter: search_path\0\0"
-        await reader.read(1000)
-        writer.write(b"E" + (4 + len(fields)).to_bytes(4) + fields)
-        writer.close()
-
-    async with await asyncio.start_server(as_pgbouncer, "127.0.0.1", 0) as pooler:
-        port = pooler.sockets[0].getsockname()[1]
-        assert "pooler" in await refusal(f"postgresql://me@127.0.0.1:{port}/{database}?sslmode=disable")
 
 
 async def test_migrations_take_their_time_whatever_the_database_allows(
@@ -270,7 +255,9 @@ async def test_of_several_hosts_the_primary_is_found_though_another_says_nothing
     await dead.listen()
     dead.hold(new_too=True)
     first, second = (urlsplit(proxy.url(database)).netloc for proxy in (dead, postgres_proxy))
-    driver = await PostgresDriver.open(f"postgresql://{first},{second.rpartition('@')[2]}/{database}", serving=True)
+    driver = await PostgresDriver.open(
+        StoreSettings(url=f"postgresql://{first},{second.rpartition('@')[2]}/{database}"), serving=True
+    )
     await driver.read("SELECT 1")
     # Neither is the one that has become the primary since.
     dead.release()
@@ -319,7 +306,7 @@ async def test_sslmode_verify_full_checks_certificate_and_host(
     assert "certificate of PostgreSQL is not trusted" in await refusal(f"{by_address}?sslmode=verify-full")
 
     # A certificate that stops fitting while the server runs.
-    driver = await PostgresDriver.open(f"{url}?sslmode=verify-full", serving=True)
+    driver = await PostgresDriver.open(StoreSettings(url=f"{url}?sslmode=verify-full"), serving=True)
     postgres_proxy.tls = certified("localhost", tmp_path / "another.pem")
     postgres_proxy.cut()
     with pytest.raises(StoreUnavailable):

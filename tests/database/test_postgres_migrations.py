@@ -16,8 +16,9 @@ from server.database.live_nodes import GONE_MS
 from server.database.migration_files import Migration, migrations
 from server.database.open import apply_migrations, pending_migrations
 from server.database.postgres import lock_waits, migrate, schema
-from server.database.postgres.connect import connector
+from server.database.postgres.connect import Connector
 from server.repositories import open_repositories
+from server.settings.tree import StoreSettings
 from tests.stores import pending_names
 
 LATEST = migrations("postgres")[-1].version
@@ -104,7 +105,7 @@ async def test_a_migration_that_gets_no_lock_ends_with_the_name_of_the_holder(
 
 async def test_a_node_that_waits_for_another_one_says_so(migrated_postgres_url: str, knows: Knows) -> None:
     knows("ALTER TABLE users ADD COLUMN email TEXT;")
-    other = await connector(migrated_postgres_url)()
+    other = await Connector(StoreSettings(url=migrated_postgres_url))()
     with capture_logs() as logs:
         async with other.transaction():
             await schema.lock(other, "migrations")
@@ -129,7 +130,7 @@ async def test_who_may_not_look_at_others_still_migrates(
     async def none_left() -> Any:
         raise asyncpg.TooManyConnectionsError
 
-    connection = await connector(migrated_postgres_url)()
+    connection = await Connector(StoreSettings(url=migrated_postgres_url))()
     async with holding(migrated_postgres_url, "users IN ROW EXCLUSIVE MODE"):
         with pytest.raises(StoreUnavailable) as failed:
             await migrate.apply_migrations(connection, none_left)
@@ -179,7 +180,7 @@ async def test_an_index_that_was_left_half_made_is_made_anew(migrated_postgres_u
 
 async def test_an_empty_database_gets_all_in_one_transaction(postgres_url: str, knows: Knows) -> None:
     knows(INDEX)
-    connection = await connector(postgres_url)()
+    connection = await Connector(StoreSettings(url=postgres_url))()
     transaction = connection.transaction()
     await transaction.start()
     await migrate.run_in_transaction(connection, await pending_migrations(postgres_url))

@@ -44,8 +44,8 @@ from server.settings.tree import StoreSettings
 )  # fmt: skip
 def test_a_url_is_shown_without_what_may_be_secret(url: str, shown: str) -> None:
     assert masked_url(url) == shown
-    settings = Settings().model_copy(update={"store": StoreSettings.model_construct(url=url)})
-    assert plain(settings)["store"]["url"] == shown
+    settings = Settings().model_copy(update={"store": StoreSettings.model_construct(url=url, listen_url=url)})
+    assert plain(settings)["store"]["url"] == plain(settings)["store"]["listen_url"] == shown
     assert "hush" not in json.dumps(plain(settings))
 
 

@@ -19,11 +19,13 @@ from server.database.pending_migrations import not_migrated
 from server.database.postgres import migrate as postgres_migrate
 from server.database.postgres import schema as postgres_schema
 from server.database.postgres.added import added_since, server_of
-from server.database.postgres.connect import connector
+from server.database.postgres.connect import Connector, listening_setting
+from server.database.postgres.connection import Connection
 from server.database.postgres.errors import asking, opening
 from server.database.postgres.pool import TIDY_SECONDS, Pool
-from server.database.postgres.schema import Connection
-from server.database.postgres.watch import CHANNEL, Watch
+from server.database.postgres.pooler import require_told
+from server.database.postgres.watch import Watch
+from server.settings.tree import StoreSettings
 
 # After a write failed because the disk was full, readiness fails for this time.
 FULL_SECONDS = 10.0
@@ -46,13 +48,14 @@ class _Transaction:
         self._connection = connection
 
     async def run(self, sql: str, *parameters: Any) -> Sequence[Row]:
-        return await self._connection.fetch(sql, *parameters)
+        rows: Sequence[Row] = await self._connection.fetch(sql, *parameters)
+        return rows
 
     async def lock(self, name: str) -> None:
         await postgres_schema.lock(self._connection, name)
 
     async def announce(self) -> None:
-        await self._connection.execute("SELECT pg_notify($1, '')", CHANNEL)
+        await self._connection.fetch("SELECT pg_notify($1, '')", self._connection.channel)
 
 
 class PostgresDriver:
@@ -72,37 +75,46 @@ class PostgresDriver:
 
     @classmethod
     async def open(
-        cls, url: str, *, serving: bool, inherited: Sequence[int] | None = None, migrating: bool = True
+        cls, store: StoreSettings, *, serving: bool, inherited: Sequence[int] | None = None, migrating: bool = True
     ) -> Self:
         """Connect, and migrate or require that it was done; a worker (`inherited`) knows that it was.
 
         Raises StoreRefused, StoreUnavailable.
         """
-        if inherited is None and migrating:
-            await apply_migrations(url)
-        elif inherited is None and (wanted := await pending_migrations(url)):
-            raise not_migrated(postgres_schema.PLACE, wanted)
         with opening():
-            connect = connector(url)
-            pool = await Pool.open(connect, serving=serving)
-            driver = cls(pool, Watch(connect), serving=serving)
-            if serving and await pool.only_reads():
-                await driver.close()
+            connect = Connector(store)
+        with opening(listening_setting(store)):
+            connect_to_listen = Connector(store, direct=True)
+        with opening():
+            driver = cls(await Pool.open(connect, serving=serving), Watch(connect_to_listen), serving=serving)
+        try:
+            if inherited is None:
+                if serving and (connect.pooled or store.listen_url):
+                    await require_told(connect, connect_to_listen)
+                await (apply_migrations(store) if migrating else _require_migrated(store))
+            if serving:
+                await driver._require_writes()
+        except BaseException:
+            await driver.close()
+            raise
+        return driver
+
+    async def _require_writes(self) -> None:
+        with opening():
+            if await self._pool.only_reads():
                 failure = StoreUnavailable()
                 failure.detail = "PostgreSQL takes no writes there: default_transaction_read_only is on"
                 raise failure
-        return driver
 
     async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a SELECT."""
-        return await self._attempts(lambda connection: connection.fetch(sql, *parameters))
+        return await self._attempts(lambda connection: connection.run_alone(sql, *parameters))
 
     async def write(self, unit: Unit[Result]) -> Result:
         """Run a unit in a transaction, again after a deadlock."""
 
         async def transaction(connection: Connection) -> Result:
-            # Set here, since a database may have another default: after a lock, reads must see the latest commits.
-            await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
+            await connection.begin()
             result = await unit(_Transaction(connection))
             await connection.execute("COMMIT")
             return result
@@ -110,8 +122,8 @@ class PostgresDriver:
         return await self._attempts(transaction)
 
     async def write_one(self, sql: str, *parameters: Any) -> Sequence[Row]:
-        """Run a statement as its own transaction, in one round trip."""
-        return await self._attempts(lambda connection: connection.fetch(sql, *parameters))
+        """Run a statement as its own transaction."""
+        return await self._attempts(lambda connection: connection.run_alone(sql, *parameters))
 
     async def _attempts(
         self, work: Callable[[Connection], Awaitable[Result]], patience: Patience | None = None
@@ -143,7 +155,7 @@ class PostgresDriver:
         rows = await self._watch.read(sql, parameters, patience.left)
         patience.left -= self._loop.time() - begun
         if rows is None:
-            return await self._attempts(lambda connection: connection.fetch(sql, *parameters), patience)
+            return await self._attempts(lambda connection: connection.run_alone(sql, *parameters), patience)
         return rows
 
     async def added_since(self, cursor: str, table: str, columns: str) -> Added:
@@ -192,30 +204,41 @@ class PostgresDriver:
         await self._pool.close()
 
 
-async def pending_migrations(url: str) -> list[Migration]:
+async def pending_migrations(store: StoreSettings) -> list[Migration]:
     """The migrations that the database needs. Changes nothing. Raises StoreRefused, StoreUnavailable."""
-    async with _connected(url) as connection:
+    async with _connected(store) as (connection, _):
         return await postgres_schema.pending_migrations(connection)
 
 
-async def live_nodes(url: str) -> list[LiveNode]:
+async def _require_migrated(store: StoreSettings) -> None:
+    if wanted := await pending_migrations(store):
+        raise not_migrated(postgres_schema.PLACE, wanted)
+
+
+async def live_nodes(store: StoreSettings) -> list[LiveNode]:
     """The servers that use the database now. Raises StoreRefused, StoreUnavailable."""
-    async with _connected(url) as connection:
+    async with _connected(store) as (connection, _):
         return await postgres_schema.live_nodes(connection)
 
 
-async def apply_migrations(url: str) -> list[str]:
+async def apply_migrations(store: StoreSettings) -> list[str]:
     """Bring the database up to date; the names of what was applied. Raises StoreRefused, StoreUnavailable."""
-    async with _connected(url) as connection:
-        return await postgres_migrate.apply_migrations(connection, connector(url))
+    async with _connected(store) as (connection, connect):
+        if connection.pooled and await postgres_schema.pending_migrations(connection):
+            # What sets a session has to be kept from one statement to the next.
+            await require_told(connect, connect)
+            await connection.set_for_session(store)
+        return await postgres_migrate.apply_migrations(connection, connect)
 
 
 @asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[Connection]:
-    with opening():
-        connection = await connector(url)()
+async def _connected(store: StoreSettings) -> AsyncIterator[tuple[Connection, Connector]]:
+    """A connection whose session is ours alone, if the settings have a URL for that."""
+    with opening(listening_setting(store)):
+        connect = Connector(store, direct=True)
+        connection = await connect()
         try:
-            yield connection
+            yield connection, connect
         finally:
             with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await connection.close(timeout=TIDY_SECONDS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,11 @@ import asyncpg
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.database.failure import unavailable
 
-POOLER = "a pooler, as PgBouncer, keeps settings of our sessions to itself ({}); name PostgreSQL itself in store.url"
+# What a pooler, as PgBouncer, says while its server is away, in older versions always as a violation of the protocol.
+_POOLER_IS_FULL = re.compile("no more connections allowed|connections exceeded|too many (clients|connections)|slots")
+_POOLER_WAITS = re.compile(
+    "cannot connect|try again later|timeout|shutting down|the database system is|crashed|pause failed"
+)
 
 
 @contextmanager
@@ -27,25 +32,38 @@ def understood(connection: asyncpg.Connection | None = None) -> Iterator[None]:
         raise ConnectionError("what came is no answer of PostgreSQL") from error
 
 
-def _why_no_tls(error: ssl.SSLError) -> str:
+@contextmanager
+def plainly_told() -> Iterator[None]:
+    """Turn what a pooler says of a server that is away into what PostgreSQL would say."""
+    try:
+        yield
+    except asyncpg.ProtocolViolationError as error:
+        if _POOLER_IS_FULL.search(str(error)):
+            raise asyncpg.TooManyConnectionsError(str(error)) from error
+        if _POOLER_WAITS.search(str(error)):
+            raise asyncpg.CannotConnectNowError(str(error)) from error
+        raise
+
+
+def _why_no_tls(error: ssl.SSLError, setting: str) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
         return (
-            f"the certificate of PostgreSQL is not trusted ({error.verify_message}); in store.url, name the file of "
+            f"the certificate of PostgreSQL is not trusted ({error.verify_message}); in {setting}, name the file of "
             "its authority with sslrootcert=, and the host as it is in the certificate"
         )
     reason = error.reason or "no reason was given"
     return (
-        f"no TLS with PostgreSQL ({reason}); check the files that sslrootcert=, sslcert= and sslkey= in store.url name"
+        f"no TLS with PostgreSQL ({reason}); check the files that sslrootcert=, sslcert= and sslkey= in {setting} name"
     )
 
 
 @contextmanager
-def opening() -> Iterator[None]:
+def opening(setting: str = "store.url") -> Iterator[None]:
     """Raise errors whose messages say what is wrong. They do not contain the URL, which may hold a password."""
     try:
         yield
     except ssl.SSLError as error:
-        raise StoreRefused(_why_no_tls(error)) from error
+        raise StoreRefused(_why_no_tls(error, setting)) from error
     except (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError) as error:
         failure = StoreUnavailable()
         failure.detail = (
@@ -55,28 +73,29 @@ def opening() -> Iterator[None]:
         raise failure from error
     except asyncpg.TargetServerAttributeNotMatched as error:
         failure = StoreUnavailable()
-        failure.detail = "PostgreSQL takes no writes there: it is a standby; name the primary in store.url"
+        failure.detail = f"PostgreSQL takes no writes there: it is a standby; name the primary in {setting}"
         raise failure from error
     except (asyncpg.CannotConnectNowError, asyncpg.TooManyConnectionsError, OSError, TimeoutError) as error:
         failure = StoreUnavailable()
         reason = getattr(error, "message", None) or str(error) or "no answer in time"
-        failure.detail = f"PostgreSQL can't be reached ({reason}); check store.url"
+        failure.detail = f"PostgreSQL can't be reached ({reason}); check {setting}"
         raise failure from error
     except (asyncpg.ConnectionDoesNotExistError, asyncpg.InternalClientError) as error:
         failure = StoreUnavailable()
-        failure.detail = "PostgreSQL can't be reached (the connection was closed); check store.url"
+        failure.detail = f"PostgreSQL can't be reached (the connection was closed); check {setting}"
         raise failure from error
     except asyncpg.ProtocolViolationError as error:
-        raise StoreRefused(POOLER.format(error.message)) from error
+        raise StoreRefused(f"the pooler refuses ({error.message}); check its settings, and {setting}") from error
     except asyncpg.PostgresError as error:
         raise StoreRefused(
-            f"PostgreSQL refuses ({error.message}); check store.url and the rights of its user"
+            f"PostgreSQL refuses ({error.message}); check {setting} and the rights of its user"
         ) from error
     except (ValueError, OverflowError, asyncpg.InterfaceError) as error:
         if "root certificate file" in str(error):
-            raise StoreRefused("this sslmode in store.url needs sslrootcert=, the file of the authority") from error
+            raise StoreRefused(f"this sslmode in {setting} needs sslrootcert=, the file of the authority") from error
         raise StoreRefused(
-            "store.url can't be read; write postgresql://user:password@host/database; in the password, @ : / as % codes"
+            f"{setting} can't be read; write postgresql://user:password@host/database, with @ : / in the password as "
+            "% codes"
         ) from None
 
 

@@ -11,7 +11,8 @@ import asyncpg
 import structlog
 
 from server.core.errors import StoreRefused
-from server.database.postgres.schema import LOCK_SPACE, Connection
+from server.database.postgres.connection import Connection
+from server.database.postgres.schema import LOCK_SPACE, lock_name
 
 # Twice within the wait for a table.
 LOOK_SECONDS = 0.1
@@ -33,7 +34,7 @@ _ANOTHER_NODE = _HOLDERS.format(
     wanted="'another node migrates'",
     pids="SELECT pg_locks.pid FROM pg_locks JOIN pg_database ON pg_database.oid = database "  # noqa: S608 - a number
     "WHERE datname = current_database() AND locktype = 'advisory' AND granted AND pg_locks.pid <> pg_backend_pid() "
-    f"AND classid = {LOCK_SPACE} AND objid = hashtext('migrations')::oid",
+    f"AND classid = {LOCK_SPACE} AND objid = hashtext($1)::oid",
 )
 _FAILURES = (OSError, TimeoutError, StoreRefused, asyncpg.PostgresError, asyncpg.InterfaceError)
 
@@ -65,7 +66,7 @@ class LockWaits:
 
     async def note_node(self, connection: Connection) -> None:
         """Remember which other node migrates."""
-        self._note(await connection.fetch(_ANOTHER_NODE))
+        self._note(await connection.fetch(_ANOTHER_NODE, lock_name(connection.schema, "migrations")))
 
     def _note(self, rows: Sequence[asyncpg.Record]) -> bool:
         if rows:

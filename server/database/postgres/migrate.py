@@ -19,8 +19,9 @@ from server.core.clock import SystemClock
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.database.live_nodes import require_known
 from server.database.migration_files import Migration
+from server.database.postgres.connection import Connection
 from server.database.postgres.lock_waits import LockWaits, looking
-from server.database.postgres.schema import LOCK_SPACE, SCHEMA, Connection, live_nodes, pending_migrations
+from server.database.postgres.schema import LOCK_SPACE, live_nodes, lock_name, pending_migrations
 
 # How long requests may have to wait behind a migration that waits for a table.
 TABLE_LOCK_MS = 200
@@ -120,7 +121,8 @@ async def _only_node(
             stack.callback(guard.terminate)
         await stack.enter_async_context(guard.transaction(isolation="read_committed"))
         # Who waits here would have a snapshot, for whose end CREATE INDEX CONCURRENTLY of the other node would wait.
-        if not await guard.fetchval(f"SELECT pg_try_advisory_xact_lock({LOCK_SPACE}, hashtext('migrations'))"):
+        name = lock_name(guard.schema, "migrations")
+        if not await guard.fetchval(f"SELECT pg_try_advisory_xact_lock({LOCK_SPACE}, hashtext($1))", name):
             await waits.note_node(connection)
             raise _AnotherNodeMigratesError
         # This is sent without parameters, and so ends the snapshot of the statement before.
@@ -152,14 +154,15 @@ async def _run(connection: Connection, migration: Migration) -> None:
 
 async def _make_schema(connection: Connection) -> None:
     # Not IF NOT EXISTS, which asks for the right to make one also where it is there.
-    if not await connection.fetch("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", SCHEMA):
-        await connection.execute(f"CREATE SCHEMA {SCHEMA}")
+    if not await connection.fetch("SELECT 1 FROM pg_catalog.pg_namespace WHERE nspname = $1", connection.schema):
+        await connection.execute(f'CREATE SCHEMA "{connection.schema}"')
 
 
 async def _record(connection: Connection, migration: Migration) -> None:
     row = migration.record(SystemClock().now_ms())
     places = ", ".join(f"${number}" for number in range(1, len(row) + 1))
-    sql = f"INSERT INTO {SCHEMA}.schema_migrations ({', '.join(row)}) VALUES ({places})"  # noqa: S608 - our names
+    table = f'"{connection.schema}".schema_migrations'
+    sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})"  # noqa: S608 - our names
     await connection.execute(sql, *row.values())
 
 
@@ -170,9 +173,9 @@ async def _run_outside(connection: Connection, migration: Migration) -> None:
     for row in await connection.fetch(
         "SELECT pg_class.relname::text FROM pg_catalog.pg_index JOIN pg_catalog.pg_class ON oid = indexrelid "
         "JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace WHERE nspname = $1 AND NOT indisvalid",
-        SCHEMA,
+        connection.schema,
     ):
         if row["relname"] in migration.sql:
-            await connection.execute(f'DROP INDEX CONCURRENTLY {SCHEMA}."{row["relname"]}"')
+            await connection.execute(f'DROP INDEX CONCURRENTLY "{connection.schema}"."{row["relname"]}"')
     await connection.execute(migration.sql, timeout=_LONGEST_SECONDS)
     await connection.execute("RESET statement_timeout")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Self
 from weakref import WeakSet
@@ -11,8 +11,8 @@ from weakref import WeakSet
 import asyncpg
 
 from server.database.driver import Result
-from server.database.postgres import connect as postgres_connect
-from server.database.postgres.schema import Connection
+from server.database.postgres.connect import Connector
+from server.database.postgres.connection import Connection
 
 # A connection that was unused for IDLE_SECONDS is tested first, and has to answer within PROBE_SECONDS.
 IDLE_SECONDS = 1.0
@@ -22,7 +22,6 @@ SLOT_SECONDS = 0.02
 # A connection that can't be cleaned within this time is closed.
 TIDY_SECONDS = 1.0
 CLOSE_SECONDS = 2.0
-SERVING_CONNECTIONS = 10
 # Errors that a new session does not have: a pooler has lost prepared statements, or the database was set to read-only
 # when the session began.
 _OF_THE_SESSION = (asyncpg.InvalidSQLStatementNameError, asyncpg.ReadOnlySQLTransactionError)
@@ -31,9 +30,7 @@ _OF_THE_SESSION = (asyncpg.InvalidSQLStatementNameError, asyncpg.ReadOnlySQLTran
 class Pool:
     """A pool of asyncpg whose connections are tested before they are used, and cleaned or closed afterwards."""
 
-    def __init__(
-        self, connections: asyncpg.Pool[Any], made: WeakSet[postgres_connect.Connection], *, serving: bool
-    ) -> None:
+    def __init__(self, connections: asyncpg.Pool[Any], made: WeakSet[Connection], *, serving: bool) -> None:
         self._connections = connections
         self._made = made
         self._serving = serving
@@ -42,25 +39,23 @@ class Pool:
         self._for_a_slot = asyncio.Lock()
 
     @classmethod
-    async def open(
-        cls, connect: Callable[..., Coroutine[Any, Any, postgres_connect.Connection]], *, serving: bool
-    ) -> Self:
+    async def open(cls, connect: Connector, *, serving: bool) -> Self:
         """Make a pool with one connection. Raises what `connect` raises."""
-        made: WeakSet[postgres_connect.Connection] = WeakSet()
+        made: WeakSet[Connection] = WeakSet()
 
-        async def connect_for_pool(*_: Any, **options: Any) -> postgres_connect.Connection:
+        async def connect_for_pool(*_: Any, **options: Any) -> Connection:
             connection = await connect(**options)
             made.add(connection)
             return connection
 
         options: dict[str, Any] = {
             "connect": connect_for_pool,
-            "connection_class": postgres_connect.Connection,
+            "connection_class": Connection,
             # No connections are kept up: asyncpg would make them again in the background, with a traceback in the log
             # for each failure.
             "min_size": 0,
             "init_size": 1,
-            "max_size": SERVING_CONNECTIONS if serving else 1,
+            "max_size": connect.store.pool_size if serving else 1,
             "reset": _keep_session,
         }
         return cls(await asyncpg.create_pool(**options), made, serving=serving)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -11,9 +11,9 @@ import asyncpg
 
 from server.core.errors import StoreRefused
 from server.database.driver import Row
-from server.database.postgres.connect import Connection
+from server.database.postgres.connect import Connector
+from server.database.postgres.connection import Connection
 
-CHANNEL = "watchword"
 OPENING_SECONDS = 3.0
 # A connection has to answer within ANSWER_SECONDS, or it counts as lost and a new one is made. Its first answer may
 # take longer, since it may have many rows. A read with both connections takes at most READ_SECONDS.
@@ -26,7 +26,7 @@ _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceErro
 class Watch:
     """Listens for notifications, and reads. It connects at the first `wait`, and again in the background."""
 
-    def __init__(self, connect: Callable[[], Coroutine[Any, Any, Connection]]) -> None:
+    def __init__(self, connect: Connector) -> None:
         self._connect = connect
         self._connection: Connection | None = None
         self._has_answered = False
@@ -62,7 +62,7 @@ class Watch:
 
     async def _fetch(self, connection: Connection, sql: str, parameters: Sequence[Any]) -> Sequence[Row]:
         seconds = ANSWER_SECONDS if self._has_answered else READ_SECONDS
-        rows: Any = await connection.fetch(sql, *parameters, timeout=seconds)
+        rows: Any = await connection.run_alone(sql, *parameters, seconds=seconds)
         self._has_answered = True
         return rows  # type: ignore[no-any-return]
 
@@ -96,10 +96,10 @@ class Watch:
     async def _open(self) -> None:
         """Connect and listen. After a failure, the next wait or read tries again."""
         with suppress(StoreRefused, *_FAILURES):
-            async with asyncio.timeout(OPENING_SECONDS):
+            async with asyncio.timeout(max(OPENING_SECONDS, self._connect.store.connect_timeout_seconds)):
                 connection = await self._connect()
                 try:
-                    await connection.add_listener(CHANNEL, self.told)
+                    await connection.add_listener(connection.channel, self.told)
                 except BaseException:
                     connection.terminate()
                     raise
