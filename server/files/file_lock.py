@@ -6,20 +6,18 @@ import asyncio
 import fcntl
 import os
 import stat
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from server.core.errors import StoreRefused, StoreUnavailable
+from server.core.errors import StoreRefused
 from server.files.ownership import give_to_owner_of, why_denied
 
 Result = TypeVar("Result")
 
 WAIT_SECONDS = 4.0
 LOCKED = "another process holds a lock on the store"
-SHORTEST_PAUSE_SECONDS = 0.0005
-LONGEST_PAUSE_SECONDS = 0.01
 
 
 class FileLock:
@@ -44,6 +42,10 @@ class FileLock:
         except BlockingIOError:
             return False
         return True
+
+    def acquire(self) -> None:
+        """Wait for the lock, in the order of those who wait as the system keeps it. It can't be interrupted."""
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
     def fileno(self) -> int:
         """The descriptor. A process that has it, too, holds the lock as well."""
@@ -80,38 +82,6 @@ def _make(path: Path, flags: int) -> int:
     return descriptor
 
 
-class FairLock:
-    """A lock on `path` that processes get in the order in which they ask for it.
-
-    Whoever waits holds a second lock, the turn, until it has the first. So a busy server, which releases the lock and
-    takes it again at once, can't overtake a command that waits.
-    """
-
-    def __init__(self, path: Path) -> None:
-        """Open the files. Raises StoreRefused."""
-        self._lock = FileLock(path)
-        self._turn = FileLock(path.with_name(f"{path.name}.turn"))
-
-    @asynccontextmanager
-    async def held(self, wait_seconds: float | None = None) -> AsyncIterator[None]:
-        """Hold the lock. Raises StoreUnavailable after `wait_seconds`, by default WAIT_SECONDS."""
-        deadline = asyncio.get_running_loop().time() + (WAIT_SECONDS if wait_seconds is None else wait_seconds)
-        await _acquire(self._turn, deadline)
-        try:
-            await _acquire(self._lock, deadline)
-        finally:
-            self._turn.release()
-        try:
-            yield
-        finally:
-            self._lock.release()
-
-    def close(self) -> None:
-        """Release the lock and close its files. May be called twice."""
-        self._lock.close()
-        self._turn.close()
-
-
 async def to_the_end(function: Callable[..., Result], *arguments: object) -> Result:
     """Call the function in a thread and wait until it ends, even if cancelled: its caller holds a lock for it."""
     work = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
@@ -122,14 +92,3 @@ async def to_the_end(function: Callable[..., Result], *arguments: object) -> Res
         # Fetch the failure, or asyncio logs that it was never retrieved.
         work.cancelled() or work.exception()
         raise
-
-
-async def _acquire(lock: FileLock, deadline: float) -> None:
-    pause = SHORTEST_PAUSE_SECONDS
-    while not lock.try_acquire():
-        if asyncio.get_running_loop().time() >= deadline:
-            failure = StoreUnavailable()
-            failure.reason = LOCKED
-            raise failure
-        await asyncio.sleep(pause)
-        pause = min(pause * 1.3, LONGEST_PAUSE_SECONDS)

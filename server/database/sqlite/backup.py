@@ -21,7 +21,7 @@ from server.database.sqlite import file as sqlite_file
 from server.database.sqlite.contents import beside, uri
 from server.database.sqlite.refusals import refusals
 from server.files import drafts
-from server.files.file_lock import FairLock
+from server.files.fair_lock import FairLock
 
 # The number of pages in a step. After each step the copy reports its progress, and it can be stopped.
 _PAGES = 2048

@@ -17,7 +17,8 @@ from server.database.sqlite.contents import beside, uri
 from server.database.sqlite.copy_reader import CopyReader
 from server.database.sqlite.file import LOCK_SECONDS, inspect
 from server.database.sqlite.refusals import damaged, refusals, refuse_denied
-from server.files.file_lock import FairLock, to_the_end
+from server.files.fair_lock import FairLock
+from server.files.file_lock import to_the_end
 
 # How much is written to find out whether the disk takes it: more than a commit of a login.
 _TRIED_BYTES = 256 * 1024

@@ -15,7 +15,7 @@ from server.database.sqlite.group import GroupConnection
 from server.database.sqlite.length import log_has_hole
 from server.database.sqlite.refusals import refusals, refuse_denied
 from server.database.sqlite.statements import is_busy
-from server.files.file_lock import FairLock
+from server.files.fair_lock import FairLock
 
 BUSY_MILLISECONDS = 1000
 # The writer tries again as long as a caller waits.

@@ -16,16 +16,16 @@ from typing import Any, Self
 import aiosqlite
 import orjson
 
-from server.core.errors import StoreRefused, StoreUnavailable
+from server.core.errors import StoreUnavailable
 from server.database.driver import Added, Dialect, Result, Row, Transaction, Unit
 from server.database.sqlite import file as sqlite_file
 from server.database.sqlite.connections import close_connections, connect_reader, connect_writer
 from server.database.sqlite.contents import beside
 from server.database.sqlite.file_watch import FileWatch
 from server.database.sqlite.group_writer import GroupWriter
-from server.database.sqlite.migrate import migrate, require_prepared
 from server.database.sqlite.reader import Reader, waiting
-from server.files.file_lock import FairLock, FileLock
+from server.database.sqlite.serving import prepare, require_prepared
+from server.files.fair_lock import FairLock
 
 # With several readers a long listing does not delay short reads. More would only compete for the interpreter lock.
 SERVING_READERS = 3
@@ -79,18 +79,17 @@ class SqliteDriver:
         Without `migrating` it is refused if it is not there or needs migrations.
 
         `name` is the path in the settings, which may be a link. If it leads elsewhere later, the file was replaced.
-        `inherited` is for a worker: the serve lock, which its parent holds. The file is only looked at then, since the
-        parent had it checked and migrated, and other workers have it open.
+        `inherited` is for a worker (serving.py): the file was prepared already.
 
         Raises StoreRefused; StoreUnavailable if other processes hold the write lock for too long.
         """
-        await asyncio.to_thread(sqlite_file.prepare_folder, path, making=migrating)
+        await asyncio.to_thread(sqlite_file.prepare_folder, path, making=migrating and inherited is None)
         async with AsyncExitStack() as opening:
             lock = FairLock(beside(path, ".write-lock"))
             opening.callback(lock.close)
             async with lock.held():
                 if inherited is None:
-                    held = await _prepare(path, opening, serving=serving, migrating=migrating)
+                    held = await prepare(path, opening, serving=serving, migrating=migrating)
                 else:
                     held = inherited
                     await require_prepared(path, held)
@@ -164,7 +163,7 @@ class SqliteDriver:
         return select
 
     def held_descriptors(self) -> Sequence[int]:
-        """The serve lock; none if this is a command."""
+        """The serve lock and the file (serving.py); none if this is a command."""
         return self._held
 
     async def close(self) -> None:
@@ -178,16 +177,6 @@ class SqliteDriver:
         await asyncio.wait([closing], timeout=CLOSE_SECONDS)
         if closing.done():
             closing.result()
-
-
-async def _prepare(path: Path, opening: AsyncExitStack, *, serving: bool, migrating: bool) -> Sequence[int]:
-    """Take the serve lock if this is a server, check the file and migrate it. Returns the descriptor of the lock."""
-    serve_lock = FileLock(beside(path, ".serve-lock"))
-    opening.callback(serve_lock.close)
-    if serving and not serve_lock.try_acquire():
-        raise StoreRefused(f"{path} is already served by another process; stop it, or give this one another store.url")
-    await migrate(path, serve_lock, serving=serving, migrating=migrating)
-    return (serve_lock.fileno(),) if serving else ()
 
 
 async def _nothing(_: Transaction) -> None:

@@ -20,7 +20,7 @@ from server.database.failure import unavailable
 from server.database.sqlite.file_watch import FileWatch
 from server.database.sqlite.group import GroupConnection, ThreadTransaction, commit_together
 from server.database.sqlite.waiting_unit import WaitingUnit
-from server.files.file_lock import FairLock
+from server.files.fair_lock import FairLock
 
 # The most units in a group. The first of them waits until the last is written.
 GROUP_LIMIT = 64

@@ -18,7 +18,8 @@ from server.database.sqlite.contents import beside, contents, mark, uri
 from server.database.sqlite.file import APPLICATION_ID, LOCK_SECONDS, inspect, prepare_folder, refuse_no_file
 from server.database.sqlite.refusals import refusals
 from server.files.drafts import make, sync
-from server.files.file_lock import FairLock, FileLock, to_the_end
+from server.files.fair_lock import FairLock
+from server.files.file_lock import FileLock, to_the_end
 
 
 async def pending_migrations(path: Path) -> list[Migration]:
@@ -42,19 +43,6 @@ async def apply_migrations(path: Path) -> list[str]:
         locks.callback(serve_lock.close)
         await locks.enter_async_context(lock.held())
         return await migrate(path, serve_lock, serving=False)
-
-
-async def require_prepared(path: Path, held: Sequence[int]) -> None:
-    """Raise StoreRefused unless the file is the one that the parent of this worker has prepared and `held` guards.
-
-    The caller holds the write lock. Other workers have the file open, so it is only looked at.
-    """
-    with refusals(path):
-        guard = beside(path, ".serve-lock")
-        is_same = guard.exists() and any(os.path.samestat(guard.stat(), os.fstat(descriptor)) for descriptor in held)
-    wanted = await to_the_end(partial(inspect, path, thorough=False)) if is_same else None
-    if wanted is None or wanted:
-        raise StoreRefused(f"{path} or its lock was replaced while the server ran; restart the server")
 
 
 async def migrate(path: Path, serve_lock: FileLock, *, serving: bool, migrating: bool = True) -> list[str]:

@@ -15,7 +15,8 @@ from server.database.sqlite.contents import beside, contents, mark, uri
 from server.database.sqlite.file import prepare_folder
 from server.database.sqlite.refusals import damaged, refusals
 from server.files import drafts
-from server.files.file_lock import FairLock, FileLock, to_the_end
+from server.files.fair_lock import FairLock
+from server.files.file_lock import FileLock, to_the_end
 
 _CHUNK_BYTES = 1 << 20
 

@@ -1,0 +1,59 @@
+"""One server on a file: the lock that keeps others out, and how its workers know that they have the same file.
+
+The process that prepares the store takes the lock. Its parent and the workers have the same open file, to which the
+lock belongs (flock(2)), so it is held as long as one of them lives. Nobody may release it, but everybody may close it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+from server.core.errors import StoreRefused
+from server.database.sqlite.contents import beside
+from server.database.sqlite.file import inspect
+from server.database.sqlite.migrate import migrate
+from server.files.file_lock import FileLock, to_the_end
+
+_LOCK = ".serve-lock"
+
+
+async def prepare(path: Path, opening: AsyncExitStack, *, serving: bool, migrating: bool) -> Sequence[int]:
+    """Take the lock if this is a server, check the file and migrate it. The caller holds the write lock.
+
+    Returns descriptors of the lock and of the file, for workers. Raises StoreRefused.
+    """
+    serve_lock = FileLock(beside(path, _LOCK))
+    opening.callback(serve_lock.close)
+    if serving and not serve_lock.try_acquire():
+        raise StoreRefused(f"{path} is already served by another process; stop it, or give this one another store.url")
+    await migrate(path, serve_lock, serving=serving, migrating=migrating)
+    if not serving:
+        return ()
+    if not hasattr(os, "O_PATH"):
+        return (serve_lock.fileno(),)
+    # Only to compare: while it is open, no other file gets its number. To close any other kind of descriptor would
+    # release the locks that SQLite has in this process (sqlite.org/howtocorrupt.html, section 2.2).
+    file = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    opening.callback(os.close, file)
+    return (serve_lock.fileno(), file)
+
+
+async def require_prepared(path: Path, held: Sequence[int]) -> None:
+    """Raise StoreRefused unless lock and file are those that `prepare` has returned. The caller holds the write lock.
+
+    A worker may take the place of another one hours later. It is not told what the others know, such as that the file
+    was replaced. Other workers have the file open, so it is only looked at.
+    """
+    names = (beside(path, _LOCK), path)
+    try:
+        is_same = all(os.path.samestat(name.stat(), os.fstat(known)) for name, known in zip(names, held, strict=False))
+    except OSError:
+        is_same = False
+    if not is_same:
+        raise StoreRefused(f"{path} or its lock was moved or replaced while the server ran; restart the server")
+    if await to_the_end(partial(inspect, path, thorough=False)):
+        raise StoreRefused(f"{path} needs migrations that it did not need before; restart the server")
