@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +15,6 @@ from server.authentication.attempts import Attempts
 from server.authentication.device import DeviceCookies
 from server.authentication.service import Authentication
 from server.authentication.throttling import Throttle
-from server.background import background
 from server.core.clock import Clock, SystemClock
 from server.core.errors import StoreUnavailable
 from server.core.ids import Ids, SystemRandomness
@@ -25,22 +23,19 @@ from server.documents.openapi import openapi_bytes, openapi_document
 from server.health.service import Readiness
 from server.http.auth_middleware import auth_middleware
 from server.http.context import SERVER_SETTINGS
-from server.http.cors import Cors
-from server.http.edge import Edge
 from server.http.request_log import RequestLog
 from server.http.route_table import RouteTable
 from server.http.runner import EdgeRunner
 from server.keys.custody import open_custody
-from server.keys.key_material import shared_secret
-from server.keys.rotation import RotationPolicy
 from server.keys.service import KeyService
 from server.keys.signer import Signer
+from server.live import Live
 from server.nodes.model import NodeName
 from server.nodes.service import Nodes, latest_migration
 from server.passwords.hasher import Hasher
 from server.passwords.observed import ObservedHashPool
-from server.passwords.policy import PasswordPolicy
 from server.passwords.pool import HashPool
+from server.policies import password_policy, rotation_policy
 from server.repositories import Repositories, open_repositories
 from server.routes import route_table
 from server.services import DOCUMENTS, SERVICES, Documents, Services, Watchers
@@ -51,14 +46,11 @@ from server.sessions.refresh_token import RefreshTokens
 from server.sessions.revocation import Revocations
 from server.sessions.service import Sessions
 from server.settings import Settings
-from server.settings.secrets import texts
 from server.users.passwords import UserPasswords
 from server.users.reset_token import ResetTokens
 from server.users.service import Users
 from watchword_client.access import Roles
 from watchword_client.token_verifier import TokenVerifier
-
-DAY_MS = 86_400_000
 
 
 @asynccontextmanager
@@ -127,28 +119,58 @@ def _hash_pool(base: _Base, hasher: Hasher, threads: int) -> HashPool:
     return ObservedHashPool(hasher, threads, queue, observer)
 
 
+@dataclass(frozen=True, slots=True)
+class _Lasting:
+    """What has a state, and so lasts beyond a reload of the settings. Keys and verifier do if theirs are unchanged."""
+
+    hashes: HashPool
+    preferred_hashes: HashPool
+    revocations: Revocations
+    keys: KeyService
+    verifier: TokenVerifier
+
+
 async def _services(base: _Base, hashes: HashPool, preferred: HashPool, *, serving: bool) -> Services:
-    settings, clock, ids, repositories = base.settings, base.clock, base.ids, base.repositories
-    roles = Roles(settings.role_includes)
     keys = await _keys(base, serving=serving)
-    revocations = Revocations(repositories.sessions, clock, settings.tokens.access_ttl_seconds)
+    revocations = Revocations(base.repositories.sessions, base.clock, base.settings.tokens.access_ttl_seconds)
     await revocations.refresh()
+    return _connected(base, _Lasting(hashes, preferred, revocations, keys, _verifier(base, keys)))
+
+
+async def renewed_services(services: Services, settings: Settings) -> Services:
+    """Services with other settings, beside those that are running and on the same store.
+
+    Raises StoreRefused, for example if a secret can't open the keys; StoreUnavailable, if the keys have to be read.
+    """
+    node, watchers = services.nodes.name, services.watchers
+    base = _Base(settings, services.clock, services.ids, services.repositories, node, watchers)
+    keys, verifier = services.keys, services.verifier
+    if (settings.tokens, settings.keys) != (services.settings.tokens, services.settings.keys):
+        keys = await _keys(base, serving=True)
+        verifier = _verifier(base, keys)
+    lasting = _Lasting(services.hashes, services.preferred_hashes, services.revocations, keys, verifier)
+    return _connected(base, lasting)
+
+
+def _connected(base: _Base, lasting: _Lasting) -> Services:
+    settings, clock, ids, repositories = base.settings, base.clock, base.ids, base.repositories
+    keys, revocations, preferred = lasting.keys, lasting.revocations, lasting.preferred_hashes
+    roles = Roles(settings.role_includes)
     throttle = Throttle(
         Attempts(repositories.driver, repositories.attempts, repositories.audit), clock, settings.limits
     )
-    authentication = _authentication(base, keys, throttle, hashes, preferred)
+    authentication = _authentication(base, keys, throttle, lasting.hashes, preferred)
     passwords = _user_passwords(base, keys, authentication, throttle, revocations, hashes=preferred)
     refresh_tokens = RefreshTokens(partial(keys.current.token_key, "refresh token"))
     issuer = TokenIssuer(Signer(keys.current), refresh_tokens, ids, settings.tokens)
     sessions = _sessions(base, revocations, issuer)
-    verifier = _verifier(base, keys)
     return Services(
         settings=settings,
         clock=clock,
         ids=ids,
         roles=roles,
         repositories=repositories,
-        hashes=hashes,
+        hashes=lasting.hashes,
         preferred_hashes=preferred,
         keys=keys,
         revocations=revocations,
@@ -159,8 +181,8 @@ async def _services(base: _Base, hashes: HashPool, preferred: HashPool, *, servi
         sessions=sessions,
         refresh_rotation=_refresh_rotation(base, sessions, refresh_tokens, issuer),
         audit=Audit(repositories.audit, repositories.users, AuditChain(keys.audit_key)),
-        verifier=verifier,
-        authenticator=BearerAuthenticator(verifier, revocations, base.watchers.tokens),
+        verifier=lasting.verifier,
+        authenticator=BearerAuthenticator(lasting.verifier, revocations, base.watchers.tokens),
         readiness=Readiness(repositories.readiness, keys.current, clock),
         nodes=Nodes(
             repositories.nodes,
@@ -215,7 +237,7 @@ def _user_passwords(
         audit=base.repositories.audit,
         authentication=authentication,
         hashes=hashes,
-        policy=_password_policy(base.settings),
+        policy=password_policy(base.settings),
         reset_tokens=ResetTokens(partial(keys.current.token_key, "password reset token")),
         revocations=revocations,
         throttle=throttle,
@@ -276,43 +298,14 @@ def _verifier(base: _Base, keys: KeyService) -> TokenVerifier:
     )
 
 
-def rotation_policy(settings: Settings) -> RotationPolicy:
-    """What the settings say about keys."""
-    return RotationPolicy(
-        algorithm=settings.tokens.algorithm,
-        access_ttl_seconds=settings.tokens.access_ttl_seconds,
-        rotate_every_ms=settings.keys.rotate_every_days * DAY_MS,
-        # Twice the time that caches may keep the JWKS, so each has fetched the key, even one that is late.
-        publish_ahead_ms=settings.keys.jwks_max_age_seconds * 2000,
-        secrets=[shared_secret(text) for text in texts(settings.tokens.secret)],
-    )
-
-
-def _password_policy(settings: Settings) -> PasswordPolicy:
-    """The policy, with the names of the service and the words of the operator (OWASP ASVS 5.0, 6.1.2)."""
-    service = ("Watchword", settings.tokens.issuer, settings.tokens.audience, *settings.roles, socket.gethostname())
-    return PasswordPolicy(settings.passwords.min_length, (*service, *settings.passwords.context_words))
+def create_live(services: Services, request_log: RequestLog | None = None) -> Live:
+    """The server, ready for a site. Raises ConfigurationError as `create_app` does."""
+    return Live(services, request_log, create_app, renewed_services)
 
 
 def create_runner(services: Services, request_log: RequestLog | None = None) -> EdgeRunner:
-    """The application behind its edge, ready for a site. Raises ConfigurationError as `create_app` does."""
-    settings = services.settings
-    edge = Edge(
-        clock=services.clock,
-        ids=services.ids,
-        cors=Cors(settings.cors.origins, settings.cors.headers),
-        log=request_log,
-        trusted=settings.server.trusted_networks,
-        watcher=services.watchers.requests,
-    )
-
-    def begin_end() -> None:
-        services.readiness.drain()
-        # Logins that would have to wait get 503 at once.
-        services.hashes.stop_waiting()
-        services.preferred_hashes.stop_waiting()
-
-    return EdgeRunner(create_app(services), edge, begin_end)
+    """The same without the means to reload."""
+    return create_live(services, request_log).runner
 
 
 def create_app(services: Services) -> web.Application:
@@ -328,7 +321,6 @@ def create_app(services: Services) -> web.Application:
         table.role_table.require_all(app.router)
 
     app.on_startup.append(check_table)
-    app.cleanup_ctx.append(background)
     return app
 
 

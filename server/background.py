@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Protocol
 
 import structlog
 from aiohttp import web
@@ -13,7 +14,7 @@ from server.core.clock import Clock, Steadiness
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.passwords.pool import HashPool
 from server.repositories import Repositories
-from server.services import SERVICES
+from server.services import Services
 
 ROUND_SECONDS = 60
 # How often the other nodes are told that this one runs. Six times before it is taken for gone.
@@ -30,28 +31,47 @@ LEARN_USERS = 1000
 _log = structlog.get_logger("watchword")
 
 
-async def background(app: web.Application) -> AsyncIterator[None]:
-    """A cleanup context: the tasks run while the application does."""
-    services = app[SERVICES]
+class Running(Protocol):
+    """What the tasks work on. A reload replaces `services`, and the tasks go on with the new ones."""
+
+    services: Services
+    # It is set when hashes are made in another way than before.
+    hashes_renewed: asyncio.Event
+
+    async def refresh_keys(self) -> None:
+        """Read the keys. Raises StoreUnavailable."""
+        ...
+
+
+async def background(running: Running, _: web.Application) -> AsyncIterator[None]:
+    """A cleanup context: the tasks run while the server does."""
+    services = running.services
     steadiness = Steadiness(services.clock, services.settings.tokens.access_ttl_seconds)
 
     async def tidy() -> None:
+        steadiness.require(running.services.settings.tokens.access_ttl_seconds)
         if steadiness.holds():
-            await services.sessions.repair_future_times()
+            await running.services.sessions.repair_future_times()
             await purge(services.repositories, services.clock)
 
-    following: list[Callable[[], Awaitable[None]]] = [services.revocations.refresh, services.keys.current.refresh]
+    async def maintain_keys() -> None:
+        await running.services.keys.maintain()
+
+    async def beat() -> None:
+        await running.services.nodes.beat()
+
+    following: list[Callable[[], Awaitable[None]]] = [services.revocations.refresh, running.refresh_keys]
     if services.watchers.followed is not None:
         following.append(services.watchers.followed)
     tasks = [
         asyncio.create_task(follow(services.repositories.driver.wait_for_change, following)),
-        asyncio.create_task(_each_round("signing keys", services.keys.maintain)),
+        asyncio.create_task(_each_round("signing keys", maintain_keys)),
         asyncio.create_task(_each_round("purge", tidy)),
-        asyncio.create_task(learn_costs(services.repositories, services.hashes)),
+        asyncio.create_task(_learn(running)),
     ]
     has_nodes = not services.settings.store.is_sqlite
     if has_nodes:
-        tasks.append(asyncio.create_task(_each_round("nodes", services.nodes.beat, BEAT_SECONDS)))
+        tasks.append(asyncio.create_task(_each_round("nodes", beat, BEAT_SECONDS)))
     try:
         yield
     finally:
@@ -59,7 +79,7 @@ async def background(app: web.Application) -> AsyncIterator[None]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         if has_nodes:
-            await services.nodes.leave()
+            await running.services.nodes.leave()
 
 
 async def follow(
@@ -94,6 +114,13 @@ async def purge(repositories: Repositories, clock: Clock) -> None:
         gone = await repositories.sessions.purge(now, now - PURGE_DELAY_MS, PURGE_STEP)
     while await repositories.attempts.purge(now - FORGET_MS, PURGE_STEP) == PURGE_STEP:
         pass
+
+
+async def _learn(running: Running) -> None:
+    while True:
+        running.hashes_renewed.clear()
+        await learn_costs(running.services.repositories, running.services.hashes)
+        await running.hashes_renewed.wait()
 
 
 async def learn_costs(repositories: Repositories, hashes: HashPool) -> None:

@@ -48,7 +48,7 @@ class Watchers:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything that handlers and commands call. app.py constructs it once."""
+    """Everything that handlers and commands call. app.py constructs it, at the start and at each reload."""
 
     settings: Settings
     clock: Clock
@@ -75,7 +75,7 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """The OpenAPI document and pages, made once at the start."""
+    """The OpenAPI document and pages, made with the application."""
 
     routes: list[dict[str, object]]
     routes_for: RoutesFor

@@ -14,10 +14,11 @@ from aiohttp.test_utils import BaseTestServer, TestClient
 from pydantic import SecretStr
 from pytest_aiohttp.plugin import AiohttpClient
 
-from server.app import create_runner, open_services
+from server.app import create_live, open_services
 from server.core.client import Client
 from server.http.request_log import RequestLog
 from server.http.runner import EdgeRunner
+from server.live import Live
 from server.services import Services, Watchers
 from server.sessions.issuing import IssuedTokens
 from server.settings import Settings
@@ -46,6 +47,7 @@ class Api:
     services: Services
     client: TestClient[Any, Any]
     clock: FakeClock
+    live: Live
 
     async def request(self, method: str, path: str, token: str | None = None, **options: Any) -> aiohttp.ClientResponse:
         headers = dict(options.pop("headers", {}))
@@ -113,10 +115,11 @@ async def start_api(store_url: str, aiohttp_client: AiohttpClient) -> AsyncItera
             if await services.users.create_first("sahan", "Sahan", "admin", PASSWORD):
                 clock.advance(1)
                 await services.users.create("lak", "Lak", "customer", PASSWORD)
-            client: TestClient[Any, Any] = await aiohttp_client(EdgeTestServer(create_runner(services, request_log)))
+            live = create_live(services, request_log)
+            client: TestClient[Any, Any] = await aiohttp_client(EdgeTestServer(live.runner))
             # Before the services that it uses; the fixture would close it after them.
             stack.push_async_callback(client.close)
-            return Api(services, client, clock)
+            return Api(services, client, clock, live)
 
         yield start
 

@@ -62,7 +62,7 @@ class TokenVerifier:
         self._cache_size = cache_size
         self._verified = VerifiedTokens(cache_size)
         self.checks = TokenChecks(keys, issuer=issuer, audience=audience)
-        keys.on_removal(self._forget)
+        keys.on_removal(self.forget)
 
     def remembered(self, token: str) -> AccessClaims | None:
         """The claims of a remembered token, or None if the caller has to use `verify`. This is one look-up."""
@@ -93,7 +93,8 @@ class TokenVerifier:
         verified.add(token, claims)
         return claims
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
+        """Forget the verified tokens. Each is verified again when it comes the next time."""
         self._verified = VerifiedTokens(self._cache_size)
 
     async def close(self) -> None:

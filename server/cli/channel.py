@@ -4,6 +4,8 @@ A message is one line of JSON, `[kind, body]`. These kinds are used:
 
 * `alive`, worker to parent, every second: the event loop of the worker answers.
 * `ready`, worker to parent: it accepts requests.
+* `well`, worker to parent: a login could succeed.
+* `settings`, both ways: the steps of a reload (parent_duties.py, duties.py).
 * `prepared`, preparation to parent: the greeting, and the descriptors that keep the store ours (SCM_RIGHTS).
 
 A new kind needs nothing here: the parent sends it to all workers with `Supervisor.tell`, and a worker gets it with

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -47,8 +47,17 @@ def with_metrics(hooks: Hooks, monitoring: Monitoring | None) -> Hooks:
     """What the parent of workers does for the metrics besides."""
     if monitoring is None:
         return hooks
-    shared = monitoring.shared
-    return replace(hooks, stopping=monitoring.listening.close, forked=shared.worker_forked, died=shared.worker_died)
+    shared, listening = monitoring.shared, monitoring.listening
+
+    def stopping() -> None:
+        hooks.stopping()
+        listening.close()
+
+    def died(number: int, pid: int) -> None:
+        hooks.died(number, pid)
+        shared.worker_died(number, pid)
+
+    return replace(hooks, stopping=stopping, forked=shared.worker_forked, died=died)
 
 
 def watchers_of(metrics: Metrics | None) -> Watchers:
@@ -58,9 +67,9 @@ def watchers_of(metrics: Metrics | None) -> Watchers:
 
 @asynccontextmanager
 async def serving_metrics(
-    monitoring: Monitoring | None, metrics: Metrics | None, services: Services
+    monitoring: Monitoring | None, metrics: Metrics | None, services: Callable[[], Services]
 ) -> AsyncIterator[None]:
-    """Answer scrapes while the context lasts."""
+    """Answer scrapes while the context lasts. `services` are those that serve at the moment."""
     if monitoring is None or metrics is None:
         yield
         return

@@ -11,9 +11,9 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from server.cli.signals import ENDING, UNUSED
+from server.cli.signals import TAKEN
 
-_NOTED = (*ENDING, *UNUSED, signal.SIGCHLD)
+_NOTED = (*TAKEN, signal.SIGCHLD)
 
 
 class ParentSignals:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -17,16 +18,19 @@ import structlog
 import typer
 from aiohttp import web
 
-from server.app import create_runner, open_services
+from server.app import create_live, open_services
 from server.cli.child import Child, Inherited, share_of
 from server.cli.command_line import signals_of
 from server.cli.context import Config, loaded_for, sources
 from server.cli.demo import demo_settings, make_demo_users, temporary_folder
+from server.cli.duties import AloneDuties, WorkerDuties
 from server.cli.first_start import make_first_admin
 from server.cli.greeting import address_of
 from server.cli.monitoring import Monitoring, open_monitoring, serving_metrics, watchers_of, with_metrics
+from server.cli.parent_duties import ParentDuties
+from server.cli.reload import Source, reload_source
 from server.cli.signals import LOG_SECONDS, ServerSignals
-from server.cli.supervisor import BACKLOG, Hooks, Supervisor
+from server.cli.supervisor import BACKLOG, Supervisor
 from server.cli.worker import Worker
 from server.core.clock import SystemClock
 from server.core.ids import Ids, SystemRandomness
@@ -61,9 +65,10 @@ def serve(
     config: Config = None,
 ) -> None:
     """Start the server. Ctrl-C or SIGTERM ends it when what is in flight is done."""
-    given = {"server.host": host, "server.port": port}
-    loaded = loaded_for(context, config, {name: value for name, value in given.items() if value is not None})
-    settings = loaded.settings
+    options = {"server.host": host, "server.port": port}
+    given = {name: value for name, value in options.items() if value is not None}
+    loaded = loaded_for(context, config, given)
+    source = reload_source(context, config, given, loaded)
     signals = signals_of(context)
     if demo and no_migrate:
         raise typer.BadParameter("--demo makes a store of its own; leave --no-migrate out")
@@ -71,16 +76,17 @@ def serve(
         _write_by_threads(signals)
         # A signal must not end the process before the folder is removed.
         with signals.calling(lambda: None), temporary_folder() as folder:
-            _run(demo_settings(settings, Path(folder)), signals, demo=True)
-    elif settings.server.worker_count == 1:
+            source = source.adapted(partial(demo_settings, folder=Path(folder)))
+            _run(demo_settings(loaded.settings, Path(folder)), AloneDuties(signals, source), signals, demo=True)
+    elif loaded.settings.server.worker_count == 1:
         _write_by_threads(signals)
         print("\n".join(sources(loaded)), flush=True)
-        _run(settings, signals, demo=False, migrating=not no_migrate)
+        _run(loaded.settings, AloneDuties(signals, source, migrating=not no_migrate), signals)
     else:
-        _run_workers(loaded, signals, migrating=not no_migrate)
+        _run_workers(loaded, source, signals, migrating=not no_migrate)
 
 
-def _run(settings: Settings, signals: ServerSignals, *, demo: bool, migrating: bool = True) -> None:
+def _run(settings: Settings, duties: AloneDuties, signals: ServerSignals, *, demo: bool = False) -> None:
     """Serve in this process."""
     configure_logs(settings.logs)
     raise_descriptor_limit()
@@ -88,10 +94,10 @@ def _run(settings: Settings, signals: ServerSignals, *, demo: bool, migrating: b
         listen_on(settings.server.host, settings.server.port) as listening,
         open_monitoring(settings) as monitoring,
     ):
-        _in_a_loop(_serve(settings, listening, monitoring, demo=demo, migrating=migrating), signals)
+        _in_a_loop(_serve(settings, listening, duties, monitoring, demo=demo), signals)
 
 
-def _run_workers(loaded: LoadedSettings, signals: ServerSignals, *, migrating: bool) -> None:
+def _run_workers(loaded: LoadedSettings, source: Source, signals: ServerSignals, *, migrating: bool) -> None:
     """Serve in several processes. This one becomes their parent, so from here on it must have one thread."""
     settings = loaded.settings
     signals.stop()
@@ -105,10 +111,14 @@ def _run_workers(loaded: LoadedSettings, signals: ServerSignals, *, migrating: b
         listen_on(settings.server.host, settings.server.port) as listening,
         open_monitoring(settings, count) as monitoring,
     ):
-        hooks = with_metrics(Hooks(tick=lambda: _advance(writers)), monitoring)
+        status = f"{count} workers listen on {address_of(listening)}"
+        duties = ParentDuties(source, asked=signals.hangup_waits, status=status)
+        hooks = with_metrics(duties.hooks(lambda: _advance(writers)), monitoring)
         node = NodeName.of_this_process(Ids(SystemClock(), SystemRandomness()).new_id())
-        child = Supervisor(count, settings, Inherited(listening, node, Balance(count)), hooks).run()
+        duties.supervisor = Supervisor(count, settings, Inherited(listening, node, Balance(count)), hooks)
+        child = duties.supervisor.run()
         # Only children come here.
+        source.waiters.close()
         for writer in writers:
             writer.forget()
         signals.start()
@@ -116,8 +126,8 @@ def _run_workers(loaded: LoadedSettings, signals: ServerSignals, *, migrating: b
         if child.number is None:
             _in_a_loop(_prepare(child, migrating=migrating), signals)
         else:
-            worker = Worker(child, signals)
-            _in_a_loop(_serve(share_of(child), listening, monitoring, demo=False, worker=worker), signals)
+            worker_duties = WorkerDuties(Worker(child, signals), signals)
+            _in_a_loop(_serve(share_of(child), listening, worker_duties, monitoring, demo=False), signals)
 
 
 def _write_by_threads(signals: ServerSignals) -> None:
@@ -188,50 +198,44 @@ async def _prepare(child: Child, *, migrating: bool) -> None:
 async def _serve(
     settings: Settings,
     listening: socket.socket,
+    duties: AloneDuties | WorkerDuties,
     monitoring: Monitoring | None,
     *,
     demo: bool,
-    migrating: bool = True,
-    worker: Worker | None = None,
 ) -> None:
     """Serve until cancelled. If this is a worker, its parent has prepared the store and prints the greeting."""
     render = configure_logs(settings.logs)
-    metrics = (
-        None if monitoring is None else monitoring.shared.of_worker(0 if worker is None else worker.child.number or 0)
-    )
-    async with AsyncExitStack() as stack:
-        given: dict[str, Any] = {"migrating": migrating, "watchers": watchers_of(metrics)}
-        if worker is not None:
-            stack.enter_context(worker.following())
-            given |= {"inherited": worker.child.inherited.store, "node": worker.child.inherited.node}
-        # Of a worker too: it may be a replacement, while the database starts again.
-        await wait_for_database(settings.store)
-        services = await stack.enter_async_context(open_services(settings, serving=True, **given))
-        await stack.enter_async_context(serving_metrics(monitoring, metrics, services))
-        greeting = await _greeting(services, address_of(listening), demo=demo) if worker is None else None
-        request_log = RequestLog(services.clock, render) if settings.logs.requests else None
-        runner = create_runner(services, request_log)
+    address = address_of(listening)
+    metrics = None if monitoring is None else monitoring.shared.of_worker(duties.number)
+    async with duties.living(), AsyncExitStack() as stack:
+        async with duties.starting():
+            # Of a worker too: it may be a replacement, while the database starts again.
+            await wait_for_database(settings.store)
+            opening = open_services(settings, serving=True, watchers=watchers_of(metrics), **duties.given)
+            services = await stack.enter_async_context(opening)
+            greeting = await _greeting(services, address, demo=demo) if isinstance(duties, AloneDuties) else None
+        request_log = RequestLog(services.clock, render)
+        live = create_live(services, request_log)
+        await stack.enter_async_context(serving_metrics(monitoring, metrics, lambda: live.services))
         try:
-            await runner.setup()
-            site = _site(runner, listening, worker)
-            await site.start()
+            await live.runner.setup()
+            await _site(live.runner, listening, duties).start()
             _calm_garbage_collector()
-            # Only now, because the server listens from here on.
-            if worker is not None:
-                worker.tell_ready()
-            else:
+            if greeting is not None:
+                # Only now, because the server listens from here on.
                 print(greeting, flush=True)
-            await asyncio.Event().wait()
+            async with duties.serving(live, address):
+                await asyncio.Event().wait()
         finally:
-            await runner.cleanup()
-            if request_log is not None:
-                request_log.flush()
+            await live.runner.cleanup()
+            request_log.flush()
 
 
-def _site(runner: EdgeRunner, listening: socket.socket, worker: Worker | None) -> web.BaseSite:
-    if worker is None or worker.child.number is None:
+def _site(runner: EdgeRunner, listening: socket.socket, duties: AloneDuties | WorkerDuties) -> web.BaseSite:
+    if isinstance(duties, AloneDuties):
         return web.SockSite(runner, listening, backlog=BACKLOG)
-    return BalancedSite(runner, listening, Share(worker.child.inherited.balance, worker.child.number))
+    child = duties.worker.child
+    return BalancedSite(runner, listening, Share(child.inherited.balance, duties.number))
 
 
 async def _greeting(services: Services, address: str, *, demo: bool) -> str:

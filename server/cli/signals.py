@@ -20,7 +20,9 @@ PARENT_END_SECONDS = 8.8
 LOG_SECONDS = 1.0
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
-UNUSED = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+UNUSED = (signal.SIGUSR1, signal.SIGUSR2)
+# All that a server takes.
+TAKEN = (*ENDING, signal.SIGHUP, *UNUSED)
 
 
 class ServerSignals:
@@ -41,12 +43,17 @@ class ServerSignals:
         self.asked = False
         self.seconds = END_SECONDS
         self._end: Callable[[], object] | None = None
+        self._reload: Callable[[], object] | None = None
+        # Whether SIGHUP has come when nobody could reload yet.
+        self.hangup_waits = False
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Start the thread, and block the signals in all others."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, (*ENDING, *UNUSED))
+        signal.pthread_sigmask(signal.SIG_BLOCK, TAKEN)
+        # nohup ignores SIGHUP, and what is ignored can't be waited for.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         self._thread = threading.Thread(target=self._run, name="signals", daemon=True)
         self._thread.start()
 
@@ -73,6 +80,21 @@ class ServerSignals:
             with self._lock:
                 self._end = outer
 
+    def on_hangup(self, reload: Callable[[], object]) -> None:
+        """At each SIGHUP call `reload` from the signal thread, and at once if one came before."""
+        with self._lock:
+            self._reload = reload
+            if self.hangup_waits:
+                reload()
+
+    def _take_hangup(self) -> None:
+        with self._lock:
+            if self._reload is None:
+                # The start may have read the settings before they were changed.
+                self.hangup_waits = True
+            else:
+                self._reload()
+
     def ask(self, code: int = 0) -> None:
         """Ask the process to end. If it still runs after `seconds`, it is ended by force with this exit code."""
         with self._lock:
@@ -90,12 +112,15 @@ class ServerSignals:
     def _run(self) -> None:
         interrupts = 0
         while True:
-            number = signal.sigwait((*ENDING, *UNUSED))
+            number = signal.sigwait(TAKEN)
             if self._thread is None:
                 # This is the signal of `stop`; or another one, which has to wait then.
                 if number != UNUSED[-1]:
                     os.kill(os.getpid(), number)
                 return
+            if number == signal.SIGHUP:
+                self._take_hangup()
+                continue
             if number in UNUSED:
                 if self.tell_unused is not None:
                     self.tell_unused(signal.Signals(number).name)

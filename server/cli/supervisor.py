@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 import typer
 
-from server.cli.channel import Channel
+from server.cli.channel import Channel, Message
 from server.cli.child import Child, Inherited, Process, die_with
 from server.cli.parent_signals import ParentSignals
 from server.cli.restarts import Restarts
@@ -57,6 +57,8 @@ class Hooks:
     # A worker was forked, or has died: its number and its pid.
     forked: Callable[[int, int], None] = _nothing
     died: Callable[[int, int], None] = _nothing
+    # A worker has said something of another kind than those of this module: its number and the message.
+    heard: Callable[[int, Message], None] = _nothing
     # SIGHUP has come.
     hangup: Callable[[Supervisor], None] | None = None
     # About once a second.
@@ -114,6 +116,12 @@ class Supervisor:
         for process in self._workers():
             process.channel.send(kind, body)
 
+    def ready_workers(self) -> set[int]:
+        """The numbers of those that accept requests."""
+        return {
+            process.number for process in self._processes.values() if process.number is not None and process.is_ready
+        }
+
     def end(self, code: int = 0) -> None:
         """Let the server end with this exit code, unless it ends already."""
         if self._ends_by is not None:
@@ -162,6 +170,8 @@ class Supervisor:
             elif message.kind == "ready":
                 process.is_ready = True
                 self._note_ready()
+            elif process.number is not None:
+                self._call(self._hooks.heard, process.number, message)
 
     def _note_ready(self) -> None:
         self._restarts.note_ready()

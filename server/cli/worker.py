@@ -44,6 +44,10 @@ class Worker:
         """Tell the parent that this worker accepts requests."""
         self.child.channel.send("ready")
 
+    def tell(self, kind: str, body: Any = None) -> None:
+        """Send a message to the parent."""
+        self.child.channel.send(kind, body)
+
     async def _beat(self) -> None:
         channel = self.child.channel
         while True:

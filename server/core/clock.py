@@ -30,6 +30,10 @@ class Steadiness:
         self._seconds = max(_STEADY_SECONDS, longest_token_seconds)
         self._begin()
 
+    def require(self, longest_token_seconds: int) -> None:
+        """Access tokens live so long from now on. Those from before may live longer, so the wait never gets shorter."""
+        self._seconds = max(self._seconds, longest_token_seconds)
+
     def _begin(self) -> None:
         self._wall_ms, self._monotonic = self._clock.now_ms(), self._clock.monotonic()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from server.app import rotation_policy
 from server.core.clock import rfc3339
 from server.core.errors import StoreRefused
 from server.doctor.model import Case, Finding, note, ok, refused, warning, wrong
@@ -14,6 +13,7 @@ from server.keys.model import KeyRecord
 from server.keys.repository import KeyRepository
 from server.keys.rotation import WHEN_ASKED, in_force
 from server.keys.sealing import MasterKey
+from server.policies import rotation_policy
 from server.settings.secrets import texts
 from watchword_client.keys import SHARED
 

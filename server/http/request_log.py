@@ -49,6 +49,10 @@ class RequestLog:
         # The last formatted time is kept, because under load many lines have the same millisecond.
         self._latest: tuple[int, str] = (-1, "")
 
+    def render_with(self, render: Renderer | None) -> None:
+        """Write lines in this form from now on."""
+        self._render = render
+
     def write(self, request: web.Request, route: str | None, status: int, seconds: float, client: str | None) -> None:
         """Note a finished request and how long it took. `route` is its template, `client` is an address."""
         if not self._lines:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import structlog
 from aiohttp import web
+from aiohttp.web_app import _cached_build_middleware
 from aiohttp.web_protocol import RequestHandler
 
 from server.http.connection import READ_BUFFER_BYTES, EdgeProtocol
@@ -42,7 +43,7 @@ class EdgeServer(web.Server):
     """
 
     def __init__(self, edge: Edge, inner: web.Server, options: dict[str, Any], most: int) -> None:
-        self.edge = edge
+        self.serve(edge, inner)
         self._protocol_options = options
         self._most = most
         # Connections in the order of their latest request, the oldest first.
@@ -53,11 +54,20 @@ class EdgeServer(web.Server):
         self.on_connection_lost: Callable[[], None] = lambda: None
         self.on_drain: Callable[[], None] = lambda: None
         super().__init__(
-            partial(edge.handle, inner.request_handler),
+            self._handle_request,
             request_factory=inner.request_factory,
             handler_cancellation=True,
             loop=asyncio.get_running_loop(),
         )
+
+    def serve(self, edge: Edge, inner: web.Server) -> None:
+        """Handle the requests that begin from now on with this edge and application. Others go on as they are."""
+        self.edge = edge
+        self._handle = partial(edge.handle, inner.request_handler)
+
+    def _handle_request(self, request: Any) -> Awaitable[web.StreamResponse]:
+        # A connection keeps this method, also while what it calls is replaced.
+        return self._handle(request)
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         """Each protocol calls it."""
@@ -161,6 +171,22 @@ class EdgeRunner(web.AppRunner):
         if not isinstance(self.server, EdgeServer):
             raise TypeError("call setup first")
         return self.server
+
+    async def replace(self, app: web.Application, edge: Edge) -> Callable[[], None]:
+        """Start another application beside the one that serves. The function that is returned lets it serve instead.
+
+        Signals of the application for its end are not sent; only those of the first one are.
+        """
+        inner = web.AppRunner(app, access_log=None)
+        await inner.setup()
+
+        def serve() -> None:
+            if inner.server is not None:
+                self.edge_server.serve(edge, inner.server)
+                # aiohttp remembers here how a request goes through an application, and the application with it.
+                _cached_build_middleware.cache_clear()
+
+        return serve
 
     async def cleanup(self) -> None:
         """End the server. It listens until the requests in flight are done, so health checks see that it is ending.

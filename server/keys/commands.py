@@ -135,7 +135,9 @@ def replace(
         shared = run_with_services(settings, work)
     typer.echo("all keys of the store are replaced, and all sessions are over")
     if shared:
-        typer.echo("the secrets of HS256 are in the settings: put a new one in place of tokens.secret and restart")
+        typer.echo(
+            "the secrets of HS256 are in the settings: put a new one in place of tokens.secret, then run: config reload"
+        )
 
 
 @app.command()

@@ -104,7 +104,9 @@ class KeyService:
             return rotation.revoked(seen, kid, policy, maker.now, maker.signing)
 
         if any(record.kid == kid and record.algorithm == SHARED for record in await self._keys.list_keys()):
-            raise StoreRefused("this key is a secret of the settings: take it out of tokens.secret and restart")
+            raise StoreRefused(
+                "this key is a secret of the settings: take it out of tokens.secret and run: config reload"
+            )
         try:
             await self._change(plan, AuditEvent.KEYS_REVOKED, kid)
         except KeyError:

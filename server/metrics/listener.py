@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
 from prometheus_client.aiohttp import make_aiohttp_handler
@@ -51,7 +51,7 @@ class Scrapes:
         return response
 
 
-def metrics_runner(metrics: Metrics, services: Services) -> EdgeRunner:
+def metrics_runner(metrics: Metrics, services: Callable[[], Services]) -> EdgeRunner:
     """The application of the listener, ready for a site. While it runs, the state of this process is noted."""
     sampler = Sampler(metrics, services)
     app = web.Application()
@@ -64,5 +64,5 @@ def metrics_runner(metrics: Metrics, services: Services) -> EdgeRunner:
         metrics.state.end()
 
     app.cleanup_ctx.append(sampling)
-    edge = Edge(clock=services.clock, ids=services.ids, cors=Cors((), ()), log=None, trusted=())
+    edge = Edge(clock=services().clock, ids=services().ids, cors=Cors((), ()), log=None, trusted=())
     return EdgeRunner(app, edge, most_connections=MOST_CONNECTIONS, end_seconds=END_SECONDS)

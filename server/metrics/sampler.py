@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from server.core.errors import StoreUnavailable, TryLater
 from server.metrics.collector import StoreState
@@ -19,7 +20,8 @@ COUNT_SECONDS = 1.0
 class Sampler:
     """Notes the state of this process, and asks what only the store knows."""
 
-    def __init__(self, metrics: Metrics, services: Services) -> None:
+    def __init__(self, metrics: Metrics, services: Callable[[], Services]) -> None:
+        """`services` are those that serve at the moment: a reload replaces them."""
         self._metrics = metrics
         self._services = services
         self._sessions_live: int | None = None
@@ -36,14 +38,14 @@ class Sampler:
 
     def note(self) -> None:
         """What costs nothing to find out."""
-        services = self._services
+        services = self._services()
         self._metrics.state.hashes_waiting(services.hashes.waiting + services.preferred_hashes.waiting)
 
     async def ask(self) -> StoreState:
         """What is asked at a scrape, within two seconds."""
         self.note()
         try:
-            await self._services.readiness.check()
+            await self._services().readiness.check()
             ready = True
         except TryLater:
             ready = False
@@ -56,7 +58,7 @@ class Sampler:
             self._count_again_at = started + COUNT_SECONDS
             try:
                 async with asyncio.timeout(COUNT_SECONDS):
-                    self._sessions_live = await self._services.sessions.count_living()
+                    self._sessions_live = await self._services().sessions.count_living()
             except (StoreUnavailable, TimeoutError):
                 self._sessions_live = None
             else:
@@ -65,6 +67,6 @@ class Sampler:
         return self._sessions_live
 
     def _signing_key_age(self) -> float | None:
-        now = self._services.clock.now_ms()
-        record = self._services.keys.current.keyring.signing_record(now)
+        now = self._services().clock.now_ms()
+        record = self._services().keys.current.keyring.signing_record(now)
         return None if record is None else (now - record.activates_at) / 1000

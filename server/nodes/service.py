@@ -31,7 +31,7 @@ class Nodes:
         self._repository = repository
         self._settings = settings
         self._clock = clock
-        self._name = name
+        self.name = name
         self._latest_migration = latest_migration
         self._told: dict[tuple[str, ...], str] = {}
 
@@ -41,7 +41,7 @@ class Nodes:
             ahead = await self.clock_ahead()
             shared = json.dumps(shared_settings(self._settings), sort_keys=True)
             node = Node(
-                *self._name,
+                *self.name,
                 version=__version__,
                 latest_migration=self._latest_migration,
                 settings=shared,
@@ -55,7 +55,7 @@ class Nodes:
         """Say that this node has ended. If that fails, the others find out by themselves."""
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(LEAVE_SECONDS):
-                await self._repository.remove(self._name.id)
+                await self._repository.remove(self.name.id)
 
     async def findings(self) -> list[Finding]:
         """What does not fit together now, seen with the settings and the clock here. Raises StoreUnavailable."""
@@ -70,7 +70,7 @@ class Nodes:
         return ClockAhead((asked_at + answered_at) // 2 - now, abs(answered_at - asked_at) // 2)
 
     def _differing(self, ahead: ClockAhead, live: list[Node]) -> list[Finding]:
-        others = [node for node in live if node.id != self._name.id]
+        others = [node for node in live if node.id != self.name.id]
         return [
             *differing_settings(shared_settings(self._settings), others),
             *differing_clocks(ahead, others, tolerance_ms(self._settings)),

@@ -30,10 +30,10 @@ class HashPool:
     """Runs a Hasher on threads. bcrypt releases the interpreter lock, so the event loop goes on."""
 
     def __init__(self, hasher: Hasher, threads: int, queue: int) -> None:
-        self._hasher = hasher
+        self.hasher = hasher
         self._threads = threads or usable_cores()
         self._queue = queue
-        self._executor = ThreadPoolExecutor(self._threads, "hash", initializer=_lower_priority)
+        self._executor = _executor(self._threads)
         # The waiting and running hashes, in the order in which they begin.
         self._pending: dict[Future[Any], None] = {}
         self._counting = threading.Lock()
@@ -45,27 +45,36 @@ class HashPool:
         """The number of hashes that no thread has begun."""
         return max(0, len(self._pending) - self._threads)
 
+    def change(self, hasher: Hasher, threads: int, queue: int) -> None:
+        """Hash in this way from now on. What waits for the former threads is still done by them."""
+        self.hasher, self._queue = hasher, queue
+        threads = threads or usable_cores()
+        if threads != self._threads:
+            former = self._executor
+            self._threads, self._executor = threads, _executor(threads)
+            former.shutdown(wait=False)
+
     async def hash(self, password: str) -> str:
         """A new hash. Raises Overloaded."""
-        return await self._run(lambda: self._hasher.hash(password))
+        return await self._run(lambda: self.hasher.hash(password))
 
     async def verify(self, password: str, password_hash: str | None) -> bool:
         """Whether the password fits the hash. None is False, after the same time. Raises Overloaded."""
-        return await self._run(lambda: self._hasher.verify(password, password_hash))
+        return await self._run(lambda: self.hasher.verify(password, password_hash))
 
     async def learn(self, password_hashes: Sequence[str]) -> None:
         """Measure what checks of these hashes cost, one by one, on a separate thread that delays no login."""
         thread = ThreadPoolExecutor(1, "learn", initializer=_lower_priority)
         run = asyncio.get_running_loop().run_in_executor
         try:
-            for password_hash in await run(thread, self._hasher.unknown_kinds, password_hashes):
-                await run(thread, self._hasher.learn, password_hash)
+            for password_hash in await run(thread, self.hasher.unknown_kinds, password_hashes):
+                await run(thread, self.hasher.learn, password_hash)
         finally:
             thread.shutdown(wait=False, cancel_futures=True)
 
     def needs_renewal(self, password_hash: str) -> bool:
         """Whether a new hash should replace this one, for example with a higher cost."""
-        return self._hasher.needs_renewal(password_hash)
+        return self.hasher.needs_renewal(password_hash)
 
     def stop_waiting(self) -> None:
         """From now on only a hash that a free thread can begin at once is accepted; waiting ones raise Overloaded."""
@@ -114,6 +123,10 @@ class HashPool:
 
     def _retry_after_seconds(self) -> int:
         return max(1, round(len(self._pending) * self._average_seconds / self._threads))
+
+
+def _executor(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, "hash", initializer=_lower_priority)
 
 
 def _lower_priority() -> None:

@@ -46,6 +46,10 @@ class Revocations:
         self._asked = 0
         self._told = 0
 
+    def require(self, access_ttl_seconds: int) -> None:
+        """Access tokens live so long from now on."""
+        self._steadiness.require(access_ttl_seconds)
+
     def is_revoked(self, claims: AccessClaims) -> bool:
         """Whether the session of these claims has ended, or their role was changed since."""
         return claims.session_id in self._ended or self.has_other_role(claims)

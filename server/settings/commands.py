@@ -6,6 +6,9 @@ import typer
 
 from server.cli.command import Commands
 from server.cli.context import AsJson, Config, loaded_for, print_json, settings_for, sources
+from server.cli.reload import settings_file
+from server.cli.reload_socket import reload_running
+from server.cli.tables import visible
 from server.settings.display import key_text, plain, toml_value
 
 app = Commands("Look at the settings.")
@@ -24,6 +27,23 @@ def check(context: typer.Context, config: Config = None) -> None:
     if one_address is not None:
         typer.echo(f"note: {one_address}")
     typer.echo("the settings are fine")
+
+
+@app.command()
+def reload(context: typer.Context, as_json: AsJson = False, config: Config = None) -> None:
+    """Let the running server read its settings again; they take effect as a whole, or not at all."""
+    # Exit 2 if they are wrong, and the server is not even told.
+    loaded_for(context, config)
+    file = settings_file(context, config)
+    for outcome in reload_running(file):
+        if as_json:
+            print_json({"changed": list(outcome.changed), "needs_restart": list(outcome.needs_restart)})
+        elif outcome.changed:
+            typer.echo(f"reloaded: {', '.join(outcome.changed)}")
+        elif not outcome.needs_restart:
+            typer.echo(f"nothing has changed in {visible(str(file))}")
+        if outcome.needs_restart and not as_json:
+            typer.echo(f"needs a restart: {', '.join(outcome.needs_restart)}")
 
 
 @app.command()

@@ -45,6 +45,8 @@ class LoadedSettings:
     file: Path | None
     ignored: tuple[str, ...]
     origins: Mapping[str, str] = field(default_factory=dict)
+    # The settings as JSON, with all secrets, from which `settings_of_json` makes the same again in another process.
+    as_json: str = field(default="", repr=False)
 
 
 def load_settings(
@@ -74,10 +76,17 @@ def load_settings(
     problems += texts_with_stray_characters(tree)
     if isinstance(tree.get("roles"), dict):
         tree["roles"] = {name: role.model_dump() for name, role in default_roles().items()} | tree["roles"]
-    settings = _validate(tree, problems)
+    # Validated as JSON: in strict mode a JSON list may become a tuple, but "8080" never becomes a number.
+    text = json.dumps(tree, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")
+    settings = _validate(text, problems)
     if settings is None or problems:
         raise ConfigurationError(problems)
-    return LoadedSettings(settings, None if found is None else chosen, ignored, origins)
+    return LoadedSettings(settings, None if found is None else chosen, ignored, origins, text)
+
+
+def settings_of_json(text: str) -> Settings:
+    """The settings of `LoadedSettings.as_json`."""
+    return Settings.model_validate_json(text, strict=True)
 
 
 def _section(tree: Tree, name: str) -> Tree:
@@ -118,11 +127,9 @@ def _as_json(value: Any, depth: int = 0) -> Any:
     return None
 
 
-def _validate(tree: Tree, problems: list[str]) -> Settings | None:
+def _validate(text: str, problems: list[str]) -> Settings | None:
     try:
-        # Validated as JSON: in strict mode a JSON list may become a tuple, but "8080" never becomes a number.
-        text = json.dumps(tree, ensure_ascii=False).encode("utf-8", "replace")
-        return Settings.model_validate_json(text, strict=True)
+        return settings_of_json(text)
     except ValidationError as error:
         for part in error.errors(include_input=False, include_url=False):
             problems.extend(_lines(part["type"], part["loc"], part["msg"]))

@@ -211,7 +211,7 @@ def default_roles() -> dict[str, RoleSettings]:
 
 
 class Settings(_Section):
-    """All settings. They do not change after the start."""
+    """All settings. A reload makes another tree of them."""
 
     server: ServerSettings = ServerSettings()
     store: StoreSettings = StoreSettings()

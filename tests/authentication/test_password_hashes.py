@@ -275,7 +275,7 @@ async def test_a_server_knows_from_its_start_what_the_hashes_in_its_store_cost(s
     await api.services.repositories.close()
     again = await start_api(passwords=PasswordSettings(bcrypt_cost=4))
     async with asyncio.timeout(10):
-        while not again.services.hashes._hasher.prepare().failure_cost.knows(kind):  # noqa: ASYNC110 - nothing tells of it
+        while not again.services.hashes.hasher.prepare().failure_cost.knows(kind):  # noqa: ASYNC110 - nothing tells of it
             await asyncio.sleep(0)
 
 

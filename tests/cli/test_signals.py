@@ -33,6 +33,20 @@ threading.Event().wait()
 """
 
 
+HANGUP = """
+import signal, threading
+from server.cli.signals import ServerSignals
+{before}
+signals = ServerSignals()
+signals.start()
+signals.tell_unused = lambda name: print(name, flush=True)
+print("ready", flush=True)
+while not signals.hangup_waits: pass
+signals.on_hangup(lambda: print("reload", flush=True))
+threading.Event().wait()
+"""
+
+
 def outcome(script: str, *numbers: signal.Signals) -> tuple[int, list[str]]:
     """The exit code after these signals, and what was printed. Each is sent when the one before was answered by a line.
 
@@ -57,8 +71,8 @@ def test_what_does_not_end_in_time_is_ended_with_exit_code_0(number: signal.Sign
 
 
 def test_a_second_ctrl_c_ends_at_once_and_any_other_second_signal_does_not() -> None:
-    printed = ["SIGHUP", "asked", "SIGUSR1", "drained"]
-    twice = (signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGINT)
+    printed = ["SIGUSR2", "asked", "SIGUSR1", "drained"]
+    twice = (signal.SIGUSR2, signal.SIGINT, signal.SIGUSR1, signal.SIGINT)
     assert outcome(STUCK.format(seconds=60), *twice) == (130, printed)
     # Ctrl-C reaches a worker twice: from the terminal, and as its parent's SIGTERM.
     both = (signal.SIGTERM, signal.SIGUSR2, signal.SIGINT, signal.SIGUSR1, signal.SIGINT)
@@ -67,6 +81,12 @@ def test_a_second_ctrl_c_ends_at_once_and_any_other_second_signal_does_not() -> 
 
 def test_where_nothing_is_open_the_end_is_at_once() -> None:
     assert outcome(IDLE, signal.SIGTERM) == (0, [])
+
+
+@pytest.mark.parametrize("before", ["", "signal.signal(signal.SIGHUP, signal.SIG_IGN)"], ids=["usual", "nohup"])
+def test_a_hangup_before_somebody_can_reload_is_not_lost(before: str) -> None:
+    numbers = (signal.SIGHUP, signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM)
+    assert outcome(HANGUP.format(before=before), *numbers) == (0, ["reload", "reload", "SIGUSR1"])
 
 
 def test_the_end_takes_less_than_ten_seconds() -> None:

@@ -53,7 +53,7 @@ async def behind(api: Api, app: web.Application) -> AsyncIterator[Api]:
     edge = Edge(clock=services.clock, ids=services.ids, cors=Cors((), ()), log=None, trusted=())
     client: TestClient[Any, Any] = TestClient(EdgeTestServer(EdgeRunner(app, edge)))
     async with client:
-        yield Api(services, client, api.clock)
+        yield Api(services, client, api.clock, api.live)
 
 
 async def assert_closed(api: Api, behind: Api, path: str) -> None:

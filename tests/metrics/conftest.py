@@ -28,7 +28,9 @@ async def start_watched(start_api: StartApi, aiohttp_client: AiohttpClient) -> A
             routes = [(row.route.method, row.route.path) for row in route_table(Settings()).rows]
             metrics = SharedMetrics(routes, 1).of_worker()
             api = await start_api(watchers=metrics.watchers(), **changes)
-            scraper: TestClient[Any, Any] = await aiohttp_client(EdgeTestServer(metrics_runner(metrics, api.services)))
+            scraper: TestClient[Any, Any] = await aiohttp_client(
+                EdgeTestServer(metrics_runner(metrics, lambda: api.live.services))
+            )
             stack.push_async_callback(scraper.close)
             return Watched(api, metrics, scraper)
 

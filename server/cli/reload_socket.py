@@ -1,0 +1,145 @@
+"""How `config reload` finds the running server, and hears what came of it.
+
+A server listens on an abstract Unix socket (unix(7)) whose name has a digest of the path of its settings file. Such a
+name is no file: it needs no folder, can't be left behind, and nobody can put a link in its place. The kernel says who
+is at the other end. The socket asks for nothing: the signal does, and who is connected then gets the outcome.
+
+Other systems than Linux have no such sockets. There the signal alone does it.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from server.cli.reload_outcome import Outcome
+from server.core.errors import WatchwordError
+from server.files.ownership import user_name
+
+# Those who wait for the outcome of one reload.
+_BACKLOG = 16
+_SEND_SECONDS = 0.5
+# A reload takes well below a second, unless the store is away.
+ANSWER_SECONDS = 60.0
+_CREDENTIALS = struct.Struct("3i")
+
+
+class Waiters:
+    """The server's side: the commands that wait for the outcome of a reload."""
+
+    def __init__(self, settings_file: Path) -> None:
+        self._socket: socket.socket | None = None
+        if sys.platform == "linux":
+            # Where a sandbox forbids it, `config reload` finds no server, and the signal still works.
+            with suppress(OSError):
+                listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                self._socket = listening
+                listening.setblocking(False)
+                listening.bind(f"{_beginning(settings_file)}{os.getpid()}")
+                listening.listen(_BACKLOG)
+
+    def accept(self) -> list[socket.socket]:
+        """Those who wait now. Only root and the user of the server may."""
+        accepted: list[socket.socket] = []
+        with suppress(OSError):
+            while self._socket is not None:
+                connection, _ = self._socket.accept()
+                if _peer(connection)[1] in {0, os.geteuid()}:
+                    accepted.append(connection)
+                else:
+                    connection.close()
+        return accepted
+
+    def answer(self, waiting: Iterable[socket.socket], outcome: Outcome) -> None:
+        """Tell them."""
+        for connection in waiting:
+            with suppress(OSError), connection:
+                connection.settimeout(_SEND_SECONDS)
+                connection.sendall(outcome.to_json().encode())
+
+    def close(self) -> None:
+        """Close this process's descriptor. A child of the server does so."""
+        if self._socket is not None:
+            self._socket.close()
+
+
+def reload_running(settings_file: Path) -> list[Outcome]:
+    """Let every server here that runs with this file reload. Raises WatchwordError, also if there is none."""
+    if sys.platform != "linux":
+        raise WatchwordError("on this system send SIGHUP to the server instead: kill -HUP PID; its log tells the rest")
+    names = _names(settings_file)
+    if not names:
+        raise WatchwordError(f"no server runs here with {settings_file}; name its file with --config, or start it")
+    return [_reload(name) for name in names]
+
+
+def _names(settings_file: Path) -> list[str]:
+    beginning = _beginning(settings_file).replace("\0", "@")
+    lines = Path("/proc/net/unix").read_text("utf-8", "replace").splitlines()
+    # Only what listens, which has the flag __SO_ACCEPTCON; each connection has a line with the same name.
+    fields = (line.split() for line in lines if beginning in line)
+    return sorted({part[-1].replace("@", "\0", 1) for part in fields if int(part[3], 16) & 0x10000})
+
+
+def _reload(name: str) -> Outcome:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(ANSWER_SECONDS)
+        try:
+            connection.connect(name)
+            pid, user = _peer(connection)
+            _hang_up(pid, user)
+            told = b"".join(iter(lambda: connection.recv(65536), b""))
+        except TimeoutError:
+            raise WatchwordError(f"the server did not answer within {ANSWER_SECONDS:.0f} s; see its log") from None
+        except OSError as error:
+            raise WatchwordError(f"the server can't be asked ({error.strerror}); see its log") from None
+    try:
+        outcome = Outcome.from_json(told.decode("utf-8", "replace"))
+    except (ValueError, KeyError, TypeError):
+        raise WatchwordError("the server ended before it answered") from None
+    if outcome.problems:
+        raise WatchwordError(f"the server keeps its settings: {'; '.join(outcome.problems)}")
+    return outcome
+
+
+def _hang_up(pid: int, user: int) -> None:
+    """Send SIGHUP. The process is held by a descriptor, so the signal can't reach another one with the same number."""
+    if os.geteuid() not in {0, user}:
+        raise WatchwordError(f"the server (pid {pid}) belongs to {user_name(user)}; run this as that user, or as root")
+    if pid == 0:
+        raise WatchwordError("the server is in another container; run this there, or send SIGHUP to its first process")
+    try:
+        process = os.pidfd_open(pid)
+    except OSError as error:
+        raise WatchwordError(f"the server (pid {pid}) has just ended ({error.strerror})") from None
+    try:
+        if user not in _users(pid):
+            raise WatchwordError(f"the server (pid {pid}) has just ended ({os.strerror(errno.ESRCH)})")
+        signal.pidfd_send_signal(process, signal.SIGHUP)
+    finally:
+        os.close(process)
+
+
+def _users(pid: int) -> set[int]:
+    """Real and effective user of a process (proc(5))."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {int(number) for line in lines if line.startswith("Uid:") for number in line.split()[1:3]}
+
+
+def _peer(connection: socket.socket) -> tuple[int, int]:
+    """Process and user at the other end, as the kernel knows them: of who has connected, or who listens."""
+    pid, user, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
+    return pid, user
+
+
+def _beginning(settings_file: Path) -> str:
+    digest = hashlib.sha256(os.fsencode(settings_file)).hexdigest()[:32]
+    return f"\0watchword-reload-{digest}-"
