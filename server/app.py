@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from aiohttp import web
@@ -149,7 +149,7 @@ async def renewed_services(services: Services, settings: Settings) -> Services:
         keys = await _keys(base, serving=True)
         verifier = _verifier(base, keys)
     lasting = _Lasting(services.hashes, services.preferred_hashes, services.revocations, keys, verifier)
-    return _connected(base, lasting)
+    return replace(_connected(base, lasting), nodes=services.nodes.with_settings(settings))
 
 
 def _connected(base: _Base, lasting: _Lasting) -> Services:

@@ -69,8 +69,8 @@ async def background(running: Running, _: web.Application) -> AsyncIterator[None
         asyncio.create_task(_each_round("purge", tidy)),
         asyncio.create_task(_learn(running)),
     ]
-    has_nodes = not services.settings.store.is_sqlite
-    if has_nodes:
+    tells_nodes = not services.settings.store.is_sqlite and services.nodes.name.worker == 0
+    if tells_nodes:
         tasks.append(asyncio.create_task(_each_round("nodes", beat, BEAT_SECONDS)))
     try:
         yield
@@ -78,7 +78,7 @@ async def background(running: Running, _: web.Application) -> AsyncIterator[None
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if has_nodes:
+        if tells_nodes:
             await running.services.nodes.leave()
 
 

@@ -107,7 +107,8 @@ class WorkerDuties:
     def given(self) -> Mapping[str, Any]:
         """What the parent has prepared."""
         inherited = self.worker.child.inherited
-        return {"inherited": inherited.store, "node": inherited.node}
+        node = inherited.node._replace(worker=self.number)
+        return {"inherited": inherited.store, "node": node}
 
     @asynccontextmanager
     async def living(self) -> AsyncIterator[None]:

@@ -9,11 +9,15 @@ from typing import NamedTuple
 
 
 class NodeName(NamedTuple):
-    """Which server this is. The id is random, since hosts and process ids repeat; the workers of a server share it."""
+    """Which server this is. The id is random, since hosts and process ids repeat; the workers of a server share it.
+
+    `worker` is the number of this process among them: the first one speaks for all.
+    """
 
     id: str
     hostname: str
     pid: int
+    worker: int = 0
 
     @classmethod
     def of_this_process(cls, node_id: str) -> NodeName:

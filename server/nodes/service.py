@@ -35,13 +35,21 @@ class Nodes:
         self._latest_migration = latest_migration
         self._told: dict[tuple[str, ...], str] = {}
 
+    def with_settings(self, settings: Settings) -> Nodes:
+        """The same node after its settings were read again."""
+        other = Nodes(self._repository, settings, self._clock, self.name, latest_migration=self._latest_migration)
+        other._told = self._told
+        return other
+
     async def beat(self) -> None:
         """Write that this node runs, and log what begins or ceases to differ. While the store is away, do nothing."""
         with suppress(StoreUnavailable):
             ahead = await self.clock_ahead()
             shared = json.dumps(shared_settings(self._settings), sort_keys=True)
             node = Node(
-                *self.name,
+                id=self.name.id,
+                hostname=self.name.hostname,
+                pid=self.name.pid,
                 version=__version__,
                 latest_migration=self._latest_migration,
                 settings=shared,

@@ -8,11 +8,15 @@ import time
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import TestClient
+from pytest_aiohttp.plugin import AiohttpClient
 from structlog.testing import capture_logs
 
 from server import background
+from server.app import create_runner, open_services
+from server.nodes.model import NodeName
 from server.settings.tree import TokenSettings
-from tests.running import Api, StartApi
+from tests.running import Api, EdgeTestServer, StartApi, settings_with
 
 postgres = pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
 
@@ -109,3 +113,35 @@ async def test_a_store_that_is_away_is_no_matter_of_nodes(api: Api) -> None:
         await services.nodes.beat()
         await services.nodes.leave()
     assert not any("nodes" in line["event"] for line in lines)
+
+
+@postgres
+async def test_what_was_told_before_the_settings_were_read_again_is_not_told_again(start_api: StartApi) -> None:
+    one, other = await start_api(), await start_api(tokens=TokenSettings(issuer="elsewhere"))
+    await beat(other)
+    assert len(await beat(one)) == 1
+    renewed = one.services.nodes.with_settings(other.services.settings)
+    with capture_logs() as lines:
+        await renewed.beat()
+    assert [(line["log_level"], line["event"]) for line in lines] == [("info", "nodes do not differ in this any more")]
+
+
+@postgres
+async def test_of_the_workers_of_a_server_one_speaks_for_all(
+    store_url: str, aiohttp_client: AiohttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = list[str]()
+
+    async def rounds(what: str, *_: Any) -> None:
+        begun.append(what)
+
+    monkeypatch.setattr(background, "_each_round", rounds)
+    for worker in (0, 1):
+        async with open_services(
+            settings_with(store_url), serving=True, node=NodeName("x", "host", 1, worker=worker)
+        ) as services:
+            client: TestClient[Any, Any] = await aiohttp_client(EdgeTestServer(create_runner(services)))
+            await asyncio.sleep(0)
+            await client.close()
+    assert begun.count("purge") == 2
+    assert begun.count("nodes") == 1
