@@ -118,6 +118,7 @@ class Live:
             log=self._request_log if settings.logs.requests else None,
             trusted=settings.server.trusted_networks,
             watcher=services.watchers.requests,
+            around=services.watchers.around,
         )
 
     def _begin_end(self) -> None:

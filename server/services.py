@@ -14,7 +14,7 @@ from server.core.clock import Clock
 from server.core.ids import Ids
 from server.core.observer import Observer, Outcomes
 from server.health.service import Readiness
-from server.http.edge import RequestWatcher
+from server.http.edge import Around, RequestWatcher
 from server.http.pages import Page
 from server.keys.service import KeyService
 from server.nodes.service import Nodes
@@ -40,6 +40,8 @@ class Watchers:
 
     observer: Observer | None = None
     requests: RequestWatcher | None = None
+    # Is around the answering of each request.
+    around: Around | None = None
     tokens: TokenWatcher | None = None
     outcomes: Outcomes = field(default_factory=Outcomes)
     # Called each time that revocations and keys were read.

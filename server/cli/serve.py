@@ -26,7 +26,7 @@ from server.cli.demo import demo_settings, make_demo_users, temporary_folder
 from server.cli.duties import AloneDuties, WorkerDuties
 from server.cli.first_start import make_first_admin
 from server.cli.greeting import address_of
-from server.cli.monitoring import Monitoring, open_monitoring, serving_metrics, watchers_of, with_metrics
+from server.cli.monitoring import Monitoring, open_monitoring
 from server.cli.parent_duties import ParentDuties
 from server.cli.reload import Source, reload_source
 from server.cli.signals import LOG_SECONDS, ServerSignals
@@ -113,7 +113,7 @@ def _run_workers(loaded: LoadedSettings, source: Source, signals: ServerSignals,
     ):
         status = f"{count} workers listen on {address_of(listening)}"
         duties = ParentDuties(source, asked=signals.hangup_waits, status=status)
-        hooks = with_metrics(duties.hooks(lambda: _advance(writers)), monitoring)
+        hooks = monitoring.hooks(duties.hooks(lambda: _advance(writers)))
         node = NodeName.of_this_process(Ids(SystemClock(), SystemRandomness()).new_id())
         duties.supervisor = Supervisor(count, settings, Inherited(listening, node, Balance(count)), hooks)
         child = duties.supervisor.run()
@@ -199,24 +199,24 @@ async def _serve(
     settings: Settings,
     listening: socket.socket,
     duties: AloneDuties | WorkerDuties,
-    monitoring: Monitoring | None,
+    monitoring: Monitoring,
     *,
     demo: bool,
 ) -> None:
     """Serve until cancelled. If this is a worker, its parent has prepared the store and prints the greeting."""
     render = configure_logs(settings.logs)
     address = address_of(listening)
-    metrics = None if monitoring is None else monitoring.shared.of_worker(duties.number)
-    async with duties.living(), AsyncExitStack() as stack:
+    process = monitoring.of_process(settings, duties.number)
+    async with duties.living(), process.sending(), AsyncExitStack() as stack:
         async with duties.starting():
             # Of a worker too: it may be a replacement, while the database starts again.
             await wait_for_database(settings.store)
-            opening = open_services(settings, serving=True, watchers=watchers_of(metrics), **duties.given)
+            opening = open_services(settings, serving=True, watchers=process.watchers, **duties.given)
             services = await stack.enter_async_context(opening)
             greeting = await _greeting(services, address, demo=demo) if isinstance(duties, AloneDuties) else None
         request_log = RequestLog(services.clock, render)
         live = create_live(services, request_log)
-        await stack.enter_async_context(serving_metrics(monitoring, metrics, lambda: live.services))
+        await stack.enter_async_context(process.serving(lambda: live.services))
         try:
             await live.runner.setup()
             await _site(live.runner, listening, duties).start()

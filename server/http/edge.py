@@ -27,6 +27,8 @@ from server.settings.networks import Network
 from watchword_client.middleware import ROUTE
 
 Inner = Callable[[web.Request], Awaitable[web.StreamResponse]]
+# Answers a request by the given handler, and does something besides, such as a span.
+Around = Callable[[Inner, web.Request], Awaitable[web.StreamResponse]]
 
 _log = structlog.get_logger("watchword.web")
 
@@ -51,6 +53,7 @@ class Edge:
         log: RequestLog | None,
         trusted: Sequence[Network],
         watcher: RequestWatcher | None = None,
+        around: Around | None = None,
     ) -> None:
         self._clock = clock
         self._ids = ids
@@ -58,6 +61,12 @@ class Edge:
         self._log = log
         self._trusted = trusted
         self._watcher = watcher
+        self._around = around
+
+    def handler(self, inner: Inner) -> Callable[..., Awaitable[web.StreamResponse]]:
+        """What answers requests by `inner`."""
+        handle = partial(self.handle, inner)
+        return handle if self._around is None else partial(self._around, handle)
 
     async def handle(self, inner: Inner, request: web.Request) -> web.StreamResponse:
         """Give the request an id, turn a failure into a problem, and log the answer.

@@ -75,7 +75,7 @@ class RequestLog:
             "subject": request.get(REFUSED_SUBJECT) if principal is None else principal.subject,
         }
         if route is None:
-            line["path"] = _beginning(request.rel_url.raw_path)
+            line["path"] = beginning_of(request.rel_url.raw_path)
         self._lines.append(orjson.dumps(line).decode() if self._render is None else self._render(line))
 
     def flush(self) -> None:
@@ -86,8 +86,8 @@ class RequestLog:
             self._stream.flush()
 
 
-def _beginning(path: str) -> str:
-    """The first segments, in visible ASCII, and dots for whatever is left out."""
+def beginning_of(path: str) -> str:
+    """What may be told of a path: the first segments, in visible ASCII, and dots for whatever is left out."""
     visible = _NOT_VISIBLE.sub(lambda found: b"%%%02X" % found[0][0], path.encode("utf-8", "surrogateescape"))
     first, *segments = visible.decode("ascii").split("/")
     kept = [_cut(segment) for segment in segments[:_SEGMENTS]]

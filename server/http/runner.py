@@ -7,7 +7,6 @@ import resource
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import structlog
@@ -63,7 +62,7 @@ class EdgeServer(web.Server):
     def serve(self, edge: Edge, inner: web.Server) -> None:
         """Handle the requests that begin from now on with this edge and application. Others go on as they are."""
         self.edge = edge
-        self._handle = partial(edge.handle, inner.request_handler)
+        self._handle = edge.handler(inner.request_handler)
 
     def _handle_request(self, request: Any) -> Awaitable[web.StreamResponse]:
         # A connection keeps this method, also while what it calls is replaced.

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
-from server.metrics.families import OTHER, Counter, Family, Gauge, Histogram, Row
+from server.http.methods import KNOWN_METHODS, OTHER
+from server.metrics.families import Counter, Family, Gauge, Histogram, Row
 from server.metrics.process_state import Cell
 
-# RFC 9110 and RFC 5789, as OpenTelemetry lists them.
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", OTHER)
+METHODS = (*KNOWN_METHODS, OTHER)
 # 499: the client has left before the answer, as in the log.
 STATUSES = (*(status.value for status in HTTPStatus if status >= 200), 499, OTHER)
 

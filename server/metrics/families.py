@@ -16,8 +16,6 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.utils import floatToGoString
 
 Row: TypeAlias = "memoryview[float]"
-# The value of a label for what is not in its set. It is the word that OpenTelemetry has for unknown methods.
-OTHER = "_OTHER"
 
 
 @dataclass(frozen=True, kw_only=True)

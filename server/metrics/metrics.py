@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 
 from server.core.errors import ApiError, StoreUnavailable, Unauthorized
 from server.core.observer import Outcomes, StoreOperation
+from server.http.methods import OTHER
 from server.metrics.catalogue import LOGIN_RESULTS, METHODS, REFRESH_RESULTS, STATUSES, Catalogue
-from server.metrics.families import OTHER, Counting
+from server.metrics.families import Counting
 from server.metrics.memory import SharedMemory
 from server.metrics.process_state import ProcessState
 from server.services import Watchers

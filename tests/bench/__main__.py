@@ -33,6 +33,7 @@ from tests.bench.verification import costs, flood
 from tests.bench.workers import workers
 from tests.listening import free_port
 from tests.process.server_process import ServerProcess, serving
+from tests.tracing.collector import collecting
 
 PARTS = ("cost", "workers", "checked", "refresh", "verification", "timing")
 # Tokens must live as long as the run.
@@ -66,6 +67,26 @@ def peer_server(name: str) -> Iterator[tuple[str, int]]:
             yield process.stdout.readline().strip(), process.pid
         finally:
             process.terminate()
+
+
+@contextlib.contextmanager
+def observed_servers(folder: str) -> Iterator[dict[str, ServerProcess]]:
+    """Watchword as it is, with metrics, and with a span of each request and of a hundredth of them."""
+    with contextlib.ExitStack() as stack:
+        traces = {"OTEL_EXPORTER_OTLP_ENDPOINT": stack.enter_context(collecting()).endpoint}
+        kinds = {
+            "Watchword": {},
+            "with metrics": {"WATCHWORD__METRICS__PORT": str(free_port())},
+            "with traces": traces,
+            "with 1 % traces": traces
+            | {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.01"},
+        }
+        yield {
+            name: stack.enter_context(
+                serving(new_folder(folder, name), log_to=Path(folder) / f"log {name}", **SETTINGS, **changes)
+            )
+            for name, changes in kinds.items()
+        }
 
 
 def new_folder(folder: str, name: str) -> Path:
@@ -148,17 +169,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, peer_server("bare") as bare:
         null = Path(os.devnull)
         if options.only in {None, "cost"}:
-            with (
-                peer_server("floor") as floor,
-                serving(new_folder(folder, "cost"), log_to=Path(folder) / "log", **SETTINGS) as plain,
-                serving(
-                    new_folder(folder, "metrics"),
-                    log_to=Path(folder) / "log with metrics",
-                    WATCHWORD__METRICS__PORT=str(free_port()),
-                    **SETTINGS,
-                ) as counting,
-            ):
-                servers = {"Watchword": plain, "with metrics": counting}
+            with peer_server("floor") as floor, observed_servers(folder) as servers:
                 uvloop.run(cost(servers, floor, bare, options.rounds, total))
         if options.only in {None, "verification"}:
             costs(options.rounds, 500)

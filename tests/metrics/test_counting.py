@@ -10,9 +10,10 @@ import pytest
 from prometheus_client.metrics_core import Metric
 
 from server.core.errors import NotFound, StoreUnavailable
+from server.http.methods import OTHER
 from server.metrics.catalogue import LOGIN_RESULTS, METHODS
 from server.metrics.collector import AllProcesses, registry_of
-from server.metrics.families import OTHER, Counter, Histogram
+from server.metrics.families import Counter, Histogram
 from server.metrics.memory import SharedMemory
 from server.metrics.metrics import SharedMetrics
 from server.metrics.process_state import TICK_SECONDS, WINDOW_SECONDS, Cell, ProcessState

@@ -12,8 +12,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from server.core.errors import StoreUnavailable
+from server.http.methods import OTHER
 from server.metrics.catalogue import Catalogue
-from server.metrics.families import OTHER
 from server.metrics.listener import MOST_CONNECTIONS
 from server.metrics.process_state import Cell
 from server.routes import route_table
