@@ -10,7 +10,6 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from server.cli.channel import Message
@@ -163,7 +162,8 @@ class ParentDuties:
             return
         if reload.former is not None:
             self._reload = None
-            take_with_a_line(partial(configure_logs, reload.planned.settings.logs), reload.former, reload.planned)
+            logs, former = reload.planned.settings.logs, reload.former
+            take_with_a_line(lambda: logs == former.logs or configure_logs(logs), former, reload.planned)
             self._finish(reload.waiting, reload.planned.outcome)
         elif reload.agreed:
             # Workers that are forked from now on start with the new settings.

@@ -52,11 +52,16 @@ def reload_source(
     context: typer.Context, config: Path | None, given: Mapping[str, Any], first: LoadedSettings
 ) -> Source:
     """The source that reads the settings as the start has read `first`."""
+    file = first.file
 
     def read() -> LoadedSettings:
-        if first.file is not None:
-            _require_file(first.file)
-        return loaded_for(context, config, given)
+        nonlocal file
+        if file is not None:
+            _require_file(file)
+        loaded = loaded_for(context, config, given)
+        # A file that is there for the first time must not go unnoticed later.
+        file = loaded.file
+        return loaded
 
     return Source(read, Waiters(settings_file(context, config)))
 

@@ -97,6 +97,8 @@ def _reload(name: str) -> Outcome:
             pid, user = _peer(connection)
             _hang_up(pid, user)
             told = b"".join(iter(lambda: connection.recv(65536), b""))
+        except ConnectionResetError:
+            told = b""
         except TimeoutError:
             raise WatchwordError(f"the server did not answer within {ANSWER_SECONDS:.0f} s; see its log") from None
         except OSError as error:

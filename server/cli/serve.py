@@ -68,10 +68,10 @@ def serve(
     options = {"server.host": host, "server.port": port}
     given = {name: value for name, value in options.items() if value is not None}
     loaded = loaded_for(context, config, given)
-    source = reload_source(context, config, given, loaded)
     signals = signals_of(context)
     if demo and no_migrate:
         raise typer.BadParameter("--demo makes a store of its own; leave --no-migrate out")
+    source = reload_source(context, config, given, loaded)
     if demo:
         _write_by_threads(signals)
         # A signal must not end the process before the folder is removed.

@@ -44,3 +44,14 @@ def test_where_tokens_live_longer_a_clock_is_steady_when_those_from_before_are_o
     assert not steadiness.holds()
     clock.advance(1)
     assert steadiness.holds()
+
+
+def test_if_tokens_come_to_live_longer_it_is_steady_later_and_never_earlier() -> None:
+    clock = FakeClock()
+    steadiness = Steadiness(clock, 3600)
+    steadiness.require(7200)
+    steadiness.require(300)
+    clock.advance(7199)
+    assert not steadiness.holds()
+    clock.advance(1)
+    assert steadiness.holds()
