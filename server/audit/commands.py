@@ -25,7 +25,7 @@ from server.files.new_file import new_file
 from server.services import Services
 
 HEAD = re.compile(r"[0-9a-f]{64}")
-app = Commands("Who did what to whom; the server may be running.")
+app = Commands("Who did what to whom; the server may be running.\n\nExample: audit list --limit 10")
 
 PAGE = 1000
 
@@ -53,17 +53,26 @@ Since = Annotated[
 @app.command("list")
 def list_events(
     context: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, help="How many records.")] = 50,
-    event: Annotated[AuditEvent | None, typer.Option(help="Only of this event.", show_default=False)] = None,
-    actor: Annotated[str | None, typer.Option(help="Only what this user did: id or name.", show_default=False)] = None,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="How many records.")] = 50,
+    event: Annotated[
+        AuditEvent | None,
+        typer.Option(metavar="EVENT", help="Only of this event, such as login_failed.", show_default=False),
+    ] = None,
+    actor: Annotated[
+        str | None, typer.Option(metavar="USER", help="Only what this user did: id or name.", show_default=False)
+    ] = None,
     target: Annotated[
-        str | None, typer.Option(help="Only what was done to this user or key: id or name.", show_default=False)
+        str | None,
+        typer.Option(metavar="TARGET", help="Only what was done to this user or key: id or name.", show_default=False),
     ] = None,
     since_at: Since = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Print the newest records, the newest first."""
+    """Print the newest records, the newest first.
+
+    Example: audit list --event login_failed --since 24h
+    """
 
     async def work(services: Services) -> list[AuditRecord]:
         from_seq = None if since_at is None else await services.audit.first_since(since_at)
@@ -113,15 +122,22 @@ def verify(
     head: Annotated[
         str | None,
         typer.Option(
-            help="The head that an earlier run has printed: the chain must pass it.", parser=_head, show_default=False
+            metavar="HASH",
+            help="The head that an earlier run has printed: the chain must pass it.",
+            parser=_head,
+            show_default=False,
         ),
     ] = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Prove that no record was altered, inserted or taken away; exit with 1 and name the first bad one if not.
+    """Prove that no record was altered or taken away.
+
+    If one was, or one was inserted, it names the first bad one and exits with 1.
 
     Keep the printed head elsewhere: only with it can be noticed that the whole store was put back to an earlier state.
+
+    Example: audit verify
     """
     with progress_bar("records") as progress:
 
@@ -151,7 +167,10 @@ def export(
     since_at: Since = None,
     config: Config = None,
 ) -> None:
-    """Write all records as JSON lines, the oldest first."""
+    """Write all records as JSON lines, the oldest first.
+
+    Example: audit export audit.jsonl --since 7d
+    """
     settings = settings_for(context, config)
     with nullcontext(sys.stdout.buffer) if path is None else new_file(path) as output:
 

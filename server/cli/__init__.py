@@ -7,11 +7,15 @@ Exit codes: 0 done, 1 refused or failed, 2 usage or configuration. An interrupte
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
 from server.cli.signals import CommandSignals, ServerSignals
+
+# The script of `completion` sets it.
+COMPLETION = "_WATCHWORD_COMPLETE"
 
 
 def main() -> NoReturn:
@@ -21,6 +25,7 @@ def main() -> NoReturn:
         # This comes first: process 1 of a container loses signals that arrive before it.
         signals.start()
         code = _main(signals)
+        signals.finish()
     except KeyboardInterrupt:
         code = signals.code
     # The process ends now and frees its memory. A last garbage collection would take a sixth of a command's time.
@@ -30,6 +35,9 @@ def main() -> NoReturn:
 
 def _serves(arguments: Sequence[str]) -> bool:
     """Whether the command is `serve`, which is also the default. This does not use typer, which is slow to import."""
+    if COMPLETION in os.environ:
+        # A shell asks what a command could be completed to.
+        return False
     rest = iter(arguments)
     for argument in rest:
         if argument == "--config":
@@ -87,6 +95,10 @@ def _run(signals: ServerSignals | CommandSignals) -> int:
         WatchwordError,
     )
 
+    if COMPLETION in os.environ:
+        from server.cli.completion import prepare_answer  # noqa: PLC0415
+
+        prepare_answer()
     try:
         app(prog_name=program(), obj=signals)
     except SystemExit as ended:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 from typer.main import get_group
 
 from server import __version__
-from server.cli.command import Commands
+from server.cli.command import Commands, Group
 from server.cli.command_line import CommandLine
 
 # The place of each command or group, and its line in the help: the beginning of `help=` or of the docstring there.
@@ -24,6 +24,7 @@ COMMANDS = {
     "routes": ("server.documents.commands:routes", "Print the effective role table."),
     "explain": ("server.documents.commands:explain", "Say whether a call would be allowed, and why."),
     "openapi": ("server.documents.commands:openapi", "Print the OpenAPI document."),
+    "completion": ("server.cli.completion:completion", "Print a script for completion in a shell."),
     "store": ("server.database.commands:app", "Look after the store; the server may be running."),
     "config": ("server.settings.commands:app", "Look at the settings."),
     "users": ("server.users.commands:app", "Make and change accounts; the server may be running."),
@@ -38,9 +39,51 @@ _INNER = {
         "export": "server.users.transfer.commands:export_users",
     },
 }
+# The commands of the groups with their help lines, for a shell that completes a name: it should not wait for imports.
+INNER_LINES = {
+    "store": {
+        "backup": "Copy an SQLite store as it is at this moment.",
+        "restore": "Put a backup where `store.url` points.",
+    },
+    "config": {
+        "check": "Read the settings as `serve` would.",
+        "reload": "Let the running server read its settings again.",
+        "show": "Print the settings in force, secrets masked, as TOML.",
+    },
+    "users": {
+        "create": "Make a user.",
+        "list": "Print all users, the oldest first.",
+        "show": "Print all about a user: state, password, sessions.",
+        "rename": "Give a user another username.",
+        "disable": "Lock a user out.",
+        "enable": "Let a disabled user log in again.",
+        "set-role": "Give a user another role.",
+        "set-password": "Give a user a new password.",
+        "reset-password": "Print a token that sets a new password, once.",
+        "delete": "Delete a user.",
+        "import": "Take accounts with their password hashes from a file.",
+        "export": "Write all accounts with their password hashes.",
+    },
+    "keys": {
+        "list": "Print the keys: next, active, retired or revoked.",
+        "rotate": "Let the next key follow, and make another one.",
+        "revoke": "Revoke a key that is in wrong hands.",
+        "replace": "After a break-in: replace all keys, end all sessions.",
+        "rewrap": "Change the master key.",
+    },
+    "token": {
+        "inspect": "Print what a token says and whether it is accepted.",
+        "verify": "Exit with 0 if a token is accepted, else with 1.",
+    },
+    "audit": {
+        "list": "Print the newest records, the newest first.",
+        "verify": "Prove that no record was altered or taken away.",
+        "export": "Write all records as JSON lines, the oldest first.",
+    },
+}
 
 
-class _LazyGroup(TyperGroup):
+class _LazyGroup(Group):
     """Lists commands by name and help line without importing them, and loads only the one that is called."""
 
     def __init__(self, **options: Any) -> None:
@@ -50,6 +93,10 @@ class _LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """The command that the arguments name."""
         name, command, rest = super().resolve_command(ctx, args)
+        if ctx.resilient_parsing and not rest and name in INNER_LINES:
+            # A shell completes the name of a command in this group.
+            listed = {inner: TyperCommand(inner, help=line) for inner, line in INNER_LINES[name].items()}
+            return name, Group(name=name, commands=listed), rest
         return name, load(name) if name in COMMANDS else command, rest
 
 
@@ -84,7 +131,8 @@ def _import(place: str) -> Any:
 
 app = typer.Typer(
     cls=_LazyGroup,
-    help="Watchword: logins, short-lived tokens, sessions and roles for your API. Without a command it serves.",
+    help="Watchword: logins, short-lived tokens, sessions and roles for your API. Without a command it serves.\n\n"
+    "Example: serve --demo",
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

@@ -28,7 +28,8 @@ from server.settings.masking import masked_url
 Result = TypeVar("Result")
 
 Config = Annotated[
-    Path | None, typer.Option("--config", help="Settings to read in place of config.toml.", show_default=False)
+    Path | None,
+    typer.Option("--config", metavar="PATH", help="Settings to read in place of config.toml.", show_default=False),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 

@@ -57,14 +57,21 @@ def serve(
     demo: Annotated[
         bool, typer.Option("--demo", help="Serve six example users from a throw-away store.", show_default=False)
     ] = False,
-    host: Annotated[str | None, typer.Option(help="In place of server.host.", show_default=False)] = None,
-    port: Annotated[int | None, typer.Option(help="In place of server.port.", show_default=False)] = None,
+    host: Annotated[
+        str | None, typer.Option(metavar="HOST", help="In place of server.host.", show_default=False)
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(metavar="PORT", help="In place of server.port.", show_default=False)
+    ] = None,
     no_migrate: Annotated[
         bool, typer.Option("--no-migrate", help="Refuse a store that is not up to date.", show_default=False)
     ] = False,
     config: Config = None,
 ) -> None:
-    """Start the server. Ctrl-C or SIGTERM ends it when what is in flight is done."""
+    """Start the server. Ctrl-C or SIGTERM ends it when what is in flight is done.
+
+    Example: serve --port 9090
+    """
     options = {"server.host": host, "server.port": port}
     given = {name: value for name, value in options.items() if value is not None}
     loaded = loaded_for(context, config, given)

@@ -57,6 +57,9 @@ class ServerSignals:
         self._thread = threading.Thread(target=self._run, name="signals", daemon=True)
         self._thread.start()
 
+    def finish(self) -> None:
+        """Does nothing: the thread takes signals until the process has ended."""
+
     def stop(self) -> None:
         """End the thread. The signals stay blocked, so those that come from now on wait for whoever takes them."""
         thread, self._thread = self._thread, None
@@ -152,6 +155,11 @@ class CommandSignals:
             # nohup ignores SIGHUP.
             if signal.getsignal(number) != signal.SIG_IGN:
                 signal.signal(number, self._interrupt)
+
+    def finish(self) -> None:
+        """From now on a signal changes nothing, since the command is done: its exit code stays what it is."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
 
     @property
     def interrupted(self) -> bool:

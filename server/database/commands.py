@@ -38,7 +38,7 @@ PAGE = 1000
 _KEYS = 4
 _AUDIT = 7
 
-app = Commands("Look after the store; the server may be running.")
+app = Commands("Look after the store; the server may be running.\n\nExample: store backup /backups/watchword.db")
 
 
 @app.command()
@@ -50,7 +50,12 @@ def backup(
     ] = False,
     config: Config = None,
 ) -> None:
-    """Copy an SQLite store as it is at this moment, and its master key to PATH.key."""
+    """Copy an SQLite store as it is at this moment.
+
+    Its master key is copied to PATH.key.
+
+    Example: store backup /backups/watchword.db
+    """
     settings = settings_for(context, config)
     configure_logs(settings.logs)
     key = master_key_path(settings)
@@ -96,13 +101,17 @@ def restore(
     path: Annotated[Path, typer.Argument(help="The file that `store backup` has made.", show_default=False)],
     old: Annotated[
         Path | None,
-        typer.Option(help="The store that was there, moved away: says what is undone.", show_default=False),
+        typer.Option(
+            metavar="PATH", help="The store that was there, moved away: says what is undone.", show_default=False
+        ),
     ] = None,
     config: Config = None,
 ) -> None:
-    """Put a backup where `store.url` points, while no server runs there. Nothing is overwritten.
+    """Put a backup where `store.url` points.
 
-    Example: store restore /backups/watchword.db --old data/before-restore/watchword.db
+    No server may run there, and nothing is overwritten.
+
+    Example: store restore /backups/watchword.db --old old/watchword.db
     """
     settings = settings_for(context, config)
     configure_logs(settings.logs)

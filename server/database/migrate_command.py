@@ -26,7 +26,12 @@ def migrate(
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Bring the store up to date. `serve` does so too. --check says whether servers that run go on meanwhile."""
+    """Bring the store up to date. `serve` does so too.
+
+    --check says whether servers that run go on meanwhile.
+
+    Example: migrate --check
+    """
     if as_json and not check:
         raise typer.BadParameter("--json belongs to --check")
     settings = settings_for(context, config)

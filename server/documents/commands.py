@@ -16,7 +16,10 @@ from server.services import Services
 
 
 def routes(context: typer.Context, as_json: AsJson = False, config: Config = None) -> None:
-    """Print the effective role table."""
+    """Print the effective role table.
+
+    Example: routes --json
+    """
     listing = route_table(settings_for(context, config)).listing()
     if as_json:
         print_json({"routes": listing})
@@ -38,14 +41,19 @@ def explain(
     context: typer.Context,
     method: Annotated[str, typer.Argument(help="GET, POST, …")],
     path: Annotated[str, typer.Argument(help="/users or /users/{user_id} or a real path")],
-    role: Annotated[str | None, typer.Option(help="Decide for this role.", show_default=False)] = None,
+    role: Annotated[str | None, typer.Option(metavar="ROLE", help="Decide for this role.", show_default=False)] = None,
     token: Annotated[
-        str | None, typer.Option(help="Decide for the role of this access token.", show_default=False)
+        str | None, typer.Option(metavar="TOKEN", help="Decide for the role of this access token.", show_default=False)
     ] = None,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Say whether a call would be allowed, and why. Without role and token: for a caller without a token."""
+    """Say whether a call would be allowed, and why.
+
+    Without role and token it decides for a caller without a token.
+
+    Example: explain GET /users --role customer
+    """
     settings = settings_for(context, config)
     path = path.partition("?")[0]
     if role is not None and token is not None:
@@ -81,5 +89,8 @@ def _say(as_json: bool, method: str, path: str, *, allowed: bool, reason: str) -
 
 
 def openapi(context: typer.Context, config: Config = None) -> None:
-    """Print the OpenAPI document."""
+    """Print the OpenAPI document.
+
+    Example: openapi
+    """
     typer.echo(openapi_bytes(openapi_document(route_table(settings_for(context, config)).rows)).decode())

@@ -23,10 +23,14 @@ def health(
         bool, typer.Option("--live", help="Ask only whether the process answers.", show_default=False)
     ] = False,
     config: Annotated[
-        Path | None, typer.Option("--config", help="Settings to read in place of config.toml.", show_default=False)
+        Path | None,
+        typer.Option("--config", metavar="PATH", help="Settings to read in place of config.toml.", show_default=False),
     ] = None,
 ) -> None:
-    """Ask the running server whether it is well. Exit 1 if no login could succeed."""
+    """Ask the running server whether it is well. Exit 1 if no login could succeed.
+
+    Example: health --live
+    """
     server = load_settings(config or command_line_of(context).config).settings.server
     if server.port == 0:
         raise ConfigurationError(["server.port: is 0, so nobody knows which port was picked; give it a number"])

@@ -24,14 +24,19 @@ from watchword_client.errors import KeyRefused
 from watchword_client.jwk import KeySet
 from watchword_client.token_checks import TokenChecks
 
-app = Commands("Look into an access token.")
+app = Commands("Look into an access token.\n\nExample: token inspect")
 
 Token = Annotated[
     str | None, typer.Argument(help="The token; else it is read from standard input.", show_default=False)
 ]
 Jwks = Annotated[
     Path | None,
-    typer.Option("--jwks", help="A file with a JWK Set or a JWK, in place of the store's keys.", show_default=False),
+    typer.Option(
+        "--jwks",
+        metavar="FILE",
+        help="A file with a JWK Set or a JWK, in place of the store's keys.",
+        show_default=False,
+    ),
 ]
 # More characters than any token has.
 _INPUT_CHARACTERS = 65_536
@@ -41,7 +46,12 @@ _INPUT_CHARACTERS = 65_536
 def inspect(
     context: typer.Context, token: Token = None, jwks: Jwks = None, as_json: AsJson = False, config: Config = None
 ) -> None:
-    """Print what a token says, whether it holds, why it would be refused, and which routes it may call."""
+    """Print what a token says and whether it is accepted.
+
+    Also why it would be refused, and which routes it may call.
+
+    Example: token inspect --json
+    """
     report = _report(settings_for(context, config), token, jwks)
     if as_json:
         print_json(report)
@@ -53,7 +63,12 @@ def inspect(
 def verify(
     context: typer.Context, token: Token = None, jwks: Jwks = None, as_json: AsJson = False, config: Config = None
 ) -> None:
-    """Exit with 0 if a token is accepted, and with 1 if not, saying why."""
+    """Exit with 0 if a token is accepted, else with 1.
+
+    It prints why a token is refused.
+
+    Example: token verify --jwks jwks.json
+    """
     report = _report(settings_for(context, config), token, jwks)
     if as_json:
         print_json({name: report[name] for name in ("verdict", "reasons", "claims")})

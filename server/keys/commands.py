@@ -20,7 +20,7 @@ from server.services import Services
 from server.users.model import UserFilter
 from watchword_client.keys import SHARED
 
-app = Commands("The keys that sign tokens; the server may be running.")
+app = Commands("The keys that sign tokens; the server may be running.\n\nExample: keys list")
 
 # The sessions of so many users are ended at the same time.
 PAGE = 200
@@ -28,7 +28,10 @@ PAGE = 200
 
 @app.command("list")
 def list_keys(context: typer.Context, as_json: AsJson = False, config: Config = None) -> None:
-    """Print the keys, and where each is in its life: next, active, retired or revoked."""
+    """Print the keys: next, active, retired or revoked.
+
+    Example: keys list
+    """
     keys = run_with_services(settings_for(context, config), _described)
     if as_json:
         print_json({"keys": keys})
@@ -76,7 +79,12 @@ def rotate(
     ] = False,
     config: Config = None,
 ) -> None:
-    """Let the next key follow, and make another one. Tokens of the old key stay good until they expire."""
+    """Let the next key follow, and make another one.
+
+    Tokens of the old key stay good until they expire.
+
+    Example: keys rotate --now
+    """
 
     async def work(services: Services) -> str:
         try:
@@ -100,7 +108,12 @@ def revoke(
     kid: Annotated[str, typer.Argument(help="The name of the key, as `keys list` prints it.", show_default=False)],
     config: Config = None,
 ) -> None:
-    """A key is in wrong hands: its tokens are refused within a second, and the next key signs at once."""
+    """Revoke a key that is in wrong hands.
+
+    Its tokens are refused within a second, and the next key signs at once.
+
+    Example: keys revoke XQQD2ewyPr9CNQr4L9QHf6I1wUKuZuNzXUH7AqGzpA8
+    """
     run_with_services(settings_for(context, config), lambda services: services.keys.revoke(kid))
     typer.echo(
         f"{kid} is revoked; its tokens are refused. Services that verify by the JWKS refuse them when they fetch it"
@@ -113,9 +126,13 @@ def replace(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask, also on a terminal.", show_default=False)] = False,
     config: Config = None,
 ) -> None:
-    """After a break-in: replace every key and end every session; no token made before is good for anything.
+    """After a break-in: replace all keys, end all sessions.
+
+    No token that was made before is good for anything.
 
     It asks before, if this is a terminal. The audit log keeps its own key, and can still be verified.
+
+    Example: keys replace
     """
     settings = settings_for(context, config)
     if sys.stdin.isatty() and not yes:
@@ -142,7 +159,12 @@ def replace(
 
 @app.command()
 def rewrap(context: typer.Context, config: Config = None) -> None:
-    """Change the master key. Beside an SQLite file a new one is made; else the first of keys.master_key takes over."""
+    """Change the master key.
+
+    Beside an SQLite file a new one is made. Else the first of keys.master_key takes over.
+
+    Example: keys rewrap
+    """
     settings = settings_for(context, config)
 
     async def work(services: Services) -> int:

@@ -11,12 +11,17 @@ from server.cli.reload_socket import reload_running
 from server.cli.tables import visible
 from server.settings.display import key_text, plain, toml_value
 
-app = Commands("Look at the settings.")
+app = Commands("Look at the settings.\n\nExample: config show")
 
 
 @app.command()
 def check(context: typer.Context, config: Config = None) -> None:
-    """Read the settings as `serve` would; a line for each problem, exit 2 if there is one."""
+    """Read the settings as `serve` would.
+
+    It prints a line for each problem, and exits with 2 if there is one.
+
+    Example: config check --config /etc/watchword/config.toml
+    """
     loaded = loaded_for(context, config)
     settings = loaded.settings
     for line in sources(loaded):
@@ -31,7 +36,12 @@ def check(context: typer.Context, config: Config = None) -> None:
 
 @app.command()
 def reload(context: typer.Context, as_json: AsJson = False, config: Config = None) -> None:
-    """Let the running server read its settings again; they take effect as a whole, or not at all."""
+    """Let the running server read its settings again.
+
+    They take effect as a whole, or not at all.
+
+    Example: config reload
+    """
     # Exit 2 if they are wrong, and the server is not even told.
     loaded_for(context, config)
     file = settings_file(context, config)
@@ -48,7 +58,10 @@ def reload(context: typer.Context, as_json: AsJson = False, config: Config = Non
 
 @app.command()
 def show(context: typer.Context, as_json: AsJson = False, config: Config = None) -> None:
-    """Print the settings in force, secrets masked, as TOML."""
+    """Print the settings in force, secrets masked, as TOML.
+
+    Example: config show --json
+    """
     tree = plain(settings_for(context, config))
     if as_json:
         print_json(tree)

@@ -22,7 +22,7 @@ from server.users.reading_commands import list_users, show
 from server.users.schemas import user_json
 from server.users.service import CreatedUser
 
-app = Commands("Make and change accounts; the server may be running.")
+app = Commands("Make and change accounts; the server may be running.\n\nExample: users list")
 
 RESET_HINT = "reset token, to set a password with POST /password/reset"
 
@@ -30,16 +30,23 @@ RESET_HINT = "reset token, to set a password with POST /password/reset"
 @app.command()
 def create(
     context: typer.Context,
-    username: Annotated[str | None, typer.Option(help="The name to log in with.", show_default=False)] = None,
-    role: Annotated[str | None, typer.Option(help="The role.", show_default=False)] = None,
-    name: Annotated[str | None, typer.Option(help="The name to show; else the username.", show_default=False)] = None,
+    username: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The name to log in with.", show_default=False)
+    ] = None,
+    role: Annotated[str | None, typer.Option(metavar="ROLE", help="The role.", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The name to show; else the username.", show_default=False)
+    ] = None,
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input; else print a reset token.")
     ] = False,
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Make a user. On a terminal it asks for what is not given."""
+    """Make a user. On a terminal it asks for what is not given.
+
+    Example: users create --username lak --role customer
+    """
     settings = settings_for(context, config)
     asking = sys.stdin.isatty() and not password_stdin
     chosen = _given("--username", username, asking=asking)
@@ -116,7 +123,12 @@ def rename(
     new_username: Annotated[str, typer.Argument(help="The new name to log in with.", show_default=False)],
     config: Config = None,
 ) -> None:
-    """Give a user another username; the sessions go on, and the next refresh brings a token with the new name."""
+    """Give a user another username.
+
+    The sessions go on, and the next refresh brings a token with the new name.
+
+    Example: users rename lak lakmoore
+    """
 
     async def work(services: Services) -> tuple[User, User]:
         before = (await services.users.find(user)).user
@@ -130,14 +142,20 @@ def rename(
 
 @app.command()
 def disable(context: typer.Context, username: Username, config: Config = None) -> None:
-    """Lock a user out; every session ends within a second."""
+    """Lock a user out. Every session ends within a second.
+
+    Example: users disable lak
+    """
     _update(context, config, username, disabled=True)
     typer.echo(f"{username} is disabled; all sessions are over")
 
 
 @app.command()
 def enable(context: typer.Context, username: Username, config: Config = None) -> None:
-    """Let a disabled user log in again."""
+    """Let a disabled user log in again.
+
+    Example: users enable lak
+    """
     _update(context, config, username, disabled=False)
     typer.echo(f"{username} is enabled")
 
@@ -148,11 +166,17 @@ def set_role(
     username: Username,
     role: Annotated[str | None, typer.Argument(help="The new role.", show_default=False)] = None,
     role_option: Annotated[
-        str | None, typer.Option("--role", help="The new role, as `users create` takes it.", show_default=False)
+        str | None,
+        typer.Option("--role", metavar="ROLE", help="The new role, as `users create` takes it.", show_default=False),
     ] = None,
     config: Config = None,
 ) -> None:
-    """Give a user another role; access tokens with the old one end within a second, the session goes on."""
+    """Give a user another role.
+
+    Access tokens with the old one end within a second. The session goes on.
+
+    Example: users set-role lak admin
+    """
     wanted = role or role_option
     if wanted is None or (role and role_option):
         raise typer.BadParameter("give the role, once", param_hint="ROLE")
@@ -169,7 +193,12 @@ def set_password(
     ] = False,
     config: Config = None,
 ) -> None:
-    """Give a user a new password, asked for on a terminal or read from standard input; every session ends."""
+    """Give a user a new password.
+
+    It is asked for on a terminal, or read from standard input. Every session ends.
+
+    Example: users set-password lak
+    """
     settings = settings_for(context, config)
     asking = sys.stdin.isatty() and not password_stdin
     password = _ask_for_password("New password") if asking else read_password()
@@ -183,7 +212,12 @@ def set_password(
 
 @app.command("reset-password")
 def reset_password(context: typer.Context, username: Username, as_json: AsJson = False, config: Config = None) -> None:
-    """Print a token with which the user can set a new password, once. The current one stays good until then."""
+    """Print a token that sets a new password, once.
+
+    The current password stays good until then.
+
+    Example: users reset-password lak
+    """
     settings = settings_for(context, config)
 
     async def work(services: Services) -> str:
@@ -205,7 +239,12 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask, also on a terminal.")] = False,
     config: Config = None,
 ) -> None:
-    """Delete a user, after a question if this is a terminal; every session ends within a second."""
+    """Delete a user. Every session ends within a second.
+
+    It asks before, if this is a terminal.
+
+    Example: users delete lak
+    """
     settings = settings_for(context, config)
 
     async def find(services: Services) -> User:

@@ -24,7 +24,12 @@ PAGE = 200
 
 
 def list_users(context: typer.Context, as_json: AsJson = False, config: Config = None) -> None:
-    """Print all users, the oldest first. Who has no password needs a reset token: users reset-password."""
+    """Print all users, the oldest first.
+
+    Who has no password needs a reset token: users reset-password.
+
+    Example: users list --json
+    """
     run_with_services(settings_for(context, config), _print_json if as_json else _print_rows)
 
 
@@ -70,7 +75,12 @@ def show(
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Print all about a user: state, password, sessions, and wrong passwords that are counted."""
+    """Print all about a user: state, password, sessions.
+
+    It also says how many wrong passwords are counted, and when more are looked at.
+
+    Example: users show lak
+    """
     found = run_with_services(settings_for(context, config), lambda services: _about(services, user))
     if as_json:
         print_json(found)

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from server.cli.signals import END_SECONDS, LOG_SECONDS, PARENT_END_SECONDS
+from tests.environment import ROOT
 
 STUCK = """
 import signal, threading
@@ -91,3 +92,24 @@ def test_a_hangup_before_somebody_can_reload_is_not_lost(before: str) -> None:
 
 def test_the_end_takes_less_than_ten_seconds() -> None:
     assert max(END_SECONDS, PARENT_END_SECONDS) + LOG_SECONDS < 10
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("arguments", [["completion", "bash"], ["nonsense"]])
+def test_a_signal_after_a_command_is_done_does_not_change_its_exit_code(
+    number: signal.Signals, arguments: list[str]
+) -> None:
+    """It would be a KeyboardInterrupt that nobody catches, with a traceback, and Python would end by a signal."""
+    script = (
+        "import gc, os, sys\n"
+        "from server.cli import main\n"
+        "freeze = gc.freeze\n"
+        "def interrupted():\n"
+        f"    if sys._getframe(1).f_code.co_name == 'main': os.kill(os.getpid(), {int(number)})\n"
+        "    freeze()\n"
+        "gc.freeze = interrupted\n"
+        "main()\n"
+    )
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr) == (2 if arguments == ["nonsense"] else 0, False), done

@@ -32,7 +32,8 @@ def parsed(name: str, arguments: list[str]) -> dict[str, object]:
         return dict(context.params)
 
 
-WITH_VALUES = [name for name in command_names() if arguments_of(name)]
+# `completion` has no settings, and takes three words only.
+WITH_VALUES = [name for name in command_names() if arguments_of(name) and name != "completion"]
 
 
 @pytest.mark.parametrize("name", WITH_VALUES)

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str, tuple[int, str]]] = {
     "store restore": (("copy.db",), "", (1, "")),
     "doctor": ((), "", (0, "ok       store")),
     "config check": ((), "", (0, "fine")),
+    "config reload": ((), "", (1, "")),
     "config show": ((), "", (0, "[server]")),
     "routes": ((), "", (0, "/users")),
     "explain": (("GET", "/users"), "", (0, "denied")),
@@ -44,6 +45,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str, tuple[int, str]]] = {
     "keys rewrap": ((), "", (0, "master key")),
     "token inspect": (("x",), "", (0, "token_invalid")),
     "token verify": (("x",), "", (1, "token_invalid")),
+    "completion": (("bash",), "", (0, "complete -o default")),
     "audit list": ((), "", (0, "user_created")),
     "audit verify": ((), "", (0, "none altered")),
     "audit export": ((), "", (0, "user_created")),
@@ -72,7 +74,9 @@ def test_each_command_runs_as_a_process(used_store: Path, tmp_path: Path, name: 
     values, stdin, (code, said) = COMMANDS[name]
     done = run(tmp_path, *name.split(), *values, stdin=stdin)
     assert (done.returncode, said in done.stdout) == (code, True), done
-    assert bool(done.stderr) == (name in {"health", "keys revoke", "store restore", "users export"})
+    assert bool(done.stderr) == (
+        name in {"completion", "config reload", "health", "keys revoke", "store restore", "users export"}
+    )
 
 
 def test_a_store_without_an_admin_is_told(tmp_path: Path) -> None:

@@ -53,10 +53,14 @@ def import_users(
     file_format: Annotated[
         ImportFormat | None, typer.Option("--format", help="Else by the ending: .jsonl, .ndjson, .csv.")
     ] = None,
-    role: Annotated[str | None, typer.Option(help="The role of those without one.", show_default=False)] = None,
+    role: Annotated[
+        str | None, typer.Option(metavar="ROLE", help="The role of those without one.", show_default=False)
+    ] = None,
     hash_config: Annotated[
         Path | None,
-        typer.Option(help="Firebase's password hash parameters, as its console shows them.", show_default=False),
+        typer.Option(
+            metavar="FILE", help="Firebase's password hash parameters, as its console shows them.", show_default=False
+        ),
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Change nothing and report the same.", show_default=False)
@@ -64,7 +68,12 @@ def import_users(
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Take accounts with their password hashes from a file. What is there already is left; what is wrong is named."""
+    """Take accounts with their password hashes from a file.
+
+    Accounts that are there already stay as they are. What is wrong is named.
+
+    Example: users import users.csv --role customer --dry-run
+    """
     settings = settings_for(context, config)
     chosen = file_format or _format_of(file)
     if role is not None and role not in (roles := Roles(settings.role_includes)):
@@ -121,7 +130,12 @@ def export_users(
     ] = None,
     config: Config = None,
 ) -> None:
-    """Write all accounts with their password hashes, for `users import`. The file is as secret as the store."""
+    """Write all accounts with their password hashes.
+
+    `users import` reads the file, which is as secret as the store.
+
+    Example: users export users.jsonl
+    """
     settings = settings_for(context, config)
     chosen = file_format or (Format(_format_of(file)) if file is not None else Format.JSONL)
     with nullcontext(sys.stdout.buffer) if file is None else new_file(file) as target:
