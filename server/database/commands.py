@@ -118,7 +118,8 @@ def restore(
     if not settings.store.is_sqlite:
         raise StoreRefused(
             "this store is PostgreSQL, which brings its own tool; stop the servers, then: pg_restore --clean "
-            "--if-exists --single-transaction --schema=watchword --dbname=… FILE; keys.master_key is that of the dump"
+            f"--if-exists --single-transaction --schema={settings.store.schema_name} --dbname=… FILE; "
+            "keys.master_key is that of the dump"
         )
     run_async(_restore(settings, path, old))
 

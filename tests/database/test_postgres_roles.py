@@ -16,6 +16,7 @@ from server.core.errors import StoreRefused, StoreUnavailable
 from server.database.migration_files import Migration, migrations
 from server.database.open import apply_migrations, open_driver
 from server.database.postgres import schema
+from server.database.postgres.condition import condition_of
 from server.settings.tree import StoreSettings
 from tests.postgres import PostgresServer
 from tests.running import PASSWORD, StartApi
@@ -90,6 +91,8 @@ async def test_a_role_that_can_only_change_rows_serves(roles: Roles, start_api: 
     await purge(services.repositories, services.clock)
     await services.nodes.beat()
     assert [node.id for node in await services.repositories.nodes.live()]
+    condition = await condition_of(services.repositories.driver)
+    assert (condition.without_rights, condition.may_make_tables) == ("", False)
     wrong = await api.request("POST", "/login", json={"username": "lak", "password": PASSWORD + "x"})
     assert wrong.status == 400, await wrong.text()
     for refused in (
