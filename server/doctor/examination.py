@@ -54,6 +54,7 @@ async def examine(load: Callable[[], LoadedSettings], now_by: Clock, ids: Ids) -
         _made(files.TOPIC, partial(files.of_settings, case, os.environ)),
         _sqlite(case) if case.settings.store.is_sqlite else _postgres(case),
         _made(listener.TOPIC, partial(listener.listener, case)),
+        _made("metrics", partial(listener.metrics, case)),
         _made(machine.TOPIC, machine.descriptors),
         _made(machine.TOPIC, partial(machine.memory, case)),
         _made(machine.TOPIC, partial(machine.logins, case)),
@@ -107,6 +108,7 @@ async def _postgres(case: Case) -> AsyncIterator[Finding]:
             parts[:0] = [
                 _made(topic, partial(postgres_store.condition, case, repositories)),
                 _made(topic, partial(postgres_store.writable, repositories)),
+                _made(topic, partial(postgres_store.notifications, case)),
                 _made("nodes", partial(clock.nodes, case, repositories.nodes)),
             ]
         for part in parts:

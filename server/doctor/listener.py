@@ -17,6 +17,44 @@ async def listener(case: Case) -> list[Finding]:
     return [*await asyncio.to_thread(_port, case), *_reach(case)]
 
 
+async def metrics(case: Case) -> list[Finding]:
+    """Whether metrics are served, and who can read them."""
+    settings = case.settings.metrics
+    where = f"{settings.host} port {settings.port}"
+    if settings.port == 0:
+        return [ok("metrics", "metrics.port is 0: there are none")]
+    findings = [await asyncio.to_thread(_served, case, where)]
+    if not settings.is_loopback:
+        text = f"whoever can connect to {where} can read the metrics, without a credential"
+        findings.append(
+            warning("metrics", text, "set metrics.host to a private address, or let a firewall keep others away")
+        )
+    return findings
+
+
+def _served(case: Case, where: str) -> Finding:
+    try:
+        status, _ = ask(case.settings.metrics, "/metrics")
+    except WatchwordError as error:
+        if _runs(case):
+            text = f"the server runs, and its metrics do not answer: {error}"
+            return wrong("metrics", text, "it may have been started before metrics.port was set: restart it")
+        return ok("metrics", f"no server runs, so nothing was asked at {where}")
+    if status != 200:
+        return wrong("metrics", f"another program answers at {where}", "stop that one, or choose another metrics.port")
+    return ok("metrics", f"they are served at {where}")
+
+
+def _runs(case: Case) -> bool:
+    """Whether our server answers."""
+    if case.settings.server.port == 0:
+        return False
+    try:
+        return ask(case.settings.server, "/health/live") == (200, {"status": "ok"})
+    except WatchwordError:
+        return False
+
+
 def _port(case: Case) -> list[Finding]:
     server = case.settings.server
     if server.port == 0:

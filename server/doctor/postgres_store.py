@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.database.open import pending_migrations
+from server.database.open import pending_migrations, require_notifications
 from server.database.postgres.condition import Condition, condition_of
 from server.doctor import schema
 from server.doctor.model import Case, Finding, note, ok, size, warning, wrong
@@ -29,6 +29,14 @@ async def writable(repositories: Repositories) -> list[Finding]:
     """Whether the writes of a login would work. Raises StoreUnavailable."""
     await repositories.readiness.rehearse()
     return [ok(TOPIC, "it takes the writes of a login")]
+
+
+async def notifications(case: Case) -> list[Finding]:
+    """Whether a server would be told of what others change. Raises StoreRefused, StoreUnavailable."""
+    await require_notifications(case.settings.store)
+    direct = case.settings.store.listen_url
+    way = f"over store.listen_url, {masked_url(direct)}" if direct else "over store.url"
+    return [ok(TOPIC, f"a server is told of what other nodes change, {way}")]
 
 
 def _rights(found: Condition) -> list[Finding]:
@@ -68,6 +76,6 @@ def _standbys(found: Condition) -> list[Finding]:
     if not found.standbys:
         return []
     if found.synchronous:
-        return [ok(TOPIC, f"{found.standbys} standbys, and commits wait for: {found.synchronous}")]
-    text = f"{found.standbys} standbys, and commits wait for none: a failover may lose the last changes"
+        return [ok(TOPIC, f"standbys: {found.standbys}, and commits wait for: {found.synchronous}")]
+    text = f"standbys: {found.standbys}, and commits wait for none: a failover may lose the last changes"
     return [note(TOPIC, text, "docs/postgresql.md says what that means for revocations")]

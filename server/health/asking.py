@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from server.core.errors import WatchwordError
-from server.settings.tree import ServerSettings
+from server.settings.tree import MetricsSettings, ServerSettings
 
 # The server answers within a second. Nobody should wait much longer for one that hangs.
 WAIT_SECONDS = 3.0
@@ -16,7 +16,7 @@ _LONGEST_ANSWER = 65536
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not listened on
 
 
-def ask(server: ServerSettings, path: str) -> tuple[int, dict[str, Any]]:
+def ask(server: ServerSettings | MetricsSettings, path: str) -> tuple[int, dict[str, Any]]:
     """The status of the answer, and its JSON; nothing if it is not Watchword's. Raises WatchwordError."""
     host = _LOOPBACK.get(server.host, server.host)
     connection = http.client.HTTPConnection(host, server.port, timeout=WAIT_SECONDS)

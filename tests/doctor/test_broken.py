@@ -344,3 +344,17 @@ def test_an_issuer_that_leads_elsewhere_or_nowhere(tmp_path: Path) -> None:
     (told,) = examined(tmp_path, WATCHWORD__TOKENS__ISSUER=other.address).told("warning", "address")
     assert "can't be fetched from here (Connection refused)" in told
     assert examined(tmp_path, WATCHWORD__TOKENS__ISSUER="https://[").levels("address") == {"warning"}
+
+
+def test_metrics_that_another_program_has_that_nobody_serves_or_that_all_can_read(tmp_path: Path) -> None:
+    other = HTTPServer(("127.0.0.1", 0), _Another)
+    other.RequestHandlerClass = type("Refusing", (_Another,), {"do_GET": lambda self: self.send_error(404)})
+    port = str(other.server_address[1])
+    with listening(other):
+        assert examined(tmp_path, WATCHWORD__METRICS__PORT=port).names("metrics", "another program answers at")
+    found = examined(tmp_path, WATCHWORD__METRICS__PORT=port, WATCHWORD__METRICS__HOST="0.0.0.0")  # noqa: S104
+    assert found.levels("metrics") == {"ok", "warning"}
+    assert examined(tmp_path).told("ok", "metrics") == ["metrics.port is 0: there are none"]
+    with serving(tmp_path) as server:
+        changes = {"WATCHWORD__SERVER__PORT": server.address.rpartition(":")[2], "WATCHWORD__METRICS__PORT": port}
+        assert examined(tmp_path, **changes).names("metrics", "the server runs, and its metrics do not answer")

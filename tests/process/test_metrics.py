@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.doctor.examined import examined
 from tests.environment import ROOT, environment
 from tests.listening import free_port
 from tests.metrics.scraping import Samples, read, requests, value
@@ -54,6 +55,8 @@ def test_a_metrics_listener_that_can_not_be_is_one_clear_line(tmp_path: Path, ho
 def test_open_scrapes_do_not_hold_up_the_end(tmp_path: Path) -> None:
     port = free_port()
     with serving(tmp_path, WATCHWORD__METRICS__PORT=str(port)) as server:
+        looked = examined(tmp_path, WATCHWORD__METRICS__PORT=str(port))
+        assert looked.told("ok", "metrics") == [f"they are served at 127.0.0.1 port {port}"]
         assert value(scrape(port), "watchword_ready") == 1
         # One that says nothing, one that never reads its answers, and one that keeps its connection.
         with (
