@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,12 @@ class CommandLine:
 def command_line_of(context: typer.Context) -> CommandLine:
     """The command line of this process, or an empty one if a test calls a command directly."""
     return context.find_object(CommandLine) or CommandLine(None)
+
+
+def postponing_signals(context: typer.Context) -> AbstractContextManager[None]:
+    """Heed no signal within this context: it is for the one step of a command that must be done whole."""
+    signals = command_line_of(context).signals
+    return signals.postponed() if isinstance(signals, CommandSignals) else nullcontext()
 
 
 def signals_of(context: typer.Context) -> ServerSignals:

@@ -34,6 +34,10 @@ COMMANDS = {
 }
 # Commands that belong to a group, but whose module the group's module may not import.
 _INNER = {
+    "store": {
+        "move": "server.database.transfer.commands:move",
+        "reopen": "server.database.transfer.commands:reopen",
+    },
     "users": {
         "import": "server.users.transfer.commands:import_users",
         "export": "server.users.transfer.commands:export_users",
@@ -43,6 +47,8 @@ _INNER = {
 INNER_LINES = {
     "store": {
         "backup": "Copy an SQLite store as it is at this moment.",
+        "move": "Move the store to another database.",
+        "reopen": "Take a store that was moved into use again.",
         "restore": "Put a backup where `store.url` points.",
     },
     "config": {

@@ -148,6 +148,8 @@ class CommandSignals:
 
     def __init__(self) -> None:
         self._number: int | None = None
+        self._postponing = False
+        self._postponed = False
 
     def start(self) -> None:
         """Install the handlers."""
@@ -160,6 +162,15 @@ class CommandSignals:
         """From now on a signal changes nothing, since the command is done: its exit code stays what it is."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
+
+    @contextmanager
+    def postponed(self) -> Iterator[None]:
+        """Within this context the first signal is ignored, so a step is done whole. A second one ends it at once."""
+        self._postponing = True
+        try:
+            yield
+        finally:
+            self._postponing = False
 
     @property
     def interrupted(self) -> bool:
@@ -174,6 +185,11 @@ class CommandSignals:
     def _interrupt(self, number: int, _: object) -> None:
         if self._number is not None:
             os._exit(self.code)
+        if self._postponing:
+            if self._postponed:
+                os._exit(128 + number)
+            self._postponed = True
+            return
         self._number = number
         signal.signal(signal.SIGALRM, self._interrupt)
         signal.alarm(int(END_SECONDS))

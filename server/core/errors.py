@@ -9,7 +9,7 @@
     └── ApiError                  becomes a problem (RFC 9457) with `status`, `code`, `title`
         ├── NotFound 404, InvalidRequest 422
         ├── Unauthorized 401      with WWW-Authenticate (RFC 6750 section 3)
-        ├── TryLater 503          with Retry-After: Overloaded, StoreUnavailable
+        ├── TryLater 503          with Retry-After: Overloaded, StoreUnavailable, StoreMoving
         └── those of one feature, in its errors.py
 
 `code` and `status` are part of the HTTP contract: clients branch on them. `detail` is public, so it never holds
@@ -30,12 +30,16 @@ __all__ = [
     "InvalidRequest",
     "NotFound",
     "Overloaded",
+    "StoreMoving",
     "StoreRefused",
     "StoreUnavailable",
     "TryLater",
     "Unauthorized",
     "WatchwordError",
 ]
+
+# A move takes seconds to minutes, and afterwards the servers are restarted.
+MOVING_RETRY_SECONDS = 2
 
 
 class StoreRefused(WatchwordError):
@@ -84,3 +88,16 @@ class StoreUnavailable(TryLater):
     code = "store_unavailable"
     title = "Store unavailable"
     default_detail = "The store can't be reached. Try again shortly."
+
+
+class StoreMoving(StoreUnavailable):
+    """The store is being moved to another place, or was moved. It takes no writes; reads go on. Member: `reason`."""
+
+    code = "store_moving"
+    title = "Store is being moved"
+    default_detail = "The data is moved to another place, and nothing can be changed meanwhile. Try again shortly."
+
+    def __init__(self, reason: str | None = None) -> None:
+        super().__init__(MOVING_RETRY_SECONDS)
+        self.reason = reason
+        self.members = {"reason": self.code}

@@ -23,7 +23,7 @@ from server.database.open import back_up, sqlite_path
 from server.database.sqlite.backup import key_beside
 from server.database.sqlite.contents import beside
 from server.database.sqlite.copy_reader import CopyReader, open_copy, open_moved_away
-from server.database.sqlite.restore import refuse_present
+from server.database.sqlite.new_store import refuse_present
 from server.database.sqlite.restore import restore as restore_copy
 from server.keys.master_key_file import master_key_path, read_keys, unchanged
 from server.keys.repository import KeyRepository

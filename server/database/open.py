@@ -33,7 +33,7 @@ async def open_driver(
     it is a worker of a server that has prepared the database; it has the `held_descriptors` of that. Without
     `migrating` a store that is missing or needs migrations is refused.
     """
-    settings = _settings(store)
+    settings = settings_of(store)
     if settings.is_sqlite:
         path, name = sqlite_path(settings.url), _name(settings.url)
         return await SqliteDriver.open(path, serving=serving, name=name, inherited=inherited, migrating=migrating)
@@ -44,7 +44,7 @@ async def open_driver(
 
 def load_driver(store: Store) -> None:
     """Import what `open_driver` needs, so that processes that are forked later share its memory."""
-    if not _settings(store).is_sqlite:
+    if not settings_of(store).is_sqlite:
         from server.database.postgres import driver  # noqa: F401, PLC0415 - asyncpg is large
 
 
@@ -53,7 +53,7 @@ async def wait_for_database(store: Store) -> None:
 
     Raises StoreRefused, StoreUnavailable.
     """
-    settings = _settings(store)
+    settings = settings_of(store)
     if not settings.is_sqlite:
         from server.database.postgres.waiting import wait_until_reachable  # noqa: PLC0415 - asyncpg is large
 
@@ -62,7 +62,7 @@ async def wait_for_database(store: Store) -> None:
 
 async def require_notifications(store: Store) -> None:
     """Raise StoreRefused if a server would not be told of what other nodes change, as behind some poolers."""
-    settings = _settings(store)
+    settings = settings_of(store)
     if not settings.is_sqlite:
         from server.database.postgres import pooler  # noqa: PLC0415 - asyncpg is large
 
@@ -73,7 +73,7 @@ async def require_store(store: Store) -> None:
     """Raise StoreRefused if there is no store yet, without making one."""
     pending = await pending_migrations(store)
     if FIRST_MIGRATION in (migration.name for migration in pending):
-        settings = _settings(store)
+        settings = settings_of(store)
         where = f"the PostgreSQL database of store.url, in its schema {settings.schema_name}"
         if settings.is_sqlite:
             where = str(sqlite_path(settings.url))
@@ -85,7 +85,7 @@ async def require_store(store: Store) -> None:
 
 async def pending_migrations(store: Store) -> list[Migration]:
     """The migrations that the store needs, in order. Changes nothing. Raises StoreRefused, StoreUnavailable."""
-    settings = _settings(store)
+    settings = settings_of(store)
     if settings.is_sqlite:
         return await sqlite.pending_migrations(sqlite_path(settings.url))
     from server.database.postgres import driver as postgres  # noqa: PLC0415 - asyncpg is large
@@ -95,7 +95,7 @@ async def pending_migrations(store: Store) -> list[Migration]:
 
 async def live_nodes(store: Store) -> list[LiveNode]:
     """The servers that use the store now, of those on PostgreSQL. Raises StoreRefused, StoreUnavailable."""
-    settings = _settings(store)
+    settings = settings_of(store)
     if settings.is_sqlite:
         return []
     from server.database.postgres import driver as postgres  # noqa: PLC0415 - asyncpg is large
@@ -105,7 +105,7 @@ async def live_nodes(store: Store) -> list[LiveNode]:
 
 async def apply_migrations(store: Store) -> list[str]:
     """Bring the store up to date; the names of what was applied. Raises StoreRefused, StoreUnavailable."""
-    settings = _settings(store)
+    settings = settings_of(store)
     if settings.is_sqlite:
         return await sqlite.apply_migrations(sqlite_path(settings.url))
     from server.database.postgres import driver as postgres  # noqa: PLC0415 - asyncpg is large
@@ -118,7 +118,7 @@ async def back_up(store: Store, target: Path, progress: Progress, key: bytes | N
 
     Raises StoreRefused, StoreUnavailable, FileRefused.
     """
-    settings = _settings(store)
+    settings = settings_of(store)
     if not settings.is_sqlite:
         raise StoreRefused(
             f"this store is PostgreSQL, which brings its own tool: pg_dump --schema={settings.schema_name} "
@@ -149,7 +149,8 @@ def _name(url: str) -> Path:
     return Path(url.removeprefix(SQLITE))
 
 
-def _settings(store: Store) -> StoreSettings:
+def settings_of(store: Store) -> StoreSettings:
+    """All settings of a store. Raises StoreRefused for a URL of another kind."""
     # Not validated, so a wrong URL is refused here, as where it comes from.
     settings = StoreSettings.model_construct(url=store) if isinstance(store, str) else store
     if not settings.is_sqlite and not settings.url.startswith(("postgresql://", "postgres://")):

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from server import __version__
-from server.core.errors import ApiError, InvalidRequest
+from server.core.errors import ApiError, InvalidRequest, StoreMoving, StoreUnavailable
 from server.http.errors import InvalidJson, MalformedRequest, PayloadTooLarge, RequestTimeout, UnsupportedMediaType
 from server.http.route import GuardedRoute
 from server.http.schemas import Problem
@@ -73,7 +73,11 @@ def errors_of(row: GuardedRoute) -> list[type[ApiError]]:
         found += _BODY_ERRORS
     if row.route.query is not None:
         found.append(InvalidRequest)
-    return list(dict.fromkeys([*found, *row.route.errors]))
+    found += row.route.errors
+    if StoreUnavailable in found and row.route.method != "GET":
+        # Whatever writes is refused while the store is moved.
+        found.append(StoreMoving)
+    return list(dict.fromkeys(found))
 
 
 def _operation(row: GuardedRoute) -> Json:

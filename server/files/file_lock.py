@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import fcntl
+import functools
 import os
 import stat
 from collections.abc import Callable
@@ -84,7 +86,10 @@ def _make(path: Path, flags: int) -> int:
 
 async def to_the_end(function: Callable[..., Result], *arguments: object) -> Result:
     """Call the function in a thread and wait until it ends, even if cancelled: its caller holds a lock for it."""
-    work = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
+    # Not asyncio.to_thread, which makes a task: after Ctrl-C all tasks are cancelled, and this one would seem to end.
+    context = contextvars.copy_context()
+    loop = asyncio.get_running_loop()
+    work = loop.run_in_executor(None, functools.partial(context.run, function, *arguments))
     try:
         return await asyncio.shield(work)
     except asyncio.CancelledError:

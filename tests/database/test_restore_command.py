@@ -77,7 +77,7 @@ def test_a_backup_takes_the_place_of_the_store_and_says_what_is_undone(backed_up
 def test_a_store_that_is_there_is_never_overwritten(backed_up: Path) -> None:
     line = refused(backed_up, "copy.db")
     assert "there is a store already (watchword.db)" in line
-    assert f"mkdir {backed_up}/data/before-restore && mv {backed_up}/data/watchword.db* " in line
+    assert f"mkdir {backed_up}/data/old-store && mv {backed_up}/data/watchword.db* " in line
     for part in ("-wal", ".key"):
         folder = backed_up / "data"
         shutil.rmtree(folder)

@@ -18,6 +18,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str, tuple[int, str]]] = {
     "health": ((), "", (2, "")),
     "migrate": ((), "", (0, "up to date")),
     "store backup": (("copy.db",), "", (0, "backed up")),
+    "store move": (("--to", "sqlite:///elsewhere/watchword.db"), "", (0, "and compared both")),
+    "store reopen": ((), "", (1, "")),
     "store restore": (("copy.db",), "", (1, "")),
     "doctor": ((), "", (0, "ok       store")),
     "config check": ((), "", (0, "fine")),
@@ -75,7 +77,8 @@ def test_each_command_runs_as_a_process(used_store: Path, tmp_path: Path, name: 
     done = run(tmp_path, *name.split(), *values, stdin=stdin)
     assert (done.returncode, said in done.stdout) == (code, True), done
     assert bool(done.stderr) == (
-        name in {"completion", "config reload", "health", "keys revoke", "store restore", "users export"}
+        name
+        in {"completion", "config reload", "health", "keys revoke", "store reopen", "store restore", "users export"}
     )
 
 

@@ -16,6 +16,7 @@ from server.database.live_nodes import LiveNode
 from server.database.migration_files import Migration
 from server.database.patience import Patience, current_patience
 from server.database.pending_migrations import not_migrated
+from server.database.postgres import closing
 from server.database.postgres import migrate as postgres_migrate
 from server.database.postgres import schema as postgres_schema
 from server.database.postgres.added import added_since, server_of
@@ -25,6 +26,7 @@ from server.database.postgres.errors import asking, opening
 from server.database.postgres.pool import TIDY_SECONDS, Pool
 from server.database.postgres.pooler import require_told
 from server.database.postgres.watch import Watch
+from server.database.store_state import refuse_moved
 from server.settings.tree import StoreSettings
 
 # After a write failed because the disk was full, readiness fails for this time.
@@ -92,6 +94,8 @@ class PostgresDriver:
                 if serving and (connect.pooled or store.listen_url):
                     await require_told(connect, connect_to_listen)
                 await (apply_migrations(store) if migrating else _require_migrated(store))
+                if serving:
+                    await driver._refuse_moved()
             if serving:
                 await driver._require_writes()
         except BaseException:
@@ -105,6 +109,10 @@ class PostgresDriver:
                 failure = StoreUnavailable()
                 failure.detail = "PostgreSQL takes no writes there: default_transaction_read_only is on"
                 raise failure
+
+    async def _refuse_moved(self) -> None:
+        with opening():
+            refuse_moved(await self._pool.run(closing.state_of))
 
     async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a SELECT."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from server.core.errors import StoreRefused, StoreUnavailable
+from server.core.errors import StoreMoving, StoreRefused, StoreUnavailable
 from server.database.failure import unavailable
 
 # What a pooler, as PgBouncer, says while its server is away, in older versions always as a violation of the protocol.
@@ -17,6 +17,17 @@ _POOLER_IS_FULL = re.compile("no more connections allowed|connections exceeded|t
 _POOLER_WAITS = re.compile(
     "cannot connect|try again later|timeout|shutting down|the database system is|crashed|pause failed"
 )
+
+# Codes of our own, which PostgreSQL and its extensions do not use: the triggers of closing.py raise them.
+MOVING = "WWM01"
+MOVED = "WWM02"
+
+
+def refusal_of(error: BaseException) -> StoreMoving | None:
+    """The error for a write to a store that is being moved, or was moved; None for any other error."""
+    if isinstance(error, asyncpg.PostgresError) and error.sqlstate in (MOVING, MOVED):
+        return StoreMoving(str(error))
+    return None
 
 
 @contextmanager
@@ -120,6 +131,8 @@ def asking() -> Iterator[None]:
         # The URL leads to another database now.
         raise unavailable(error) from error
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+        if moving := refusal_of(error):
+            raise moving from error
         if _is_defect(error):
             raise
         # These messages say what is wrong in the database, and contain no values.

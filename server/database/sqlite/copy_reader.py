@@ -24,11 +24,11 @@ class CopyReader:
 
     def __init__(self, connection: sqlite3.Connection, pending: Sequence[Migration]) -> None:
         self.pending = pending
-        self._connection = connection
+        self.connection = connection
 
     async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a SELECT, on this thread: nothing else is to be done meanwhile."""
-        rows: Sequence[Row] = self._connection.execute(sql, bound(parameters)).fetchall()
+        rows: Sequence[Row] = self.connection.execute(sql, bound(parameters)).fetchall()
         return rows
 
     async def read_soon(self, sql: str, *parameters: Any) -> Sequence[Row]:

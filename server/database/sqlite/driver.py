@@ -18,6 +18,7 @@ import orjson
 
 from server.core.errors import StoreUnavailable
 from server.database.driver import Added, Dialect, Result, Row, Transaction, Unit
+from server.database.sqlite import closing
 from server.database.sqlite import file as sqlite_file
 from server.database.sqlite.connections import close_connections, connect_reader, connect_writer
 from server.database.sqlite.contents import beside
@@ -25,6 +26,7 @@ from server.database.sqlite.file_watch import FileWatch
 from server.database.sqlite.group_writer import GroupWriter
 from server.database.sqlite.reader import Reader, waiting
 from server.database.sqlite.serving import prepare, require_prepared
+from server.database.store_state import refuse_moved
 from server.files.fair_lock import FairLock
 
 # With several readers a long listing does not delay short reads. More would only compete for the interpreter lock.
@@ -90,6 +92,8 @@ class SqliteDriver:
             async with lock.held():
                 if inherited is None:
                     held = await prepare(path, opening, serving=serving, migrating=migrating)
+                    if serving:
+                        refuse_moved(await asyncio.to_thread(closing.state_at, path))
                 else:
                     held = inherited
                     await require_prepared(path, held)

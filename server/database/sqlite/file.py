@@ -84,7 +84,7 @@ def inspect(path: Path, *, thorough: bool) -> list[Migration]:
         if log and was_replaced(path):
             raise _left_apart(path)
         _refuse_shortened(path)
-        with closing(_connect_to_look(path)) as connection:
+        with closing(connect_to_look(path)) as connection:
             if log and not log_fits(path, connection):
                 raise _left_apart(path)
             found = pending_of(connection, path, known)
@@ -97,7 +97,8 @@ def inspect(path: Path, *, thorough: bool) -> list[Migration]:
             return found
 
 
-def _connect_to_look(path: Path) -> sqlite3.Connection:
+def connect_to_look(path: Path) -> sqlite3.Connection:
+    """A connection that only reads, and neither makes files nor writes the log back when it is closed."""
     # A connection to a file in WAL mode makes files beside it. Without a log nobody has the file open, so it can be
     # read as immutable, which makes none.
     mode = "mode=ro" if has_log(path) else "mode=ro&immutable=1"

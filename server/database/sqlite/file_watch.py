@@ -48,7 +48,7 @@ class FileWatch:
         `name` is the path of the database in the settings, which the next start will open.
         """
         self.taken = False
-        self._path = path
+        self.path = path
         self._log_file = beside(path, "-wal")
         self._files = (path, self._log_file, beside(path, "-shm"))
         self._locks = tuple(beside(path, ending) for ending in (".write-lock", ".write-lock.turn", ".serve-lock"))
@@ -103,7 +103,7 @@ class FileWatch:
         return [file for file in files if _look_at(file)[0] != self._opened[file]]
 
     def _state_now(self) -> _State:
-        _, size, written_at = _look_at(self._path)
+        _, size, written_at = _look_at(self.path)
         return _State(size, written_at, _look_at(self._log_file)[1])
 
     def _refuse_hole(self) -> None:
@@ -112,12 +112,12 @@ class FileWatch:
 
     def _remember(self) -> None:
         """Note the contents of the file now, here and in the lock file."""
-        before, self._contents = self._contents, contents(self._path)
+        before, self._contents = self._contents, contents(self.path)
         if self._contents:
             if before and is_older(self._contents, before):
-                self._give_up(self._path, _CUT)
+                self._give_up(self.path, _CUT)
             with suppress(OSError):
-                mark(self._path, self._contents)
+                mark(self.path, self._contents)
 
     def _check_database(self, *, shorter: bool) -> None:
         """Check a file that others have changed: they may have written the log back, or run VACUUM."""
@@ -127,16 +127,16 @@ class FileWatch:
             time.sleep(SECOND_LOOK_SECONDS)
             known = self._still_has_contents()
         if known is False or ((shorter or known is None) and not self._is_whole()):
-            self._give_up(self._path, _CUT)
+            self._give_up(self.path, _CUT)
         self._remember()
 
     def _still_has_contents(self) -> bool | None:
-        return has_contents(self._path, self._contents) if self._contents else None
+        return has_contents(self.path, self._contents) if self._contents else None
 
     def _is_whole(self) -> bool:
         """Check with a new connection, since an old one may have pages in memory that the file lacks."""
         try:
-            connection = sqlite3.connect(uri(self._path, "mode=ro"), uri=True, isolation_level=None)
+            connection = sqlite3.connect(uri(self.path, "mode=ro"), uri=True, isolation_level=None)
             with closing(connection):
                 problem: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         except sqlite3.DatabaseError as error:

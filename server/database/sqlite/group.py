@@ -11,10 +11,13 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
+from server.core.errors import StoreMoving
 from server.database.driver import Result, Row
+from server.database.sqlite import closing
 from server.database.sqlite.file_watch import FileWatch
 from server.database.sqlite.statements import bound, is_busy
 from server.database.sqlite.waiting_unit import WaitingUnit
+from server.database.store_state import BEING_MOVED
 
 
 class GroupConnection(sqlite3.Connection):
@@ -64,7 +67,9 @@ def commit_together(transaction: ThreadTransaction, watch: FileWatch, group: lis
     """Write a group, and note result or error in each of its units. Raises errors that end the whole group."""
     watch.before_write(transaction.connection)
     try:
-        _begin(transaction, group)
+        _begin(transaction, watch, group)
+        # The triggers would let a statement pass that finds no row, such as the refresh of a session of the new store.
+        closing.refuse_writes(transaction.connection)
         for waiting in group:
             if not waiting.future.cancelled() and waiting.claim():
                 _run_unit(transaction, waiting)
@@ -77,12 +82,17 @@ def commit_together(transaction: ThreadTransaction, watch: FileWatch, group: lis
     watch.after_write()
 
 
-def _begin(transaction: ThreadTransaction, group: list[WaitingUnit]) -> None:
-    """Begin. If another program holds SQLite's own lock, try again as long as a caller waits for this group."""
+def _begin(transaction: ThreadTransaction, watch: FileWatch, group: list[WaitingUnit]) -> None:
+    """Begin. If another program holds SQLite's own lock, try again as long as a caller waits for this group.
+
+    Raises StoreMoving if this program is `store move`.
+    """
     while True:
         try:
             transaction.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:
+            if is_busy(error) and closing.is_being_moved(watch.path):
+                raise StoreMoving(BEING_MOVED) from error
             if not is_busy(error) or all(waiting.future.done() for waiting in group):
                 raise
         else:
@@ -100,7 +110,7 @@ def _run_unit(transaction: ThreadTransaction, waiting: WaitingUnit) -> None:
         if not transaction.open:
             # SQLite has rolled back the whole transaction, so the whole group has failed.
             raise
-        waiting.error = error
+        waiting.error = closing.refusal_of(error) or error
         if savepoint:
             transaction.execute("ROLLBACK TO unit")
     if savepoint:

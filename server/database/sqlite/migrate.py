@@ -84,8 +84,7 @@ def _make(path: Path, wanted: Sequence[Migration]) -> None:
         for ending in ("", "-wal", "-shm", "-journal"):
             beside(unfinished, ending).unlink(missing_ok=True)
         os.close(make(unfinished, owner_of=path))
-        # Without a log: closing would write it back, but would not report that the disk is full.
-        _apply(unfinished, wanted, journal="MEMORY")
+        apply_to_draft(unfinished, wanted)
         sync(unfinished)
         unfinished.replace(path)
     except BaseException:
@@ -93,6 +92,14 @@ def _make(path: Path, wanted: Sequence[Migration]) -> None:
             unfinished.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def apply_to_draft(draft: Path, wanted: Sequence[Migration]) -> None:
+    """Run migrations on a file without a name. Raises sqlite3.Error.
+
+    Without a log: closing would write it back, but would not report that the disk is full.
+    """
+    _apply(draft, wanted, journal="MEMORY")
 
 
 def _apply(path: Path, wanted: Sequence[Migration], journal: str = "WAL") -> None:

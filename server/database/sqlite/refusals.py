@@ -11,6 +11,7 @@ from pathlib import Path
 from server.core.errors import StoreRefused
 from server.database.sqlite.contents import beside
 from server.database.sqlite.statements import is_busy
+from server.database.store_state import TRIGGER_MARK
 from server.files.file_lock import LOCKED
 from server.files.ownership import why_denied
 
@@ -44,6 +45,8 @@ def refusals(path: Path) -> Iterator[None]:
             raise StoreRefused(f"{path} can't be used: {LOCKED}; close it there") from error
         raise StoreRefused(_why_denied_near(path) or _unusable(path, str(error))) from error
     except sqlite3.DatabaseError as error:
+        if str(error).startswith(TRIGGER_MARK):
+            raise StoreRefused(str(error).removeprefix(TRIGGER_MARK)) from error
         raise damaged(path, str(error)) from error
     except OSError as error:
         reason = _unusable(Path(error.filename or path), str(error.strerror))

@@ -6,7 +6,7 @@ import asyncio
 import threading
 from typing import Any
 
-from server.core.errors import StoreUnavailable
+from server.core.errors import StoreMoving, StoreUnavailable
 from server.database.driver import Unit
 from server.database.failure import unavailable
 from server.database.sqlite.statements import is_unavailable
@@ -57,7 +57,7 @@ class WaitingUnit:
     def fail(self, cause: BaseException | None = None, reason: str | None = None) -> None:
         """Give the caller StoreUnavailable, unless it has its answer already."""
         if not self.future.done():
-            failure = StoreUnavailable()
+            failure = StoreMoving() if isinstance(cause, StoreMoving) else StoreUnavailable()
             failure.reason = reason
             failure.__cause__ = cause
             self.future.set_exception(failure)

@@ -1,0 +1,59 @@
+"""A store with rows in all tables, and what is in a store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from server.database.driver import Transaction
+from server.database.transfer import places
+from server.database.transfer.move import MovedTable, move
+from server.database.transfer.table import Digest
+from server.repositories import Repositories
+from tests.records import NOW, add_user, end_session, id_of, key, new_user, open_session, session
+
+# Characters of one to four bytes, whose order by byte is not that of any language.
+NAMES = ("Zoë", "zoe", "Ångström", "äpfel", "山田太郎", "😀 smile", "ß", "a'b\"c\\d", "%_")
+
+
+async def fill(store: Repositories) -> None:
+    """Rows in every table, with NULL and without, and numbers that were given and whose rows are gone."""
+    await store.keys.swap_keys([], [key(1), key(2, sealed=b"", revoked_at=NOW)])
+    for number, name in enumerate(NAMES):
+        await add_user(store, new_user(number, name=name, username=f"user{number}"))
+        await open_session(store, session(number, number), NOW)
+    await add_user(store, new_user(99, password_hash=None))
+    for number in (1, 2, 3):
+        assert await end_session(store, id_of(number), None, NOW)
+    await store.readiness.ping()
+
+    async def unit(transaction: Transaction) -> None:
+        # The row with the highest number is gone, and the number must not come again.
+        await transaction.run("DELETE FROM revocations WHERE session_id = $1", id_of(3))
+        sql = "INSERT INTO guesses (key, failures, retry_at, touched_at) VALUES ($1, $2, $3, $4)"
+        await transaction.run(sql, "known:é", 3, 2**62, NOW)
+        await transaction.run(sql, "known:z", 0, 0, 0)
+
+    await store.driver.write(unit)
+
+
+async def contents(url: str) -> dict[str, tuple[int, str, int | None]]:
+    """Of each table the number of rows, their checksum, and its counter."""
+    found = {}
+    async with places.source_at(url) as source, source.reading():
+        for table in (await source.tables()).values():
+            digest = Digest()
+            async for rows in source.rows(table):
+                digest.add(rows)
+            counter = await source.counter(table) if table.counts_up else None
+            found[table.name] = (digest.count, digest.checksum, counter)
+    return found
+
+
+async def move_to(source_url: str, target_url: str, **options: Any) -> list[MovedTable]:
+    """As the command does it."""
+    given: dict[str, Any] = {"move_id": "move", "now": NOW, "advance": lambda _: None}
+    async with places.source_at(source_url) as source:
+        async with source.reading():
+            await places.check_target(target_url, source)
+        async with source.held(), places.target_at(target_url, source, None) as target:
+            return await move(source, target, **(given | options))
