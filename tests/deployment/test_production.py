@@ -5,7 +5,8 @@ What is there in place of something else, and nothing beside it:
 - apt-get only looks whether the packages are installed;
 - git copies this checkout;
 - certbot makes a certificate that the machine trusts, and the name auth.example.com leads to the machine itself;
-- pip finds the packages installed that it would load from a registry: they are those of the test's own environment;
+- pip finds the packages installed that it would load from a registry: they are those of the test's own environment, and
+  pip itself, too;
 - the password in the login is one that the test has set.
 """
 
@@ -30,7 +31,9 @@ for name; do
 done
 """
 GIT = f"""
-[ "$1" = clone ] && mkdir -p "$3" && cd {ROOT}
+[ "$1" = clone ] || exit 0
+mkdir -p "$3"
+cd {ROOT}
 /usr/bin/git -c safe.directory='*' ls-files --cached --others --exclude-standard -z |
     xargs -0 cp --parents --target-directory="$3"
 """
@@ -60,6 +63,8 @@ class Operator:
             self._before(command)
             if command.startswith("cd "):
                 self._folder = command.removeprefix("cd ")
+            if command.startswith("python3 -m venv "):
+                continue
             done = self.machine.run(f"cd {self._folder}\n{command.replace('…', PASSWORD)}")
             self.said[command] = done.stdout
             if command.startswith("watchword users create"):
@@ -68,8 +73,10 @@ class Operator:
                 self.machine.run("until watchword health; do systemctl is-active --quiet watchword; sleep 0.05; done")
 
     def _before(self, command: str) -> None:
+        if command.startswith("python3 -m venv "):
+            self.machine.make_environment(command.rsplit(maxsplit=1)[-1])
         if command == "make build":
-            self.machine.run(f"python3 -m venv {self._folder}/.venv")
+            self.machine.make_environment(f"{self._folder}/.venv")
             self.machine.give_packages(f"{self._folder}/.venv", ROOT / "requirements-build.txt")
         if "pip install" in command and "--requirement" in command:
             self.machine.give_packages("/opt/watchword", ROOT / command.rsplit(maxsplit=1)[-1])
