@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -25,12 +26,17 @@ from tests.needed import require
 
 _PYTHON, _PACKAGES = "/usr/local/python3", "/usr/local/packages"
 PATH = f"{_PYTHON}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# Where systemd keeps its groups of processes: both kinds, or one.
+_GROUPS = [Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")]
 _BOOT = """
 mount -t tmpfs -o mode=0755 tmpfs "$0"
 mkdir "$0/changed" "$0/work" "$0/root"
 mount -t overlay -o "lowerdir=/,upperdir=$0/changed,workdir=$0/work" overlay "$0/root"
+for group in $OWN_GROUPS; do
+    echo $$ >"$group/cgroup.procs"
+done
 rm -rf "$0/root/opt/watchword" "$0/root/etc/watchword" "$0/root/var/lib/watchword"
-exec systemd-nspawn --quiet --register=no --keep-unit --directory="$0/root" --machine=copy --private-network \\
+exec systemd-nspawn --quiet --register=no --keep-unit --directory="$0/root" --link-journal=no --private-network \\
     --console=pipe "$@" --boot systemd.unit=basic.target
 """
 
@@ -72,7 +78,9 @@ class Machine:
             timeout=DEADLINE_SECONDS,
             check=False,
         )
-        assert not check or done.returncode == 0, f"{script}\n{done.stdout}{done.stderr}"
+        if check and done.returncode != 0:
+            journal = self.run("journalctl --no-pager --lines=20 --output=cat", check=False).stdout
+            raise AssertionError(f"{script}\n{done.stdout}{done.stderr}\nthe journal:\n{journal}")
         return done
 
     def give_packages(self, environment: str, list_of: Path) -> None:
@@ -118,11 +126,17 @@ def _names_in_site_packages(requirement: Requirement) -> set[str]:
 def machine(*options: str) -> Iterator[Machine]:
     """A running copy; `options` are those of systemd-nspawn."""
     require_machine()
-    with tempfile.TemporaryDirectory(prefix="watchword-machine-") as folder, tempfile.TemporaryFile() as said:
-        bound = [f"--bind-ro={sysconfig.get_path('purelib')}:{_PACKAGES}"]
+    name = f"watchword-{secrets.token_hex(4)}"
+    with (
+        tempfile.TemporaryDirectory(prefix=name) as folder,
+        tempfile.TemporaryFile() as said,
+        _groups(name) as groups,
+    ):
+        bound = [f"--machine={name}", f"--bind-ro={sysconfig.get_path('purelib')}:{_PACKAGES}"]
         bound += [] if sys.base_prefix in {"/usr", "/usr/local"} else [f"--bind-ro={sys.base_prefix}:{_PYTHON}"]
         process = subprocess.Popen(
             [_program("unshare"), "--mount", "--propagation=private", "sh", "-ec", _BOOT, folder, *bound, *options],
+            env=os.environ | {"OWN_GROUPS": " ".join(map(str, groups))},
             stdin=subprocess.DEVNULL,
             stdout=said,
             stderr=said,
@@ -140,6 +154,21 @@ def machine(*options: str) -> Iterator[Machine]:
         finally:
             process.terminate()
             process.wait(DEADLINE_SECONDS)
+
+
+@contextlib.contextmanager
+def _groups(name: str) -> Iterator[list[Path]]:
+    """Groups of processes of its own. Otherwise two copies would have the same, and take them away from each other."""
+    groups = [tree / name for tree in _GROUPS if (tree / "cgroup.procs").exists()]
+    for group in groups:
+        group.mkdir()
+    try:
+        yield groups
+    finally:
+        for group in groups:
+            for empty in sorted([group, *group.rglob("*/")], reverse=True):
+                with contextlib.suppress(OSError):
+                    empty.rmdir()
 
 
 def _leader_of(process: subprocess.Popen[bytes]) -> int:
