@@ -8,6 +8,7 @@ that hash, background tasks.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -94,6 +95,8 @@ class Live:
             render = configure_logs(settings.logs)
             if self._request_log is not None:
                 self._request_log.render_with(render)
+        # An application is full of cycles, and collections are rare (`serve`).
+        gc.collect()
 
     def drop(self) -> None:
         """Forget what was prepared."""

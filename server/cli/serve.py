@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -79,18 +79,19 @@ def serve(
     if demo and no_migrate:
         raise typer.BadParameter("--demo makes a store of its own; leave --no-migrate out")
     source = reload_source(context, config, given, loaded)
-    if demo:
-        _write_by_threads(signals)
-        # A signal must not end the process before the folder is removed.
-        with signals.calling(lambda: None), temporary_folder() as folder:
-            source = source.adapted(partial(demo_settings, folder=Path(folder)))
-            _run(demo_settings(loaded.settings, Path(folder)), AloneDuties(signals, source), signals, demo=True)
-    elif loaded.settings.server.worker_count == 1:
-        _write_by_threads(signals)
-        print("\n".join(sources(loaded)), flush=True)
-        _run(loaded.settings, AloneDuties(signals, source, migrating=not no_migrate), signals)
-    else:
-        _run_workers(loaded, source, signals, migrating=not no_migrate)
+    with closing(source.waiters):
+        if demo:
+            _write_by_threads(signals)
+            # A signal must not end the process before the folder is removed.
+            with signals.calling(lambda: None), temporary_folder() as folder:
+                source = source.adapted(partial(demo_settings, folder=Path(folder)))
+                _run(demo_settings(loaded.settings, Path(folder)), AloneDuties(signals, source), signals, demo=True)
+        elif loaded.settings.server.worker_count == 1:
+            _write_by_threads(signals)
+            print("\n".join(sources(loaded)), flush=True)
+            _run(loaded.settings, AloneDuties(signals, source, migrating=not no_migrate), signals)
+        else:
+            _run_workers(loaded, source, signals, migrating=not no_migrate)
 
 
 def _run(settings: Settings, duties: AloneDuties, signals: ServerSignals, *, demo: bool = False) -> None:
