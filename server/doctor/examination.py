@@ -36,6 +36,9 @@ from server.keys.repository import KeyRepository
 from server.repositories import Repositories, open_repositories
 from server.settings import LoadedSettings
 
+# For what nobody has thought of.
+_REMEDY = "run this as the server's user or as root; if it stays so, report it"
+
 Check = Callable[[], list[Finding] | Awaitable[list[Finding]]]
 
 
@@ -79,7 +82,7 @@ async def _sqlite(case: Case) -> AsyncIterator[Finding]:
     async for finding in _made(files.TOPIC, partial(files.of_store, path)):
         usable = usable and finding.level is not Level.WRONG
         yield finding
-    for check in (sqlite_store.room, sqlite_store.left_over):
+    for check in (sqlite_store.room, sqlite_store.left_over, sqlite_store.log) if usable else (sqlite_store.room,):
         async for finding in _made(topic, partial(check, path)):
             yield finding
     if usable:
@@ -150,6 +153,6 @@ async def _made(topic: str, check: Check) -> AsyncIterator[Finding]:
         findings = [refused(topic, error)]
     except Exception as error:  # noqa: BLE001 - the other checks are still of use, and this one is told
         reason = getattr(error, "strerror", None) or type(error).__name__
-        findings = [wrong(topic, f"this could not be checked ({reason})", "if it stays so, tell us: SECURITY.md")]
+        findings = [wrong(topic, f"this could not be checked ({reason})", _REMEDY)]
     for finding in findings:
         yield finding

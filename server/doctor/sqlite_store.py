@@ -40,26 +40,28 @@ async def writable(path: Path) -> list[Finding]:
 
 
 def room(path: Path) -> list[Finding]:
-    """What is free on the file system, and how large the log is."""
-    disk = os.statvfs(next(upper for upper in path.parents if upper.is_dir()))
+    """What is free on the file system."""
+    folder = condition.nearest_folder(path)
+    disk = os.statvfs(folder)
     free, all_ = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
-    text = f"{size(free)} of {size(all_)} are free on the file system of {path.parent}"
+    text = f"{size(free)} of {size(all_)} are free on the file system of {folder}"
     remedy = "make room, or move the store to a larger disk"
     # Some file systems have no number of inodes, and say 0.
     if disk.f_files and not disk.f_favail:
-        findings = [wrong(TOPIC, f"no inode is free on the file system of {path.parent}", "delete files there")]
-    elif free < _LEAST_BYTES:
-        findings = [wrong(TOPIC, text, remedy)]
-    else:
-        findings = [warning(TOPIC, text, remedy) if free < _SCARCE_BYTES else ok(TOPIC, text)]
-    log = beside(path, "-wal")
-    log_bytes = log.stat().st_size if log.exists() else 0
+        return [wrong(TOPIC, f"no inode is free on the file system of {folder}", "delete files there")]
+    if free < _LEAST_BYTES:
+        return [wrong(TOPIC, text, remedy)]
+    return [warning(TOPIC, text, remedy) if free < _SCARCE_BYTES else ok(TOPIC, text)]
+
+
+def log(path: Path) -> list[Finding]:
+    """How large the log is."""
+    file = beside(path, "-wal")
+    log_bytes = file.stat().st_size if file.exists() else 0
     if log_bytes > _LARGE_LOG_BYTES:
         text = f"its log has {size(log_bytes)}: something reads the store all the time, so it is not emptied"
-        findings.append(warning(TOPIC, text, "look for a command or backup that was stopped or does not end"))
-    elif log_bytes:
-        findings.append(ok(TOPIC, f"its log has {size(log_bytes)}"))
-    return findings
+        return [warning(TOPIC, text, "look for a command or backup that was stopped or does not end")]
+    return [ok(TOPIC, f"its log has {size(log_bytes)}")] if log_bytes else []
 
 
 def left_over(path: Path) -> list[Finding]:

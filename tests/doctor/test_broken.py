@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -18,17 +20,20 @@ from urllib.request import Request, urlopen
 import pytest
 
 from server.database.migration_files import migrations
+from server.database.sqlite import condition
 from server.database.sqlite.contents import beside
 from server.doctor import sqlite_store
 from tests.doctor.examined import examined
+from tests.environment import ROOT
 from tests.in_process import run, serving
 from tests.listening import listening
 from tests.needed import require
-from tests.other_user import nobody
+from tests.other_user import nobody, open_folder
 from tests.running import MASTER_KEY, PASSWORD
 from tests.users.test_commands import make
 
 OTHER_KEY = MASTER_KEY[::-1]
+__all__ = ["open_folder"]
 BODY = json.dumps({"username": "lak", "password": PASSWORD}).encode()
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="root, to be two users")
 
@@ -222,6 +227,32 @@ def test_files_that_this_user_can_not_use(store: Path, monkeypatch: pytest.Monke
     closed.add(folder)
     found = examined(folder, WATCHWORD__STORE__URL="sqlite:///nowhere/else/watchword.db")
     assert found.names("store", f"no store can be made in {folder}")
+
+
+@root_only
+def test_a_folder_that_this_user_can_not_enter(open_folder: Path) -> None:
+    """As a user who really is not root: the modules that it needs are there already."""
+    shut = open_folder / "shut"
+    shut.mkdir(mode=0o700)
+    store, inside = open_folder / "watchword.db", shut / "data" / "watchword.db"
+    examined(open_folder, WATCHWORD__STORE__URL=f"sqlite:///{store}")
+    as_nobody = "import os, pwd\nfrom pathlib import Path\nfrom tests.doctor.examined import examined\n"
+    as_nobody += f"folder = Path({str(open_folder)!r})\nexamined(folder)\nother = pwd.getpwnam('nobody')\n"
+    as_nobody += "os.setgroups([])\nos.setgid(other.pw_gid)\nos.setuid(other.pw_uid)\n"
+    as_nobody += f"found = examined(folder, WATCHWORD__STORE__URL='sqlite:///{inside}')\n"
+    as_nobody += f"assert found.names('files', {str(shut)!r} + ' can\\'t be used by nobody'), found.findings\n"
+    subprocess.run([sys.executable, "-c", as_nobody], cwd=ROOT, check=True)
+
+
+def test_a_store_that_somebody_holds(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(condition, "_WAIT_SECONDS", 0.01)
+    with beside(store, ".write-lock").open("r+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert examined(store.parents[1]).names("store", "another process holds a lock on the store")
+    monkeypatch.setattr(condition, "LOCK_SECONDS", 0.01)
+    with closing(sqlite3.connect(store, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert examined(store.parents[1]).names("store", "another process holds a lock on the store")
 
 
 def test_secrets_in_files_that_all_can_read_or_change(tmp_path: Path) -> None:

@@ -130,9 +130,15 @@ def _unfinished(path: Path) -> set[str]:
     return {f"{path.name}.new", f"{path.name}.key.new"}
 
 
+def nearest_folder(path: Path) -> Path:
+    """The folder of the store, or the one above it that is there and can be looked at."""
+    # Path.is_dir() raises PermissionError.
+    return next(upper for upper in path.parents if os.path.isdir(upper))  # noqa: PTH112
+
+
 def require_place(path: Path) -> None:
     """Raise StoreRefused if a server could not make its store there."""
-    folder = next(upper for upper in path.parents if upper.is_dir())
+    folder = nearest_folder(path)
     if not os.access(folder, os.W_OK | os.X_OK):
         raise StoreRefused(
             f"no store can be made in {folder}, which this user can't write to; choose another store.url"
