@@ -190,7 +190,7 @@ async def test_the_store_and_hashes_are_measured(watched: Watched) -> None:
 
 @on_sqlite
 async def test_hashes_that_wait_are_shown(start_watched: StartWatched) -> None:
-    watched = await start_watched(passwords=PasswordSettings(bcrypt_cost=12, hash_threads=1))
+    watched = await start_watched(passwords=PasswordSettings(bcrypt_cost=10, hash_threads=1))
     hashes = watched.api.services.hashes
     waiting = [asyncio.create_task(hashes.hash(PASSWORD)) for _ in range(4)]
     await asyncio.sleep(0)

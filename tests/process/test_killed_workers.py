@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from tests import in_process
+from tests.listening import free_port
 from tests.process.server_process import ServerProcess, serving
-from tests.process.test_workers import ADDRESS, free_port, settings, workers_of
+from tests.process.test_workers import ADDRESS, settings, workers_of
 from tests.process.write_load import Clients, until
 from tests.volume import IS_FULL
 
@@ -31,7 +32,7 @@ LIVES = {"WATCHWORD__TOKENS__ACCESS_TTL_SECONDS": "86400", "WATCHWORD__LIMITS__A
 @pytest.fixture
 def same(store_url: str) -> dict[str, str]:
     """The settings of each server of a test, which are all at one address."""
-    return settings(store_url, WORKERS) | LIVES | {ADDRESS: free_port()}
+    return settings(store_url, WORKERS) | LIVES | {ADDRESS: str(free_port())}
 
 
 @pytest.fixture

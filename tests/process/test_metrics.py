@@ -38,16 +38,13 @@ def test_what_is_switched_off_is_not_even_imported() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(
-    ("host", "remedy"), [("127.0.0.1", "choose another port"), ("no.such.host.invalid", "write an address")]
-)
-def test_a_metrics_listener_that_can_not_be_is_one_clear_line(tmp_path: Path, host: str, remedy: str) -> None:
+def test_a_port_of_the_metrics_in_use_is_one_clear_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        refused = run(tmp_path, WATCHWORD__METRICS__PORT=port, WATCHWORD__METRICS__HOST=host)
+        refused = run(tmp_path, WATCHWORD__METRICS__PORT=port)
     assert refused.returncode == 2
     assert refused.stderr.startswith("config: metrics.host, metrics.port: can't listen on")
-    assert remedy in refused.stderr
+    assert "choose another port" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
     assert not (tmp_path / "data").exists()
 

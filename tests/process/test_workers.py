@@ -6,7 +6,6 @@ import http.client
 import os
 import select
 import signal
-import socket
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.listening import free_port
 from tests.process.server_process import DEADLINE_SECONDS, ServerProcess, run, serving
 from tests.running import MASTER_KEY
 
@@ -39,11 +39,6 @@ def wait_until(happened: Callable[[], bool]) -> None:
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.005)
-
-
-def free_port() -> str:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return str(found.getsockname()[1])
 
 
 def test_workers_share_the_address_and_end_together(tmp_path: Path, store_url: str) -> None:
@@ -105,7 +100,7 @@ def test_a_worker_that_dies_is_replaced_while_the_others_serve(tmp_path: Path, s
 
 def test_workers_do_not_outlive_their_parent_and_the_next_server_starts(tmp_path: Path, store_url: str) -> None:
     """Also if one is stopped: it would keep the port and the lock of the store."""
-    same = settings(store_url, 2) | {ADDRESS: free_port()}
+    same = settings(store_url, 2) | {ADDRESS: str(free_port())}
     with serving(tmp_path, log_to=None, module="server", **same) as server:
         workers = workers_of(server)
         ends = [os.pidfd_open(pid) for pid in workers]
