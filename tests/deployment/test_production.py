@@ -7,19 +7,24 @@ What is there in place of something else, and nothing beside it:
 - certbot makes a certificate that the machine trusts, and the name auth.example.com leads to the machine itself;
 - pip finds the packages installed that it would load from a registry: they are those of the test's own environment, and
   pip itself, too;
-- the password in the login is one that the test has set.
+- the password in the login is one that the test has set;
+- the database is the one of the tests, and the machine has its socket.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
+import asyncpg
 import pytest
 
 from tests.deployment.console import commands
 from tests.deployment.machine import Machine, machine
 from tests.environment import ROOT
+from tests.postgres import PostgresServer
 
 PAGE = ROOT / "docs" / "production.md"
 PASSWORD = "brown otters juggle turnips"
@@ -46,11 +51,16 @@ cat $folder/fullchain.pem >>/etc/ssl/certs/ca-certificates.crt
 """
 
 
+DATABASE = "postgresql://watchword:PASSWORD@db.example.com/watchword?sslmode=verify-full"
+SOCKET = "/run/postgresql/.s.PGSQL.5432"
+
+
 class Operator:
     """Root, who has followed the page. `said` has each command, with what it has written to standard output."""
 
-    def __init__(self, machine: Machine) -> None:
+    def __init__(self, machine: Machine, database: str) -> None:
         self.machine = machine
+        self._database = f"postgresql://postgres@/{database}?host={Path(SOCKET).parent}"
         self.said: list[tuple[str, str]] = []
         self._folder = "/root"
         machine.stand_in("apt-get", APT_GET)
@@ -65,7 +75,9 @@ class Operator:
                 self._folder = command.removeprefix("cd ")
             if command.startswith("python3 -m venv "):
                 continue
-            done = self.machine.run(f"cd {self._folder}\n{command.replace('…', PASSWORD)}")
+            done = self.machine.run(
+                f"cd {self._folder}\n{command.replace('…', PASSWORD).replace(DATABASE, self._database)}"
+            )
             self.said.append((command, done.stdout))
             if command.startswith("watchword users create"):
                 self.machine.run("watchword users set-password ada --password-stdin", stdin=PASSWORD)
@@ -87,11 +99,20 @@ class Operator:
 
 
 @pytest.fixture(scope="module")
-def operator() -> Iterator[Operator]:
-    with machine() as running:
-        operator = Operator(running)
+def operator(postgres_server: PostgresServer, worker_id: str) -> Iterator[Operator]:
+    database = f"production_{worker_id}"
+    asyncio.run(_do_in(postgres_server, f"CREATE DATABASE {database}"))
+    with machine(f"--bind={postgres_server.socket}:{SOCKET}") as running:
+        operator = Operator(running, database)
         operator.follow()
         yield operator
+    asyncio.run(_do_in(postgres_server, f"DROP DATABASE {database} WITH (FORCE)"))
+
+
+async def _do_in(server: PostgresServer, statement: str) -> None:
+    connection = await asyncpg.connect(server.url())
+    await connection.execute(statement)
+    await connection.close()
 
 
 def test_what_the_page_says_comes_true(operator: Operator) -> None:
@@ -110,6 +131,8 @@ def test_what_the_page_says_comes_true(operator: Operator) -> None:
     (rehearsed,) = operator.each("journalctl --unit=watchword-rehearsal")
     assert "can be restored, with 1 users" in rehearsed
     assert all("none altered" in said for said in operator.each("watchword audit verify"))
+    _, moved = operator.each("watchword store move")
+    assert "moved /var/lib/watchword/watchword.db to postgresql://" in moved
     assert "imported 1, already there 0, refused 0\n" in operator.each("watchword users import")
 
 
