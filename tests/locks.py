@@ -1,4 +1,4 @@
-"""Locks on an SQLite store, as other programs hold them."""
+"""Locks on a store, as other programs hold them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,15 @@ from pathlib import Path
 
 from server.database.sqlite.contents import beside
 from server.files.file_lock import FileLock
+
+# How many sessions of a PostgreSQL database wait for a lock. The server of the tests has other databases, too, and some
+# locks belong to none. (pg_stat_activity does not change within a transaction.)
+POSTGRES_WAITS = """
+    SELECT count(*) FROM pg_locks AS wanted WHERE NOT granted AND EXISTS (
+        SELECT FROM pg_locks AS held JOIN pg_database ON pg_database.oid = held.database
+        WHERE held.pid = wanted.pid AND datname = current_database()
+    )
+"""
 
 
 @contextmanager

@@ -28,6 +28,10 @@ def main() -> NoReturn:
         signals.finish()
     except KeyboardInterrupt:
         code = signals.code
+    if signals.interrupted:
+        # If the KeyboardInterrupt has passed an exec(), as in the import of a dataclass, CPython takes it for unhandled
+        # for ever, and would end by SIGINT whatever the code is.
+        os._exit(code)
     # The process ends now and frees its memory. A last garbage collection would take a sixth of a command's time.
     gc.freeze()
     sys.exit(code)

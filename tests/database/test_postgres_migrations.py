@@ -19,6 +19,7 @@ from server.database.postgres import lock_waits, migrate, schema
 from server.database.postgres.connect import Connector
 from server.repositories import open_repositories
 from server.settings.tree import StoreSettings
+from tests.locks import POSTGRES_WAITS
 from tests.stores import pending_names
 
 LATEST = migrations("postgres")[-1].version
@@ -53,9 +54,8 @@ async def holding(url: str, lock: str, name: str = "a dump") -> AsyncIterator[as
 
 
 async def until_one_waits(connection: asyncpg.Connection[Any]) -> None:
-    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()"
     async with asyncio.timeout(BOUND_SECONDS):
-        while not await connection.fetchval(waits):  # noqa: ASYNC110 - PostgreSQL tells nobody of it
+        while not await connection.fetchval(POSTGRES_WAITS):  # noqa: ASYNC110 - PostgreSQL tells nobody of it
             await asyncio.sleep(0.01)
 
 

@@ -18,6 +18,7 @@ from server.database.sqlite.contents import beside
 from server.files.file_lock import FileLock
 from tests.environment import ROOT
 from tests.in_process import run as run_here
+from tests.locks import POSTGRES_WAITS
 from tests.process.programs import later_program
 from tests.process.server_process import DEADLINE_SECONDS, environment, run
 from tests.running import MASTER_KEY
@@ -68,9 +69,8 @@ def half_way(folder: Path, store_url: str, program: Path, *command: str) -> Iter
         runner.run(transaction.start())
         runner.run(holder.execute("LOCK TABLE watchword.users IN ACCESS SHARE MODE"))
         with start() as process:
-            waits = "SELECT count(*) FROM pg_locks WHERE NOT granted"
             deadline = time.monotonic() + DEADLINE_SECONDS
-            while not runner.run(holder.fetchval(waits)):
+            while not runner.run(holder.fetchval(POSTGRES_WAITS)):
                 assert time.monotonic() < deadline
             yield process
         runner.run(transaction.rollback())

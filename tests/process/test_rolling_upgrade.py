@@ -10,6 +10,7 @@ from pathlib import Path
 import asyncpg
 
 from tests.environment import ROOT
+from tests.locks import POSTGRES_WAITS
 from tests.process.programs import landed_program, later_program
 from tests.process.rolling_load import Load, Nodes
 from tests.process.server_process import DEADLINE_SECONDS, ServerProcess, run, serving
@@ -134,7 +135,6 @@ async def test_nodes_of_this_version_are_replaced_and_brought_back(tmp_path: Pat
 
 async def _until_it_waits(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     """Until another session waits for one of our locks."""
-    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation IS NOT NULL"
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while not await connection.fetchval(waits):  # noqa: ASYNC110 - PostgreSQL tells nobody of it
+        while not await connection.fetchval(POSTGRES_WAITS):  # noqa: ASYNC110 - PostgreSQL tells nobody of it
             await asyncio.sleep(0.01)

@@ -112,6 +112,18 @@ def test_a_demo_that_is_ended_before_it_has_begun_leaves_no_folder(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_command_that_is_interrupted_in_an_import_exits_with_the_code_of_the_signal(tmp_path: Path) -> None:
+    """Dataclasses are made by exec(), and CPython would end by SIGINT after a KeyboardInterrupt in there."""
+    (tmp_path / "interrupted.py").write_text(
+        "import sys\nfrom server import cli\n"
+        "WORK = 'import os\\nos.kill(os.getpid(), 15)\\nfor _ in range(10**6): pass'\n"
+        "cli._run = lambda signals: exec(WORK)\nsys.argv = ['server', 'routes']\ncli.main()\n"
+    )
+    with started(tmp_path, command=[sys.executable, "-m", "interrupted"]) as process:
+        assert process.communicate(timeout=DEADLINE_SECONDS) == (b"", b"")
+        assert process.returncode == 143
+
+
 @pytest.mark.parametrize(("arguments", "code"), [([], 0), (["users", "list"], 143)])
 def test_process_1_of_a_container_ends_also_while_it_imports(tmp_path: Path, arguments: list[str], code: int) -> None:
     """Process 1 has no default actions: what is not waited for is lost (pid_namespaces(7))."""
