@@ -45,7 +45,6 @@ check: setup ## style, types, who may import whom, and the Dockerfile
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
-	$(BIN)/hadolint Dockerfile
 
 bench: setup ## what a checked request costs beside aiohttp alone, and more; USERS=1000000 adds what that many users cost
 	$(BIN)/python -m tests.bench

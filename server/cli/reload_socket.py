@@ -64,6 +64,8 @@ class Waiters:
             with suppress(OSError), connection:
                 connection.settimeout(_SEND_SECONDS)
                 connection.sendall(outcome.to_json().encode())
+                # A worker that was forked meanwhile has the connection too, so closing it here would not end it.
+                connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close this process's descriptor. A child of the server does so."""

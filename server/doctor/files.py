@@ -12,9 +12,12 @@ from server.database.sqlite import condition
 from server.doctor.model import Case, Finding, note, ok, warning, wrong
 from server.files.ownership import user_name, why_denied
 from server.settings.load import LoadedSettings
+from server.settings.masking import masked_url
 
 TOPIC = "files"
-_SECRETS = ("keys.master_key", "tokens.secret", "store.url")
+_SECRETS = ("keys.master_key", "tokens.secret")
+# They may hold a password.
+_URLS = ("url", "listen_url")
 
 
 def of_store(path: Path) -> list[Finding]:
@@ -88,10 +91,9 @@ def of_settings(case: Case, environment: Mapping[str, str]) -> list[Finding]:
 def _files_with_secrets(loaded: LoadedSettings, environment: Mapping[str, str]) -> list[tuple[str, Path]]:
     """The files that hold a secret, with the name of the setting."""
     found = []
-    for name in _SECRETS:
+    urls = {f"store.{name}": getattr(loaded.settings.store, name) for name in _URLS}
+    for name in (*_SECRETS, *(name for name, url in urls.items() if masked_url(url) != url)):
         origin = loaded.origins.get(name, "")
-        if name == "store.url" and "@" not in loaded.settings.store.url:
-            continue
         if origin == str(loaded.file):
             found.append((name, Path(origin)))
         elif origin.lower().endswith("_file"):

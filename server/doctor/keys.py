@@ -68,7 +68,7 @@ def _signing(case: Case, records: Sequence[KeyRecord]) -> list[Finding]:
     findings = []
     if used != wanted:
         text = f"tokens are signed by {used}, and tokens.algorithm is {wanted}"
-        findings.append(warning(TOPIC, text, "restart the server: its start makes a key of the new algorithm"))
+        findings.append(warning(TOPIC, text, "restart the server, or run: config reload"))
     elif wanted == SHARED:
         count = len(case.settings.tokens.secret)
         findings.append(

@@ -34,7 +34,10 @@ while True:
     signal.sigwait([signal.SIGHUP])
     if sys.argv[2] == "ends":
         break
-    waiters.answer(waiters.accept(), Outcome(["logs.level"], ["server.port"], sys.argv[3:]))
+    waiting = waiters.accept()
+    # A worker that is forked during a reload has the connections too, and keeps them as long as it lives.
+    inherited = [connection.dup() for connection in waiting]
+    waiters.answer(waiting, Outcome(["logs.level"], ["server.port"], sys.argv[3:]))
 """
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from server.core.errors import StoreUnavailable
+from server.core.errors import StoreRefused, StoreUnavailable
 from server.database.driver import Transaction
 from server.database.open import apply_migrations, open_driver
+from server.database.postgres.connect import Connector
 from server.database.postgres.driver import PostgresDriver
 from server.repositories import open_repositories
 from server.settings.tree import StoreSettings
@@ -140,3 +141,13 @@ async def test_migrations_of_two_schemas_run_at_once(postgres_url: str) -> None:
     first, second = await asyncio.gather(*map(apply_migrations, stores))
     assert first == second
     assert first
+
+
+def test_what_is_wrong_with_a_url_is_said_of_the_setting_that_has_it() -> None:
+    direct = StoreSettings(url="postgresql://me@127.0.0.1/db", listen_url="postgresql://me@127.0.0.1/db?sslmode=full")
+    with pytest.raises(StoreRefused, match=r"^sslmode in store\.listen_url is none of"):
+        Connector(direct, direct=True)
+    pooled = direct.model_copy(update={"url": direct.listen_url, "listen_url": ""})
+    for wanted in (False, True):
+        with pytest.raises(StoreRefused, match=r"^sslmode in store\.url is none of"):
+            Connector(pooled, direct=wanted)

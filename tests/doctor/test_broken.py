@@ -274,6 +274,18 @@ def test_secrets_in_files_that_all_can_read_or_change(tmp_path: Path) -> None:
     assert told.startswith("key holds keys.master_key")
 
 
+@pytest.mark.parametrize(("password", "found"), [("", []), (":hush", ["store.url", "store.listen_url"])])
+def test_the_urls_of_a_database_are_secrets_if_they_have_a_password(
+    tmp_path: Path, password: str, found: list[str]
+) -> None:
+    urls = {"url": f"postgresql://me{password}@127.0.0.1:1/a", "listen_url": f"postgresql://me{password}@127.0.0.1:1/b"}
+    config = tmp_path / "config.toml"
+    config.write_text("[store]\n" + "".join(f'{name} = "{url}"\n' for name, url in urls.items()))
+    config.chmod(0o644)
+    told = examined(tmp_path, WATCHWORD__KEYS__MASTER_KEY=MASTER_KEY).told("warning", "files")
+    assert [text.split(" holds ")[1].split(",")[0] for text in told] == found
+
+
 class _Another(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)

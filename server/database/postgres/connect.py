@@ -44,7 +44,7 @@ class Connector:
         self.store = store
         self.pooled = False
         self.url = store.listen_url if direct and store.listen_url else store.url
-        self._tls = tls_of(self.url)
+        self._tls = tls_of(self.url, listening_setting(store) if direct else "store.url")
         self._hosts = _one_host_each(self.url)
 
     async def __call__(self, **options: Any) -> Connection:
