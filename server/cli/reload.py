@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import stat
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,6 +20,7 @@ from server.cli.reload_outcome import Outcome, problems_of
 from server.cli.reload_socket import Waiters
 from server.cli.service_manager import ServiceManager
 from server.core.errors import ConfigurationError
+from server.files.text_file import without_line_end
 from server.live import Live
 from server.settings import LoadedSettings, Settings
 from server.settings.changes import changed_names, taken_live
@@ -53,9 +56,13 @@ def reload_source(
 ) -> Source:
     """The source that reads the settings as the start has read `first`."""
     file = first.file
+    named = [name for name in first.origins.values() if name.upper().endswith("_FILE") and name in os.environ]
+    files = [settings_file(context, config), *(Path(without_line_end(os.environ[name])) for name in named)]
 
     def read() -> LoadedSettings:
         nonlocal file
+        for one in files:
+            _require_end(one)
         if file is not None:
             _require_file(file)
         loaded = loaded_for(context, config, given)
@@ -77,6 +84,14 @@ def _require_file(file: Path) -> None:
         return
     if is_empty:
         raise ConfigurationError([f"{file}: is empty; write the settings into it again"])
+
+
+def _require_end(file: Path) -> None:
+    """Refuse a pipe or a device. Who reads it may wait for ever, and then the server could not even be ended."""
+    with suppress(OSError):
+        mode = file.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise ConfigurationError([f"{file}: is a pipe or a device, which is read only at the start; use a file"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,14 @@ UNUSED = (signal.SIGUSR1, signal.SIGUSR2)
 TAKEN = (*ENDING, signal.SIGHUP, *UNUSED)
 
 
+def signal_name(number: int) -> str:
+    """As people know it. Most of the real-time signals (signal(7)) have no name of their own."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
 class ServerSignals:
     """A thread that receives all signals of a server, even while the other threads are busy.
 

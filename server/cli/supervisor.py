@@ -23,7 +23,7 @@ from server.cli.channel import Channel, Message
 from server.cli.child import Child, Inherited, Process, die_with
 from server.cli.parent_signals import ParentSignals
 from server.cli.restarts import Restarts
-from server.cli.signals import ENDING, PARENT_END_SECONDS
+from server.cli.signals import ENDING, PARENT_END_SECONDS, signal_name
 from server.settings import Settings
 
 BACKLOG = 1024
@@ -294,4 +294,4 @@ class Supervisor:
 def _reason(code: int) -> str:
     if code >= 0:
         return f"it ended with exit code {code}"
-    return f"it was ended by {signal.Signals(-code).name}"
+    return f"it was ended by {signal_name(-code)}"

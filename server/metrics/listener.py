@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
 from prometheus_client.aiohttp import make_aiohttp_handler
 
 from server.http.cors import Cors
@@ -24,6 +25,8 @@ MOST_CONNECTIONS = 32
 END_SECONDS = 0.5
 # Scrapes may take this part of the time of the event loop, however many come.
 SCRAPING_PART = 0.1
+# The versions of the formats that may be asked for: of the text format 0.0.4 and 1.0.0, of OpenMetrics 0.0.1 and 1.0.0.
+_VERSIONS = {"0.0.1", "0.0.4", "1.0.0"}
 
 
 class Scrapes:
@@ -44,11 +47,27 @@ class Scrapes:
             await asyncio.sleep(max(0.0, self._next_at - time.monotonic()))
             self._collector.store = state
             started = time.monotonic()
-            response = await self._write(request)
+            response = await self._write(request.clone(headers=_understood(request.headers)))
             now = time.monotonic()
             self._next_at = now + (now - started) / SCRAPING_PART
         add_common_headers(response)
         return response
+
+
+def _understood(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
+    """The headers with those formats of `Accept` that exist.
+
+    prometheus-client converts each version to numbers, whatever it is, and repeats it in the answer.
+    """
+    wanted = ",".join(headers.getall("Accept", ())).split(",")
+    known = CIMultiDict(headers)
+    known["Accept"] = ",".join(one for one in wanted if _versions(one) <= _VERSIONS)
+    return known
+
+
+def _versions(media_range: str) -> set[str]:
+    parameters = (part.strip() for part in media_range.split(";"))
+    return {part.removeprefix("version=") for part in parameters if part.startswith("version=")}
 
 
 def metrics_runner(metrics: Metrics, services: Callable[[], Services]) -> EdgeRunner:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from server.cli.signals import END_SECONDS, LOG_SECONDS, PARENT_END_SECONDS
+from server.cli.signals import END_SECONDS, LOG_SECONDS, PARENT_END_SECONDS, signal_name
 from tests.environment import ROOT
 
 STUCK = """
@@ -113,3 +113,11 @@ def test_a_signal_after_a_command_is_done_does_not_change_its_exit_code(
     command = [sys.executable, "-c", script, *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (2 if arguments == ["nonsense"] else 0, False), done
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [(9, "SIGKILL"), (signal.SIGRTMIN, "SIGRTMIN"), (signal.SIGRTMIN + 1, "signal 35"), (63, "signal 63")],
+)
+def test_each_signal_has_a_name(number: int, name: str) -> None:
+    assert signal_name(number) == name

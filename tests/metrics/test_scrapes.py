@@ -240,6 +240,29 @@ async def test_prometheus_and_openmetrics_are_spoken(watched: Watched) -> None:
 
 
 @on_sqlite
+async def test_formats_that_do_not_exist_are_passed_over(watched: Watched) -> None:
+    """prometheus-client converts versions to numbers, and repeats them in the answer."""
+    openmetrics = "application/openmetrics-text"
+    odd = ["x", "\u00fc", "\udcff", "2.0.0", "99", 5000 * "9", '"1.0.0"', "1..0", "-1", "\u0661.0.0", "1.0.0;version=x"]
+    for media_type in (openmetrics, "text/plain"):
+        for version in odd:
+            answer = await ask_for(watched, f"{media_type}; version={version}")
+            assert answer.startswith("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n")
+            # The next one counts.
+            answer = await ask_for(watched, f"{media_type};version={version}, {openmetrics}; version=1.0.0;q=0.5")
+            assert answer.startswith(f"HTTP/1.1 200 OK\r\nContent-Type: {openmetrics}; version=1.0.0;")
+
+
+async def ask_for(watched: Watched, accept: str) -> str:
+    reader, writer = await asyncio.open_connection(watched.scraper.server.host, watched.scraper.server.port)
+    head = f"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\nConnection: close\r\n\r\n"
+    writer.write(head.encode("utf-8", "surrogateescape"))
+    answer = await reader.read()
+    writer.close()
+    return answer.decode()
+
+
+@on_sqlite
 async def test_every_label_is_of_a_closed_set(watched: Watched) -> None:
     api = watched.api
     token = await api.token("lak")

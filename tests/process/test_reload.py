@@ -17,6 +17,7 @@ import pytest
 from tests import in_process
 from tests.process.server_process import DEADLINE_SECONDS, ROOT, ServerProcess, serving
 from tests.process.test_workers import workers_of
+from tests.running import MASTER_KEY
 from tests.service_manager import service_manager
 from tests.volume import volume
 
@@ -100,6 +101,10 @@ def test_what_was_changed_is_taken_as_a_whole_or_not_at_all(tmp_path: Path, work
         it.file.mkdir()
         it.hang_up(REFUSED)
         it.file.rmdir()
+        # Nobody writes into this pipe, so reading it would never end.
+        os.mkfifo(it.file)
+        it.hang_up(REFUSED)
+        it.file.unlink()
         # All of it is valid but one thing, which only the store can tell: this key opens nothing in it.
         it.write(CLOSED + '[keys]\nmaster_key = "hT7pXw2LqRz9 vKc4NdYs8MbJf3GaEu6"\n')
         done = it.command()
@@ -114,6 +119,18 @@ def test_what_was_changed_is_taken_as_a_whole_or_not_at_all(tmp_path: Path, work
     done = it.command()
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("no server runs here with ")
+
+
+@BOTH
+def test_a_secret_that_became_a_pipe_is_refused_and_the_server_can_be_ended(tmp_path: Path, workers: int) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(MASTER_KEY)
+    with scene(tmp_path, workers, WATCHWORD__KEYS__MASTER_KEY_FILE=str(secret)) as it:
+        secret.unlink()
+        os.mkfifo(secret)
+        it.hang_up(REFUSED)
+        assert f"{secret}: is a pipe or a device" in it.server.log()
+        assert it.server.stop() == 0
 
 
 @BOTH
