@@ -6,6 +6,7 @@ makes and removes them. A store that was not moved has no such triggers, so its 
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from server.core.clock import rfc3339
@@ -26,7 +27,13 @@ NOT_MOVED_COLUMNS = {
 
 # SQLite gives the message of a trigger as the error, so it is what the error is known by.
 TRIGGER_MARK = "watchword: "
+_NAME = re.compile("[a-z][a-z0-9_]*")
 BEING_MOVED = "this store is being moved, and takes no writes meanwhile"
+
+
+def is_written(table: str) -> bool:
+    """Whether a table is moved, and closed afterwards. A name that none of ours could have is of somebody else."""
+    return table not in NOT_MOVED and _NAME.fullmatch(table) is not None
 
 
 class StoreState(NamedTuple):

@@ -243,7 +243,10 @@ class Settings(_Section):
         if self.tokens.algorithm == "HS256" and not self.tokens.secret:
             problems.append("tokens.secret: HS256 needs it; make one with: openssl rand -base64 32")
         if not self.store.is_sqlite and not self.keys.master_key:
-            problems.append("keys.master_key: PostgreSQL needs it given; make one with: openssl rand -base64 32")
+            problems.append(
+                "keys.master_key: PostgreSQL needs it given; after `store move` it is the line in the .key file of the "
+                "old store; for a new store make one with: openssl rand -base64 32"
+            )
         if self.store.listen_url:
             problems += listen_url_problems(self.store.listen_url, self.store.url)
         if len(json.dumps(self.tokens.issuer + self.tokens.audience)) - len('""') > _ISSUER_AND_AUDIENCE:

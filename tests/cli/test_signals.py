@@ -47,6 +47,21 @@ signals.on_hangup(lambda: print("reload", flush=True))
 threading.Event().wait()
 """
 
+POSTPONING = """
+import signal, threading
+from server.cli.signals import CommandSignals
+signals = CommandSignals()
+signals.start()
+told = threading.Event()
+interrupt = signals._interrupt
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda *them: (interrupt(*them), print("told", flush=True), told.set()))
+with signals.postponed():
+    print("ready", flush=True)
+    while {wait}: pass
+print("done", signals.interrupted, flush=True)
+"""
+
 
 def outcome(script: str, *numbers: signal.Signals) -> tuple[int, list[str]]:
     """The exit code after these signals, and what was printed. Each is sent when the one before was answered by a line.
@@ -121,3 +136,9 @@ def test_a_signal_after_a_command_is_done_does_not_change_its_exit_code(
 )
 def test_each_signal_has_a_name(number: int, name: str) -> None:
     assert signal_name(number) == name
+
+
+def test_a_step_that_must_be_done_whole_is_ended_by_no_first_signal() -> None:
+    printed = outcome(POSTPONING.format(wait="not told.is_set()"), signal.SIGTERM)
+    assert printed == (0, ["told", "done False"])
+    assert outcome(POSTPONING.format(wait="True"), signal.SIGTERM, signal.SIGINT) == (130, ["told"])

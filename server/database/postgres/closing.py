@@ -13,7 +13,7 @@ from typing import Any
 from server.database.postgres.connection import Connection
 from server.database.postgres.errors import MOVED, MOVING
 from server.database.postgres.schema import LOCK_SPACE, lock_name
-from server.database.store_state import BEING_MOVED, NOT_MOVED, STATE_COLUMNS, StoreState
+from server.database.store_state import BEING_MOVED, STATE_COLUMNS, StoreState, is_written
 
 _TRIGGER = "moved_away"
 _GATE = "store gate"
@@ -86,7 +86,7 @@ async def make_gate(connection: Connection) -> None:
     for table in await written_tables(connection):
         if table not in made:
             await connection.execute(
-                f'CREATE TRIGGER {_TRIGGER} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "{schema}".{table} '
+                f'CREATE TRIGGER {_TRIGGER} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON "{schema}"."{table}" '
                 f'EXECUTE FUNCTION "{schema}".refuse_moved_away()'
             )
 
@@ -94,13 +94,13 @@ async def make_gate(connection: Connection) -> None:
 async def remove_gate(connection: Connection) -> None:
     """Remove the triggers again."""
     for table in await _names(connection, _WITH_TRIGGER, _TRIGGER):
-        await connection.execute(f'DROP TRIGGER {_TRIGGER} ON "{connection.schema}".{table}')
+        await connection.execute(f'DROP TRIGGER {_TRIGGER} ON "{connection.schema}"."{table}"')
     await connection.execute(f'DROP FUNCTION IF EXISTS "{connection.schema}".refuse_moved_away()')
 
 
 async def written_tables(connection: Connection) -> list[str]:
     """The tables that are moved."""
-    return [name for name in await _names(connection, _TABLES) if name not in NOT_MOVED]
+    return [name for name in await _names(connection, _TABLES) if is_written(name)]
 
 
 def _gate(connection: Connection) -> tuple[int, str]:

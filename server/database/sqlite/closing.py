@@ -17,7 +17,7 @@ from server.core.errors import StoreMoving
 from server.database.sqlite.contents import beside
 from server.database.sqlite.file import connect_to_look
 from server.database.sqlite.refusals import refusals
-from server.database.store_state import NOT_MOVED, STATE_COLUMNS, TRIGGER_MARK, StoreState
+from server.database.store_state import STATE_COLUMNS, TRIGGER_MARK, StoreState, is_written
 
 MOVE_LOCK = ".move-lock"
 _MOVED = f"SELECT {STATE_COLUMNS} FROM store_state WHERE state = 'moved'"
@@ -80,7 +80,7 @@ def close(connection: sqlite3.Connection, moved: StoreState) -> None:
     for table in written_tables(connection):
         for event in ("INSERT", "UPDATE", "DELETE"):
             connection.execute(
-                f"CREATE TRIGGER {_TRIGGER}_{event.lower()}_{table} BEFORE {event} ON {table} "
+                f'CREATE TRIGGER "{_TRIGGER}_{event.lower()}_{table}" BEFORE {event} ON "{table}" '
                 f"BEGIN SELECT RAISE(ABORT, '{message}'); END"
             )
     set_state(connection, moved)
@@ -90,7 +90,7 @@ def reopen(connection: sqlite3.Connection) -> None:
     """Undo `close`, in the transaction of the caller."""
     sql = "SELECT name FROM sqlite_schema WHERE type = 'trigger' AND name GLOB :pattern"
     for (name,) in connection.execute(sql, {"pattern": f"{_TRIGGER}_*"}).fetchall():
-        connection.execute(f"DROP TRIGGER {name}")
+        connection.execute(f'DROP TRIGGER "{name}"')
     connection.execute("DELETE FROM store_state")
 
 
@@ -99,4 +99,4 @@ def written_tables(connection: sqlite3.Connection) -> list[str]:
     rows = connection.execute(
         "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table' AND name NOT GLOB 'sqlite_*'"
     )
-    return sorted(name for (name,) in rows if name not in NOT_MOVED)
+    return sorted(name for (name,) in rows if is_written(name))

@@ -81,7 +81,7 @@ class PostgresSource(PostgresTables):
                 raise _being_moved()
         self._is_held = True
         try:
-            await self._aside(closing.make_gate)
+            await self._aside(_make_gate)
             with told(self.url_is):
                 await self._connection.execute(f"SET LOCAL lock_timeout = '{_GATE_LOCK}'")
                 await closing.close_gate(self._connection)
@@ -164,6 +164,16 @@ class PostgresSource(PostgresTables):
         """Remove row and triggers."""
         await self._aside(_reopen)
         await self._remove_gate()
+
+
+async def _make_gate(connection: Connection) -> None:
+    try:
+        await closing.make_gate(connection)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise StoreRefused(
+            f"this role can't keep others from writing ({error.message}); in store.url, name the role that owns the "
+            "tables, as for `migrate`"
+        ) from error
 
 
 async def _reopen(connection: Connection) -> None:

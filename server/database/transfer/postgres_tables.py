@@ -91,7 +91,7 @@ class PostgresTables:
             await self._connection.execute(f"CLOSE rows_of_{table.name}")
 
     def _name(self, table: str) -> str:
-        return f'"{self._connection.schema}".{table}'
+        return f'"{self._connection.schema}"."{table}"'
 
     async def _value(self, sql: str, *parameters: Any) -> Any:
         with told(self.url_is):

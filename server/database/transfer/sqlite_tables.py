@@ -43,7 +43,7 @@ class SqliteTables:
 
     async def count(self, table: Table) -> int:
         """The number of its rows."""
-        return (await self._fetch(f"SELECT count(*) FROM {table.name}"))[0]
+        return (await self._fetch(f'SELECT count(*) FROM "{table.name}"'))[0]
 
     async def counter(self, table: Table) -> int:
         """The last number of AUTOINCREMENT."""
@@ -52,7 +52,7 @@ class SqliteTables:
 
     async def rows(self, table: Table) -> AsyncIterator[Rows]:
         """All rows in chunks, in the order of the primary key. Texts compare by byte."""
-        sql = f"SELECT {', '.join(table.moved_columns)} FROM {table.name} ORDER BY {', '.join(table.key)}"
+        sql = f'SELECT {", ".join(table.moved_columns)} FROM "{table.name}" ORDER BY {", ".join(table.key)}'
         with refusals(self._path):
             cursor = await to_the_end(self._connection.execute, sql)
             while chunk := await to_the_end(cursor.fetchmany, ROWS):

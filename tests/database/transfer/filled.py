@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from server.database.driver import Transaction
+from server.database.open import Store
 from server.database.transfer import places
 from server.database.transfer.move import MovedTable, move
 from server.database.transfer.table import Digest
@@ -36,7 +37,7 @@ async def fill(store: Repositories) -> None:
     await store.driver.write(unit)
 
 
-async def contents(url: str) -> dict[str, tuple[int, str, int | None]]:
+async def contents(url: Store) -> dict[str, tuple[int, str, int | None]]:
     """Of each table the number of rows, their checksum, and its counter."""
     found = {}
     async with places.source_at(url) as source, source.reading():
@@ -49,7 +50,7 @@ async def contents(url: str) -> dict[str, tuple[int, str, int | None]]:
     return found
 
 
-async def move_to(source_url: str, target_url: str, **options: Any) -> list[MovedTable]:
+async def move_to(source_url: Store, target_url: Store, **options: Any) -> list[MovedTable]:
     """As the command does it."""
     given: dict[str, Any] = {"move_id": "move", "now": NOW, "advance": lambda _: None}
     async with places.source_at(source_url) as source:

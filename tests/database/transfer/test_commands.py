@@ -223,6 +223,7 @@ def test_a_wrong_password_and_missing_rights_are_one_line(here: Path, postgres_u
     )
     line = refused(here, "move", "--to", NEW, **settings(poor))
     assert "permission denied for schema watchword" in line
+    assert "name the role that owns the tables" in line
     sql(postgres_url, "DROP OWNED BY poor", "DROP ROLE poor")
 
 
