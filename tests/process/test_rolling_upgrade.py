@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import asyncpg
 
-from tests.environment import ROOT
-from tests.locks import POSTGRES_WAITS
+from tests.environment import ROOT, environment
 from tests.process.programs import landed_program, later_program
 from tests.process.rolling_load import Load, Nodes
 from tests.process.server_process import DEADLINE_SECONDS, ServerProcess, run, serving
@@ -57,6 +57,14 @@ class Site:
         done = await asyncio.to_thread(run, self._folder, *arguments, PYTHONPATH=str(program), **self.settings)
         assert done.returncode == 0, done.stderr
         return done.stdout + done.stderr
+
+    async def begin(self, program: Path, *arguments: str) -> asyncio.subprocess.Process:
+        """Start a command, whose output can be read."""
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "server", *arguments,
+            cwd=self._folder, env=environment(PYTHONPATH=str(program), **self.settings),
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
 
     async def start(self, program: Path, *arguments: str) -> ServerProcess:
         """Start a node, which takes requests from then on."""
@@ -118,23 +126,25 @@ async def test_nodes_of_this_version_are_replaced_and_brought_back(tmp_path: Pat
         dump = await asyncpg.connect(postgres_url, server_settings={"application_name": "a dump"})
         async with dump.transaction():
             await dump.execute("LOCK TABLE watchword.users IN ACCESS SHARE MODE")
-            migrating = asyncio.create_task(running.command(later, "migrate"))
-            await _until_it_waits(dump)
+            migrating = await running.begin(later, "migrate")
+            said = await _said_about_a_wait(migrating)
+            assert "users: pid " in said
+            assert "(a dump, " in said
             await running.load.go_on(ANSWERS)
         await dump.close()
-        said = await migrating
-        assert all(f"_{name}\n" in said for name in ADDED)
-        assert "a migration waits for a lock" in said
-        assert "users: pid" in said
-        assert "a dump" in said
+        done, _ = await migrating.communicate()
+        assert all(f"_{name}\n" in done.decode() for name in ADDED)
         assert "up to date" in await running.command(ROOT, "migrate", "--check")
         await running.replace(ROOT, 1)
         await running.replace(later, NODES if IS_FULL else 1)
         await running.replace(ROOT, 1)
 
 
-async def _until_it_waits(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Until another session waits for one of our locks."""
+async def _said_about_a_wait(migrating: asyncio.subprocess.Process) -> str:
+    """The line that names who holds the lock."""
+    assert migrating.stderr is not None
     async with asyncio.timeout(DEADLINE_SECONDS):
-        while not await connection.fetchval(POSTGRES_WAITS):  # noqa: ASYNC110 - PostgreSQL tells nobody of it
-            await asyncio.sleep(0.01)
+        async for line in migrating.stderr:
+            if b"a migration waits for a lock" in line and b"unknown" not in line:
+                return line.decode()
+    raise AssertionError("it ended")

@@ -48,6 +48,7 @@ class LockWaits:
         self._waiting = waiting
         self._loop = asyncio.get_running_loop()
         self._said_at = -SAY_SECONDS
+        self._has_named = False
         self.held_by = ""
 
     async def look(self, connect: Callable[[], Coroutine[Any, Any, Connection]], migration: str) -> None:
@@ -75,9 +76,11 @@ class LockWaits:
         return bool(rows)
 
     def say(self, migration: str) -> None:
-        """A line about the wait, unless there was one a moment ago."""
-        if self._loop.time() - self._said_at >= SAY_SECONDS:
+        """A line about the wait, unless there was one a moment ago that said no less."""
+        is_news = bool(self.held_by) and not self._has_named
+        if is_news or self._loop.time() - self._said_at >= SAY_SECONDS:
             self._said_at = self._loop.time()
+            self._has_named = bool(self.held_by)
             _log.warning("a migration waits for a lock", migration=migration, held_by=self.held_by or "unknown")
 
 
