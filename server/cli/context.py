@@ -16,7 +16,7 @@ from server.app import open_services
 from server.cli.command_line import command_line_of
 from server.cli.tables import visible
 from server.core.origin import COMMAND_LINE, Origin, reset_origin, set_origin
-from server.database.open import require_store, sqlite_path
+from server.database.open import sqlite_path
 from server.files.ownership import user_name
 from server.logs.output import configure_logs
 from server.routes import route_table
@@ -71,8 +71,6 @@ def run_with_services(
     configure_logs(settings.logs)
 
     async def run() -> Result:
-        if not makes_store:
-            await require_store(settings.store)
         async with open_services(settings, serving=False, migrating=makes_store) as services:
             return await work(services)
 

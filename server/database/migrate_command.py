@@ -11,7 +11,7 @@ from server.cli.context import AsJson, Config, print_json, run_async, settings_f
 from server.database.live_nodes import LiveNode
 from server.database.migration_files import Migration
 from server.database.open import apply_migrations, live_nodes, pending_migrations
-from server.database.pending_migrations import nodes_that_stop
+from server.database.pending_migrations import is_missing, nodes_that_stop
 from server.logs.output import configure_logs
 from server.settings.tree import StoreSettings
 
@@ -69,7 +69,7 @@ def _report(wanted: Sequence[Migration], nodes: Sequence[LiveNode]) -> dict[str,
 def _lines(wanted: Sequence[Migration], nodes: Sequence[LiveNode]) -> list[str]:
     if not wanted:
         return [_UP_TO_DATE]
-    if wanted[0].version == 1:
+    if is_missing(wanted):
         return [*(f"pending  {one.name}" for one in wanted), "there is no store yet"]
     lines = [f"pending  {one.name}  ({_who_goes_on(one)})" for one in wanted]
     lines += [f"running  {node}" for node in nodes]

@@ -20,9 +20,6 @@ from server.settings.tree import StoreSettings
 # A URL alone stands for one with the defaults of the other settings.
 Store = StoreSettings | str
 
-# If this one is pending, there is no store yet.
-FIRST_MIGRATION = "0001_first"
-
 
 async def open_driver(
     store: Store, *, serving: bool, inherited: Sequence[int] | None = None, migrating: bool = True
@@ -67,20 +64,6 @@ async def require_notifications(store: Store) -> None:
         from server.database.postgres import pooler  # noqa: PLC0415 - asyncpg is large
 
         await pooler.require_notifications(settings)
-
-
-async def require_store(store: Store) -> None:
-    """Raise StoreRefused if there is no store yet, without making one."""
-    pending = await pending_migrations(store)
-    if FIRST_MIGRATION in (migration.name for migration in pending):
-        settings = settings_of(store)
-        where = f"the PostgreSQL database of store.url, in its schema {settings.schema_name}"
-        if settings.is_sqlite:
-            where = str(sqlite_path(settings.url))
-        raise StoreRefused(
-            f"there is no store in {where}; run this where the server runs, or give --config or store.url; "
-            "`serve` and `migrate` make one"
-        )
 
 
 async def pending_migrations(store: Store) -> list[Migration]:

@@ -50,6 +50,11 @@ def nodes_that_stop(wanted: Sequence[Migration]) -> int:
     return max((migration.needs for migration in wanted if migration.needs > latest_applied), default=0)
 
 
+def is_missing(wanted: Sequence[Migration]) -> bool:
+    """Whether there is no store yet: even its first migration is pending."""
+    return bool(wanted) and wanted[0].version == 1
+
+
 def newer(place: str, found: int, known: int) -> StoreRefused:
     """The error for a store that a newer program has migrated, in a way that needs a newer program."""
     return StoreRefused(
@@ -59,8 +64,11 @@ def newer(place: str, found: int, known: int) -> StoreRefused:
 
 
 def not_migrated(place: str, wanted: Sequence[Migration]) -> StoreRefused:
-    """The error for a server that must not migrate, on a store that is missing or needs migrations."""
-    if wanted[0].version == 1:
-        return StoreRefused(f"there is no store in {place}; to make one, run: python -m server migrate")
+    """The error for a program that must not migrate, on a store that is missing or needs migrations."""
+    if is_missing(wanted):
+        return StoreRefused(
+            f"there is no store in {place}; run this where the server runs, or give --config or store.url; "
+            "`serve` and `migrate` make one"
+        )
     names = ", ".join(migration.name for migration in wanted)
     return StoreRefused(f"{place} needs migrations first ({names}); run: python -m server migrate")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from server.database.migration_files import Migration
-from server.database.open import FIRST_MIGRATION
-from server.database.pending_migrations import nodes_that_stop
+from server.database.pending_migrations import is_missing, nodes_that_stop
 from server.doctor.model import Finding, ok, warning
 
 
@@ -14,7 +13,7 @@ def schema(topic: str, about: str, wanted: Sequence[Migration]) -> Finding:
     """Ok if no migration is pending; `about` says which store it is."""
     if not wanted:
         return ok(topic, f"{about}: its tables are up to date")
-    if wanted[0].name == FIRST_MIGRATION:
+    if is_missing(wanted):
         text = f"{about}: there is no store yet"
         return warning(topic, text, "`serve` makes one; or run this where the server runs, or give --config")
     names = ", ".join(migration.name for migration in wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from server.database.pending_migrations import is_missing
 from server.database.sqlite import condition
 from server.database.sqlite.contents import beside
 from server.doctor import schema
@@ -21,7 +22,7 @@ _LARGE_LOG_BYTES = 100_000_000
 async def tables(path: Path) -> list[Finding]:
     """What kind of store there is; ok if the other checks can read it. Raises StoreRefused, StoreUnavailable."""
     wanted = await condition.pending(path)
-    if wanted and wanted[0].version == 1:
+    if is_missing(wanted):
         condition.require_place(path)
         return [schema.schema(TOPIC, f"SQLite, {path}", wanted)]
     return [schema.schema(TOPIC, f"SQLite, {path}, {size(condition.size_of(path))}", wanted)]

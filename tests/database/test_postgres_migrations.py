@@ -254,9 +254,7 @@ async def test_an_older_program_starts_on_a_store_to_which_a_newer_one_has_added
 
 
 async def test_a_program_that_may_not_migrate_names_what_is_needed(postgres_url: str, knows: Knows) -> None:
-    with pytest.raises(
-        StoreRefused, match=r"there is no store in the PostgreSQL database; .*run: python -m server migrate"
-    ):
+    with pytest.raises(StoreRefused, match="there is no store in the PostgreSQL database, in its schema watchword; "):
         await open_repositories(postgres_url, serving=True, migrating=False)
     assert await fetch(postgres_url, "SELECT to_regnamespace('watchword')") is None
     await apply_migrations(postgres_url)

@@ -110,7 +110,7 @@ def test_commands_use_the_schema_of_the_settings(tmp_path: Path, postgres_url: s
         "WATCHWORD__PASSWORDS__BCRYPT_COST": "4",
     }
     missing = run(tmp_path, "users", "list", **environment)
-    assert "there is no store in the PostgreSQL database of store.url, in its schema elsewhere" in missing.stderr
+    assert "there is no store in the PostgreSQL database, in its schema elsewhere" in missing.stderr
     for command in (
         ("migrate", "--check"),
         ("migrate",),

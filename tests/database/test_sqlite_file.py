@@ -141,7 +141,7 @@ async def test_a_store_to_which_a_newer_program_has_added_is_used(url: str, made
 
 
 async def test_a_program_that_may_not_migrate_makes_nothing(url: str, path: Path) -> None:
-    refusal = "there is no store in .*; to make one, run: python -m server migrate"
+    refusal = "there is no store in .*; `serve` and `migrate` make one$"
     with pytest.raises(StoreRefused, match=refusal):
         await open_repositories(url, serving=True, migrating=False)
     assert not path.parent.exists()

@@ -108,6 +108,6 @@ def test_who_waits_for_a_lock_ends_when_asked(
 def test_a_server_that_may_not_migrate_makes_nothing(tmp_path: Path, workers: str) -> None:
     refused = run(tmp_path, "serve", "--no-migrate", WATCHWORD__SERVER__WORKERS=workers)
     assert refused.returncode == 1
-    assert refused.stderr.endswith("to make one, run: python -m server migrate\n")
+    assert refused.stderr.endswith("; `serve` and `migrate` make one\n")
     assert refused.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []

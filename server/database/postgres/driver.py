@@ -15,7 +15,6 @@ from server.database.failure import unavailable
 from server.database.live_nodes import LiveNode
 from server.database.migration_files import Migration
 from server.database.patience import Patience, current_patience
-from server.database.pending_migrations import not_migrated
 from server.database.postgres import closing
 from server.database.postgres import migrate as postgres_migrate
 from server.database.postgres import schema as postgres_schema
@@ -219,8 +218,8 @@ async def pending_migrations(store: StoreSettings) -> list[Migration]:
 
 
 async def _require_migrated(store: StoreSettings) -> None:
-    if wanted := await pending_migrations(store):
-        raise not_migrated(postgres_schema.PLACE, wanted)
+    async with _connected(store) as (connection, _):
+        await postgres_schema.require_migrated(connection)
 
 
 async def live_nodes(store: StoreSettings) -> list[LiveNode]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from server.core.errors import StoreRefused
 from server.database.live_nodes import GONE_MS, LiveNode
 from server.database.migration_files import Migration, migrations
-from server.database.pending_migrations import Applied, pending
+from server.database.pending_migrations import Applied, not_migrated, pending
 from server.database.postgres.connection import Connection
 
 PLACE = "the PostgreSQL database"
@@ -51,6 +51,13 @@ async def pending_migrations(connection: Connection) -> list[Migration]:
         f'FROM "{connection.schema}".schema_migrations AS applied ORDER BY version'
     )
     return pending(known, [Applied(*row) for row in rows], PLACE)
+
+
+async def require_migrated(connection: Connection) -> None:
+    """Raise StoreRefused if there is no store, or it needs migrations."""
+    wanted = await pending_migrations(connection)
+    if wanted:
+        raise not_migrated(f"{PLACE}, in its schema {connection.schema}", wanted)
 
 
 async def live_nodes(connection: Connection) -> list[LiveNode]:

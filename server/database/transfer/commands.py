@@ -20,7 +20,6 @@ from server.cli.tables import Rows, program, questions
 from server.core.clock import SystemClock
 from server.core.errors import FileRefused, StoreRefused
 from server.core.ids import Ids, SystemRandomness
-from server.database.open import pending_migrations, require_store
 from server.database.transfer import places
 from server.database.transfer.ends import Source
 from server.database.transfer.move import Advance, MovedTable, count_all, read_all
@@ -151,12 +150,8 @@ async def _move(asked: _Move) -> None:
 
 
 async def _key(asked: _Move) -> AbstractContextManager[MovedKey]:
-    """The master key. Raises StoreRefused if there is no store that this program can move."""
-    store = asked.settings.store
-    await require_store(store)
-    if await pending_migrations(store):
-        raise StoreRefused(f"the store is older than this program; run `{program()} migrate` first")
-    repositories = await open_repositories(store, serving=False)
+    """The master key. Raises StoreRefused if there is no store, or it needs migrations."""
+    repositories = await open_repositories(asked.settings.store, serving=False, migrating=False)
     try:
         records: Sequence[KeyRecord] = await repositories.keys.list_keys()
     finally:

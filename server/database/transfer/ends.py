@@ -40,6 +40,8 @@ class Source(Store, Protocol):
 
     # A path, or a URL without its password.
     place: str
+    # A number that only this source has locked in its database, so a target there sees that it is the same one.
+    nonce: int | None
 
     async def state(self) -> StoreState | None:
         """Whether it was moved already."""

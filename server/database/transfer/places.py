@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from server.core.errors import StoreRefused
-from server.database.open import Store, require_store, settings_of, sqlite_path
+from server.database.open import Store, settings_of, sqlite_path
 from server.database.sqlite import closing as sqlite_closing
 from server.database.sqlite.copy_reader import open_moved_away
 from server.database.store_state import StoreState
@@ -60,7 +60,7 @@ async def check_target(store: Store, source: Source) -> None:
 def _postgres_target(store: StoreSettings, source: Source) -> AbstractAsyncContextManager[Target]:
     from server.database.transfer.postgres_target import PostgresTarget  # noqa: PLC0415 - asyncpg is large
 
-    return PostgresTarget.open(store, getattr(source, "nonce", None))
+    return PostgresTarget.open(store, source.nonce)
 
 
 async def state_at(store: Store) -> StoreState | None:
@@ -79,7 +79,6 @@ async def state_at(store: Store) -> StoreState | None:
 
 async def reopen(store: Store) -> StoreState:
     """Let a store that was moved take writes again; where it was moved to. Raises StoreRefused, StoreUnavailable."""
-    await require_store(store)
     async with source_at(store) as source:
         state = await source.state()
         if state is None or not state.is_moved:

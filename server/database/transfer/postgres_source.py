@@ -31,13 +31,13 @@ _IDLE = "60s"
 
 
 class PostgresSource(PostgresTables):
-    """See ends.py. `nonce` is a number whose advisory lock it holds, so the target can see that it is the same one."""
+    """See ends.py. It holds the advisory lock of its `nonce`."""
 
     def __init__(self, connect: Connector, connection: Connection) -> None:
         super().__init__(masked_url(connect.store.url), connection)
         self._connect = connect
         self._is_held = False
-        self.nonce = secrets.randbits(62)
+        self.nonce: int | None = secrets.randbits(62)
 
     @classmethod
     @asynccontextmanager

@@ -12,8 +12,8 @@ from server.database.migration_files import migrations
 from server.database.postgres import closing
 from server.database.postgres.connection import Connection
 from server.database.postgres.errors import opening
-from server.database.postgres.schema import PLACE, pending_migrations
-from server.database.transfer.table import ROWS, Rows, Table, require_latest
+from server.database.postgres.schema import PLACE, require_migrated
+from server.database.transfer.table import ROWS, Rows, Table, refuse_newer
 
 # How long one statement, or one chunk of rows, may take before the other side counts as lost.
 STEP_SECONDS = 60.0
@@ -114,7 +114,6 @@ def told(url_is: str) -> Iterator[None]:
 
 async def require_same_program(connection: Connection) -> None:
     """Raise StoreRefused unless all tables are those of this program: of another one, columns could be missing."""
-    wanted = await pending_migrations(connection)
-    sql = f'SELECT max(version) FROM "{connection.schema}".schema_migrations'
-    found = 0 if wanted else (await connection.fetch(sql))[0][0]
-    require_latest(PLACE, found, migrations("postgres")[-1].version)
+    await require_migrated(connection)
+    rows = await connection.fetch(f'SELECT max(version) FROM "{connection.schema}".schema_migrations')
+    refuse_newer(PLACE, rows[0][0], migrations("postgres")[-1].version)

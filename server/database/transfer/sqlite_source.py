@@ -11,13 +11,14 @@ from typing import Self
 
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.database.migration_files import migrations
+from server.database.pending_migrations import not_migrated
 from server.database.sqlite import closing
 from server.database.sqlite import file as sqlite_file
 from server.database.sqlite.contents import beside, uri
 from server.database.sqlite.refusals import refusals
 from server.database.store_state import StoreState
 from server.database.transfer.sqlite_tables import SqliteTables
-from server.database.transfer.table import require_latest
+from server.database.transfer.table import refuse_newer
 from server.files.fair_lock import FairLock
 from server.files.file_lock import FileLock, to_the_end
 
@@ -28,11 +29,13 @@ class SqliteSource(SqliteTables):
     def __init__(self, path: Path, connection: sqlite3.Connection, lock: FairLock) -> None:
         super().__init__(path, connection)
         self._lock = lock
+        self.nonce: int | None = None
 
     @classmethod
     @asynccontextmanager
     async def open(cls, path: Path) -> AsyncIterator[Self]:
         """Open the file, which a server may use. Raises StoreRefused, also if it needs migrations."""
+        await asyncio.to_thread(sqlite_file.prepare_folder, path, making=False)
         lock = FairLock(beside(path, ".write-lock"))
         try:
             async with lock.held():
@@ -115,7 +118,8 @@ class SqliteSource(SqliteTables):
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    wanted = sqlite_file.inspect(path, thorough=False)
+    if wanted := sqlite_file.inspect(path, thorough=False):
+        raise not_migrated(str(path), wanted)
     with refusals(path):
         connection = sqlite3.connect(
             uri(path, "mode=rw"),
@@ -127,7 +131,7 @@ def _open(path: Path) -> sqlite3.Connection:
         try:
             connection.execute("PRAGMA synchronous = FULL")
             (found,) = connection.execute("SELECT max(version) FROM schema_migrations").fetchone()
-            require_latest(str(path), 0 if wanted else found, migrations("sqlite")[-1].version)
+            refuse_newer(str(path), found, migrations("sqlite")[-1].version)
         except BaseException:
             connection.close()
             raise

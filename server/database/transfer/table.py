@@ -38,10 +38,8 @@ class Table:
         return tuple(column for column in self.columns if (self.name, column) not in NOT_MOVED_COLUMNS)
 
 
-def require_latest(place: str, found: int, known: int) -> None:
-    """Raise StoreRefused unless the store has the migrations of this program, no more and no fewer."""
-    if found < known:
-        raise StoreRefused(f"{place} is older than this program; run `migrate` there first")
+def refuse_newer(place: str, found: int, known: int) -> None:
+    """Raise StoreRefused if the store has migrations that this program does not know."""
     if found > known:
         raise StoreRefused(
             f"{place} is at migration {found}, newer than this program, which knows {known}; move it with the newer one"
