@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,11 +22,13 @@ from server.core.errors import StoreRefused
 from server.core.ids import Ids, SystemRandomness
 from server.database.open import back_up, sqlite_path
 from server.database.sqlite.backup import key_beside
+from server.database.sqlite.condition import opened
 from server.database.sqlite.contents import beside
 from server.database.sqlite.copy_reader import CopyReader, open_copy, open_moved_away
 from server.database.sqlite.new_store import refuse_present
 from server.database.sqlite.restore import restore as restore_copy
 from server.keys.master_key_file import master_key_path, read_keys, unchanged
+from server.keys.model import KeyRecord
 from server.keys.repository import KeyRepository
 from server.keys.sealing import MasterKey
 from server.logs.output import configure_logs
@@ -34,7 +37,7 @@ from server.settings.secrets import texts
 
 # Records of the audit log that are read at a time.
 PAGE = 1000
-# Since this migration the keys have the table that this program reads.
+# Since these migrations keys and audit log have the tables that this program reads.
 _KEYS = 4
 _AUDIT = 7
 
@@ -61,7 +64,7 @@ def backup(
     key = master_key_path(settings)
     with ExitStack() as stack, progress_bar("copying") as progress:
         content = None
-        if key is not None and os.path.lexists(key) and not without_key:
+        if key is not None and not without_key and (os.path.lexists(key) or run_async(_needs_key(settings))):
             # The key must not change during the copy, or it would not open the copy.
             stack.enter_context(unchanged(key))
             content = _read(key)
@@ -73,6 +76,15 @@ def backup(
         run_async(back_up(settings.store, path, show, content))
     typer.echo(f"backed up to {path}, checked")
     typer.echo(_about_key(settings, path, without_key=without_key))
+
+
+async def _needs_key(settings: Settings) -> bool:
+    """Whether keys of the store are sealed, so without the master key a copy of it would be of little use."""
+    store = sqlite_path(settings.store.url)
+    if not store.exists():
+        return False
+    with opened(store) as reader:
+        return any(record.sealed for record in await _keys_of(reader))
 
 
 def _read(key: Path) -> bytes:
@@ -141,56 +153,50 @@ async def _restore(settings: Settings, path: Path, old: Path | None) -> None:
 
 async def _key_for(settings: Settings, path: Path, copy: CopyReader) -> tuple[str, bytes | None]:
     """What to say about the master key that opens the copy, and the file to put beside it, if it needs one."""
-    sealed = [record for record in await _keys_of(copy) if record.sealed]
+    records = await _keys_of(copy)
     beside_store = master_key_path(settings)
     if beside_store is None:
-        _require_opens(MasterKey(texts(settings.keys.master_key), _ids()), sealed, "keys.master_key")
+        _require_opens(texts(settings.keys.master_key), records, "keys.master_key")
         return "the master key is in the settings (keys.master_key)", None
     if os.path.lexists(beside_store):
         # It has stayed where it is. A wrong one has to be moved away with the store.
         try:
-            _require_opens(MasterKey(read_keys(beside_store), _ids()), sealed, str(beside_store))
+            _require_opens(read_keys(beside_store), records, beside_store)
         except StoreRefused:
             if not os.path.lexists(key_beside(path)):
                 raise
         else:
             return f"the master key was there already, in {beside_store}", None
     if not os.path.lexists(key_beside(path)):
-        if not sealed and _is_read(copy, _KEYS):
+        if _has(copy, _KEYS) and not any(record.sealed for record in records):
             return "this store has no master key yet", None
         raise StoreRefused(
             f"{key_beside(path)} is missing, the master key of this backup; put it there, or to {beside_store}, "
             "with mode 0600; or set keys.master_key to it"
         )
-    _require_opens(MasterKey(read_keys(key_beside(path)), _ids()), sealed, str(key_beside(path)))
+    _require_opens(read_keys(key_beside(path)), records, key_beside(path))
     return f"the master key is beside it, in {beside_store}", key_beside(path).read_bytes()
 
 
-async def _keys_of(copy: CopyReader) -> list[Any]:
+async def _keys_of(copy: CopyReader) -> Sequence[KeyRecord]:
     """The keys of the copy; none if it is older than their table. Then the next start finds out whether they open."""
     reader: Any = copy
-    return await KeyRepository(reader, AuditRepository(reader)).list_keys() if _is_read(copy, _KEYS) else []
+    return await KeyRepository(reader, AuditRepository(reader)).list_keys() if _has(copy, _KEYS) else []
 
 
-def _is_read(copy: CopyReader, version: int) -> bool:
+def _has(copy: CopyReader, version: int) -> bool:
+    """Whether this migration was applied to the copy."""
     return all(migration.version > version for migration in copy.pending)
 
 
-def _require_opens(master_key: MasterKey, sealed: list[Any], name: str) -> None:
-    for record in sealed:
-        try:
-            master_key.unseal(record.sealed, record.kid)
-        except StoreRefused:
-            raise StoreRefused(f"{name} does not open this backup; use the master key that it was made with") from None
-
-
-def _ids() -> Ids:
-    return Ids(SystemClock(), SystemRandomness())
+def _require_opens(secrets: Sequence[str], records: Sequence[KeyRecord], name: str | Path) -> None:
+    refusal = f"{name} does not open this backup; use the master key that it was made with"
+    MasterKey(secrets, Ids(SystemClock(), SystemRandomness())).require_opens(records, refusal)
 
 
 async def _undone(copy: CopyReader, old: Path | None) -> list[str]:
     """Lines that say of what time the copy is, and what has happened since."""
-    last = await _last_record(copy) if _is_read(copy, _AUDIT) else None
+    last = await _last_record(copy) if _has(copy, _AUDIT) else None
     if last is None:
         lines = ["its audit log has no record, so it does not say of what time it is"]
     else:

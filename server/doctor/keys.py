@@ -39,13 +39,13 @@ def _master_key(case: Case, sealed: Sequence[KeyRecord]) -> list[Finding]:
     where = "keys.master_key" if path is None else str(path)
     try:
         secrets = texts(case.settings.keys.master_key) if path is None else read_keys(path)
-        _open(case, secrets, sealed)
+        MasterKey(secrets, case.ids).require_opens(sealed)
     except StoreRefused as error:
         return [refused(TOPIC, error)]
     findings = [ok(TOPIC, f"the master key in {where} opens all {len(sealed)} keys of the store")]
     if len(secrets) > 1:
         try:
-            _open(case, secrets[:1], sealed)
+            MasterKey(secrets[:1], case.ids).require_opens(sealed)
         except StoreRefused:
             text = f"some keys are still sealed under an older one of the {len(secrets)} master keys in {where}"
             findings.append(warning(TOPIC, text, "`keys rewrap`, then take the older ones out"))
@@ -53,12 +53,6 @@ def _master_key(case: Case, sealed: Sequence[KeyRecord]) -> list[Finding]:
             text = f"the first of the {len(secrets)} master keys in {where} opens all keys"
             findings.append(note(TOPIC, text, "take the others out"))
     return findings
-
-
-def _open(case: Case, secrets: Sequence[str], sealed: Sequence[KeyRecord]) -> None:
-    master_key = MasterKey(secrets, case.ids)
-    for record in sealed:
-        master_key.unseal(record.sealed, record.kid)
 
 
 def _signing(case: Case, records: Sequence[KeyRecord]) -> list[Finding]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
-from server.core.errors import StoreRefused
 from server.core.ids import Ids
 from server.keys.master_key_file import master_key_path, read_keys, unchanged
 from server.keys.model import KeyRecord
@@ -26,18 +26,17 @@ class MovedKey(NamedTuple):
 @contextmanager
 def moved_key(settings: Settings, records: Sequence[KeyRecord], ids: Ids, *, to_sqlite: bool) -> Iterator[MovedKey]:
     """The key that opens these records. It can't change during the block. Raises StoreRefused if it opens them not."""
-    sealed = [record for record in records if record.sealed]
     path = master_key_path(settings)
     if path is None:
-        _require_opens(MasterKey(texts(settings.keys.master_key), ids), sealed, "keys.master_key")
+        MasterKey(texts(settings.keys.master_key), ids).require_opens(records, _refusal("keys.master_key"))
         yield MovedKey(None, "keys.master_key stays in the settings")
-    elif not sealed and not os.path.lexists(path):
+    elif not any(record.sealed for record in records) and not os.path.lexists(path):
         about = "there is no master key yet"
         yield MovedKey(None, about if to_sqlite else f"{about}: set keys.master_key (openssl rand -base64 32)")
     else:
         with unchanged(path):
             keys = read_keys(path)
-            _require_opens(MasterKey(keys, ids), sealed, str(path))
+            MasterKey(keys, ids).require_opens(records, _refusal(path))
             if to_sqlite:
                 yield MovedKey(path.read_bytes(), "the master key goes with it, in the .key file beside the database")
             else:
@@ -45,9 +44,5 @@ def moved_key(settings: Settings, records: Sequence[KeyRecord], ids: Ids, *, to_
                 yield MovedKey(None, f"set keys.master_key to {lines} in {path}")
 
 
-def _require_opens(master_key: MasterKey, sealed: Sequence[KeyRecord], name: str) -> None:
-    for record in sealed:
-        try:
-            master_key.unseal(record.sealed, record.kid)
-        except StoreRefused:
-            raise StoreRefused(f"{name} does not open the keys of this store; put the right master key there") from None
+def _refusal(name: str | Path) -> str:
+    return f"{name} does not open the keys of this store; put the right master key there"

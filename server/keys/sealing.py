@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from server.core.errors import StoreRefused
 from server.core.ids import Ids
+from server.keys.model import KeyRecord
 
 _VERSION = b"\x01"
 _NONCE_LENGTH = 12
@@ -51,3 +52,14 @@ class MasterKey:
             "the master key does not fit this store; set keys.master_key to the one it was made with, "
             "or restore the .key file beside the database"
         )
+
+    def require_opens(self, records: Iterable[KeyRecord], refusal: str | None = None) -> None:
+        """Raise StoreRefused, with that message if there is one, unless it opens each record that is sealed."""
+        for record in records:
+            try:
+                if record.sealed:
+                    self.unseal(record.sealed, record.kid)
+            except StoreRefused:
+                if refusal is None:
+                    raise
+                raise StoreRefused(refusal) from None

@@ -36,8 +36,19 @@ def test_the_command_says_where_the_master_key_is(tmp_path: Path) -> None:
     given = run(tmp_path, "store", "backup", "three.db", WATCHWORD__KEYS__MASTER_KEY=MASTER_KEY)
     assert "in the settings (keys.master_key)" in given.stdout
     assert not (tmp_path / "three.db.key").exists()
+
+
+def test_a_store_whose_master_key_is_gone_is_copied_only_without_it(tmp_path: Path) -> None:
+    assert run(tmp_path, "migrate").returncode == 0
+    assert "no master key yet" in run(tmp_path, "store", "backup", "one.db").stdout
+    make_user(tmp_path, "lak")
     (tmp_path / "data" / "watchword.db.key").unlink()
-    assert "no master key yet" in run(tmp_path, "store", "backup", "four.db").stdout
+    refused = run(tmp_path, "store", "backup", "two.db")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(f"store: {tmp_path}/data/watchword.db.key is missing, the master key")
+    assert refused.stderr.endswith("; or use --without-key\n")
+    assert list(tmp_path.glob("two.db*")) == []
+    assert run(tmp_path, "store", "backup", "two.db", "--without-key").returncode == 0
 
 
 @pytest.mark.parametrize("there", ["copy.db", "copy.db.key"])

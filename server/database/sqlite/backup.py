@@ -16,8 +16,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 
-from server.core.errors import FileRefused, StoreRefused, StoreUnavailable
+from server.core.errors import FileRefused, StoreRefused
 from server.database.sqlite import file as sqlite_file
+from server.database.sqlite.connections import close_under_lock
 from server.database.sqlite.contents import beside, uri
 from server.database.sqlite.refusals import refusals
 from server.files import drafts
@@ -69,16 +70,7 @@ async def _opened(path: Path) -> AsyncIterator[sqlite3.Connection]:
         try:
             yield source
         finally:
-            await _close_under_lock(source, lock)
-
-
-async def _close_under_lock(source: sqlite3.Connection, lock: FairLock) -> None:
-    try:
-        async with lock.held():
-            await asyncio.to_thread(source.close)
-    except StoreUnavailable:
-        # The holder of the lock has the file open too, so this is not the last connection and writes no log back.
-        source.close()
+            await close_under_lock(source, lock)
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -1,4 +1,4 @@
-"""Looks at an SQLite store for `doctor`: also one that a server has open, and without changing it."""
+"""Looks at an SQLite store, also one that a server has open, without changing it: for `doctor`, and before a backup."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 
 from server.core.errors import StoreRefused
-from server.database.migration_files import Migration
+from server.database.migration_files import Migration, migrations
 from server.database.sqlite.contents import beside, uri
 from server.database.sqlite.copy_reader import CopyReader
-from server.database.sqlite.file import LOCK_SECONDS, inspect
+from server.database.sqlite.file import LOCK_SECONDS, inspect, pending_of
 from server.database.sqlite.refusals import damaged, refusals, refuse_denied
 from server.files.fair_lock import FairLock
 from server.files.file_lock import to_the_end
@@ -54,7 +54,7 @@ def opened(path: Path) -> Iterator[CopyReader]:
     """A reader of the store as it is now. Raises StoreRefused."""
     with refusals(path), closing(_connect(path)) as connection:
         connection.row_factory = sqlite3.Row
-        yield CopyReader(connection, [])
+        yield CopyReader(connection, pending_of(connection, path, migrations("sqlite")))
 
 
 async def find_damage(path: Path) -> None:

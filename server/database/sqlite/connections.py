@@ -1,4 +1,4 @@
-"""Opens and closes the connections of a driver. Both are done under the write lock (driver.py)."""
+"""Opens and closes connections. Both are done under the write lock (driver.py)."""
 
 from __future__ import annotations
 
@@ -108,3 +108,13 @@ async def close_connections(
     except StoreUnavailable:
         for connection in (writer, *readers):
             await connection.close()
+
+
+async def close_under_lock(connection: sqlite3.Connection, lock: FairLock) -> None:
+    """Close a connection that is no driver's."""
+    try:
+        async with lock.held():
+            await asyncio.to_thread(connection.close)
+    except StoreUnavailable:
+        # The holder of the lock has the file open too, so this is not the last connection and writes no log back.
+        connection.close()

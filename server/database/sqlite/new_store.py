@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
 
 from server.core.errors import FileRefused, StoreRefused
-from server.database.sqlite.contents import beside, contents, mark
+from server.database.sqlite.contents import beside, contents, mark, uri
 from server.database.sqlite.file import prepare_folder
 from server.files import drafts
 from server.files.fair_lock import FairLock
@@ -69,6 +70,16 @@ def _refuse_served(path: Path) -> None:
 def _take(serve_lock: FileLock, path: Path) -> None:
     if not serve_lock.try_acquire():
         raise StoreRefused(f"a server runs on {path}; stop it first")
+
+
+def problem_of(draft: Path) -> str | None:
+    """What is wrong with a complete draft, which is read from the disk page by page. Raises sqlite3.Error."""
+    with closing(sqlite3.connect(uri(draft, "mode=ro&immutable=1"), uri=True)) as connection:
+        for check in ("integrity_check(1)", "foreign_key_check"):
+            found = connection.execute(f"PRAGMA {check}").fetchone()
+            if found not in (None, ("ok",)):
+                return str(found[0]).partition("\n")[0]
+    return None
 
 
 async def give_names(made: Drafts, path: Path, key: bytes | None) -> None:

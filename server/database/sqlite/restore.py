@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 from server.core.errors import FileRefused
 from server.database.sqlite.backup import Progress
-from server.database.sqlite.contents import uri
-from server.database.sqlite.new_store import give_names, new_store
+from server.database.sqlite.new_store import give_names, new_store, problem_of
 from server.database.sqlite.refusals import damaged, refusals
 from server.files import drafts
 from server.files.file_lock import to_the_end
@@ -42,7 +39,7 @@ def _stoppable(progress: Progress) -> Progress:
 
 
 def _copy(copy: Path, draft: Path, path: Path, progress: Progress) -> None:
-    """Copy and check. It is read again from the disk, page by page."""
+    """Copy and check."""
     try:
         total, done = copy.stat().st_size, 0
         with copy.open("rb") as source, os.fdopen(drafts.make(draft, owner_of=path), "wb") as target:
@@ -52,8 +49,7 @@ def _copy(copy: Path, draft: Path, path: Path, progress: Progress) -> None:
                 progress(done, total)
     except OSError as error:
         raise FileRefused(f"{error.filename or path} can't be copied ({error.strerror})") from error
-    with refusals(copy), closing(sqlite3.connect(uri(draft, "mode=ro&immutable=1"), uri=True)) as connection:
-        for check in ("integrity_check(1)", "foreign_key_check"):
-            problem = connection.execute(f"PRAGMA {check}").fetchone()
-            if problem not in (None, ("ok",)):
-                raise damaged(copy, str(problem[0]).partition("\n")[0])
+    with refusals(copy):
+        problem = problem_of(draft)
+    if problem is not None:
+        raise damaged(copy, problem)

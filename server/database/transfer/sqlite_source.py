@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from server.core.errors import StoreRefused, StoreUnavailable
+from server.core.errors import StoreRefused
 from server.database.migration_files import migrations
 from server.database.pending_migrations import not_migrated
 from server.database.sqlite import closing
 from server.database.sqlite import file as sqlite_file
+from server.database.sqlite.connections import close_under_lock
 from server.database.sqlite.contents import beside, uri
 from server.database.sqlite.refusals import refusals
 from server.database.store_state import StoreState
@@ -43,7 +44,7 @@ class SqliteSource(SqliteTables):
             try:
                 yield cls(path, connection, lock)
             finally:
-                await _close_under_lock(connection, lock)
+                await close_under_lock(connection, lock)
         finally:
             lock.close()
 
@@ -136,12 +137,3 @@ def _open(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
         return connection
-
-
-async def _close_under_lock(connection: sqlite3.Connection, lock: FairLock) -> None:
-    """As after a backup: the last connection that closes writes the log back."""
-    try:
-        async with lock.held():
-            await asyncio.to_thread(connection.close)
-    except StoreUnavailable:
-        connection.close()

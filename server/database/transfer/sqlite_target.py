@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -15,7 +15,7 @@ from server.database.sqlite.closing import set_state, written_tables
 from server.database.sqlite.contents import uri
 from server.database.sqlite.file import refuse_no_file
 from server.database.sqlite.migrate import apply_to_draft
-from server.database.sqlite.new_store import Drafts, give_names, new_store, refuse_present
+from server.database.sqlite.new_store import Drafts, give_names, new_store, problem_of, refuse_present
 from server.database.store_state import StoreState
 from server.database.transfer.sqlite_tables import SqliteTables
 from server.database.transfer.table import Rows, Table
@@ -82,11 +82,9 @@ class SqliteTarget(SqliteTables):
             self._connection.execute("COMMIT")
             self._connection.close()
             drafts.sync(self._made.database)
-            with closing(sqlite3.connect(uri(self._made.database, "mode=ro&immutable=1"), uri=True)) as connection:
-                for check in ("integrity_check(1)", "foreign_key_check"):
-                    problem = connection.execute(f"PRAGMA {check}").fetchone()
-                    if problem not in (None, ("ok",)):
-                        raise StoreRefused(f"{self._path} would be damaged ({problem[0]}); check the disk")
+            problem = problem_of(self._made.database)
+        if problem is not None:
+            raise StoreRefused(f"{self._path} would be damaged ({problem}); check the disk")
 
     async def finish(self) -> None:
         """Give it its name."""
