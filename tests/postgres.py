@@ -58,7 +58,7 @@ def postgres_server(testrun_uid: str) -> Iterator[PostgresServer]:
 
 
 @contextlib.asynccontextmanager
-async def _database(server: PostgresServer, worker: str, template: str) -> AsyncIterator[str]:
+async def database(server: PostgresServer, worker: str, template: str) -> AsyncIterator[str]:
     name = f"test_{worker}_{next(_NUMBERS)}"
     connection = await asyncpg.connect(server.url())
     try:
@@ -91,12 +91,12 @@ async def _make_template(server: PostgresServer, connection: asyncpg.Connection[
 @pytest.fixture
 async def postgres_url(postgres_server: PostgresServer, worker_id: str) -> AsyncIterator[str]:
     """An empty database of its own."""
-    async with _database(postgres_server, worker_id, "template1") as url:
+    async with database(postgres_server, worker_id, "template1") as url:
         yield url
 
 
 @pytest.fixture
 async def migrated_postgres_url(postgres_server: PostgresServer, worker_id: str) -> AsyncIterator[str]:
     """The same, with all migrations."""
-    async with _database(postgres_server, worker_id, _TEMPLATE) as url:
+    async with database(postgres_server, worker_id, _TEMPLATE) as url:
         yield url

@@ -1,4 +1,4 @@
-"""Keys across processes: rotations at the same moment, and workers that learn of new keys from the store alone."""
+"""Keys across processes: rotations at the same moment. What workers know of keys is in test_worker_races.py."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests import in_process
-from tests.keys.load import keys, rotate_and_revoke_under_load
-from tests.process.server_process import DEADLINE_SECONDS, environment, serving
+from tests.keys.load import keys
+from tests.process.server_process import DEADLINE_SECONDS, environment
 from tests.running import MASTER_KEY
 
 
@@ -44,12 +44,3 @@ def test_of_processes_that_rotate_at_the_same_moment_one_makes_a_key(tmp_path: P
         else:
             assert (process.returncode, "a rotation is under way" in err) == (1, True)
     assert any(process.returncode == 0 for process in rotating)
-
-
-@pytest.mark.parametrize("store_url", ["postgres"], indirect=True)
-def test_two_workers_refuse_no_token_while_keys_rotate_and_a_revoked_key_by_both(
-    tmp_path: Path, settings: dict[str, str]
-) -> None:
-    workers = settings | {"WATCHWORD__SERVER__WORKERS": "2"}
-    with serving(tmp_path, log_to=None, module="server", **workers) as server:
-        rotate_and_revoke_under_load(server, server.admin_password(), tmp_path, settings)

@@ -17,9 +17,10 @@ import pytest
 
 from tests import in_process
 from tests.listening import free_port
+from tests.process.clients import until
 from tests.process.server_process import ServerProcess, serving
 from tests.process.test_workers import ADDRESS, settings, workers_of
-from tests.process.write_load import Clients, until
+from tests.process.write_load import Writers
 from tests.volume import IS_FULL
 
 ROUNDS = 50 if IS_FULL else 3
@@ -51,8 +52,8 @@ def require_whole(folder: Path, same: dict[str, str]) -> None:
     assert verified.returncode == 0, verified.stderr
 
 
-def clients_of(server: ServerProcess) -> Clients:
-    return Clients(server.address, server.log_in("admin", server.admin_password())["token"])
+def clients_of(server: ServerProcess) -> Writers:
+    return Writers(server.address, server.log_in("admin", server.admin_password())["token"])
 
 
 def test_kill_9_of_workers_loses_nothing(tmp_path: Path, same: dict[str, str]) -> None:

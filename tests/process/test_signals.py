@@ -67,12 +67,15 @@ def takes_signals(pid: int) -> bool:
     return bool((int(status["SigBlk"], 16) | int(status["SigCgt"], 16)) & bit)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT])
-def test_a_start_that_waits_for_a_lock_ends_at_once(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "workers"),
+    [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGQUIT, 1), (signal.SIGTERM, 2), (signal.SIGINT, 4)],
+)
+def test_a_start_that_waits_for_a_lock_ends_at_once(tmp_path: Path, number: signal.Signals, workers: int) -> None:
     (tmp_path / "data").mkdir()
     with (tmp_path / "data" / "watchword.db.write-lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with started(tmp_path) as process:
+        with started(tmp_path, settings={"WATCHWORD__SERVER__WORKERS": str(workers)}) as process:
             wait_until((tmp_path / "data" / "watchword.db.write-lock.turn").exists)
             assert ended(process, number) == 0
             assert process.communicate()[1] == b""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import select
@@ -19,6 +20,7 @@ from tests.process.server_process import DEADLINE_SECONDS, ServerProcess, run, s
 from tests.running import MASTER_KEY
 
 ADDRESS = "WATCHWORD__SERVER__PORT"
+ODD = "tests.process.odd_workers"
 
 
 def settings(store_url: str, workers: int) -> dict[str, str]:
@@ -163,3 +165,65 @@ def test_workers_that_were_stopped_go_on_and_can_be_ended(tmp_path: Path, store_
         assert server.process.wait(10) == 0
         assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
         assert "a worker died" not in server.log()
+
+
+def test_a_worker_that_hangs_is_killed_and_replaced(tmp_path: Path) -> None:
+    """And the parent reaps what it has not forked, as process 1 of a container has to."""
+    with serving(tmp_path, module=ODD, WATCHWORD__SERVER__WORKERS="2") as server:
+        workers = workers_of(server)
+        assert len(workers) == 2
+        (tmp_path / "hang").touch()
+        os.kill(workers[0], signal.SIGKILL)
+        wait_until(lambda: server.log().count("a worker died") == 2)
+        assert '"it did not answer for 5 s"' in server.log()
+        wait_until(lambda: len(workers_of(server)) == 2 and workers[1] in workers_of(server))
+        assert server.call("GET", "/health/ready")[0] == 200
+        assert server.stop() == 0
+
+
+def test_a_worker_that_is_stopped_does_not_hang(tmp_path: Path) -> None:
+    with serving(tmp_path, module=ODD, WATCHWORD__SERVER__WORKERS="2") as server:
+        stopped, other = workers_of(server)
+        (tmp_path / "hang").touch()
+        os.kill(stopped, signal.SIGSTOP)
+        # By the time that this one is noticed, the other would have been.
+        os.kill(other, signal.SIGKILL)
+        wait_until(lambda: "did not answer" in server.log())
+        os.kill(stopped, signal.SIGCONT)
+        wait_until(lambda: len(workers_of(server)) == 2)
+        assert stopped in workers_of(server)
+        assert server.stop() == 0
+        assert f'"pid":{stopped}' not in server.log()
+
+
+def test_a_crash_loop_ends_the_server_with_one_line(tmp_path: Path) -> None:
+    """Here no worker can start any more, since somebody took the master key away."""
+    with serving(tmp_path, module=ODD, WATCHWORD__SERVER__WORKERS="2") as server:
+        workers = workers_of(server)
+        (tmp_path / "data" / "watchword.db.key").rename(tmp_path / "taken away")
+        os.kill(workers[0], signal.SIGKILL)
+        assert server.process.wait(DEADLINE_SECONDS) == 1
+        assert server.log().count("workers die again and again, so the server ends") == 1
+        assert "watchword.db.key is missing" in server.log()
+        assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+
+
+def test_workers_that_are_killed_before_they_are_ready_are_a_crash_loop_too(tmp_path: Path) -> None:
+    with serving(tmp_path, module=ODD, WATCHWORD__SERVER__WORKERS="2") as server:
+        while server.process.poll() is None:
+            for pid in workers_of(server):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        assert server.process.wait(DEADLINE_SECONDS) == 1
+        assert server.log().count("workers die again and again, so the server ends") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGQUIT])
+def test_a_signal_while_workers_are_replaced_ends_all(tmp_path: Path, number: signal.Signals) -> None:
+    with serving(tmp_path, WATCHWORD__SERVER__WORKERS="2") as server:
+        for pid in workers_of(server):
+            os.kill(pid, signal.SIGKILL)
+        assert server.stop(number) == 0
+        # The port is free, so none is left.
+        address = server.address.removeprefix("http://").split(":")
+        socket.create_server((address[0], int(address[1]))).close()

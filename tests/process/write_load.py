@@ -5,20 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Any
 
-import aiohttp
-
-from tests.calling import DEADLINE_SECONDS
+from tests.process.clients import Clients, until
 from tests.running import PASSWORD
 
 ROLE = "customer"
 REFRESHES = 3
-_CUT_OFF = (aiohttp.ClientError, ConnectionError, TimeoutError)
-# What a server answers that can't do it now: the client comes again.
-_LATER = {429, 503}
 
 
 @dataclass
@@ -33,72 +27,39 @@ class Acknowledged:
     answers: int = 0
 
 
-class Clients:
-    """Calls one address with a new connection for each request, so that any worker may get it."""
+class Writers(Clients):
+    """Clients that make users, log in, refresh and log out, and remember what they were told."""
 
     def __init__(self, address: str, admin_token: str) -> None:
-        self.address = address
+        super().__init__([address])
         self.admin_token = admin_token
         self.known = Acknowledged()
-        self._session: aiohttp.ClientSession | None = None
         self._numbers = iter(range(1_000_000))
-
-    async def call(
-        self, method: str, path: str, body: dict[str, Any] | None = None, token: str | None = None
-    ) -> tuple[int, dict[str, Any]]:
-        """The answer; (0, {}) if there was none, so that nobody knows whether it was done."""
-        assert self._session is not None
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        try:
-            async with self._session.request(method, self.address + path, json=body, headers=headers) as response:
-                text = await response.read()
-                found: dict[str, Any] = await response.json(content_type=None) if text else {}
-                return response.status, found
-        except _CUT_OFF:
-            return 0, {}
-
-    async def until_answered(
-        self, method: str, path: str, body: dict[str, Any] | None = None, token: str | None = None
-    ) -> tuple[int, dict[str, Any]]:
-        """The first answer that is one."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while True:
-            status, found = await self.call(method, path, body, token)
-            if status not in {0, *_LATER}:
-                return status, found
-            assert time.monotonic() < deadline, (method, path, status, found)
-            await asyncio.sleep(0.01)
 
     async def _one_user(self) -> None:
         number = next(self._numbers)
         name = f"user{number}"
         user = {"username": name, "name": name, "role": ROLE, "password": PASSWORD}
-        status, answer = await self.until_answered("POST", "/users", user, self.admin_token)
+        answer = await self.until_answered("POST", "/users", user, self.admin_token)
         # The user may have been made by a request that was cut off.
-        assert status in {201, 409}, answer
+        assert answer.status in {201, 409}, answer
         self.known.users.add(name)
-        status, answer = await self.until_answered("POST", "/login", {"username": name, "password": PASSWORD})
-        assert status == 200, answer
-        self.known.living[number] = answer["refresh_token"]
+        answer = await self.until_answered("POST", "/login", {"username": name, "password": PASSWORD})
+        assert answer.status == 200, answer
+        self.known.living[number] = answer.body["refresh_token"]
         for _ in range(REFRESHES):
             body = {"refresh_token": self.known.living[number]}
             # A refresh that was cut off is repeated with the same token (docs/sessions.md).
-            status, answer = await self.until_answered("POST", "/refresh", body)
-            assert status == 200, answer
-            self.known.living[number] = answer["refresh_token"]
+            answer = await self.until_answered("POST", "/refresh", body)
+            assert answer.status == 200, answer
+            self.known.living[number] = answer.body["refresh_token"]
             self.known.answers += 1
         if number % 2:
-            status, told = await self.until_answered("POST", "/logout", token=answer["token"])
-            assert status in {204, 401}, told
-            self.known.ended.append((answer["token"], self.known.living.pop(number)))
+            told = await self.until_answered("POST", "/logout", token=answer.body["token"])
+            # It may have been done by a request that was cut off.
+            assert told.status in {204, 401}, told
+            self.known.ended.append((answer.body["token"], self.known.living.pop(number)))
         self.known.answers += 3
-
-    @contextlib.asynccontextmanager
-    async def opened(self) -> AsyncIterator[None]:
-        timeout = aiohttp.ClientTimeout(total=10)
-        connector = aiohttp.TCPConnector(force_close=True, limit=0)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as self._session:
-            yield
 
     @contextlib.asynccontextmanager
     async def writing(self, count: int) -> AsyncIterator[None]:
@@ -131,25 +92,20 @@ class Clients:
         found = set()
         query = "/users?limit=200"
         while query:
-            status, page = await self.until_answered("GET", query, token=self.admin_token)
-            assert status == 200, page
-            found |= {user["username"] for user in page["users"]}
-            query = f"/users?limit=200&cursor={page['next_cursor']}" if page.get("next_cursor") else ""
+            page = await self.until_answered("GET", query, token=self.admin_token)
+            assert page.status == 200, page
+            found |= {user["username"] for user in page.body["users"]}
+            cursor = page.body.get("next_cursor")
+            query = f"/users?limit=200&cursor={cursor}" if cursor else ""
         assert self.known.users <= found
         for number, refresh_token in self.known.living.items():
-            status, answer = await self.until_answered("POST", "/refresh", {"refresh_token": refresh_token})
-            assert status == 200, (number, answer)
+            answer = await self.until_answered("POST", "/refresh", {"refresh_token": refresh_token})
+            assert answer.status == 200, (number, answer)
         latest = [token for token, _ in self.known.ended[-20:]]
         for token, refresh_token in self.known.ended:
             # Each worker knows of the latest ones within a second, and of all others by now.
-            while (told := await self.until_answered("GET", "/me", token=token))[0] == 200:
+            while (told := await self.until_answered("GET", "/me", token=token)).status == 200:
                 assert token in latest
-            assert (told[0], told[1]["code"]) == (401, "token_revoked")
-            assert (await self.until_answered("POST", "/refresh", {"refresh_token": refresh_token}))[0] == 401
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not happened():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.005)
+            assert (told.status, told.body["code"]) == (401, "token_revoked")
+            told = await self.until_answered("POST", "/refresh", {"refresh_token": refresh_token})
+            assert told.status == 401
