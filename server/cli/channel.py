@@ -6,6 +6,7 @@ A message is one line of JSON, `[kind, body]`. These kinds are used:
 * `ready`, worker to parent: it accepts requests.
 * `well`, worker to parent: a login could succeed.
 * `settings`, both ways: the steps of a reload (parent_duties.py, duties.py).
+* `unavailable`, worker to parent: it ends, since it could not open the store.
 * `prepared`, preparation to parent: the greeting, and the descriptors that keep the store ours (SCM_RIGHTS).
 
 A new kind needs nothing here: the parent sends it to all workers with `Supervisor.tell`, and a worker gets it with

@@ -71,6 +71,7 @@ class Process:
         self.heard_at = now
         self.is_ready = False
         self.was_hung = False
+        self.misses_store = False
 
     def send(self, *numbers: signal.Signals) -> None:
         """Send signals. A process that has ended exists until it is waited for, so this can't hit another one."""

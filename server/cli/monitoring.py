@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from server.cli.supervisor import Hooks
+from server.cli.hooks import Hooks
 from server.core.observer import Observers
 from server.http.listening import listen_on
 from server.routes import route_table

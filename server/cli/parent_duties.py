@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from server.cli.channel import Message
+from server.cli.hooks import Hooks
 from server.cli.reload import Plan, Source, plan, take_with_a_line
 from server.cli.reload_outcome import Outcome, problems_of
 from server.cli.service_manager import EXTEND_EVERY_SECONDS, LONGEST_START_SECONDS, ServiceManager
-from server.cli.supervisor import Hooks, Supervisor
+from server.cli.supervisor import Supervisor
 from server.logs.output import configure_logs
 from server.settings import Settings
 
@@ -64,9 +65,7 @@ class ParentDuties:
             tick()
             self.tick()
 
-        return Hooks(
-            self.ready, self.stopping, died=self.died, heard=self.heard, hangup=lambda _: self.hangup(), tick=both
-        )
+        return Hooks(self.ready, self.stopping, died=self.died, heard=self.heard, hangup=self.hangup, tick=both)
 
     def ready(self) -> None:
         """All workers listen."""

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
 import gc
 import socket
-import sys
-import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack, closing
 from functools import partial
 from pathlib import Path
@@ -29,10 +26,12 @@ from server.cli.greeting import address_of
 from server.cli.monitoring import Monitoring, open_monitoring
 from server.cli.parent_duties import ParentDuties
 from server.cli.reload import Source, reload_source
-from server.cli.signals import LOG_SECONDS, ServerSignals
+from server.cli.server_output import advance, write_by_threads, write_without_threads
+from server.cli.signals import ServerSignals
 from server.cli.supervisor import BACKLOG, Supervisor
 from server.cli.worker import Worker
 from server.core.clock import SystemClock
+from server.core.errors import StoreUnavailable
 from server.core.ids import Ids, SystemRandomness
 from server.database.open import load_driver, wait_for_database
 from server.http.balance import Balance, Share
@@ -41,8 +40,6 @@ from server.http.listening import listen_on
 from server.http.request_log import RequestLog
 from server.http.runner import EdgeRunner, raise_descriptor_limit
 from server.logs.output import configure_logs
-from server.logs.patient_writer import PatientWriter
-from server.logs.writer_thread import WriterThread
 from server.nodes.model import NodeName
 from server.services import Services
 from server.settings import LoadedSettings, Settings
@@ -81,13 +78,13 @@ def serve(
     source = reload_source(context, config, given, loaded)
     with closing(source.waiters):
         if demo:
-            _write_by_threads(signals)
+            write_by_threads(signals)
             # A signal must not end the process before the folder is removed.
             with signals.calling(lambda: None), temporary_folder() as folder:
                 source = source.adapted(partial(demo_settings, folder=Path(folder)))
                 _run(demo_settings(loaded.settings, Path(folder)), AloneDuties(signals, source), signals, demo=True)
         elif loaded.settings.server.worker_count == 1:
-            _write_by_threads(signals)
+            write_by_threads(signals)
             print("\n".join(sources(loaded)), flush=True)
             _run(loaded.settings, AloneDuties(signals, source, migrating=not no_migrate), signals)
         else:
@@ -109,7 +106,7 @@ def _run_workers(loaded: LoadedSettings, source: Source, signals: ServerSignals,
     """Serve in several processes. This one becomes their parent, so from here on it must have one thread."""
     settings = loaded.settings
     signals.stop()
-    writers = _write_without_threads()
+    writers = write_without_threads()
     print("\n".join(sources(loaded)), flush=True)
     configure_logs(settings.logs)
     raise_descriptor_limit()
@@ -121,7 +118,7 @@ def _run_workers(loaded: LoadedSettings, source: Source, signals: ServerSignals,
     ):
         status = f"{count} workers listen on {address_of(listening)}"
         duties = ParentDuties(source, asked=signals.hangup_waits, status=status)
-        hooks = monitoring.hooks(duties.hooks(lambda: _advance(writers)))
+        hooks = monitoring.hooks(duties.hooks(lambda: advance(writers)))
         node = NodeName.of_this_process(Ids(SystemClock(), SystemRandomness()).new_id())
         duties.supervisor = Supervisor(count, settings, Inherited(listening, node, Balance(count)), hooks)
         child = duties.supervisor.run()
@@ -130,46 +127,17 @@ def _run_workers(loaded: LoadedSettings, source: Source, signals: ServerSignals,
         for writer in writers:
             writer.forget()
         signals.start()
-        _write_by_threads(signals)
+        write_by_threads(signals)
         if child.number is None:
             _in_a_loop(_prepare(child, migrating=migrating), signals)
         else:
-            worker_duties = WorkerDuties(Worker(child, signals), signals)
-            _in_a_loop(_serve(share_of(child), listening, worker_duties, monitoring, demo=False), signals)
-
-
-def _write_by_threads(signals: ServerSignals) -> None:
-    """Let threads write standard output and error, so a slow reader of these delays nothing else."""
-    output = WriterThread(1, lambda count: _log.error("output was dropped: it could not be written", lines=count))
-    log = WriterThread(2, lambda count: _log.error("log lines were dropped: they could not be written", lines=count))
-    sys.stdout = output.text(sys.stdout.encoding)
-    sys.stderr = log.text(sys.stderr.encoding)
-    signals.drain = _drain_at_exit((log, output))
-    signals.tell_unused = lambda name: _log.warning("a signal that is not used", signal=name)
-
-
-def _write_without_threads() -> Sequence[PatientWriter]:
-    """The same for a parent: lines wait there until their reader takes them."""
-    output, log = PatientWriter(1), PatientWriter(2)
-    sys.stdout = output.text(sys.stdout.encoding)
-    sys.stderr = log.text(sys.stderr.encoding)
-    _drain_at_exit((log, output))
-    return output, log
-
-
-def _drain_at_exit(writers: Sequence[WriterThread | PatientWriter]) -> Callable[[float], None]:
-    def drain(seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        for writer in writers:
-            writer.drain(max(0.0, deadline - time.monotonic()))
-
-    atexit.register(drain, LOG_SECONDS)
-    return drain
-
-
-def _advance(writers: Sequence[PatientWriter]) -> None:
-    for writer in writers:
-        writer.advance()
+            worker = Worker(child, signals)
+            try:
+                duties_of_worker = WorkerDuties(worker, signals)
+                _in_a_loop(_serve(share_of(child), listening, duties_of_worker, monitoring, demo=False), signals)
+            except StoreUnavailable:
+                worker.tell_unavailable()
+                raise
 
 
 def _in_a_loop(work: Coroutine[Any, Any, Result], signals: ServerSignals) -> Result:

@@ -13,14 +13,15 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import structlog
 import typer
 
-from server.cli.channel import Channel, Message
+from server.cli.channel import Channel
 from server.cli.child import Child, Inherited, Process, die_with
+from server.cli.hooks import Hooks
 from server.cli.parent_signals import ParentSignals
 from server.cli.restarts import Restarts
 from server.cli.signals import ENDING, PARENT_END_SECONDS, signal_name
@@ -32,6 +33,8 @@ TICK_SECONDS = 1.0
 HUNG_SECONDS = 15.0
 # If the parent itself did not run for so long, because all were stopped or the machine slept, nobody is late.
 PAUSE_SECONDS = 5.0
+# The pause before a worker that could not reach the store is started again, or one that could not be forked.
+STORE_SECONDS = 5.0
 # How long killed workers may take to be gone, before the parent ends without them.
 KILLED_SECONDS = 0.3
 # The exit codes of a worker that somebody has ended: it was asked to, by a second Ctrl-C, or killed.
@@ -40,29 +43,6 @@ _ENDED_BY_OTHERS = {0, 128 + signal.SIGINT, -signal.SIGKILL}
 _SAID_WHY = {1, 2}
 
 _log = structlog.get_logger("watchword")
-
-
-def _nothing(*_: object) -> None:
-    """The hook that does nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """What else the parent does. It is called in the one loop of the parent, so it must not wait for anything."""
-
-    # All workers accept requests, for the first time.
-    ready: Callable[[], None] = _nothing
-    # The server is going to end.
-    stopping: Callable[[], None] = _nothing
-    # A worker was forked, or has died: its number and its pid.
-    forked: Callable[[int, int], None] = _nothing
-    died: Callable[[int, int], None] = _nothing
-    # A worker has said something of another kind than those of this module: its number and the message.
-    heard: Callable[[int, Message], None] = _nothing
-    # SIGHUP has come.
-    hangup: Callable[[Supervisor], None] | None = None
-    # About once a second.
-    tick: Callable[[], None] = _nothing
 
 
 class Supervisor:
@@ -156,7 +136,7 @@ class Supervisor:
             if self._interrupts >= 2:
                 self._code, self._ends_by = 128 + signal.SIGINT, 0.0
         elif number == signal.SIGHUP and self._hooks.hangup is not None:
-            self._call(self._hooks.hangup, self)
+            self._call(self._hooks.hangup)
         elif number != signal.SIGCHLD:
             _log.warning("a signal that is not used", signal=number.name)
 
@@ -169,13 +149,17 @@ class Supervisor:
                 self._inherited = replace(self._inherited, store=tuple(process.channel.descriptors))
             elif message.kind == "ready":
                 process.is_ready = True
-                self._note_ready()
+                self._note_ready(process)
+            elif message.kind == "unavailable":
+                process.misses_store = True
             elif process.number is not None:
                 self._call(self._hooks.heard, process.number, message)
 
-    def _note_ready(self) -> None:
+    def _note_ready(self, process: Process) -> None:
         self._restarts.note_ready()
-        if not self._was_ready and sum(process.is_ready for process in self._workers()) == self._count:
+        if self._was_ready:
+            _log.info("a worker has taken its place", pid=process.pid, worker=process.number)
+        elif sum(process.is_ready for process in self._workers()) == self._count:
             self._was_ready = True
             print(self._greeting, flush=True)
             self._call(self._hooks.ready)
@@ -220,7 +204,10 @@ class Supervisor:
 
     def _replace(self, process: Process, number: int, code: int, now: float) -> None:
         was_killed = code in _ENDED_BY_OTHERS and not process.was_hung
-        pause = self._restarts.pause_after(now, was_ready=process.is_ready, was_killed=was_killed)
+        # While the store is away, the others go on and answer what they can. This one has to come when it is back.
+        pause: float | None = STORE_SECONDS
+        if not process.misses_store:
+            pause = self._restarts.pause_after(now, was_ready=process.is_ready, was_killed=was_killed)
         reason = f"it did not answer for {HUNG_SECONDS:.0f} s" if process.was_hung else _reason(code)
         if pause is None:
             _log.error("workers die again and again, so the server ends", pid=process.pid, worker=number, reason=reason)
@@ -258,7 +245,7 @@ class Supervisor:
                 child = self._fork(number)
             except OSError as error:
                 _log.error("a worker could not be forked", worker=number, reason=error.strerror, next="trying again")
-                self._due[number] = now + PAUSE_SECONDS
+                self._due[number] = now + STORE_SECONDS
             else:
                 if child is not None:
                     return child

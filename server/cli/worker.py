@@ -48,6 +48,10 @@ class Worker:
         """Send a message to the parent."""
         self.child.channel.send(kind, body)
 
+    def tell_unavailable(self) -> None:
+        """Tell the parent that this worker ends because the store did not answer when it was opened."""
+        self.child.channel.send("unavailable")
+
     async def _beat(self) -> None:
         channel = self.child.channel
         while True:

@@ -7,6 +7,7 @@ import http.client
 import os
 import select
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import Callable
