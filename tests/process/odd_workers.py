@@ -13,8 +13,9 @@ HANG = Path("hang")
 
 class OddWorker(worker.Worker):
     def tell_ready(self) -> None:
+        hangs = HANG.exists()
         super().tell_ready()
-        if HANG.exists():
+        if hangs:
             HANG.unlink()
             # The event loop answers nobody from here on.
             time.sleep(3600)

@@ -11,11 +11,12 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
+from server.files.file_lock import FileLock
 from tests.listening import free_port
 from tests.process.server_process import DEADLINE_SECONDS, ServerProcess, run, serving
 from tests.running import MASTER_KEY
@@ -186,7 +187,7 @@ def test_a_worker_that_is_stopped_does_not_hang(tmp_path: Path) -> None:
     with serving(tmp_path, module=ODD, WATCHWORD__SERVER__WORKERS="2") as server:
         stopped, other = workers_of(server)
         (tmp_path / "hang").touch()
-        os.kill(stopped, signal.SIGSTOP)
+        stop_while_idle(stopped, tmp_path / "data" / "watchword.db.write-lock")
         # By the time that this one is noticed, the other would have been.
         os.kill(other, signal.SIGKILL)
         wait_until(lambda: "did not answer" in server.log())
@@ -195,6 +196,18 @@ def test_a_worker_that_is_stopped_does_not_hang(tmp_path: Path) -> None:
         assert stopped in workers_of(server)
         assert server.stop() == 0
         assert f'"pid":{stopped}' not in server.log()
+
+
+def stop_while_idle(pid: int, write_lock: Path) -> None:
+    """Stop a process at a moment at which it neither holds nor waits for the lock: else nobody could write."""
+    with closing(FileLock(write_lock)) as lock, closing(FileLock(Path(f"{write_lock}.turn"))) as turn:
+        while True:
+            os.kill(pid, signal.SIGSTOP)
+            wait_until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+            if turn.try_acquire() and lock.try_acquire():
+                return
+            turn.release()
+            os.kill(pid, signal.SIGCONT)
 
 
 def test_a_crash_loop_ends_the_server_with_one_line(tmp_path: Path) -> None:
