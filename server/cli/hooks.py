@@ -25,7 +25,7 @@ class Hooks:
     died: Callable[[int, int], None] = _nothing
     # A worker has said something that the supervisor does not know: its number and the message.
     heard: Callable[[int, Message], None] = _nothing
-    # SIGHUP has come. Without this hook the log says that the signal is not used.
-    hangup: Callable[[], None] | None = None
+    # SIGHUP has come.
+    hangup: Callable[[], None] = _nothing
     # About once a second.
     tick: Callable[[], None] = _nothing

@@ -135,7 +135,7 @@ class Supervisor:
             self.end()
             if self._interrupts >= 2:
                 self._code, self._ends_by = 128 + signal.SIGINT, 0.0
-        elif number == signal.SIGHUP and self._hooks.hangup is not None:
+        elif number == signal.SIGHUP:
             self._call(self._hooks.hangup)
         elif number != signal.SIGCHLD:
             _log.warning("a signal that is not used", signal=number.name)

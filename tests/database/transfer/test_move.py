@@ -15,7 +15,7 @@ from server.database.transfer import places
 from server.repositories import Repositories, open_repositories
 from server.users.model import UserFilter
 from tests.database.transfer.filled import NAMES, contents, fill, move_to
-from tests.postgres import PostgresServer, _database
+from tests.postgres import PostgresServer, database
 from tests.records import NOW, add_user, end_session, id_of, new_user, usernames
 
 Make = Callable[..., Awaitable[str]]
@@ -32,7 +32,7 @@ async def new_place(postgres_server: PostgresServer, worker_id: str, tmp_path: P
             if kind == "sqlite":
                 return f"sqlite:///{tmp_path}/made{next(numbers)}/watchword.db"
             template = "migrated" if migrated else "template1"
-            return await stack.enter_async_context(_database(postgres_server, worker_id, template))
+            return await stack.enter_async_context(database(postgres_server, worker_id, template))
 
         yield make
 
