@@ -16,7 +16,8 @@ from server.audit.schemas import audit_json
 from server.audit.service import Verdict
 from server.audit.since import since
 from server.cli.command import Commands
-from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
+from server.cli.command_line import Config
+from server.cli.context import AsJson, print_json, run_with_services, settings_for
 from server.cli.progress import progress_bar
 from server.cli.tables import Rows, visible
 from server.core.clock import SystemClock

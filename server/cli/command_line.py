@@ -5,10 +5,16 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from server.cli.signals import CommandSignals, ServerSignals
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="PATH", help="Settings to read in place of config.toml.", show_default=False),
+]
 
 
 @dataclass(frozen=True, slots=True)

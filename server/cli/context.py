@@ -27,10 +27,6 @@ from server.settings.masking import masked_url
 
 Result = TypeVar("Result")
 
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="PATH", help="Settings to read in place of config.toml.", show_default=False),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 

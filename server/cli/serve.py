@@ -17,8 +17,8 @@ from aiohttp import web
 
 from server.app import create_live, open_services
 from server.cli.child import Child, Inherited, share_of
-from server.cli.command_line import signals_of
-from server.cli.context import Config, loaded_for, sources
+from server.cli.command_line import Config, signals_of
+from server.cli.context import loaded_for, sources
 from server.cli.demo import demo_settings, make_demo_users, temporary_folder
 from server.cli.duties import AloneDuties, WorkerDuties
 from server.cli.first_start import make_first_admin

@@ -15,7 +15,8 @@ import typer
 from server.audit.model import AuditRecord
 from server.audit.repository import AuditRepository
 from server.cli.command import Commands
-from server.cli.context import Config, run_async, settings_for
+from server.cli.command_line import Config
+from server.cli.context import run_async, settings_for
 from server.cli.progress import progress_bar
 from server.core.clock import SystemClock, rfc3339
 from server.core.errors import StoreRefused

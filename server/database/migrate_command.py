@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from server.cli.context import AsJson, Config, print_json, run_async, settings_for
+from server.cli.command_line import Config
+from server.cli.context import AsJson, print_json, run_async, settings_for
 from server.database.live_nodes import LiveNode
 from server.database.migration_files import Migration
 from server.database.open import apply_migrations, live_nodes, pending_migrations

@@ -6,7 +6,8 @@ from dataclasses import asdict
 
 import typer
 
-from server.cli.context import AsJson, Config, acting, loaded_for, print_json, run_async
+from server.cli.command_line import Config
+from server.cli.context import AsJson, acting, loaded_for, print_json, run_async
 from server.cli.tables import visible
 from server.core.clock import SystemClock
 from server.core.ids import Ids, SystemRandomness

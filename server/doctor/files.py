@@ -9,12 +9,15 @@ from pathlib import Path
 from shlex import quote
 
 from server.database.sqlite import condition
+from server.database.sqlite.contents import LOCKS
 from server.doctor.model import Case, Finding, note, ok, warning, wrong
 from server.files.ownership import user_name, why_denied
 from server.settings.load import LoadedSettings
 from server.settings.masking import masked_url
 
 TOPIC = "files"
+# The key is judged where it is read, and locks hold no secret.
+_NO_DATA = (".key", ".key.lock", *LOCKS)
 _SECRETS = ("keys.master_key", "tokens.secret")
 # They may hold a password.
 _URLS = ("url", "listen_url")
@@ -59,12 +62,7 @@ def _open_to_all(present: Sequence[Path]) -> list[Finding]:
     for file in present:
         mode = stat.S_IMODE(file.stat().st_mode)
         is_folder = file.is_dir()
-        # The key is judged where it is read, and locks hold no secret.
-        if (
-            not is_folder
-            and mode & 0o004
-            and file.suffix not in {".key", ".lock", ".turn", ".write-lock", ".serve-lock"}
-        ):
+        if not is_folder and mode & 0o004 and not file.name.endswith(_NO_DATA):
             text = f"{file} can be read by everybody on this machine, with names and password hashes"
             findings.append(warning(TOPIC, text, f"chmod 600 {quote(str(file))}"))
         elif is_folder and mode & 0o002 and not mode & stat.S_ISVTX:

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from server.access.explain import explain as explained
-from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
+from server.cli.command_line import Config
+from server.cli.context import AsJson, print_json, run_with_services, settings_for
 from server.cli.tables import Rows, program
 from server.core.errors import ConfigurationError, Unauthorized
 from server.documents.openapi import openapi_bytes, openapi_document

@@ -6,12 +6,11 @@ A host may run it every few seconds. So it imports neither the server nor an HTT
 from __future__ import annotations
 
 from http import HTTPStatus
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from server.cli.command_line import command_line_of
+from server.cli.command_line import Config, command_line_of
 from server.core.errors import ConfigurationError, WatchwordError
 from server.health.asking import ask
 from server.settings.load import load_settings
@@ -22,10 +21,7 @@ def health(
     live: Annotated[
         bool, typer.Option("--live", help="Ask only whether the process answers.", show_default=False)
     ] = False,
-    config: Annotated[
-        Path | None,
-        typer.Option("--config", metavar="PATH", help="Settings to read in place of config.toml.", show_default=False),
-    ] = None,
+    config: Config = None,
 ) -> None:
     """Ask the running server whether it is well. Exit 1 if no login could succeed.
 

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from server.cli.command import Commands
-from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
+from server.cli.command_line import Config
+from server.cli.context import AsJson, print_json, run_with_services, settings_for
 from server.cli.tables import visible
 from server.core.clock import SystemClock
 from server.core.errors import ConfigurationError

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from server.cli.command import Commands
-from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
+from server.cli.command_line import Config
+from server.cli.context import AsJson, print_json, run_with_services, settings_for
 from server.cli.progress import progress_bar
 from server.cli.tables import Rows, questions
 from server.core.clock import rfc3339

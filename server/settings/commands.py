@@ -5,7 +5,8 @@ from __future__ import annotations
 import typer
 
 from server.cli.command import Commands
-from server.cli.context import AsJson, Config, loaded_for, print_json, settings_for, sources
+from server.cli.command_line import Config
+from server.cli.context import AsJson, loaded_for, print_json, settings_for, sources
 from server.cli.reload import settings_file
 from server.cli.reload_socket import reload_running
 from server.cli.tables import visible

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from server.cli.command import Commands
-from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
+from server.cli.command_line import Config
+from server.cli.context import AsJson, print_json, run_with_services, settings_for
 from server.cli.tables import questions
 from server.core.errors import FileRefused, WatchwordError
 from server.files.text_file import first_line

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from server.authentication.model import Standing
-from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
+from server.cli.command_line import Config
+from server.cli.context import AsJson, print_json, run_with_services, settings_for
 from server.cli.tables import Rows, visible
 from server.core.clock import rfc3339
 from server.passwords.foreign import description

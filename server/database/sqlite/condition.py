@@ -13,7 +13,7 @@ from pathlib import Path
 
 from server.core.errors import StoreRefused
 from server.database.migration_files import Migration, migrations
-from server.database.sqlite.contents import beside, uri
+from server.database.sqlite.contents import LOCKS, beside, uri
 from server.database.sqlite.copy_reader import CopyReader
 from server.database.sqlite.file import LOCK_SECONDS, inspect, pending_of
 from server.database.sqlite.refusals import damaged, refusals, refuse_denied
@@ -113,7 +113,7 @@ def size_of(path: Path) -> int:
 
 def files(path: Path) -> list[Path]:
     """The files of the store that are there."""
-    endings = ("", "-wal", "-shm", "-journal", ".key", ".key.lock", ".write-lock", ".write-lock.turn", ".serve-lock")
+    endings = ("", "-wal", "-shm", "-journal", ".key", ".key.lock", *LOCKS)
     return [file for ending in endings if os.path.lexists(file := beside(path, ending))]
 
 

@@ -15,6 +15,9 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
+# The lock files beside a database.
+LOCKS = (".write-lock", ".write-lock.turn", ".serve-lock")
+
 _CONTENTS = "SELECT (SELECT applied_at FROM schema_migrations WHERE version = 1), seq, hash FROM audit_head"
 _HAS_CONTENTS = (
     "SELECT 1 FROM schema_migrations WHERE version = 1 AND applied_at = :made_at "

@@ -17,7 +17,7 @@ from typing import NamedTuple, NoReturn
 import structlog
 
 from server.core.errors import StoreUnavailable
-from server.database.sqlite.contents import beside, contents, has_contents, is_older, mark, uri
+from server.database.sqlite.contents import LOCKS, beside, contents, has_contents, is_older, mark, uri
 from server.database.sqlite.length import log_has_hole
 
 # In bytes. SQLite usually starts the log again at 4 MB, but not while a reader uses an old snapshot.
@@ -51,7 +51,7 @@ class FileWatch:
         self.path = path
         self._log_file = beside(path, "-wal")
         self._files = (path, self._log_file, beside(path, "-shm"))
-        self._locks = tuple(beside(path, ending) for ending in (".write-lock", ".write-lock.turn", ".serve-lock"))
+        self._locks = tuple(beside(path, ending) for ending in LOCKS)
         self._opened = {file: _look_at(file)[0] for file in (*self._files, *self._locks, name)}
         self._state = self._state_now()
         self._contents = contents(path)

@@ -13,8 +13,8 @@ from typing import Annotated
 
 import typer
 
-from server.cli.command_line import postponing_signals
-from server.cli.context import Config, run_async, settings_for
+from server.cli.command_line import Config, postponing_signals
+from server.cli.context import run_async, settings_for
 from server.cli.progress import progress_bar
 from server.cli.tables import Rows, program, questions
 from server.core.clock import SystemClock

@@ -1,1 +1,1 @@
-"""Importing and exporting accounts (docs/operations.md): `users import` and `users export`."""
+"""Importing and exporting accounts (docs/accounts.md): `users import` and `users export`."""

@@ -16,7 +16,8 @@ import typer
 from rich.progress import Progress
 
 from server.audit.model import AuditEvent, AuditNote
-from server.cli.context import AsJson, Config, print_json, run_with_services, settings_for
+from server.cli.command_line import Config
+from server.cli.context import AsJson, print_json, run_with_services, settings_for
 from server.cli.progress import progress_bar
 from server.cli.tables import visible
 from server.core.errors import FileRefused
