@@ -26,6 +26,7 @@ from server.doctor import (
     keys,
     listener,
     machine,
+    moved,
     postgres_store,
     proxies,
     settings,
@@ -132,7 +133,8 @@ async def _contents(case: Case, driver: Driver | None) -> AsyncIterator[Finding]
     """What the records of the store show; without a store, what can be found without them."""
     audit = None if driver is None else AuditRepository(driver)
     keyring = None if driver is None or audit is None else KeyRepository(driver, audit)
-    parts = [_made(clock.TOPIC, partial(clock.clock, case.clock, audit))]
+    parts = [] if driver is None else [_made(moved.TOPIC, partial(moved.moved, driver))]
+    parts.append(_made(clock.TOPIC, partial(clock.clock, case.clock, audit)))
     if audit is not None and keyring is not None:
         parts += [
             _made(keys.TOPIC, partial(keys.keys, case, keyring)),

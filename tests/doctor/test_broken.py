@@ -401,3 +401,10 @@ def test_metrics_that_another_program_has_that_nobody_serves_or_that_all_can_rea
     with serving(tmp_path) as server:
         changes = {"WATCHWORD__SERVER__PORT": server.address.rpartition(":")[2], "WATCHWORD__METRICS__PORT": port}
         assert examined(tmp_path, **changes).names("metrics", "the server runs, and its metrics do not answer")
+
+
+def test_a_store_that_was_moved(store: Path) -> None:
+    folder = store.parents[1]
+    assert run(folder, "store", "move", "--to", "sqlite:///new/watchword.db").returncode == 0
+    found = examined(folder)
+    assert found.names("store", f"this store was moved to {folder}/new/watchword.db at ")
