@@ -34,7 +34,7 @@ HUNG_SECONDS = 15.0
 # If the parent itself did not run for so long, because all were stopped or the machine slept, nobody is late.
 PAUSE_SECONDS = 5.0
 # The pause before a worker that could not reach the store is started again, or one that could not be forked.
-STORE_SECONDS = 5.0
+RETRY_SECONDS = 5.0
 # How long killed workers may take to be gone, before the parent ends without them.
 KILLED_SECONDS = 0.3
 # The exit codes of a worker that somebody has ended: it was asked to, by a second Ctrl-C, or killed.
@@ -158,7 +158,7 @@ class Supervisor:
     def _note_ready(self, process: Process) -> None:
         self._restarts.note_ready()
         if self._was_ready:
-            _log.info("a worker has taken its place", pid=process.pid, worker=process.number)
+            _log.info("a worker was replaced", pid=process.pid, worker=process.number)
         elif sum(process.is_ready for process in self._workers()) == self._count:
             self._was_ready = True
             print(self._greeting, flush=True)
@@ -205,7 +205,7 @@ class Supervisor:
     def _replace(self, process: Process, number: int, code: int, now: float) -> None:
         was_killed = code in _ENDED_BY_OTHERS and not process.was_hung
         # While the store is away, the others go on and answer what they can. This one has to come when it is back.
-        pause: float | None = STORE_SECONDS
+        pause: float | None = RETRY_SECONDS
         if not process.misses_store:
             pause = self._restarts.pause_after(now, was_ready=process.is_ready, was_killed=was_killed)
         reason = f"it did not answer for {HUNG_SECONDS:.0f} s" if process.was_hung else _reason(code)
@@ -245,7 +245,7 @@ class Supervisor:
                 child = self._fork(number)
             except OSError as error:
                 _log.error("a worker could not be forked", worker=number, reason=error.strerror, next="trying again")
-                self._due[number] = now + STORE_SECONDS
+                self._due[number] = now + RETRY_SECONDS
             else:
                 if child is not None:
                     return child
@@ -275,7 +275,7 @@ class Supervisor:
         try:
             hook(*arguments)
         except Exception:  # noqa: BLE001 - a defect there must not end the server
-            _log.exception("the parent could not do what belongs to this moment")
+            _log.exception("a task of the parent of the workers failed")
 
 
 def _reason(code: int) -> str:
