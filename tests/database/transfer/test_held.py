@@ -14,7 +14,7 @@ from server.core.errors import StoreRefused
 from server.database.transfer import places
 from tests.database.transfer.filled import contents, move_to
 from tests.environment import environment
-from tests.running import Api, StartApi
+from tests.running import PASSWORD, Api, StartApi
 
 HOLDER = """
 import asyncio, sys
@@ -47,7 +47,7 @@ async def holder(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
 
 async def refuses_writes(api: Api, logged_in: dict[str, str]) -> None:
     for path, body in (
-        ("/login", {"username": "lak", "password": "brown otters juggle turnips"}),
+        ("/login", {"username": "lak", "password": PASSWORD}),
         ("/refresh", {"refresh_token": logged_in["refresh_token"]}),
         ("/logout", {"refresh_token": logged_in["refresh_token"]}),
     ):
@@ -110,3 +110,29 @@ async def test_a_moved_store_refuses_writes_and_tokens_are_good_in_the_new_one(
     old.clock.advance(1.1)
     assert (await old.request("GET", "/health/ready")).status == 200
     assert await contents(store_url) != before
+
+
+async def test_what_was_acknowledged_meanwhile_has_arrived(start_api: StartApi, store_url: str, tmp_path: Path) -> None:
+    old, tokens = await start_api(), []
+    enough = asyncio.Event()
+
+    async def log_in_until_refused() -> None:
+        while True:
+            credentials = {"username": "lak", "password": PASSWORD}
+            response = await old.request("POST", "/login", json=credentials)
+            answer = await response.json()
+            if response.status != 200:
+                assert (response.status, answer["code"]) == (503, "store_moving")
+                return
+            tokens.append(answer["refresh_token"])
+            if len(tokens) == 8:
+                enough.set()
+
+    working = [asyncio.create_task(log_in_until_refused()) for _ in range(4)]
+    await enough.wait()
+    target = f"sqlite:///{tmp_path}/new/watchword.db"
+    await move_to(store_url, target)
+    await asyncio.gather(*working)
+    new = await start_api(url=target)
+    for token in tokens:
+        assert (await new.request("POST", "/refresh", json={"refresh_token": token})).status == 200
