@@ -62,7 +62,7 @@ def reload_source(
     def read() -> LoadedSettings:
         nonlocal file
         for one in files:
-            _require_end(one)
+            _refuse_pipe(one)
         if file is not None:
             _require_file(file)
         loaded = loaded_for(context, config, given)
@@ -86,7 +86,7 @@ def _require_file(file: Path) -> None:
         raise ConfigurationError([f"{file}: is empty; write the settings into it again"])
 
 
-def _require_end(file: Path) -> None:
+def _refuse_pipe(file: Path) -> None:
     """Refuse a pipe or a device. Who reads it may wait for ever, and then the server could not even be ended."""
     with suppress(OSError):
         mode = file.stat().st_mode

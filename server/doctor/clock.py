@@ -26,8 +26,8 @@ async def clock(now_by: Clock, audit: AuditRepository | None) -> list[Finding]:
     if records and records[0].at > now + _SLACK_MS:
         text = f"the clock says {rfc3339(now)}, and the last record of the audit log is of {rfc3339(records[0].at)}"
         return [wrong(TOPIC, text, f"if the clock is behind, {_REMEDY}; else it was ahead when that was written")]
-    behind = ", behind the last record of the audit log" if records else ""
-    return [ok(TOPIC, f"{rfc3339(now)} is possible{behind}")]
+    later = ", later than the last record of the audit log" if records else ""
+    return [ok(TOPIC, f"it is {rfc3339(now)}{later}")]
 
 
 async def nodes(case: Case, repository: NodeRepository) -> list[Finding]:
