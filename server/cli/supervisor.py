@@ -182,7 +182,7 @@ class Supervisor:
 
     def _note_death(self, process: Process, code: int, now: float) -> None:
         if process.number is not None:
-            self._inherited.balance.leave(process.number)
+            self._inherited.balance.bury(process.number)
             self._call(self._hooks.died, process.number, process.pid)
         if self._ends_by is not None:
             self._code = self._code or int(code not in _ENDED_BY_OTHERS)

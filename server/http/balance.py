@@ -15,13 +15,15 @@ import socket
 # lost to it, and whoever takes its place gets these.
 _ON_THE_WAY = 32
 _ABSENT = 2**31 - 1
+# In place of the number of a worker that has sent something.
+_PARENT = 255
 
 
 class Balance:
     """What the parent makes before it forks: numbers in memory that all workers share, and an inbox for each worker.
 
     `_taken[to][sender]` counts what worker `to` took from its inbox. Each worker writes only the row of its own
-    number, so nothing needs a lock.
+    number, and the parent that of a worker that has died, so nothing needs a lock.
     """
 
     def __init__(self, workers: int) -> None:
@@ -68,13 +70,25 @@ class Balance:
         """Where `take` takes from, to wait for."""
         return self._inboxes[number][0]
 
+    def bury(self, number: int) -> None:
+        """In the parent: this worker has died. What waits in its inbox goes to the worker with the fewest.
+
+        If there is no other worker, it waits for the one that takes this one's place.
+        """
+        self.leave(number)
+        to = min(range(self.workers), key=self.connections)
+        while self.connections(to) != _ABSENT and (connection := self.take(number)) is not None:
+            with connection:
+                self.put(to, _PARENT, connection)
+
     def take(self, number: int) -> socket.socket | None:
         """A connection from the inbox."""
         try:
             sender, descriptors, _, _ = socket.recv_fds(self._inboxes[number][0], 1, 1)
         except OSError:
             return None
-        self._taken[number * self.workers + sender[0]] += 1
+        if sender[0] != _PARENT:
+            self._taken[number * self.workers + sender[0]] += 1
         if not descriptors:
             # This process has no descriptor left for it.
             return None

@@ -93,6 +93,31 @@ def test_a_worker_that_takes_nothing_gets_a_few_only_and_its_successor_has_them(
     assert not accept(one, connect)
 
 
+def test_what_a_dead_worker_has_not_taken_goes_to_another_one(balance: Balance, connect: Connections) -> None:
+    """Its successor may come late, for example after a pause because workers crash."""
+    one, other = Share(balance, 0), Share(balance, 1)
+    for _ in range(20):
+        accept(one, connect)
+    balance.bury(1)
+    assert take_all(other) == 0
+    handed = take_all(one)
+    assert handed > 0
+    # The successor has an inbox that is empty, and gets its part again.
+    successor = Share(balance, 1)
+    assert take_all(successor) == 0
+    assert not accept(one, connect)
+    assert take_all(successor) == 1
+
+
+def test_without_another_worker_they_wait_for_the_successor(balance: Balance, connect: Connections) -> None:
+    one, _dead = Share(balance, 0), Share(balance, 1)
+    for _ in range(20):
+        accept(one, connect)
+    balance.bury(0)
+    balance.bury(1)
+    assert take_all(Share(balance, 1)) > 0
+
+
 def test_a_successor_does_not_count_what_another_process_has_put(balance: Balance, connect: Connections) -> None:
     first, other = Share(balance, 0), Share(balance, 1)
     for _ in range(20):
