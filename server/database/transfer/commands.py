@@ -74,7 +74,7 @@ def move(context: typer.Context, to: To, dry_run: DryRun = False, config: Config
 
     Servers may be running. From then on the old store takes no writes.
 
-    Example: store move --to @/root/new-store-url --dry-run
+    Example: store move --to @/etc/watchword/new-store-url --dry-run
     """
     settings = settings_for(context, config)
     configure_logs(settings.logs)
