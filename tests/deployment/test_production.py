@@ -98,6 +98,21 @@ class Operator:
         return found
 
 
+# The packages of programs that a small Debian has not. All others are of packages that every Debian has.
+PACKAGES = {"curl": "curl", "certbot": "certbot", "git": "git", "make": "make", "nginx": "nginx-light",
+            "python3": "python3-venv", "sqlite3": "sqlite3"}  # fmt: skip
+ALWAYS = {"apt-get", "cat", "cd", "chown", "cp", "df", "install", "journalctl", "ln", "ls", "mv", "systemctl",
+          "timedatectl", "useradd"}  # fmt: skip
+
+
+def test_the_page_installs_the_programs_that_it_uses() -> None:
+    (install,) = [command for command in commands(PAGE, "# ") if command.startswith("apt-get install")]
+    used = {command.split()[0] for command in commands(PAGE, "# ") if not command.startswith("(umask 077; cat")}
+    used -= {"watchword", "/opt/watchword/bin/pip"}
+    assert used <= PACKAGES.keys() | ALWAYS
+    assert {package for program, package in PACKAGES.items() if program in used} == set(install.split()[4:])
+
+
 @pytest.fixture(scope="module")
 def operator(postgres_server: PostgresServer, worker_id: str) -> Iterator[Operator]:
     database = f"production_{worker_id}"
