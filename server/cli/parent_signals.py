@@ -47,6 +47,10 @@ class ParentSignals:
             came.append(signal.Signals(self._came.popleft()))
         return came
 
+    def finish(self) -> None:
+        """From now on a signal changes nothing, since the server has ended: its exit code stays what it is."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _NOTED)
+
     @contextmanager
     def blocked(self) -> Iterator[None]:
         """No signal comes during the block. A child that is forked in it keeps them blocked."""

@@ -236,6 +236,8 @@ class Supervisor:
         while self._processes and time.monotonic() < deadline:
             self._reap(now)
             time.sleep(0.005)
+        # Python takes the handlers away before the process is gone.
+        self._signals.finish()
         raise typer.Exit(self._code)
 
     def _fork_due(self, now: float) -> Child | None:

@@ -55,6 +55,7 @@ async def examine(load: Callable[[], LoadedSettings], now_by: Clock, ids: Ids) -
         return
     parts = (
         _made(settings.TOPIC, partial(settings.settings, case)),
+        _made(settings.TOPIC, partial(settings.traces, os.environ)),
         _made(files.TOPIC, partial(files.of_settings, case, os.environ)),
         _sqlite(case) if case.settings.store.is_sqlite else _postgres(case),
         _made(listener.TOPIC, partial(listener.listener, case)),

@@ -25,11 +25,18 @@ _URLS = ("url", "listen_url")
 
 def of_store(path: Path) -> list[Finding]:
     """The folder and the files of an SQLite store: their owner can use them all, and others can't read them."""
+    # Unlike methods of Path, these do not fail in a folder that this user can't enter.
+    if os.path.exists(path.parent) and not os.path.isdir(path.parent):  # noqa: PTH110, PTH112
+        return [wrong(TOPIC, f"{path.parent} is no folder", "move it away, or choose another store.url")]
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113
+        # It is no store, which is said where that is read. Advice about the rights of a device would do harm.
+        return []
     present = [file for file in (path.parent, *condition.files(path)) if os.path.lexists(file)]
     denied = why_denied(present[1:] or [path])
     if denied is not None:
         text, _, remedy = denied.partition("; ")
         return [wrong(TOPIC, text, remedy)]
+    present = [file for file in present if os.path.exists(file)]  # noqa: PTH110
     findings = [*_strangers(present), *_open_to_all(present)]
     if present[1:] and not findings:
         owner = user_name(present[1].stat().st_uid)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 
 from server.core.errors import ConfigurationError, WatchwordError
 from server.doctor.model import Case, Finding, note, ok, warning, wrong
 from server.health.asking import ask
 from server.http.listening import listen_on
+from server.settings.tree import MetricsSettings, ServerSettings
 
 TOPIC = "listener"
+_TOPICS = {"server": TOPIC, "metrics": "metrics"}
 
 
 async def listener(case: Case) -> list[Finding]:
@@ -39,9 +43,9 @@ def _served(case: Case, where: str) -> Finding:
         if _runs(case):
             text = f"the server runs, and its metrics do not answer: {error}"
             return wrong("metrics", text, "it may have been started before metrics.port was set: restart it")
-        return ok("metrics", f"no server runs, so nothing was asked at {where}")
+        return _free(case.settings.metrics, "metrics") or ok("metrics", f"{where} is free; no server runs")
     if status != 200:
-        return wrong("metrics", f"another program answers at {where}", "stop that one, or choose another metrics.port")
+        return _another(case.settings.metrics, "metrics")
     return ok("metrics", f"they are served at {where}")
 
 
@@ -58,15 +62,15 @@ def _runs(case: Case) -> bool:
 def _port(case: Case) -> list[Finding]:
     server = case.settings.server
     if server.port == 0:
-        return [note(TOPIC, "server.port is 0: each start picks a free port, so nothing was asked there")]
+        picks = "server.port is 0: each start picks a free port, so nothing was asked there"
+        return [_free(server, "server") or note(TOPIC, picks)]
     where = f"{server.host} port {server.port}"
     try:
         status, body = ask(server, "/health/live")
     except WatchwordError:
-        return [_free(case, where)]
+        return [_free(server, "server") or ok(TOPIC, f"{where} is free; no server runs there")]
     if (status, body) != (200, {"status": "ok"}):
-        text = f"another program answers at {where}"
-        return [wrong(TOPIC, text, "stop that one, or choose another server.port")]
+        return [_another(server, "server")]
     ready, told = ask(server, "/health/ready")
     if ready != 200:
         return [
@@ -75,14 +79,24 @@ def _port(case: Case) -> list[Finding]:
     return [ok(TOPIC, f"the server at {where} runs and is ready: it takes writes")]
 
 
-def _free(case: Case, where: str) -> Finding:
-    """Nothing answers as a server would."""
+def _free(settings: ServerSettings | MetricsSettings, section: str) -> Finding | None:
+    """Why a start could not listen there; None if it could."""
     try:
-        listen_on(case.settings.server.host, case.settings.server.port).close()
+        listen_on(settings.host, settings.port, section).close()
     except ConfigurationError as error:
         text, _, remedy = error.problems[0].partition("; ")
-        return wrong(TOPIC, text, remedy.replace("does Watchword run already? Else", "another program has it:"))
-    return ok(TOPIC, f"{where} is free; no server runs there")
+        remedy = remedy.replace("does Watchword run already? Else", "another program has it:")
+        return wrong(_TOPICS[section], text, remedy)
+    return None
+
+
+def _another(settings: ServerSettings | MetricsSettings, section: str) -> Finding:
+    """Somebody else answers. If the address is not one of this machine, that is what has to be mended."""
+    found = _free(settings, section)
+    if found is not None and os.strerror(errno.EADDRINUSE) not in found.text:
+        return found
+    text = f"another program answers at {settings.host} port {settings.port}"
+    return wrong(_TOPICS[section], text, f"stop that one, or choose another {section}.port")
 
 
 def _reach(case: Case) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from server.core.errors import ConfigurationError
@@ -11,6 +12,7 @@ from server.settings import Settings
 from server.settings.display import plain, toml_value
 from server.settings.load import DEFAULT_FILE
 from server.settings.tree import setting_names
+from server.tracing.switch import traces_wanted
 
 TOPIC = "settings"
 _LONGEST_SHOWN = 80
@@ -37,6 +39,11 @@ def settings(case: Case) -> list[Finding]:
         *_given(case),
         *(warning(TOPIC, text) for text in case.settings.weaknesses()),
     ]
+
+
+def traces(environment: Mapping[str, str]) -> list[Finding]:
+    """Whether traces are sent. Raises ConfigurationError."""
+    return [ok(TOPIC, "traces are sent, as variables of OpenTelemetry say")] if traces_wanted(environment) else []
 
 
 def _given(case: Case) -> list[Finding]:

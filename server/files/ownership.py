@@ -78,7 +78,8 @@ def _denied(path: Path, wanted: int) -> str:
         found = path.stat()
         read_only = os.statvfs(path).f_flag & os.ST_RDONLY
     except OSError as error:
-        return f"{path} can't be used ({error.strerror})"
+        leads = "; it is a link: look where it leads" if path.is_symlink() else ""
+        return f"{path} can't be used ({error.strerror}){leads}"
     if read_only and wanted & os.W_OK:
         return f"{path} is on a file system that is mounted read-only; mount it for writing"
     user = user_name(os.geteuid())

@@ -70,6 +70,15 @@ def _in_one_line(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapp
     return line
 
 
+def _without_traceback_of_telemetry(_: Any, __: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """OpenTelemetry adds one when a collector is away or a variable is wrong. The error alone says as much."""
+    error = (line.get("exc_info") or (None, None))[1]
+    if error is not None and line["_record"].name.partition(".")[0] == "opentelemetry":
+        line["exc_info"] = None
+        line["reason"] = f"{type(error).__name__}: {error}"
+    return line
+
+
 def _adopt_standard_logging(
     level: int, shared: list[structlog.typing.Processor], render: Any, stream: SteadyStream
 ) -> None:
@@ -77,7 +86,7 @@ def _adopt_standard_logging(
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[_without_traceback_of_telemetry, *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
         )
     )

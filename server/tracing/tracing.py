@@ -49,7 +49,7 @@ class Tracing:
         try:
             self._provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
             self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-        except (ValueError, TypeError, OSError) as error:
+        except (ValueError, TypeError, OSError, RuntimeError) as error:
             raise ConfigurationError([f"OTEL_*: OpenTelemetry does not take a variable: {error}"]) from None
         self._propagator = TraceContextTextMapPropagator()
         self._tracer = self._provider.get_tracer("watchword", __version__)

@@ -111,6 +111,42 @@ def test_revoked_keys_are_named(store: Path) -> None:
     assert f"revoked, and not forgotten yet: {kid}" in examined(store.parents[1]).told("note", "keys")
 
 
+def test_what_is_no_file_gets_no_advice_about_its_rights(tmp_path: Path) -> None:
+    """Who follows it would change a device of the machine."""
+    pipe, folder, file = tmp_path / "pipe", tmp_path / "folder", tmp_path / "file"
+    os.mkfifo(pipe)
+    folder.mkdir()
+    file.touch()
+    for place, topic, told in (
+        (Path("/dev/null"), "store", "is a pipe, a socket or a device, no file"),
+        (pipe, "store", "is a pipe, a socket or a device, no file"),
+        (folder, "store", "is a folder, no file"),
+        (file / "watchword.db", "files", f"{file} is no folder"),
+    ):
+        found = examined(tmp_path, WATCHWORD__STORE__URL=f"sqlite:///{place}")
+        assert found.names(topic, told)
+        assert not any("ch" + command in str(found.findings) for command in ("mod ", "own "))
+
+
+def test_a_master_key_that_is_a_link_to_nowhere(store: Path) -> None:
+    key = beside(store, ".key")
+    key.unlink()
+    key.symlink_to(store.parent / "nowhere")
+    assert examined(store.parents[1]).names("files", f"{key} can't be used (No such file or directory)it is a link")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://[::1"),
+        ("OTEL_TRACES_EXPORTER", "zipkin"),
+    ],
+)
+def test_variables_of_opentelemetry_with_which_no_server_starts(tmp_path: Path, name: str, value: str) -> None:
+    assert examined(tmp_path, **{name: value}).names("settings", f"{name}: ")
+
+
 def test_migrations_that_are_pending_and_a_store_that_is_newer(store: Path) -> None:
     last = migrations("sqlite")[-1]
     sql(
@@ -318,9 +354,30 @@ def test_a_port_of_a_program_that_speaks_another_language(tmp_path: Path) -> Non
     assert found.names("listener", "Address already in use")
 
 
-def test_an_address_that_this_machine_has_not(tmp_path: Path) -> None:
-    changes = {"WATCHWORD__SERVER__HOST": "192.0.2.1", "WATCHWORD__SERVER__PORT": "1"}
-    assert examined(tmp_path, **changes).names("listener", "this machine has no such address")
+@pytest.mark.parametrize(("section", "topic"), [("SERVER", "listener"), ("METRICS", "metrics")])
+def test_an_address_that_can_not_be_listened_on(tmp_path: Path, section: str, topic: str) -> None:
+    name = f"WATCHWORD__{section}__"
+    for host, told in (("192.0.2.1", "this machine has no such address"), ("nowhere.invalid", "write an address")):
+        for port in ("1", "0") if section == "SERVER" else ("1",):
+            changes = {f"{name}HOST": host, f"{name}PORT": port}
+            assert examined(tmp_path, **changes).names(topic, told)
+
+
+def test_a_port_of_the_metrics_that_is_taken(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        taken.listen()
+
+        def hang_up() -> None:
+            taken.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        port = str(taken.getsockname()[1])
+        found = examined(tmp_path, WATCHWORD__METRICS__PORT=port)
+        thread.join()
+    assert found.names("metrics", "another program has it: choose another port")
+    found = examined(tmp_path, WATCHWORD__METRICS__PORT=port)
+    assert found.told("ok", "metrics") == [f"127.0.0.1 port {port} is free; no server runs"]
 
 
 def test_a_server_that_others_reach_without_tls(tmp_path: Path) -> None:

@@ -241,3 +241,14 @@ def test_a_signal_while_workers_are_replaced_ends_all(tmp_path: Path, number: si
         # The port is free, so none is left.
         address = server.address.removeprefix("http://").split(":")
         socket.create_server((address[0], int(address[1]))).close()
+
+
+def test_a_late_signal_changes_no_exit_code(tmp_path: Path) -> None:
+    """Python takes the handlers of signals away some time before the process is gone."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        with serving(tmp_path, log_to=None, module="server", **settings("sqlite:///data/watchword.db", 2)) as server:
+            server.process.send_signal(signal.SIGTERM)
+            while server.process.poll() is None:
+                server.process.send_signal(number)
+                time.sleep(0.0005)
+            assert server.process.returncode == 0

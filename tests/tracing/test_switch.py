@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from server.core.errors import ConfigurationError
+from server.settings import Settings
 from server.tracing import switch
 from server.tracing.switch import traces_wanted
+from server.tracing.tracing import Tracing
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 HERE = "http://127.0.0.1:4318"
@@ -66,3 +68,17 @@ def test_traces_without_the_extra_say_what_to_install(monkeypatch: pytest.Monkey
     with pytest.raises(ConfigurationError, match=r"pip install 'watchword\[otel\]'"):
         traces_wanted({ENDPOINT: HERE})
     assert not traces_wanted({})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "-1"),
+        ("OTEL_ATTRIBUTE_COUNT_LIMIT", "many"),
+        ("OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER", "nobody"),
+    ],
+)
+def test_what_the_library_does_not_take_is_a_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=r"^OTEL_\*: OpenTelemetry does not take a variable: "):
+        Tracing(Settings())
