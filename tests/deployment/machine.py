@@ -7,6 +7,7 @@ Its files are an overlay in memory over the files of this machine, so what is ch
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import secrets
 import shutil
@@ -18,7 +19,9 @@ import time
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import IO
 
+import pytest
 from packaging.requirements import Requirement
 
 from tests.calling import DEADLINE_SECONDS
@@ -28,16 +31,16 @@ _PYTHON, _PACKAGES = "/usr/local/python3", "/usr/local/packages"
 PATH = f"{_PYTHON}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Where systemd keeps its groups of processes: both kinds, or one.
 _GROUPS = [Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")]
-_BOOT = """
-mount -t tmpfs -o mode=0755 tmpfs "$0"
-mkdir "$0/changed" "$0/work" "$0/root"
-mount -t overlay -o "lowerdir=/,upperdir=$0/changed,workdir=$0/work" overlay "$0/root"
+_START = """
 for group in $OWN_GROUPS; do
     echo $$ >"$group/cgroup.procs"
 done
+mount -t tmpfs -o mode=0755 tmpfs "$0"
+mkdir "$0/changed" "$0/work" "$0/root"
+mount -t overlay -o "lowerdir=/,upperdir=$0/changed,workdir=$0/work" overlay "$0/root"
 rm -rf "$0/root/opt/watchword" "$0/root/etc/watchword" "$0/root/var/lib/watchword"
 exec systemd-nspawn --quiet --register=no --keep-unit --directory="$0/root" --link-journal=no --private-network \\
-    --console=pipe "$@" --boot systemd.unit=basic.target
+    --console=pipe "$@"
 """
 
 
@@ -123,24 +126,51 @@ def _names_in_site_packages(requirement: Requirement) -> set[str]:
 
 
 @contextlib.contextmanager
-def machine(*options: str) -> Iterator[Machine]:
-    """A running copy; `options` are those of systemd-nspawn."""
-    require_machine()
+def _started(*options: str) -> Iterator[tuple[subprocess.Popen[bytes], IO[bytes]]]:
+    """Systemd-nspawn on a copy of the files, and what it says."""
     name = f"watchword-{secrets.token_hex(4)}"
     with (
         tempfile.TemporaryDirectory(prefix=name) as folder,
         tempfile.TemporaryFile() as said,
         _groups(name) as groups,
     ):
-        bound = [f"--machine={name}", f"--bind-ro={sysconfig.get_path('purelib')}:{_PACKAGES}"]
-        bound += [] if sys.base_prefix in {"/usr", "/usr/local"} else [f"--bind-ro={sys.base_prefix}:{_PYTHON}"]
+        # Its standard input is a pipe: systemd gives what it finds there to other users, and /dev/null is everybody's.
+        command = [_program("unshare"), "--mount", "--propagation=private", "sh", "-ec", _START, folder]
         process = subprocess.Popen(
-            [_program("unshare"), "--mount", "--propagation=private", "sh", "-ec", _BOOT, folder, *bound, *options],
+            [*command, f"--machine={name}", *options],
             env=os.environ | {"OWN_GROUPS": " ".join(map(str, groups))},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=said,
             stderr=said,
         )
+        try:
+            yield process, said
+        finally:
+            process.terminate()
+            process.communicate(timeout=DEADLINE_SECONDS)
+
+
+@functools.cache
+def _refused() -> str | None:
+    """What keeps a copy from starting here, as in a container without privileges. No package could change that."""
+    try:
+        with _started("true") as (process, said):
+            code = process.wait(DEADLINE_SECONDS)
+            said.seek(0)
+            return None if code == 0 else said.read().decode(errors="replace").strip().replace("\n", "; ")
+    except OSError as error:
+        return str(error)
+
+
+@contextlib.contextmanager
+def machine(*options: str) -> Iterator[Machine]:
+    """A running copy; `options` are those of systemd-nspawn."""
+    require_machine()
+    if reason := _refused():
+        pytest.skip(f"a copy of this machine is not permitted here: {reason}")
+    bound = [f"--bind-ro={sysconfig.get_path('purelib')}:{_PACKAGES}"]
+    bound += [] if sys.base_prefix in {"/usr", "/usr/local"} else [f"--bind-ro={sys.base_prefix}:{_PYTHON}"]
+    with _started(*bound, *options, "--boot", "systemd.unit=basic.target") as (process, said):
         try:
             running = Machine(_leader_of(process))
             running.run("until systemctl is-active --quiet basic.target; do sleep 0.05; done")
@@ -151,9 +181,6 @@ def machine(*options: str) -> Iterator[Machine]:
             said.seek(0)
             error.add_note(said.read().decode(errors="replace")[-2000:])
             raise
-        finally:
-            process.terminate()
-            process.wait(DEADLINE_SECONDS)
 
 
 @contextlib.contextmanager
