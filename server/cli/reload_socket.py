@@ -16,8 +16,9 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from server.cli.reload_outcome import Outcome
@@ -29,6 +30,9 @@ _BACKLOG = 16
 _SEND_SECONDS = 0.5
 # A reload takes well below a second, unless the store is away.
 ANSWER_SECONDS = 60.0
+# A server accepts at once, unless so many wait already.
+CONNECT_SECONDS = 2.0
+_LONGEST_ANSWER = 1 << 20
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -73,14 +77,86 @@ class Waiters:
             self._socket.close()
 
 
-def reload_running(settings_file: Path) -> list[Outcome]:
-    """Let every server here that runs with this file reload. Raises WatchwordError, also if there is none."""
+def reload_running(settings_file: Path) -> Outcome:
+    """Let every server here that runs with this file reload. Raises WatchwordError, also if there is none.
+
+    Any user can listen on such a name. So all are told before the first answer is awaited, and whoever answers nothing
+    or nonsense keeps nobody from being told.
+    """
     if sys.platform != "linux":
         raise WatchwordError("on this system send SIGHUP to the server instead: kill -HUP PID; its log tells the rest")
     names = _names(settings_file)
     if not names:
         raise WatchwordError(f"no server runs here with {settings_file}; name its file with --config, or start it")
-    return [_reload(name) for name in names]
+    with ExitStack() as stack:
+        servers = [_Server(stack.enter_context(socket.socket(socket.AF_UNIX)), name, len(names)) for name in names]
+        for server in servers:
+            server.tell()
+        # Those of other users are of interest only if nobody else is there.
+        told = [server for server in servers if not server.is_foreign] or servers
+        deadline = time.monotonic() + ANSWER_SECONDS
+        outcomes = [server.outcome(deadline) for server in told]
+    problems = [problem for outcome in outcomes for problem in outcome.problems]
+    if problems:
+        raise WatchwordError("; ".join(problems))
+    return Outcome(
+        *(
+            list(dict.fromkeys(name for outcome in outcomes for name in getattr(outcome, kind)))
+            for kind in ("changed", "needs_restart")
+        )
+    )
+
+
+class _Server:
+    """One that may be ours. What goes wrong with it becomes a problem of its outcome."""
+
+    def __init__(self, connection: socket.socket, name: str, count: int) -> None:
+        self.is_foreign = False
+        self._connection = connection
+        self._name = name
+        self._is_one_of_many = count > 1
+        self._who = "the server"
+        self._failed = ""
+
+    def tell(self) -> None:
+        """Connect, and send SIGHUP."""
+        self._connection.settimeout(CONNECT_SECONDS)
+        try:
+            self._connection.connect(self._name)
+            pid, user = _peer(self._connection)
+            if self._is_one_of_many:
+                self._who = f"the server (pid {pid}, of {user_name(user)})"
+            self.is_foreign = os.geteuid() not in {0, user}
+            _hang_up(pid, user)
+        except OSError as error:
+            self._failed = f"{self._who} can't be asked ({error.strerror or error}); see its log"
+        except WatchwordError as error:
+            self._failed = str(error)
+
+    def outcome(self, deadline: float) -> Outcome:
+        """What came of it; waits until then."""
+        if self._failed:
+            return Outcome(problems=[self._failed])
+        told = b""
+        try:
+            while len(told) <= _LONGEST_ANSWER:
+                self._connection.settimeout(max(0.001, deadline - time.monotonic()))
+                part = self._connection.recv(65536)
+                if not part:
+                    break
+                told += part
+        except TimeoutError:
+            return Outcome(problems=[f"{self._who} did not answer within {ANSWER_SECONDS:.0f} s; see its log"])
+        except OSError:
+            # It is gone.
+            told = b""
+        try:
+            outcome = Outcome.from_json(told.decode("utf-8", "replace"))
+        except (ValueError, KeyError, TypeError):
+            return Outcome(problems=[f"{self._who} ended before it answered"])
+        if outcome.problems:
+            return Outcome(problems=[f"{self._who} keeps its settings: {'; '.join(outcome.problems)}"])
+        return outcome
 
 
 def _names(settings_file: Path) -> list[str]:
@@ -89,29 +165,6 @@ def _names(settings_file: Path) -> list[str]:
     # Only what listens, which has the flag __SO_ACCEPTCON; each connection has a line with the same name.
     fields = (line.split() for line in lines if beginning in line)
     return sorted({part[-1].replace("@", "\0", 1) for part in fields if int(part[3], 16) & 0x10000})
-
-
-def _reload(name: str) -> Outcome:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(ANSWER_SECONDS)
-        try:
-            connection.connect(name)
-            pid, user = _peer(connection)
-            _hang_up(pid, user)
-            told = b"".join(iter(lambda: connection.recv(65536), b""))
-        except ConnectionResetError:
-            told = b""
-        except TimeoutError:
-            raise WatchwordError(f"the server did not answer within {ANSWER_SECONDS:.0f} s; see its log") from None
-        except OSError as error:
-            raise WatchwordError(f"the server can't be asked ({error.strerror}); see its log") from None
-    try:
-        outcome = Outcome.from_json(told.decode("utf-8", "replace"))
-    except (ValueError, KeyError, TypeError):
-        raise WatchwordError("the server ended before it answered") from None
-    if outcome.problems:
-        raise WatchwordError(f"the server keeps its settings: {'; '.join(outcome.problems)}")
-    return outcome
 
 
 def _hang_up(pid: int, user: int) -> None:

@@ -46,15 +46,16 @@ def reload(context: typer.Context, as_json: AsJson = False, config: Config = Non
     # Exit 2 if they are wrong, and the server is not even told.
     loaded_for(context, config)
     file = settings_file(context, config)
-    for outcome in reload_running(file):
-        if as_json:
-            print_json({"changed": list(outcome.changed), "needs_restart": list(outcome.needs_restart)})
-        elif outcome.changed:
-            typer.echo(f"reloaded: {', '.join(outcome.changed)}")
-        elif not outcome.needs_restart:
-            typer.echo(f"nothing has changed in {visible(str(file))}")
-        if outcome.needs_restart and not as_json:
-            typer.echo(f"needs a restart: {', '.join(outcome.needs_restart)}")
+    outcome = reload_running(file)
+    if as_json:
+        print_json({"changed": list(outcome.changed), "needs_restart": list(outcome.needs_restart)})
+        return
+    if outcome.changed:
+        typer.echo(f"reloaded: {visible(', '.join(outcome.changed))}")
+    elif not outcome.needs_restart:
+        typer.echo(f"nothing has changed in {visible(str(file))}")
+    if outcome.needs_restart:
+        typer.echo(f"needs a restart: {visible(', '.join(outcome.needs_restart))}")
 
 
 @app.command()
