@@ -25,9 +25,12 @@ import pytest
 from packaging.requirements import Requirement
 
 from tests.calling import DEADLINE_SECONDS
+from tests.environment import ROOT
 from tests.needed import require
 
 _PYTHON, _PACKAGES = "/usr/local/python3", "/usr/local/packages"
+# This checkout may be below /tmp or /run, which systemd mounts anew there.
+CHECKOUT = "/usr/local/checkout"
 PATH = f"{_PYTHON}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Where systemd keeps its groups of processes: both kinds, or one.
 _GROUPS = [Path("/sys/fs/cgroup/systemd"), Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup")]
@@ -168,7 +171,7 @@ def machine(*options: str) -> Iterator[Machine]:
     require_machine()
     if reason := _refused():
         pytest.skip(f"a copy of this machine is not permitted here: {reason}")
-    bound = [f"--bind-ro={sysconfig.get_path('purelib')}:{_PACKAGES}"]
+    bound = [f"--bind-ro={sysconfig.get_path('purelib')}:{_PACKAGES}", f"--bind-ro={ROOT}:{CHECKOUT}"]
     bound += [] if sys.base_prefix in {"/usr", "/usr/local"} else [f"--bind-ro={sys.base_prefix}:{_PYTHON}"]
     with _started(*bound, *options, "--boot", "systemd.unit=basic.target") as (process, said):
         try:

@@ -13,7 +13,7 @@ import pytest
 
 from server.settings import load_settings
 from tests.deployment.dockerfile import Instruction, instructions, stages, variables
-from tests.deployment.machine import Machine, machine
+from tests.deployment.machine import CHECKOUT, Machine, machine
 from tests.environment import ROOT
 
 IMAGE = stages()[-1]
@@ -74,7 +74,7 @@ def built() -> Iterator[Machine]:
                     folder = instruction.text
                     running.run(f"mkdir -p {folder}")
                 elif instruction.name == "COPY" and "--from=" not in instruction.text:
-                    running.run(f"cd {ROOT} && cp -rt {folder} {' '.join(instruction.text.split()[:-1])}")
+                    running.run(f"cd {CHECKOUT} && cp -rt {folder} {' '.join(instruction.text.split()[:-1])}")
                 elif instruction.name == "RUN":
                     _run(running, folder, instruction.text)
         yield running

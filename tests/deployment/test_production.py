@@ -22,7 +22,7 @@ import asyncpg
 import pytest
 
 from tests.deployment.console import commands
-from tests.deployment.machine import Machine, machine
+from tests.deployment.machine import CHECKOUT, Machine, machine
 from tests.environment import ROOT
 from tests.postgres import PostgresServer
 
@@ -38,7 +38,7 @@ done
 GIT = f"""
 [ "$1" = clone ] || exit 0
 mkdir -p "$3"
-cd {ROOT}
+cd {CHECKOUT}
 /usr/bin/git -c safe.directory='*' ls-files --cached --others --exclude-standard -z |
     xargs -0 cp --parents --target-directory="$3"
 """
