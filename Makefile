@@ -50,7 +50,8 @@ bench: setup ## what a checked request costs beside aiohttp alone, and more; USE
 	$(BIN)/python -m tests.bench
 	$(if $(USERS),$(BIN)/python -m tests.bench.users --users $(USERS))
 
-build: $(VENV)/.build ## the wheels of the server and of watchword_client, in dist/
+build: $(VENV)/.build ## the wheels of the server and of watchword_client, in dist/, in place of those of earlier versions
+	rm -f dist/watchword-*.whl dist/watchword_client-*.whl
 	$(BIN)/python -m pip --quiet --disable-pip-version-check wheel --no-deps --no-build-isolation --wheel-dir dist . ./watchword_client
 
 lock: setup ## write the pinned lists anew, from pyproject.toml

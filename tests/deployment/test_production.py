@@ -3,7 +3,7 @@
 What is there in place of something else, and nothing beside it:
 
 - apt-get only looks whether the packages are installed;
-- git copies this checkout;
+- git copies this checkout, and a pull leaves behind the wheel of an earlier version;
 - certbot makes a certificate that the machine trusts, and the name auth.example.com leads to the machine itself;
 - pip finds the packages installed that it would load from a registry: they are those of the test's own environment, and
   pip itself, too;
@@ -36,6 +36,7 @@ for name; do
 done
 """
 GIT = f"""
+[ "$1" = pull ] && touch dist/watchword-0.0.1-py3-none-any.whl
 [ "$1" = clone ] || exit 0
 mkdir -p "$3"
 cd {CHECKOUT}
