@@ -32,8 +32,9 @@ async def proxies(case: Case, audit: AuditRepository) -> list[Finding]:
         names = ", ".join(case.settings.server.trusted_proxies) or "none"
         return [note(TOPIC, f"trusted: {names}; there was no login yet, so nothing shows what arrives")]
     if own and len(own) == len(addresses):
-        text = f"{count} came from {_names(different)} itself, a trusted proxy: it does not say for whom it asks"
-        remedy = "let it set X-Forwarded-For or Forwarded (docs/proxies.md), and not pass on a client's Forwarded"
+        there = f"{_names(different)} itself, a trusted proxy"
+        text = f"{count} came from {there}: somebody logged in there, or it does not say for whom it asks"
+        remedy = "then let it set X-Forwarded-For or Forwarded (docs/proxies.md), and not pass on a client's Forwarded"
         return [_graded(text, remedy, len(addresses))]
     if len(different) == 1 and not next(iter(different)).is_global:
         (address,) = different
