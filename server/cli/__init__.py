@@ -67,6 +67,11 @@ def _main(signals: ServerSignals | CommandSignals) -> int:
         # The reader of our output has closed the pipe, as `head` does.
         code = 1
     except OSError as error:
+        if error.errno in streams.NO_DESCRIPTOR:
+            streams.tell(
+                f"limits: {error.strerror}; raise the limit of open files (ulimit -n, LimitNOFILE= of systemd)"
+            )
+            return 1
         # An error with a file name is about a file that the command has opened, not about standard output.
         if error.errno not in streams.OUTPUT_FAILURES or error.filename is not None:
             raise

@@ -16,6 +16,9 @@ from server.core.errors import FileRefused
 # The errors of a write to standard output that can take no more data, or never could.
 OUTPUT_FAILURES = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EAGAIN}
 
+# The errors of a file or socket that can't be opened, since there are as many as the system grants.
+NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE}
+
 
 def hold_standard_streams() -> None:
     """Occupy the descriptors of closed standard streams, so that no file of ours, such as the database, gets one.

@@ -25,6 +25,7 @@ from server.cli.hooks import Hooks
 from server.cli.parent_signals import ParentSignals
 from server.cli.restarts import Restarts
 from server.cli.signals import ENDING, PARENT_END_SECONDS, signal_name
+from server.core.errors import WatchwordError
 from server.settings import Settings
 
 BACKLOG = 1024
@@ -69,7 +70,13 @@ class Supervisor:
         gc.collect()
         gc.freeze()
         self._signals.start()
-        child = self._fork(None)
+        try:
+            child = self._fork(None)
+        except BlockingIOError as error:
+            raise WatchwordError(
+                f"no process can be started ({error.strerror}); raise the limit of processes (ulimit -u, TasksMax= of "
+                "systemd)"
+            ) from None
         ticked = turned = time.monotonic()
         while child is None:
             self._wait(ticked + TICK_SECONDS)

@@ -8,6 +8,8 @@ import os
 import select
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from server.files.file_lock import FileLock
+from tests.environment import environment
 from tests.listening import free_port
 from tests.process.server_process import DEADLINE_SECONDS, ServerProcess, run, serving
 from tests.running import MASTER_KEY
@@ -251,3 +254,42 @@ def test_a_late_signal_changes_no_exit_code(tmp_path: Path) -> None:
                 server.process.send_signal(number)
                 time.sleep(0.0005)
             assert server.process.returncode == 0
+
+
+# As where a user may have no more processes; that limit does not hold for root.
+NO_PROCESS = """
+import errno, os
+from server.cli import main
+def fork():
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+os.fork = fork
+main()
+"""
+FEW_FILES = """
+import resource
+from server.cli import main
+resource.setrlimit(resource.RLIMIT_NOFILE, (12, 12))
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        (NO_PROCESS, "no process can be started (Resource temporarily unavailable); raise the limit of processes"),
+        (FEW_FILES, "limits: Too many open files; raise the limit of open files"),
+    ],
+)
+def test_a_start_that_the_limits_of_the_system_end_is_one_line(tmp_path: Path, program: str, told: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=environment(**settings("sqlite:///watchword.db", 2)),
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr

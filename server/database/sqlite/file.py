@@ -23,6 +23,7 @@ from server.files.ownership import make_folder, why_denied
 
 # "WWrd" in the header of the file, which marks our files.
 APPLICATION_ID = 0x57577264
+_HEAD_BYTES = 100
 # Length and start of the byte range that SQLite locks in an open file (see its file format).
 _SHARED_RANGE = (510, 0x40000002)
 # The first version with json_each built in.
@@ -63,7 +64,16 @@ def refuse_no_file(path: Path) -> None:
             return
     if not stat.S_ISREG(mode):
         kind = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
-        raise StoreRefused(f"{path} is {kind}, no file; choose another one in store.url")
+        raise StoreRefused(f"{path} is {kind}, no file; choose another path")
+
+
+def is_ours(path: Path) -> bool:
+    """Whether the head of a file says that it is a store, whole or not (https://www.sqlite.org/fileformat.html)."""
+    if not path.is_file():
+        return False
+    with refusals(path), path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    return head.startswith(b"SQLite format 3\0") and head[68:72] == APPLICATION_ID.to_bytes(4, "big")
 
 
 def inspect(path: Path, *, thorough: bool) -> list[Migration]:
@@ -115,7 +125,7 @@ def pending_of(connection: sqlite3.Connection, path: Path, known: Sequence[Migra
     if path.stat().st_size == 0:
         raise damaged(path, "the file is empty")
     if application_id != APPLICATION_ID:
-        raise StoreRefused(f"{path} is a database of another program; choose another file in store.url")
+        raise StoreRefused(f"{path} is a database of another program; choose another path")
     if "schema_migrations" not in tables:
         raise damaged(path, "its tables are gone")
     applied = _applied(connection)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from server.core.errors import FileRefused, StoreRefused
 from server.database.sqlite.contents import beside, contents, mark, uri
-from server.database.sqlite.file import prepare_folder
+from server.database.sqlite.file import is_ours, prepare_folder
 from server.files import drafts
 from server.files.fair_lock import FairLock
 from server.files.file_lock import FileLock, to_the_end
@@ -30,6 +30,9 @@ def refuse_present(path: Path, key: Path | None) -> None:
     """Raise StoreRefused if there is a store, or a part of one, at that path. `key` is a file that may stay."""
     parts = (path, *(beside(path, ending) for ending in ("-wal", "-shm", "-journal", ".key")))
     found = [part for part in parts if part != key and os.path.lexists(part)]
+    if found and found[0] == path and not is_ours(path):
+        # The advice below would move away the file of another program.
+        raise StoreRefused(f"{path} is there already, and no store of this program; choose another path")
     if found:
         away = path.with_name("old-store")
         raise StoreRefused(

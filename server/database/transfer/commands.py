@@ -31,6 +31,7 @@ from server.logs.output import configure_logs
 from server.repositories import open_repositories
 from server.settings import Settings
 from server.settings.store_url import store_url
+from server.settings.stray_characters import stray_characters
 from server.settings.tree import StoreSettings
 
 # Digits of a checksum that are shown.
@@ -90,6 +91,9 @@ def _target(settings: Settings, to: str) -> StoreSettings:
         elif to.startswith("@"):
             to = read_text(Path(to[1:]))
         url = store_url(to.strip())
+        # The settings would not take it.
+        if (reason := stray_characters(url)) is not None:
+            raise typer.BadParameter(reason, param_hint="--to")
         # The settings are read for that URL later, and may say more of it then.
         return settings.store.model_copy(update={"url": url, "listen_url": ""})
     except OSError as error:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import asyncpg
@@ -151,8 +153,10 @@ def test_a_postgresql_of_another_program_or_version_is_refused(here: Path, postg
         ("data/watchword.db", "leads to this store itself"),
         ("link.db", "leads to this store itself"),
         ("linked/watchword.db", "leads to this store itself"),
-        ("mine.db", "there is a store already (mine.db)"),
-        ("empty.db", "there is a store already (empty.db)"),
+        ("mine.db", "mine.db is there already, and no store of this program; choose another path"),
+        ("empty.db", "empty.db is there already, and no store of this program; choose another path"),
+        ("former.db", "there is a store already (former.db); stop its server, then move all of it away"),
+        ("other.db", "other.db is there already, and no store of this program; choose another path"),
         ("left.db", "there is a store already (left.db-wal)"),
         ("folder", "is a folder"),
         ("nowhere.db", "is not there"),
@@ -163,6 +167,10 @@ def test_a_path_that_is_taken_is_refused(here: Path, name: str, said: str) -> No
     (here / "linked").symlink_to("data")
     (here / "mine.db").write_text("mine")
     (here / "empty.db").touch()
+    # Only its head is whole.
+    (here / "former.db").write_bytes((here / "data" / "watchword.db").read_bytes()[:4096])
+    with closing(sqlite3.connect(here / "other.db", isolation_level=None)) as other:
+        other.execute("CREATE TABLE theirs (id INTEGER)")
     (here / "left.db-wal").write_text("left")
     (here / "folder").mkdir()
     (here / "nowhere.db").symlink_to("gone/watchword.db")
@@ -190,6 +198,8 @@ def test_a_database_by_another_name_is_this_store_itself(tmp_path: Path, migrate
         ("", "is not a store"),
         ("sqlite:///", "names no file"),
         ("mysql://host/db", "is not a store"),
+        ("sqlite:///a\nb.db", "has the character U+000A in it"),
+        ("sqlite:///a\u200bb.db", "has the character U+200B in it"),
     ],
 )
 def test_a_url_that_is_none_is_wrong_usage(here: Path, to: str, said: str) -> None:
