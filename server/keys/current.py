@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
+from functools import partial
 
 import orjson
 import structlog
@@ -21,7 +22,8 @@ from server.keys.rotation import RotationPolicy
 from watchword_client.encoding import encode_base64url
 from watchword_client.keys import VerificationKey
 
-# If a token names an unknown key, the keys are read again, but at most once in this time.
+# If a token names an unknown key, the keys are read again. If that finds nothing new, there is a pause of this time:
+# tokens with invented keys must not make work. After a find there is none, since keys may change again at once.
 RELOAD_INTERVAL_SECONDS = 1.0
 
 _log = structlog.get_logger("watchword.keys")
@@ -50,7 +52,7 @@ class CurrentKeys:
         self._clock = clock
         self._forget: list[Callable[[], None]] = []
         self._reloading: asyncio.Task[None] | None = None
-        self._reloaded_at = clock.monotonic()
+        self._next_reload_at = clock.monotonic()
         self._accepted: frozenset[str] = frozenset()
         self._document: JwksDocument | None = None
         self.records: list[KeyRecord] = []
@@ -61,17 +63,15 @@ class CurrentKeys:
         self._take(await self._repository.list_keys())
 
     async def reload(self) -> bool:
-        """Read the keys again, since a token names an unknown one. False if the last reload was a moment ago.
+        """Read the keys again, since a token names an unknown one. False if a reload found nothing a moment ago.
 
         Calls during a reload wait for the same reading.
         """
         if self._reloading is None:
-            now = self._clock.monotonic()
-            if now - self._reloaded_at < RELOAD_INTERVAL_SECONDS:
+            if self._clock.monotonic() < self._next_reload_at:
                 return False
-            self._reloaded_at = now
             self._reloading = asyncio.create_task(self.refresh())
-            self._reloading.add_done_callback(self._reloaded)
+            self._reloading.add_done_callback(partial(self._reloaded, self.records))
         await asyncio.shield(self._reloading)
         return True
 
@@ -128,8 +128,10 @@ class CurrentKeys:
             self._document = JwksDocument(body, self.keyring.jwks_changes_at(now))
         return self._document
 
-    def _reloaded(self, task: asyncio.Task[None]) -> None:
+    def _reloaded(self, before: list[KeyRecord], task: asyncio.Task[None]) -> None:
         self._reloading = None
+        if self.records is before:
+            self._next_reload_at = self._clock.monotonic() + RELOAD_INTERVAL_SECONDS
         if not task.cancelled():
             # Retrieve the exception, since the caller that waited may have left.
             task.exception()
