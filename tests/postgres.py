@@ -18,7 +18,7 @@ from server.database.open import apply_migrations
 _NUMBERS = itertools.count(1)
 _TEMPLATE = "migrated"
 # No test cuts the power, and databases do not live long enough to be vacuumed.
-_SETTINGS = ("fsync = off", "full_page_writes = off", "autovacuum = off", "max_connections = 400")
+_SETTINGS = ("fsync = off", "full_page_writes = off", "autovacuum = off")
 
 
 class PostgresServer:

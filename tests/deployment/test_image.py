@@ -16,9 +16,6 @@ from tests.deployment.dockerfile import Instruction, instructions, stages, varia
 from tests.deployment.machine import CHECKOUT, Machine, machine
 from tests.environment import ROOT
 
-# One process does the steps, for all tests here.
-pytestmark = pytest.mark.xdist_group("image")
-
 IMAGE = stages()[-1]
 # A container that may write to /data and /tmp alone, has no rights of root, and gets none.
 CONTAINED = (

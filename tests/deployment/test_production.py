@@ -26,9 +26,6 @@ from tests.deployment.machine import CHECKOUT, Machine, machine
 from tests.environment import ROOT
 from tests.postgres import PostgresServer
 
-# To follow the page takes long, so one process does it for all tests here.
-pytestmark = pytest.mark.xdist_group("production")
-
 PAGE = ROOT / "docs" / "production.md"
 PASSWORD = "brown otters juggle turnips"
 APT_GET = """

@@ -118,7 +118,8 @@ def rotate_and_revoke_under_load(
     (active,) = of_state(listed, "active")
     token = signed_by(server, password, active)
     assert server.call("GET", "/me", token=token)[0] == 200
-    assert run(folder, "keys", "revoke", active, **settings).returncode == 0
+    revoked = run(folder, "keys", "revoke", active, **settings)
+    assert revoked.returncode == 0, revoked.stderr
     status, body = refused_soon(server, token)
     assert (status, body["code"]) == (401, "token_invalid")
     wait_until_forgotten(server, active)

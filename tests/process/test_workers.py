@@ -33,6 +33,8 @@ def settings(store_url: str, workers: int) -> dict[str, str]:
         "WATCHWORD__STORE__URL": store_url,
         "WATCHWORD__KEYS__MASTER_KEY": MASTER_KEY,
         "WATCHWORD__SERVER__WORKERS": str(workers),
+        # All tests share one PostgreSQL, which takes 100 connections.
+        "WATCHWORD__STORE__POOL_SIZE": "3",
     }
 
 
