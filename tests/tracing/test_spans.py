@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from server.core.errors import ConfigurationError
 from server.services import Watchers
 from server.tracing.tracing import FLUSH_SECONDS, Tracing
+from tests.calling import DEADLINE_SECONDS
 from tests.listening import free_port
 from tests.running import PASSWORD, Api, StartApi, settings_with
 from tests.tracing.collector import Collector, attributes_of, collecting
@@ -163,6 +165,7 @@ async def test_a_collector_that_is_away_delays_neither_requests_nor_the_end(
     loop = asyncio.get_running_loop()
     for port in (silent.getsockname()[1], free_port()):
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "2")
         monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "8")
         monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4")
         tracing = Tracing(settings_with(store_url))
@@ -175,6 +178,11 @@ async def test_a_collector_that_is_away_delays_neither_requests_nor_the_end(
         await api.client.close()
         await api.services.repositories.close()
     silent.close()
+    # What the library still tries, and logs, must not come in the middle of another test.
+    for thread in threading.enumerate():
+        if thread.name in {"last spans", "OtelBatchSpanRecordProcessor"}:
+            await asyncio.to_thread(thread.join, DEADLINE_SECONDS)
+            assert not thread.is_alive()
 
 
 @pytest.mark.parametrize(
