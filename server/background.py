@@ -12,6 +12,7 @@ from aiohttp import web
 from server.authentication.attempts import FORGET_MS
 from server.core.clock import Clock, Steadiness
 from server.core.errors import StoreRefused, StoreUnavailable
+from server.core.tasks import beside
 from server.passwords.pool import HashPool
 from server.repositories import Repositories
 from server.services import Services
@@ -63,21 +64,19 @@ async def background(running: Running, _: web.Application) -> AsyncIterator[None
     following: list[Callable[[], Awaitable[None]]] = [services.revocations.refresh, running.refresh_keys]
     if services.watchers.followed is not None:
         following.append(services.watchers.followed)
-    tasks = [
-        asyncio.create_task(follow(services.repositories.driver.wait_for_change, following)),
-        asyncio.create_task(_each_round("signing keys", maintain_keys)),
-        asyncio.create_task(_each_round("purge", tidy)),
-        asyncio.create_task(_learn(running)),
+    work = [
+        follow(services.repositories.driver.wait_for_change, following),
+        _each_round("signing keys", maintain_keys),
+        _each_round("purge", tidy),
+        _learn(running),
     ]
     tells_nodes = not services.settings.store.is_sqlite and services.nodes.name.worker == 0
     if tells_nodes:
-        tasks.append(asyncio.create_task(_each_round("nodes", beat, BEAT_SECONDS)))
+        work.append(_each_round("nodes", beat, BEAT_SECONDS))
     try:
-        yield
+        async with beside(*work):
+            yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         if tells_nodes:
             await running.services.nodes.leave()
 

@@ -7,7 +7,7 @@ A server of one process tells the service manager, and reloads at SIGHUP. A work
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -21,23 +21,12 @@ from server.cli.service_manager import READY_POLL_SECONDS, ServiceManager
 from server.cli.signals import ServerSignals
 from server.cli.worker import Worker
 from server.core.errors import TryLater
+from server.core.tasks import beside
 from server.live import Live
 from server.settings import Settings
 from server.settings.load import settings_of_json
 
 _log = structlog.get_logger("watchword")
-
-
-@asynccontextmanager
-async def beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run these while the block runs."""
-    tasks = [asyncio.create_task(one) for one in work]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class AloneDuties:

@@ -10,6 +10,7 @@ from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 from prometheus_client.aiohttp import make_aiohttp_handler
 
+from server.core.tasks import beside
 from server.http.cors import Cors
 from server.http.edge import Edge
 from server.http.responses import add_common_headers
@@ -77,9 +78,8 @@ def metrics_runner(metrics: Metrics, services: Callable[[], Services]) -> EdgeRu
     app.router.add_get("/metrics", Scrapes(metrics, sampler).answer)
 
     async def sampling(_: web.Application) -> AsyncIterator[None]:
-        task = asyncio.create_task(sampler.run())
-        yield
-        task.cancel()
+        async with beside(sampler.run()):
+            yield
         metrics.state.end()
 
     app.cleanup_ctx.append(sampling)

@@ -11,6 +11,7 @@ import asyncpg
 import structlog
 
 from server.core.errors import StoreRefused
+from server.core.tasks import beside
 from server.database.postgres.connection import Connection
 from server.database.postgres.schema import LOCK_SPACE, lock_name
 
@@ -90,12 +91,8 @@ async def looking(
 ) -> AsyncIterator[LockWaits]:
     """Look at what `connection` waits for meanwhile. If there is no second connection, nobody looks."""
     waits = LockWaits(await connection.fetchval("SELECT pg_backend_pid()"))
-    look = asyncio.create_task(waits.look(connect, migration))
-    try:
+    async with beside(waits.look(connect, migration)):
         yield waits
-    finally:
-        look.cancel()
-        await asyncio.wait([look])
 
 
 def _holder(row: asyncpg.Record) -> str:
