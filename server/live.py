@@ -102,6 +102,10 @@ class Live:
         """Forget what was prepared."""
         self._prepared = None
 
+    async def require_ready(self) -> None:
+        """Return if a login could succeed now. Raises TryLater."""
+        await self.services.readiness.check()
+
     async def refresh_keys(self) -> None:
         """Read the keys, then those that were prepared: a key that has been revoked must not come back with them."""
         refreshed: list[KeyService] = []

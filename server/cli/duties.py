@@ -17,10 +17,9 @@ import structlog
 from server.cli.child import share_of
 from server.cli.reload import Reloader, Source, plan
 from server.cli.reload_outcome import problems_of
-from server.cli.service_manager import READY_POLL_SECONDS, ServiceManager
+from server.cli.service_manager import ServiceManager, until_well
 from server.cli.signals import ServerSignals
 from server.cli.worker import Worker
-from server.core.errors import TryLater
 from server.core.tasks import beside
 from server.live import Live
 from server.settings import Settings
@@ -65,12 +64,8 @@ class AloneDuties:
         """From then on: reload at SIGHUP, and tell the service manager that the server is ready, and finally ends."""
         reloader = Reloader(live, self._source, self._manager)
         self._signals.on_hangup(reloader.ask)
-
-        async def check() -> None:
-            await live.services.readiness.check()
-
         try:
-            async with beside(reloader.run(), self._manager.tell_ready(check, f"listens on {address}")):
+            async with beside(reloader.run(), self._manager.tell_ready(live.require_ready, f"listens on {address}")):
                 yield
         finally:
             self._manager.stopping()
@@ -121,14 +116,8 @@ class WorkerDuties:
             yield
 
     async def _tell_well(self, live: Live) -> None:
-        while True:
-            try:
-                await live.services.readiness.check()
-            except TryLater:
-                await asyncio.sleep(READY_POLL_SECONDS)
-            else:
-                self.worker.tell("well")
-                return
+        await until_well(live.require_ready, lambda _: None)
+        self.worker.tell("well")
 
     async def _follow(self, live: Live) -> None:
         while True:

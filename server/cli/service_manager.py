@@ -66,15 +66,8 @@ class ServiceManager:
 
     async def tell_ready(self, check: Callable[[], Awaitable[None]], status: str) -> None:
         """Call `ready` once `check` raises nothing."""
-        while True:
-            try:
-                await check()
-            except TryLater as error:
-                self.not_ready(error.detail)
-                await asyncio.sleep(READY_POLL_SECONDS)
-            else:
-                self.ready(status)
-                return
+        await until_well(check, self.not_ready)
+        self.ready(status)
 
     async def tell_alive(self) -> None:
         """Call `alive` as often as the manager wants it: it shows that the event loop of this task answers."""
@@ -89,6 +82,18 @@ class ServiceManager:
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.settimeout(SEND_SECONDS)
             sender.sendto("\n".join(" ".join(line.splitlines()) for line in lines).encode(), self._address)
+
+
+async def until_well(check: Callable[[], Awaitable[None]], tell: Callable[[str], object]) -> None:
+    """Wait until `check` raises nothing. `tell` is called with the reason of each failure."""
+    while True:
+        try:
+            await check()
+        except TryLater as error:
+            tell(error.detail)
+            await asyncio.sleep(READY_POLL_SECONDS)
+        else:
+            return
 
 
 def _address(text: str) -> str:
