@@ -18,7 +18,7 @@ from pathlib import Path
 
 from server.core.errors import FileRefused, StoreRefused
 from server.database.sqlite import file as sqlite_file
-from server.database.sqlite.connections import close_under_lock
+from server.database.sqlite.connections import close_under_lock, connect_beside_servers
 from server.database.sqlite.contents import beside, uri
 from server.database.sqlite.refusals import refusals
 from server.files import drafts
@@ -76,14 +76,7 @@ async def _opened(path: Path) -> AsyncIterator[sqlite3.Connection]:
 def _open(path: Path) -> sqlite3.Connection:
     sqlite_file.inspect(path, thorough=False)
     with refusals(path):
-        source = sqlite3.connect(
-            uri(path, "mode=rw"),
-            uri=True,
-            isolation_level=None,
-            timeout=sqlite_file.LOCK_SECONDS,
-            # Different threads use it, but never two at the same time.
-            check_same_thread=False,
-        )
+        source = connect_beside_servers(path)
         try:
             source.execute("PRAGMA query_only = ON")
             source.execute("BEGIN")

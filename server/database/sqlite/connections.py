@@ -11,6 +11,7 @@ import aiosqlite
 
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.database.sqlite.contents import beside, has_log, uri
+from server.database.sqlite.file import LOCK_SECONDS
 from server.database.sqlite.group import GroupConnection
 from server.database.sqlite.length import log_has_hole
 from server.database.sqlite.refusals import refusals, refuse_denied
@@ -108,6 +109,16 @@ async def close_connections(
     except StoreUnavailable:
         for connection in (writer, *readers):
             await connection.close()
+
+
+def connect_beside_servers(path: Path) -> sqlite3.Connection:
+    """Open a connection that is no driver's, beside servers that may run. Different threads use it, one at a time.
+
+    It belongs under the write lock, and is closed by `close_under_lock`. Raises sqlite3.Error.
+    """
+    return sqlite3.connect(
+        uri(path, "mode=rw"), uri=True, isolation_level=None, timeout=LOCK_SECONDS, check_same_thread=False
+    )
 
 
 async def close_under_lock(connection: sqlite3.Connection, lock: FairLock) -> None:

@@ -14,8 +14,8 @@ from server.database.migration_files import migrations
 from server.database.pending_migrations import not_migrated
 from server.database.sqlite import closing
 from server.database.sqlite import file as sqlite_file
-from server.database.sqlite.connections import close_under_lock
-from server.database.sqlite.contents import beside, uri
+from server.database.sqlite.connections import close_under_lock, connect_beside_servers
+from server.database.sqlite.contents import beside
 from server.database.sqlite.refusals import refusals
 from server.database.store_state import StoreState
 from server.database.transfer.sqlite_tables import SqliteTables
@@ -122,13 +122,7 @@ def _open(path: Path) -> sqlite3.Connection:
     if wanted := sqlite_file.inspect(path, thorough=False):
         raise not_migrated(str(path), wanted)
     with refusals(path):
-        connection = sqlite3.connect(
-            uri(path, "mode=rw"),
-            uri=True,
-            isolation_level=None,
-            timeout=sqlite_file.LOCK_SECONDS,
-            check_same_thread=False,
-        )
+        connection = connect_beside_servers(path)
         try:
             connection.execute("PRAGMA synchronous = FULL")
             (found,) = connection.execute("SELECT max(version) FROM schema_migrations").fetchone()
