@@ -140,13 +140,12 @@ def verify(
 
     Example: audit verify
     """
-    with progress_bar("records") as progress:
+    with progress_bar("records") as bar:
 
         async def work(services: Services) -> Verdict:
             end = await services.audit.head()
-            task = progress.task_ids[0]
-            progress.update(task, total=None if end is None else end.seq)
-            return await services.audit.verify(head, lambda count: progress.update(task, completed=count))
+            bar.show(0, None if end is None else end.seq)
+            return await services.audit.verify(head, bar.show)
 
         verdict = run_with_services(settings_for(context, config), work)
     fault = verdict.fault

@@ -6,10 +6,22 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 
-def progress_bar(description: str, total: int | None = None) -> Progress:
-    """A bar with one task. It disappears at the end."""
+class Bar(Progress):
+    """A bar with one task."""
+
+    def show(self, done: int, total: int | None = None) -> None:
+        """So much is done; without `total` it stays as it was."""
+        self.update(self.task_ids[0], completed=done, total=total)
+
+    def add(self, count: int) -> None:
+        """So much more is done."""
+        self.advance(self.task_ids[0], count)
+
+
+def progress_bar(description: str, total: int | None = None) -> Bar:
+    """A bar that disappears at the end."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    progress = Progress(*columns, console=console, disable=not console.is_terminal, transient=True)
-    progress.add_task(description, total=total)
-    return progress
+    bar = Bar(*columns, console=console, disable=not console.is_terminal, transient=True)
+    bar.add_task(description, total=total)
+    return bar

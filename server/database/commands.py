@@ -63,18 +63,13 @@ def backup(
     settings = settings_for(context, config)
     configure_logs(settings.logs)
     key = master_key_path(settings)
-    with ExitStack() as stack, progress_bar("copying") as progress:
+    with ExitStack() as stack, progress_bar("copying") as bar:
         content = None
         if key is not None and not without_key and (os.path.lexists(key) or run_async(_needs_key(settings))):
             # The key must not change during the copy, or it would not open the copy.
             stack.enter_context(unchanged(key))
             content = _read(key)
-        task = progress.task_ids[0]
-
-        def show(done: int, total: int) -> None:
-            progress.update(task, completed=done, total=total)
-
-        run_async(back_up(settings.store, path, show, content))
+        run_async(back_up(settings.store, path, bar.show, content))
     typer.echo(f"backed up to {path}, checked")
     typer.echo(_about_key(settings, path, without_key=without_key))
 
@@ -145,9 +140,8 @@ async def _restore(settings: Settings, path: Path, old: Path | None) -> None:
         lines = await _undone(copy, old)
         if copy.pending:
             lines.append("the next start brings its tables up to date")
-        with progress_bar("copying") as progress:
-            task = progress.task_ids[0]
-            await restore_copy(path, store, key, lambda done, all_: progress.update(task, completed=done, total=all_))
+        with progress_bar("copying") as bar:
+            await restore_copy(path, store, key, bar.show)
     typer.echo(f"restored {path} to {store}, checked")
     typer.echo("\n".join([about_key, *lines]))
 

@@ -139,7 +139,7 @@ def replace(
     if sys.stdin.isatty() and not yes:
         with questions():
             typer.confirm("Replace all keys? Everybody has to log in again.", abort=True)
-    with progress_bar("users") as progress:
+    with progress_bar("users") as bar:
 
         async def work(services: Services) -> bool:
             await services.keys.replace()
@@ -147,7 +147,7 @@ def replace(
             while users := await services.users.list(UserFilter(limit=PAGE, after_id=after_id)):
                 await asyncio.gather(*(services.sessions.end_all(user.id) for user in users))
                 after_id = users[-1].id
-                progress.advance(progress.task_ids[0], len(users))
+                bar.add(len(users))
             return any(record.algorithm == SHARED for record in services.keys.current.keyring.records)
 
         shared = run_with_services(settings, work)

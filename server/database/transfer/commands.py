@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from server.core.errors import FileRefused, StoreRefused
 from server.core.ids import Ids, SystemRandomness
 from server.database.transfer import places
 from server.database.transfer.ends import Source
-from server.database.transfer.move import Advance, MovedTable, count_all, read_all
+from server.database.transfer.move import MovedTable, count_all, read_all
 from server.database.transfer.move import move as move_all
 from server.files.text_file import decode_text, read_text
 from server.keys.model import KeyRecord
@@ -113,8 +113,8 @@ async def _look(asked: _Move) -> None:
                 await places.check_target(asked.target, source)
                 total = await count_all(source)
                 begun = time.monotonic()
-                with _progress("reading", total) as advance:
-                    found = await read_all(source, advance)
+                with progress_bar("reading", total) as bar:
+                    found = await read_all(source, bar.add)
                 seconds = time.monotonic() - begun
     _print(found)
     typer.echo(f"these {total} rows would be moved from {source.place} to {asked.place}, which is empty")
@@ -136,14 +136,14 @@ async def _move(asked: _Move) -> None:
                 await places.check_target(asked.target, source)
                 total = await count_all(source)
             begun = time.monotonic()
-            with _progress("moving", 2 * total) as advance:
+            with progress_bar("moving", 2 * total) as bar:
                 async with source.held(), places.target_at(asked.target, source, key.file) as target:
                     found = await move_all(
                         source,
                         target,
                         move_id=_ids().new_id(),
                         now=SystemClock().now_ms(),
-                        advance=advance,
+                        advance=bar.add,
                         uninterrupted=asked.postponing,
                     )
             seconds = time.monotonic() - begun
@@ -186,13 +186,6 @@ def _ids() -> Ids:
 def _print(found: Sequence[MovedTable]) -> None:
     rows = Rows("table", "rows", "checksum")
     rows.add((table.name, str(table.rows), table.checksum[:_SHOWN]) for table in found)
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[Advance]:
-    with progress_bar(what, total) as progress:
-        task = progress.task_ids[0]
-        yield lambda count: progress.advance(task, count)
 
 
 def reopen(

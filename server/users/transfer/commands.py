@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
 import typer
-from rich.progress import Progress
 
 from server.audit.model import AuditEvent, AuditNote
 from server.cli.command_line import Config
 from server.cli.context import AsJson, print_json, run_with_services, settings_for
-from server.cli.progress import progress_bar
+from server.cli.progress import Bar, progress_bar
 from server.cli.tables import visible
 from server.core.errors import FileRefused
 from server.files.new_file import new_file
@@ -80,14 +79,14 @@ def import_users(
     if role is not None and role not in (roles := Roles(settings.role_includes)):
         raise typer.BadParameter(f"there is no role {role!a}; roles: {', '.join(roles.names())}", param_hint="--role")
     parameters = _parameters(chosen, hash_config, role)
-    with _opened(file) as source, progress_bar("importing", _size_of(source)) as progress:
+    with _opened(file) as source, progress_bar("importing", _size_of(source)) as bar:
 
         def refuse(refusal: Refusal) -> None:
             text = json.dumps(_members(refusal)) if as_json else _line(refusal)
-            if progress.disable:
+            if bar.disable:
                 print(text, file=sys.stderr)
             else:
-                progress.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
+                bar.console.print(text, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
         async def work(services: Services) -> Importer:
             importer = Importer(
@@ -100,7 +99,7 @@ def import_users(
                 role=role,
                 dry_run=dry_run,
                 refuse=refuse,
-                advance=lambda: _advance(progress, source),
+                advance=lambda: _advance(bar, source),
             )
             try:
                 await importer.run(_records(source, chosen, parameters))
@@ -210,9 +209,9 @@ def _size_of(source: BinaryIO) -> int | None:
     return os.fstat(source.fileno()).st_size if source.seekable() else None
 
 
-def _advance(progress: Progress, source: BinaryIO) -> None:
+def _advance(bar: Bar, source: BinaryIO) -> None:
     if source.seekable():
-        progress.update(progress.task_ids[0], completed=source.tell())
+        bar.show(source.tell())
 
 
 def _summary(counts: ImportCounts, *, dry_run: bool) -> str:
