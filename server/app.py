@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from aiohttp import web
@@ -18,6 +18,7 @@ from server.authentication.throttling import Throttle
 from server.core.clock import Clock, SystemClock
 from server.core.errors import StoreUnavailable
 from server.core.ids import Ids, SystemRandomness
+from server.database.migration_files import latest_migration
 from server.documents.docs_page import docs_page
 from server.documents.openapi import openapi_bytes, openapi_document
 from server.health.service import Readiness
@@ -31,7 +32,7 @@ from server.keys.service import KeyService
 from server.keys.signer import Signer
 from server.live import Live
 from server.nodes.model import NodeName
-from server.nodes.service import Nodes, latest_migration
+from server.nodes.service import Nodes
 from server.passwords.hasher import Hasher
 from server.passwords.observed import ObservedHashPool
 from server.passwords.pool import HashPool
@@ -81,13 +82,13 @@ async def open_services(
         migrating=migrating,
         observer=watchers.observer,
     )
-    node = node or NodeName.of_this_process(ids.new_id())
-    base = _Base(settings, clock, ids, repositories, node, watchers)
+    base = _Base(settings, clock, ids, repositories, watchers)
     hasher = Hasher(settings.passwords.bcrypt_cost)
     hashes = _hash_pool(base, hasher, settings.passwords.hash_threads)
     preferred = _hash_pool(base, hasher, 1)
     try:
-        services = await _services(base, hashes, preferred, serving=serving)
+        name = node or NodeName.of_this_process(ids.new_id())
+        services = await _services(base, name, hashes, preferred, serving=serving)
         if serving:
             # The keys could be opened, so a log that was left belongs to this store. After a write, closing the store
             # writes the log back.
@@ -108,7 +109,6 @@ class _Base:
     clock: Clock
     ids: Ids
     repositories: Repositories
-    node: NodeName
     watchers: Watchers
 
 
@@ -128,13 +128,16 @@ class _Lasting:
     revocations: Revocations
     keys: KeyService
     verifier: TokenVerifier
+    nodes: Nodes
 
 
-async def _services(base: _Base, hashes: HashPool, preferred: HashPool, *, serving: bool) -> Services:
+async def _services(base: _Base, node: NodeName, hashes: HashPool, preferred: HashPool, *, serving: bool) -> Services:
     keys = await _keys(base, serving=serving)
     revocations = Revocations(base.repositories.sessions, base.clock, base.settings.tokens.access_ttl_seconds)
     await revocations.refresh()
-    return _connected(base, _Lasting(hashes, preferred, revocations, keys, _verifier(base, keys)))
+    latest = latest_migration(base.repositories.driver.dialect)
+    nodes = Nodes(base.repositories.nodes, base.settings, base.clock, node, latest_migration=latest)
+    return _connected(base, _Lasting(hashes, preferred, revocations, keys, _verifier(base, keys), nodes))
 
 
 async def renewed_services(services: Services, settings: Settings) -> Services:
@@ -142,14 +145,14 @@ async def renewed_services(services: Services, settings: Settings) -> Services:
 
     Raises StoreRefused, for example if a secret can't open the keys; StoreUnavailable, if the keys have to be read.
     """
-    node, watchers = services.nodes.name, services.watchers
-    base = _Base(settings, services.clock, services.ids, services.repositories, node, watchers)
+    base = _Base(settings, services.clock, services.ids, services.repositories, services.watchers)
     keys, verifier = services.keys, services.verifier
     if (settings.tokens, settings.keys) != (services.settings.tokens, services.settings.keys):
         keys = await _keys(base, serving=True)
         verifier = _verifier(base, keys)
-    lasting = _Lasting(services.hashes, services.preferred_hashes, services.revocations, keys, verifier)
-    return replace(_connected(base, lasting), nodes=services.nodes.with_settings(settings))
+    nodes = services.nodes.with_settings(settings)
+    lasting = _Lasting(services.hashes, services.preferred_hashes, services.revocations, keys, verifier, nodes)
+    return _connected(base, lasting)
 
 
 def _connected(base: _Base, lasting: _Lasting) -> Services:
@@ -184,13 +187,7 @@ def _connected(base: _Base, lasting: _Lasting) -> Services:
         verifier=lasting.verifier,
         authenticator=BearerAuthenticator(lasting.verifier, revocations, base.watchers.tokens),
         readiness=Readiness(repositories.readiness, keys.current, clock),
-        nodes=Nodes(
-            repositories.nodes,
-            settings,
-            clock,
-            base.node,
-            latest_migration=latest_migration(repositories.driver.dialect),
-        ),
+        nodes=lasting.nodes,
         watchers=base.watchers,
     )
 

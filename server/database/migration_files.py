@@ -86,3 +86,8 @@ def migrations(dialect: str) -> list[Migration]:
         Migration(int(path.stem.partition("_")[0]), path.stem, path.read_text("utf-8"))
         for path in sorted((folder / dialect).glob("[0-9]*.sql"))
     ]
+
+
+def latest_migration(dialect: str) -> int:
+    """The number of the newest migration that this program knows."""
+    return migrations(dialect)[-1].version

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from server.audit.repository import AuditRepository
 from server.core.clock import EARLIEST_MS, Clock, rfc3339
+from server.database.migration_files import latest_migration
 from server.doctor.model import Case, Finding, ok, wrong
 from server.nodes.model import NodeName
 from server.nodes.repository import NodeRepository
-from server.nodes.service import Nodes, latest_migration
+from server.nodes.service import Nodes
 
 TOPIC = "clock"
 _REMEDY = "set it, and let NTP keep it"

@@ -11,7 +11,6 @@ import structlog
 from server import __version__
 from server.core.clock import Clock
 from server.core.errors import StoreUnavailable
-from server.database.migration_files import migrations
 from server.nodes.agreement import Finding, differing_clocks, differing_settings, shared_settings, tolerance_ms
 from server.nodes.model import ClockAhead, Node, NodeName
 from server.nodes.repository import NodeRepository
@@ -93,8 +92,3 @@ class Nodes:
             if key not in found:
                 _log.info("nodes do not differ in this any more", reason=text)
         self._told = found
-
-
-def latest_migration(dialect: str) -> int:
-    """The number of the newest migration that this program knows."""
-    return migrations(dialect)[-1].version

@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from server.database.migration_files import migrations
+from server.database.migration_files import latest_migration
 from server.database.postgres import closing
 from server.database.postgres.connection import Connection
 from server.database.postgres.errors import opening
@@ -116,4 +116,4 @@ async def require_same_program(connection: Connection) -> None:
     """Raise StoreRefused unless all tables are those of this program: of another one, columns could be missing."""
     await require_migrated(connection)
     rows = await connection.fetch(f'SELECT max(version) FROM "{connection.schema}".schema_migrations')
-    refuse_newer(PLACE, rows[0][0], migrations("postgres")[-1].version)
+    refuse_newer(PLACE, rows[0][0], latest_migration("postgres"))

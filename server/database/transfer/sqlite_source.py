@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from server.core.errors import StoreRefused
-from server.database.migration_files import migrations
+from server.database.migration_files import latest_migration
 from server.database.pending_migrations import not_migrated
 from server.database.sqlite import closing
 from server.database.sqlite import file as sqlite_file
@@ -126,7 +126,7 @@ def _open(path: Path) -> sqlite3.Connection:
         try:
             connection.execute("PRAGMA synchronous = FULL")
             (found,) = connection.execute("SELECT max(version) FROM schema_migrations").fetchone()
-            refuse_newer(str(path), found, migrations("sqlite")[-1].version)
+            refuse_newer(str(path), found, latest_migration("sqlite"))
         except BaseException:
             connection.close()
             raise
