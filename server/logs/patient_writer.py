@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import fcntl
-import io
 import os
 import select
 import time
 from collections import deque
-from typing import Any, BinaryIO, TextIO, cast
+from typing import Any
 
-from server.logs.writer_thread import is_pipe_or_socket
+from server.logs.line_stream import LineStream
 
 # The parent says little. If nobody reads even that, later lines are dropped.
 WAITING_BYTES = 65536
 _PAUSE_SECONDS = 0.01
 
 
-class PatientWriter(io.RawIOBase):
+class PatientWriter(LineStream):
     """A stream whose lines wait until their reader takes them. `advance` tries again; call it now and then."""
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._shared = is_pipe_or_socket(descriptor)
+        super().__init__(descriptor)
         self._waiting: deque[bytes] = deque()
 
     def write(self, data: Any) -> int:
@@ -58,22 +56,6 @@ class PatientWriter(io.RawIOBase):
     def forget(self) -> None:
         """Drop what waits: in a forked process, since the parent still has it."""
         self._waiting.clear()
-
-    def text(self, encoding: str) -> TextIO:
-        """A text stream that writes whole lines to this one; characters outside the encoding are escaped."""
-        return io.TextIOWrapper(cast("BinaryIO", self), encoding, "backslashreplace", line_buffering=True)
-
-    def writable(self) -> bool:
-        """Always true; the io module asks for it."""
-        return True
-
-    def isatty(self) -> bool:
-        """Whether the descriptor is a terminal."""
-        return os.isatty(self._descriptor)
-
-    def fileno(self) -> int:
-        """The descriptor, for code that writes by itself."""
-        return self._descriptor
 
     def _write(self, part: bytes) -> int:
         """Write without waiting; 0 if that can't be now. A worker that writes a longer piece holds the same lock."""

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import fcntl
-import io
 import os
 import select
-import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, BinaryIO, TextIO, cast
+from typing import Any
+
+from server.logs.line_stream import LineStream
 
 # The log of a busy server for some seconds: if the reader stops for longer, lines are lost.
 WAITING_BYTES = 4 * 1024 * 1024
 
 
-class WriterThread(io.RawIOBase):
+class WriterThread(LineStream):
     """A stream whose writes are done by a thread, so they never block the caller.
 
     Lines that do not fit into WAITING_BYTES or can't be written are dropped and counted. When writing works again, the
@@ -25,9 +25,8 @@ class WriterThread(io.RawIOBase):
     """
 
     def __init__(self, descriptor: int, tell_dropped: Callable[[int], None]) -> None:
-        self._descriptor = descriptor
+        super().__init__(descriptor)
         self._tell_dropped = tell_dropped
-        self._shared = is_pipe_or_socket(descriptor)
         self.start()
 
     def start(self) -> None:
@@ -52,26 +51,10 @@ class WriterThread(io.RawIOBase):
                 self._changed.notify_all()
         return len(chunk)
 
-    def text(self, encoding: str) -> TextIO:
-        """A text stream that writes whole lines to this one; characters outside the encoding are escaped."""
-        return io.TextIOWrapper(cast("BinaryIO", self), encoding, "backslashreplace", line_buffering=True)
-
     def drain(self, seconds: float) -> None:
         """Wait until all lines are written, but at most so many seconds."""
         with self._changed:
             self._changed.wait_for(lambda: not (self._busy or self._waiting), seconds)
-
-    def writable(self) -> bool:
-        """Always true; the io module asks for it."""
-        return True
-
-    def isatty(self) -> bool:
-        """Whether the descriptor is a terminal."""
-        return os.isatty(self._descriptor)
-
-    def fileno(self) -> int:
-        """The descriptor, for code that has to write without the thread."""
-        return self._descriptor
 
     def _run(self) -> None:
         while True:
@@ -129,12 +112,6 @@ class WriterThread(io.RawIOBase):
         finally:
             with suppress(OSError):
                 fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
-
-
-def is_pipe_or_socket(descriptor: int) -> bool:
-    """Whether several writers can mix their data there: a file appends each write as a whole."""
-    mode = os.fstat(descriptor).st_mode
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
 def _lines(chunk: bytes) -> int:
