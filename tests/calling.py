@@ -6,6 +6,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from typing import Any
 
 DEADLINE_SECONDS = 60
@@ -38,6 +39,14 @@ class Caller:
         status, body = self.call("POST", "/login", {"username": username, "password": password})
         assert status == 200, body
         return body
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    """Until it is so, which another process decides. Fails after DEADLINE_SECONDS."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
 
 
 def wait_until_revoked(server: Caller, token: str) -> None:

@@ -6,14 +6,14 @@ import contextlib
 import re
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 
+from tests.calling import wait_until
 from tests.in_process import LocalServer, run, serving_demo
 from tests.in_process import serving as watchword_in
 from tests.process.server_process import DEADLINE_SECONDS, ROOT, ServerProcess, serving
@@ -50,13 +50,6 @@ def token_of(watchword: LocalServer, username: str) -> str:
 
 def code_of(answer: tuple[int, dict[str, Any]]) -> tuple[int, str]:
     return answer[0], answer[1]["code"]
-
-
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def test_who_may_call_what(demo: Demo) -> None:
@@ -107,7 +100,7 @@ def test_tokens_are_good_while_watchword_is_down_and_expire_all_the_same(tmp_pat
         watchword.stop()
         for token in (first, second):
             assert api.call("GET", "/orders", token=token)[0] == 200
-        until(lambda: api.call("GET", "/orders", token=first)[0] != 200)
+        wait_until(lambda: api.call("GET", "/orders", token=first)[0] != 200)
         assert code_of(api.call("GET", "/orders", token=first)) == (401, "token_expired")
 
 
@@ -129,7 +122,7 @@ def test_a_rotation_is_noticed_by_nobody(tmp_path: Path) -> None:
 
 def until_it_signs(watchword: LocalServer, kid: str) -> None:
     password = watchword.admin_password()
-    until(lambda: kid_of(watchword.log_in("admin", password)["token"]) == kid)
+    wait_until(lambda: kid_of(watchword.log_in("admin", password)["token"]) == kid)
 
 
 def kid_of(token: str) -> str:
@@ -145,7 +138,7 @@ def test_an_api_that_was_there_before_watchword_answers_503_until_it_has_keys(tm
         assert api.call("GET", "/public")[0] == 200
         with serving(tmp_path, WATCHWORD__SERVER__PORT=str(port)) as watchword:
             token = watchword.log_in("admin", watchword.admin_password())["token"]
-            until(lambda: api.call("GET", "/orders", token=token)[0] == 200)
+            wait_until(lambda: api.call("GET", "/orders", token=token)[0] == 200)
             assert api.call("GET", "/reports", token=token)[0] == 200
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.calling import wait_until
 from tests.doctor.examined import examined
 from tests.environment import ROOT, environment
 from tests.listening import free_port
 from tests.metrics.scraping import Samples, read, requests, value
 from tests.process.server_process import DEADLINE_SECONDS, run, serving
-from tests.process.test_workers import settings, wait_until, workers_of
+from tests.process.test_workers import settings, workers_of
 
 OFF = """
 import sys

@@ -9,13 +9,14 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import in_process
-from tests.process.server_process import DEADLINE_SECONDS, ROOT, ServerProcess, serving
+from tests.calling import wait_until
+from tests.process.server_process import ROOT, ServerProcess, serving
 from tests.process.test_workers import workers_of
 from tests.running import MASTER_KEY
 from tests.service_manager import service_manager
@@ -61,13 +62,6 @@ def scene(folder: Path, workers: int, **changes: str) -> Iterator[Scene]:
     (folder / "config.toml").write_text(f"[server]\nworkers = {workers}\n")
     with serving(folder, log_to=None, module="server", **changes) as server:
         yield Scene(folder, server, workers)
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 @BOTH

@@ -14,14 +14,14 @@ import socket
 import subprocess
 import sys
 import termios
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import in_process
+from tests.calling import wait_until
 from tests.process.server_process import DEADLINE_SECONDS, environment, serving, uncovered
 from tests.running import MASTER_KEY
 
@@ -43,13 +43,6 @@ def started(folder: Path, *arguments: str, **changes: Any) -> Iterator[subproces
             yield process
         finally:
             process.kill()
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def ended(process: subprocess.Popen[bytes], number: signal.Signals, pid: int | None = None) -> int:

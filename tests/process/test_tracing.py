@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.calling import wait_until
 from tests.listening import free_port
 from tests.process.server_process import run, serving
-from tests.process.test_workers import settings, wait_until
+from tests.process.test_workers import settings
 from tests.tracing.collector import collecting
 
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"

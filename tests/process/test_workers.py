@@ -12,13 +12,13 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from server.files.file_lock import FileLock
+from tests.calling import wait_until
 from tests.environment import environment
 from tests.listening import free_port
 from tests.process.server_process import DEADLINE_SECONDS, ServerProcess, run, serving
@@ -41,13 +41,6 @@ def settings(store_url: str, workers: int) -> dict[str, str]:
 def workers_of(server: ServerProcess) -> list[int]:
     pid = server.process.pid
     return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not happened():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_workers_share_the_address_and_end_together(tmp_path: Path, store_url: str) -> None:
