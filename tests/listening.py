@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 import threading
 from collections.abc import Iterator
 from http.server import HTTPServer
 
+# The kernel gives these ports to no connection. Another one it may give away while the server on it is restarted: even
+# a client that tries to reach this server may be connected to itself (RFC 9293, simultaneous open).
+_PORTS = range(20_000, 32_000)
+
 
 def free_port() -> int:
     """A port of this machine on which nobody listens, for servers that can't choose one themselves."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-    return port
+    while True:
+        port = random.choice(_PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @contextlib.contextmanager
