@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from server.settings.cores import usable_cores
 from server.settings.networks import Network, is_loopback, network
 from server.settings.origins import field_name, origin
+from server.settings.registration import DEFAULT_ROLE, email_domain, registration_problems
 from server.settings.role_rules import access_problems, role_problems
 from server.settings.secrets import SealingSecrets, Secrets, texts, weakness
 from server.settings.store_url import direct_url, is_sqlite, listen_url_problems, schema, store_url
@@ -166,6 +167,18 @@ class LimitSettings(_Section):
     )
 
 
+class RegistrationSettings(_Section):
+    """Who may make an account of their own."""
+
+    mode: Literal["closed", "invitation", "open"] = Field(
+        "closed", description="who may sign up: closed (nobody), invitation (whom an admin has invited) or open"
+    )
+    role: str = Field(DEFAULT_ROLE, min_length=1, max_length=64, description="role of who signs up")
+    email_domains: tuple[Annotated[str, AfterValidator(email_domain)], ...] = Field(
+        (), description="whoever signs up needs an address of one of these domains; empty: needs none"
+    )
+
+
 class CorsSettings(_Section):
     """Which web pages may call the API."""
 
@@ -220,6 +233,7 @@ class Settings(_Section):
     passwords: PasswordSettings = PasswordSettings()
     keys: KeySettings = KeySettings()
     limits: LimitSettings = LimitSettings()
+    registration: RegistrationSettings = RegistrationSettings()
     cors: CorsSettings = CorsSettings()
     metrics: MetricsSettings = MetricsSettings()
     logs: LogSettings = LogSettings()
@@ -240,6 +254,8 @@ class Settings(_Section):
     @model_validator(mode="after")
     def _parts_fit_together(self) -> Self:
         problems = [*role_problems(self.role_includes), *access_problems(self.access, self.roles)]
+        closed = self.registration.mode == "closed"
+        problems += registration_problems(self.registration.role, self.role_includes, closed=closed)
         if self.tokens.algorithm == "HS256" and not self.tokens.secret:
             problems.append("tokens.secret: HS256 needs it; make one with: openssl rand -base64 32")
         if not self.store.is_sqlite and not self.keys.master_key:
@@ -277,6 +293,10 @@ class Settings(_Section):
             )
         if any(weakness(text) for text in texts(self.keys.master_key[1:])):
             lines.append("keys.master_key still has one that can be guessed: `keys rewrap`, then take it out")
+        if self.registration.mode == "open":
+            lines.append(
+                "registration.mode = open: anybody can make accounts, and nobody confirms the addresses that they give"
+            )
         if any(origin.startswith("http://") for origin in self.cors.origins):
             lines.append("cors.origins has an http:// origin: whoever is on its network can read what it reads")
         if any(trusted.prefixlen == 0 for trusted in self.server.trusted_networks):

@@ -42,6 +42,7 @@ def with_tokens(**changes: Any) -> Settings:
         ("passwords", {"min_length": 16}),
         ("keys", {"rotate_every_days": 31}),
         ("limits", {"account_guesses": 99}),
+        ("registration", {"mode": "open"}),
         ("cors", {"origins": ("https://a.example",)}),
     ],
 )

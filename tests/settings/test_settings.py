@@ -14,7 +14,7 @@ from server.settings import Settings, load_settings
 from server.settings.display import plain
 from server.settings.expected_values import what_it_takes
 from server.settings.secrets import texts
-from server.settings.tree import setting_names
+from server.settings.tree import RegistrationSettings, RoleSettings, setting_names
 
 ROOT = Path(__file__).parents[2]
 SECRET = "hT7pXw2LqRz9 vKc4NdYs8MbJf3GaEu6"
@@ -174,6 +174,13 @@ def test_every_problem_is_reported_at_once() -> None:
         ("[server]\nworkers = 65", "server.workers"),
         ("[server]\nworkers = -1", "server.workers"),
         ("[sessions]\nidle_ttl_seconds = 100\nmax_ttl_seconds = 50", "sessions.idle_ttl_seconds"),
+        ('[registration]\nmode = "on"', "registration.mode"),
+        ('[registration]\nrole = "king"', "registration.role"),
+        ('[registration]\nrole = "admin"', "registration.role"),
+        ('registration.role = "a"\n[roles]\na.includes = ["b"]\nb.includes = ["admin"]', "registration.role"),
+        ('[registration]\nemail_domains = ["me@example.com"]', "registration.email_domains"),
+        ('[registration]\nemail_domains = ["*.example.com"]', "registration.email_domains"),
+        ('[registration]\nemail_domains = [""]', "registration.email_domains"),
         ("[roles.Big]\nincludes = []", "roles.Big"),
         ('[roles.x]\nincludes = ["y"]', "roles.x.includes"),
         ('[roles.x]\nincludes = "customer"', "roles.x.includes"),
@@ -301,6 +308,7 @@ def test_settings_do_not_change() -> None:
         ("passwords", {"bcrypt_cost": 9}),
         ("passwords", {"min_length": 14}),
         ("tokens", {"access_ttl_seconds": 3601}),
+        ("registration", {"mode": "open"}),
         ("cors", {"origins": ("http://a.example",)}),
         ("server", {"trusted_proxies": ("10.0.0.0/8", "::/0")}),
     ],
@@ -310,6 +318,22 @@ def test_a_setting_that_weakens_security_says_so(section: str, change: dict[str,
     part = getattr(Settings(), section).model_copy(update=change)
     (line,) = Settings(**{section: part}).weaknesses()
     assert line.startswith(f"{section}.{next(iter(change))}")
+
+
+def test_domains_of_addresses_are_kept_in_the_form_in_which_they_are_compared() -> None:
+    domains = load('[registration]\nemail_domains = ["Example.COM", "m\u00fcnchen.example"]').registration.email_domains
+    assert domains == ("example.com", "xn--mnchen-3ya.example")
+
+
+def test_who_has_no_role_customer_names_another_one_before_somebody_may_sign_up() -> None:
+    only_admins = {"admin": RoleSettings(), "member": RoleSettings()}
+    assert Settings(roles=only_admins).registration.mode == "closed"
+    open_to_all = RegistrationSettings(mode="open")
+    with pytest.raises(
+        ValueError, match=r"registration\.role: there is no role 'customer'; name one of: admin, member"
+    ):
+        Settings(roles=only_admins, registration=open_to_all)
+    Settings(roles=only_admins, registration=open_to_all.model_copy(update={"role": "member"}))
 
 
 def test_clients_that_may_all_have_one_address_are_warned_of() -> None:
