@@ -10,7 +10,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from server.audit.model import AuditEvent, AuditRecord
 from server.core.clock import rfc3339
-from server.http.schemas import Answer, Input, Timestamp, number, one_line
+from server.http.schemas import CURSOR, NEXT_CURSOR, Answer, Cursor, Input, Limit, Timestamp, one_line
+
+_ACTOR_ID = "019aa7c9-11d2-7e60-8f4b-90c3d7e5a218"
+_USER_ID = "019aa7d0-3f1c-7a58-b2e4-6d9c0f5a1b37"
 
 
 def _event(value: object) -> object:
@@ -25,38 +28,49 @@ IdOrName = Annotated[str, StringConstraints(min_length=1, max_length=320), After
 
 
 class AuditQuery(Input):
-    """Which records, and which page of them. `actor` and `target` are ids or names."""
+    """Which records, and which page of them."""
 
-    limit: Annotated[int, BeforeValidator(number), Field(ge=1, le=200)] = 50
-    cursor: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
-    event: Annotated[AuditEvent, BeforeValidator(_event)] | None = None
-    actor: IdOrName | None = None
-    target: IdOrName | None = None
+    limit: Limit = Field(default=50, description="How many records the page has at most")
+    cursor: Cursor | None = Field(default=None, description=CURSOR, examples=["NDE"])
+    event: Annotated[AuditEvent, BeforeValidator(_event)] | None = Field(
+        default=None, description="Only records of this event"
+    )
+    actor: IdOrName | None = Field(default=None, description="Id or name of who did it", examples=["admin"])
+    target: IdOrName | None = Field(default=None, description="Id or name of whom it was done to", examples=["lak"])
 
 
 class AuditEventAnswer(Answer):
-    """A record. `before` and `after` hold what has changed; `hash` links it to the record before it."""
+    """A record of the audit log."""
 
-    seq: int
-    at: Timestamp
-    event: str
-    actor_id: str | None
-    actor_name: str | None
-    target_id: str | None
-    target_name: str | None
-    via: str
-    ip: str | None
-    request_id: str | None
-    before: dict[str, Any] | None
-    after: dict[str, Any] | None
-    hash: str
+    seq: int = Field(description="The number of the record, without gaps", examples=[41])
+    at: Timestamp = Field(description="When it happened")
+    event: str = Field(description="What happened", examples=[AuditEvent.USER_CHANGED.value])
+    actor_id: str | None = Field(description="The id of who did it; null without a token", examples=[_ACTOR_ID])
+    actor_name: str | None = Field(description="The name of who did it, at that time", examples=["admin"])
+    target_id: str | None = Field(
+        description="The id of the user, or of the key, that it was done to", examples=[_USER_ID]
+    )
+    target_name: str | None = Field(description="The name of that user or key, at that time", examples=["lak"])
+    via: str = Field(description="`http`, `command line`, or `server` for what it does by itself", examples=["http"])
+    ip: str | None = Field(description="The address of the client", examples=["203.0.113.7"])
+    request_id: str | None = Field(description="The `X-Request-Id` of the answer", examples=["6c1f0a6f2b9be1d7aa-1c"])
+    before: dict[str, Any] | None = Field(
+        description="The values that have changed, as they were", examples=[{"role": "customer"}]
+    )
+    after: dict[str, Any] | None = Field(
+        description="The same as they are now, or what else there is to know", examples=[{"role": "admin"}]
+    )
+    hash: str = Field(
+        description="Links the record to the one before, so that no change stays hidden",
+        examples=["5dd0a8b34f0b6e1c9a7d2c48e6f1037b95ac2e8d614f70b3c8d95e2a1f6b4c07"],
+    )
 
 
 class AuditAnswer(Answer):
-    """A page of records. `next_cursor` null: this was the last page."""
+    """A page of records."""
 
-    events: list[AuditEventAnswer]
-    next_cursor: str | None
+    events: list[AuditEventAnswer] = Field(description="The records of this page, the newest first")
+    next_cursor: str | None = Field(description=NEXT_CURSOR, examples=["NDE"])
 
 
 def audit_json(record: AuditRecord) -> Mapping[str, Any]:

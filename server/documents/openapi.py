@@ -8,36 +8,48 @@ from typing import Any
 
 import orjson
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from server import __version__
-from server.core.errors import ApiError, InvalidRequest, StoreMoving, StoreUnavailable
-from server.http.errors import InvalidJson, MalformedRequest, PayloadTooLarge, RequestTimeout, UnsupportedMediaType
+from server.core.errors import ApiError
+from server.documents.examples import example_of
+from server.documents.failures import all_errors, errors_of, problem_example
+from server.documents.path_parameters import PATH_PARAMETERS
 from server.http.route import GuardedRoute
 from server.http.schemas import Problem
-from server.sessions.errors import TokenRevoked
-from watchword_client.errors import InsufficientRole, TokenExpired, TokenInvalid, TokenMissing
 
 Json = dict[str, Any]
 
 _REFERENCE = "#/components/schemas/{model}"
-_TOKEN_ERRORS = (TokenMissing, TokenInvalid, TokenExpired, TokenRevoked)
-_BODY_ERRORS = (
-    InvalidJson,
-    RequestTimeout,
-    PayloadTooLarge,
-    UnsupportedMediaType,
-    InvalidRequest,
-)
 _REQUEST_ID: Json = {"description": "The id of this request in the log", "schema": {"type": "string"}}
+_FAILURE_HEADERS = {
+    401: ("WWW-Authenticate", "What is wrong with the token (RFC 6750 section 3)"),
+    429: ("Retry-After", "In how many seconds to come again"),
+    503: ("Retry-After", "In how many seconds to come again"),
+}
+
+
+class _Schemas(GenerateJsonSchema):
+    """Fields in their order, and without titles, which would only repeat their names."""
+
+    def sort(self, value: Any, parent_key: str | None = None) -> Any:
+        """The schema as it is."""
+        del parent_key
+        return value
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Never."""
+        del schema
+        return False
 
 
 def openapi_document(rows: Iterable[GuardedRoute]) -> Json:
     """The document. Its schemas are the models that check the requests."""
     rows = tuple(rows)
+    schemas = _schemas(rows)
     paths: dict[str, Json] = {}
     for row in rows:
-        paths.setdefault(row.route.path, {})[row.route.method.lower()] = _operation(row)
+        paths.setdefault(row.route.path, {})[row.route.method.lower()] = _operation(row, schemas)
     return {
         "openapi": "3.1.0",
         "jsonSchemaDialect": "https://json-schema.org/draft/2020-12/schema",
@@ -51,7 +63,10 @@ def openapi_document(rows: Iterable[GuardedRoute]) -> Json:
         "tags": [{"name": name} for name in dict.fromkeys(row.route.tag for row in rows)],
         "paths": paths,
         "components": {
-            "schemas": _schemas(rows),
+            "schemas": schemas,
+            "examples": {
+                error.code: {"summary": error.title, "value": problem_example(error)} for error in all_errors(rows)
+            },
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
     }
@@ -62,25 +77,7 @@ def openapi_bytes(document: Json) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_INDENT_2)
 
 
-def errors_of(row: GuardedRoute) -> list[type[ApiError]]:
-    """Every failure that a route can answer with: those of access, body and query, and those that its row names."""
-    found: list[type[ApiError]] = [MalformedRequest]
-    if row.rule.takes_token:
-        found += _TOKEN_ERRORS
-    if row.rule.roles is not None:
-        found.append(InsufficientRole)
-    if row.route.body is not None:
-        found += _BODY_ERRORS
-    if row.route.query is not None:
-        found.append(InvalidRequest)
-    found += row.route.errors
-    if StoreUnavailable in found and row.route.method != "GET":
-        # Whatever writes is refused while the store is moved.
-        found.append(StoreMoving)
-    return list(dict.fromkeys(found))
-
-
-def _operation(row: GuardedRoute) -> Json:
+def _operation(row: GuardedRoute, schemas: Json) -> Json:
     route = row.route
     operation: Json = {
         "operationId": route.handler.__name__,
@@ -88,7 +85,7 @@ def _operation(row: GuardedRoute) -> Json:
         "description": f"Open to: {row.rule}.",
         "tags": [route.tag],
         "security": [{"bearer": []}] if row.rule.takes_token else [],
-        "responses": _responses(row),
+        "responses": _responses(row, schemas),
     }
     parameters = [*_path_parameters(route.path), *_query_parameters(route.query)]
     if parameters:
@@ -96,21 +93,27 @@ def _operation(row: GuardedRoute) -> Json:
     if route.body is not None:
         operation["requestBody"] = {
             "required": route.body_required,
-            "content": {"application/json": {"schema": _reference(route.body)}},
+            "content": {"application/json": _content(route.body, schemas)},
         }
     return operation
 
 
-def _responses(row: GuardedRoute) -> Json:
+def _content(model: type[BaseModel], schemas: Json) -> Json:
+    """A body, with an example."""
+    return {"schema": _reference(model), "example": example_of(schemas[model.__name__], schemas)}
+
+
+def _responses(row: GuardedRoute, schemas: Json) -> Json:
     responses: Json = {}
     for status, model in row.route.answers.items():
         headers = {
             name: {"description": text, "schema": {"type": "string"}} for name, text in row.route.headers.items()
         }
         answer: Json = {"description": row.route.summary, "headers": {"X-Request-Id": _REQUEST_ID, **headers}}
-        if status != 204:
-            schema = _reference(model) if model is not None else {}
-            answer["content"] = {row.route.content_type: {"schema": schema}}
+        if model is not None:
+            answer["content"] = {row.route.content_type: _content(model, schemas)}
+        elif status == 200:
+            answer["content"] = {row.route.content_type: {"schema": {}}}
         responses[str(status)] = answer
     for status, group in _by_status(errors_of(row)).items():
         responses[str(status)] = _failure(status, group)
@@ -119,9 +122,9 @@ def _responses(row: GuardedRoute) -> Json:
 
 def _failure(status: int, group: list[type[ApiError]]) -> Json:
     headers: Json = {"X-Request-Id": _REQUEST_ID}
-    for error, name in ((401, "WWW-Authenticate"), (429, "Retry-After"), (503, "Retry-After")):
-        if status == error:
-            headers[name] = {"schema": {"type": "string"}, "required": True}
+    if status in _FAILURE_HEADERS:
+        name, text = _FAILURE_HEADERS[status]
+        headers[name] = {"description": text, "schema": {"type": "string"}, "required": True}
     codes = [error.code for error in group]
     return {
         "description": "; ".join(f"`{error.code}`: {error.title}" for error in group),
@@ -131,7 +134,8 @@ def _failure(status: int, group: list[type[ApiError]]) -> Json:
                 "schema": {
                     "allOf": [_reference(Problem)],
                     "properties": {"code": {"enum": codes}, "status": {"const": status}},
-                }
+                },
+                "examples": {code: {"$ref": f"#/components/examples/{code}"} for code in codes},
             }
         },
     }
@@ -146,7 +150,14 @@ def _by_status(group: Iterable[type[ApiError]]) -> dict[int, list[type[ApiError]
 
 def _path_parameters(path: str) -> list[Json]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": PATH_PARAMETERS[name][0],
+            "schema": {"type": "string"},
+            "example": PATH_PARAMETERS[name][1],
+        }
         for name in re.findall(r"{(\w+)}", path)
     ]
 
@@ -154,17 +165,23 @@ def _path_parameters(path: str) -> list[Json]:
 def _query_parameters(model: type[BaseModel] | None) -> list[Json]:
     if model is None:
         return []
-    schema = model.model_json_schema()
+    schema = model.model_json_schema(schema_generator=_Schemas)
     return [
-        {"name": name, "in": "query", "required": name in schema.get("required", []), "schema": _without_null(part)}
+        _query_parameter(name, part, schema.get("$defs", {}), required=name in schema.get("required", []))
         for name, part in schema["properties"].items()
     ]
 
 
-def _without_null(schema: Json) -> Json:
-    """The schema without null, since a query has no null: an optional parameter is just not required."""
-    choices = [part for part in schema.get("anyOf", []) if part.get("type") != "null"]
-    return choices[0] if choices else {key: value for key, value in schema.items() if key != "title"}
+def _query_parameter(name: str, schema: Json, definitions: Json, *, required: bool) -> Json:
+    """A query has no null: an optional parameter is just not required."""
+    parameter: Json = {"name": name, "in": "query", "required": required, "description": schema["description"]}
+    [choice, *_] = schema.get("anyOf", [schema])
+    if "$ref" in choice:
+        choice = definitions[choice["$ref"].rpartition("/")[2]]
+    parameter["schema"] = {key: value for key, value in choice.items() if key not in {"title", "description"}}
+    if "examples" in schema:
+        parameter["schema"]["examples"] = schema["examples"]
+    return parameter | {"example": example_of(parameter["schema"], {})}
 
 
 def _reference(model: type[BaseModel]) -> Json:
@@ -177,5 +194,5 @@ def _schemas(rows: Iterable[GuardedRoute]) -> Json:
         if row.route.body is not None:
             models[row.route.body] = "validation"
         models |= {model: "serialization" for model in row.route.answers.values() if model is not None}
-    _, document = models_json_schema(list(models.items()), ref_template=_REFERENCE)
+    _, document = models_json_schema(list(models.items()), ref_template=_REFERENCE, schema_generator=_Schemas)
     return dict(sorted(document["$defs"].items()))

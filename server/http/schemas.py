@@ -1,4 +1,8 @@
-"""Base classes of bodies, queries and answers. The models check requests, and OpenAPI is made from them."""
+"""Base classes of bodies, queries and answers. The models check requests, and OpenAPI is made from them.
+
+Every field has a `description`. A text that is no time and no choice among a few also has `examples`, here with its
+type or at the field: the documents show bodies made of them (documents/examples.py).
+"""
 
 from __future__ import annotations
 
@@ -27,10 +31,20 @@ def number(value: object) -> object:
     return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
 
 
-RoleName = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-Password = Annotated[str, StringConstraints(max_length=4096)]
+RoleName = Annotated[str, StringConstraints(min_length=1, max_length=64), Field(examples=["customer"])]
+Password = Annotated[str, StringConstraints(max_length=4096), Field(examples=["brown otters juggle turnips"])]
 OpaqueToken = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+# The constraints come first: they are those of the number, not of the text that it was.
+Limit = Annotated[int, Field(ge=1, le=200), BeforeValidator(number)]
+Cursor = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100),
+    Field(examples=["MDE5YWE3ZDAtM2YxYy03YTU4LWIyZTQtNmQ5YzBmNWExYjM3"]),
+]
+
+CURSOR = "`next_cursor` of the page before; without it the list begins"
+NEXT_CURSOR = "Send it as `cursor` to get the next page; null on the last page"
 
 
 class Input(BaseModel):
@@ -40,10 +54,12 @@ class Input(BaseModel):
 
 
 class PageQuery(Input):
-    """Which page of a list. `limit` is how many entries it has at most."""
+    """Which page of a list."""
 
-    limit: Annotated[int, BeforeValidator(number), Field(ge=1, le=1000)] = 1000
-    cursor: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
+    limit: Annotated[int, Field(ge=1, le=1000), BeforeValidator(number)] = Field(
+        default=1000, description="How many entries the page has at most"
+    )
+    cursor: Cursor | None = Field(default=None, description=CURSOR)
 
 
 class Answer(BaseModel):
@@ -55,21 +71,25 @@ class Answer(BaseModel):
 class FieldError(Answer):
     """What is wrong with one field."""
 
-    field: str
-    message: str
+    field: str = Field(description="Name of the field; `body` or `query` for the whole", examples=["name"])
+    message: str = Field(
+        description="What is wrong with it, a sentence for people", examples=["This field is required."]
+    )
 
 
 class Problem(BaseModel):
-    """A failure (RFC 9457). `code` is stable; `errors` goes with 422, `required` and `role` with 403.
+    """A failure (RFC 9457). Other members depend on `code`, such as `required` and `role` of `insufficient_role`."""
 
-    `reason` says why a server is not ready.
-    """
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
-    request_id: str
-    errors: list[FieldError] | None = Field(default=None)
-    reason: str | None = Field(default=None)
+    type: str = Field(description="Leads to the description of `code`", examples=["/docs#not_found"])
+    title: str = Field(description="The code in words, always the same", examples=["Not found"])
+    status: int = Field(description="The status of the answer", examples=[404])
+    detail: str = Field(description="What happened this time, for people", examples=["There is nothing here."])
+    code: str = Field(description="What happened, for programs: it stays the same", examples=["not_found"])
+    request_id: str = Field(
+        description="The `X-Request-Id` of this answer, which the server's log has too",
+        examples=["6c1f0a6f2b9be1d7aa-1c"],
+    )
+    errors: list[FieldError] | None = Field(default=None, description="With status 422: what is wrong with which field")
+    reason: str | None = Field(
+        default=None, description="With status 503: why, as a word for programs", examples=["store_moving"]
+    )

@@ -9,14 +9,17 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringC
 
 from server.core.clock import rfc3339
 from server.http.schemas import (
+    CURSOR,
+    NEXT_CURSOR,
     Answer,
+    Cursor,
     Input,
+    Limit,
     OpaqueToken,
     Password,
     RoleName,
     Timestamp,
     flag,
-    number,
     one_line,
 )
 from server.users.model import User
@@ -25,98 +28,119 @@ from server.users.names import NAME_LENGTH, USERNAME_LENGTH, USERNAME_RULE, user
 Username = Annotated[
     str,
     AfterValidator(username_of),
-    Field(json_schema_extra={"minLength": 1, "maxLength": USERNAME_LENGTH, "description": USERNAME_RULE}),
+    Field(json_schema_extra={"minLength": 1, "maxLength": USERNAME_LENGTH}, examples=["lak"]),
 ]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGTH), AfterValidator(one_line)]
+Name = Annotated[
+    str, StringConstraints(min_length=1, max_length=NAME_LENGTH), AfterValidator(one_line), Field(examples=["Lak"])
+]
+
+_ID = "019aa7d0-3f1c-7a58-b2e4-6d9c0f5a1b37"
+_NAME = "The name to show to people"
+_DISABLED = "Whether the user is shut out: no login, and all sessions ended"
+_RESET = "wwp_AZqn0D8celix5G2cD1obNwAAAAGae3c"
+
+NewPassword = Annotated[
+    Password, Field(description="The rules for passwords hold", examples=["quiet lanterns drift past noon"])
+]
 
 
 class UserChangeBody(Input):
     """The fields that an admin may change. Absent fields stay as they are."""
 
-    name: Name | None = None
-    role: RoleName | None = None
-    disabled: bool | None = None
+    name: Name | None = Field(default=None, description=_NAME)
+    role: RoleName | None = Field(default=None, description="One of the roles in the settings")
+    disabled: bool | None = Field(default=None, description=_DISABLED)
 
 
 class ProfileBody(Input):
     """The fields that users may change in their own account."""
 
-    name: Name
+    name: Name = Field(description=_NAME)
 
 
 class NewUserBody(Input):
     """A new account. Without a password the answer has a reset token, with which the user sets one."""
 
-    username: Username
-    name: Name
-    role: RoleName
-    password: Password | None = None
+    model_config = ConfigDict(json_schema_extra={"examples": [{"username": "lak", "name": "Lak", "role": "customer"}]})
+
+    username: Username = Field(description=f"The name to log in with: {USERNAME_RULE}")
+    name: Name = Field(description=_NAME)
+    role: RoleName = Field(description="One of the roles in the settings")
+    password: Password | None = Field(default=None, description="The first password; the rules for passwords hold")
 
 
 class PasswordResetBody(Input):
     """A reset token and the new password."""
 
-    reset_token: OpaqueToken
-    new_password: Password
+    reset_token: OpaqueToken = Field(description="The token that an admin or a command has made", examples=[_RESET])
+    new_password: NewPassword
 
 
 class PasswordBody(Input):
     """The current password and the new one."""
 
-    current_password: Password
-    new_password: Password
+    current_password: Password = Field(description="Proves that it is you")
+    new_password: NewPassword
 
 
 class UsersQuery(Input):
     """Filters of users, and the page."""
 
-    limit: Annotated[int, BeforeValidator(number), Field(ge=1, le=200)] = 50
-    cursor: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
-    q: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(one_line)] | None = None
-    role: RoleName | None = None
-    disabled: Annotated[bool, BeforeValidator(flag)] | None = None
+    limit: Limit = Field(default=50, description="How many users the page has at most")
+    cursor: Cursor | None = Field(default=None, description=CURSOR)
+    q: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(one_line)] | None = Field(
+        default=None, description="A part of the username or the name; case does not count", examples=["lak"]
+    )
+    role: RoleName | None = Field(default=None, description="Only users with this very role")
+    disabled: Annotated[bool, BeforeValidator(flag)] | None = Field(
+        default=None, description="Only disabled users, or only those who are not"
+    )
 
 
 class ResetTokenAnswer(Answer):
     """A token with which a new password can be set."""
 
-    reset_token: str
-    expires_in: int
+    reset_token: str = Field(description="For `POST /password/reset`, once", examples=[_RESET])
+    expires_in: int = Field(description="Seconds until the token expires", examples=[3600])
 
 
 class UserAnswer(Answer):
     """A user."""
 
-    id: str
-    username: str
-    name: str
-    role: str
-    disabled: bool
-    created_at: Timestamp
-    updated_at: Timestamp
-    last_login_at: Timestamp | None
+    id: str = Field(description="Stays the same for ever, `sub` in tokens", examples=[_ID])
+    username: str = Field(description="The name to log in with", examples=["lak"])
+    name: str = Field(description=_NAME, examples=["Lak"])
+    role: str = Field(description="Decides what the user may call", examples=["customer"])
+    disabled: bool = Field(description=_DISABLED)
+    created_at: Timestamp = Field(description="When the account was made")
+    updated_at: Timestamp = Field(description="When the account was last changed")
+    last_login_at: Timestamp | None = Field(description="The time of the last login; null before the first one")
 
 
 class OneUserAnswer(Answer):
     """One user."""
 
-    user: UserAnswer
+    user: UserAnswer = Field(description="The user")
 
 
 class NewUserAnswer(Answer):
-    """The new user. There is a `reset_token` only if no password was given."""
+    """The new user."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"required": ["user"]})
 
-    user: UserAnswer
-    reset_token: str = ""
+    user: UserAnswer = Field(description="The new user")
+    reset_token: str = Field(
+        default="",
+        description="For `POST /password/reset`, once; only if no password was given",
+        examples=[_RESET],
+    )
 
 
 class UsersAnswer(Answer):
-    """A page of users. On the last page `next_cursor` is null."""
+    """A page of users."""
 
-    users: list[UserAnswer]
-    next_cursor: str | None
+    users: list[UserAnswer] = Field(description="The users of this page, in the order in which they were made")
+    next_cursor: str | None = Field(description=NEXT_CURSOR, examples=[None])
 
 
 def user_json(user: User) -> Mapping[str, Any]:

@@ -1,0 +1,14 @@
+"""What stands in the braces of a path, by its name: a description and an example."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+# A name means the same in all paths.
+PATH_PARAMETERS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "session_id": ("The id of the session", "019aa7d1-5b0e-7c42-9d35-8e1f6a2b7c90"),
+        "user_id": ("The id of the user", "019aa7d0-3f1c-7a58-b2e4-6d9c0f5a1b37"),
+    }
+)
