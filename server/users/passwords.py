@@ -95,15 +95,15 @@ class UserPasswords:
         if not await self.set_hash(credentials, password_hash, event=AuditEvent.PASSWORD_RESET):
             raise InvalidResetToken
 
-    async def hash(self, password: str, names: tuple[str, str], field: str) -> str:
+    async def hash(self, password: str, names: tuple[str, str], field: str, hashes: HashPool | None = None) -> str:
         """The hash of a password that the policy allows for someone of these names. Raises InvalidRequest, Overloaded.
 
-        `field` is where the problem is shown.
+        `field` is where the problem is shown. Strangers have a pool of their own, `hashes`.
         """
         messages = self._policy.problems(password, names)
         if messages:
             raise InvalidRequest([(field, message) for message in messages])
-        return await self._hashes.hash(password)
+        return await (hashes or self._hashes).hash(password)
 
     def reset_token(self, credentials: Credentials) -> str:
         """A reset token. It is valid until it expires or the password is changed."""

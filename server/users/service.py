@@ -16,6 +16,7 @@ from server.core.errors import InvalidRequest, NotFound
 from server.core.ids import Ids, id_in
 from server.core.text import is_displayable
 from server.database.driver import Driver, Transaction
+from server.passwords.pool import HashPool
 from server.sessions.repository import SessionRepository
 from server.sessions.revocation import Revocations
 from server.users.audit_notes import user_changed, user_created, user_deleted, user_renamed
@@ -97,7 +98,7 @@ class Users:
 
     async def create(self, username: str, name: str, role: str, password: str | None) -> CreatedUser:
         """Make an account. Raises UsernameTaken, InvalidRequest (role, username, name, password), Overloaded."""
-        new = await self._checked(username, name, role, password)
+        new = await self.prepared(username, name, role, password)
         await self.add(new)
         await self._throttle.clear(throttle_name(username))
         return CreatedUser(new.user, self._passwords.reset_token(new) if password is None else None)
@@ -122,7 +123,7 @@ class Users:
         """
         if await self._users.list_users(UserFilter(limit=1)):
             return False
-        return await self.add_first(await self._checked(username, name, role, password), before_commit)
+        return await self.add_first(await self.prepared(username, name, role, password), before_commit)
 
     async def add_first(self, new: Credentials, before_commit: Callable[[], None] | None = None) -> bool:
         """The same of values that were checked."""
@@ -139,6 +140,29 @@ class Users:
             return True
 
         return await self._driver.write(unit)
+
+    async def prepared(
+        self, username: str, name: str, role: str, password: str | None, hashes: HashPool | None = None
+    ) -> Credentials:
+        """An account to be made, of values that are as they should be.
+
+        Strangers' passwords are hashed in their own pool, `hashes`. Raises InvalidRequest, Overloaded.
+        """
+        self._check_role(role)
+        username = _valid(username)
+        if not is_displayable(name) or not 1 <= len(name) <= NAME_LENGTH:
+            raise InvalidRequest([("name", f"Use 1 to {NAME_LENGTH} characters and no line breaks or other controls.")])
+        password_hash = None
+        if password is not None:
+            password_hash = await self._passwords.hash(password, (username, name), "password", hashes)
+        return new_account(
+            user_id=self._ids.new_id(),
+            username=username,
+            name=name,
+            role=role,
+            password_hash=password_hash,
+            now=self._clock.now_ms(),
+        )
 
     async def update(
         self, user_id: str, *, name: str | None = None, role: str | None = None, disabled: bool | None = None
@@ -237,23 +261,6 @@ class Users:
     async def _require_other_admin(self, transaction: Transaction, user_id: str) -> None:
         if not await self._users.has_other(transaction, user_id, self._admin_roles):
             raise LastAdmin
-
-    async def _checked(self, username: str, name: str, role: str, password: str | None) -> Credentials:
-        self._check_role(role)
-        username = _valid(username)
-        if not is_displayable(name) or not 1 <= len(name) <= NAME_LENGTH:
-            raise InvalidRequest([("name", f"Use 1 to {NAME_LENGTH} characters and no line breaks or other controls.")])
-        password_hash = None
-        if password is not None:
-            password_hash = await self._passwords.hash(password, (username, name), "password")
-        return new_account(
-            user_id=self._ids.new_id(),
-            username=username,
-            name=name,
-            role=role,
-            password_hash=password_hash,
-            now=self._clock.now_ms(),
-        )
 
     def _check_role(self, role: str) -> None:
         if role not in self._roles:
