@@ -3,7 +3,6 @@
     WatchwordError
     ├── ConfigurationError        the start ends with exit code 2, one line per problem
     ├── KeyRefused                in watchword_client/errors.py: a JWK or JWK Set that must not be used to verify tokens
-    ├── RotationUnderWay          in keys/rotation.py: the last rotation has not ended, its key does not sign yet
     ├── StoreRefused              the store can't be used as it is: locked, newer, foreign, damaged; exit code 1
     ├── FileRefused               a file that was named to a command can't be used; exit code 1
     └── ApiError                  becomes a problem (RFC 9457) with `status`, `code`, `title`

@@ -15,8 +15,9 @@ from server.cli.progress import progress_bar
 from server.cli.tables import Rows, questions
 from server.core.clock import rfc3339
 from server.core.errors import WatchwordError
+from server.keys.errors import RotationUnderWay
 from server.keys.master_key_file import master_key_file
-from server.keys.rotation import WHEN_ASKED, RotationUnderWay
+from server.keys.schemas import keys_json
 from server.services import Services
 from server.users.model import UserFilter
 from watchword_client.keys import SHARED
@@ -52,23 +53,7 @@ def list_keys(context: typer.Context, as_json: AsJson = False, config: Config = 
 
 
 async def _described(services: Services) -> list[dict[str, str | None]]:
-    ring, now = services.keys.current.keyring, services.clock.now_ms()
-    return [
-        {
-            "kid": record.kid,
-            "algorithm": record.algorithm,
-            "state": ring.state(record, now).value,
-            "created_at": rfc3339(record.created_at),
-            "activates_at": _time(None if record.activates_at == WHEN_ASKED else record.activates_at),
-            "accepted_until": _time(ring.accepted_until(record)),
-            "revoked_at": _time(record.revoked_at),
-        }
-        for record in ring.records
-    ]
-
-
-def _time(at: int | None) -> str | None:
-    return None if at is None or at >= WHEN_ASKED else rfc3339(at)
+    return keys_json(services.keys.current.keyring, services.clock.now_ms())
 
 
 @app.command()

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from server.core.errors import WatchwordError
 from server.keys.derivation import DERIVATION
+from server.keys.errors import RotationUnderWay
 from server.keys.key_material import SigningKey
 from server.keys.keyring import LEEWAY_MS, Keyring, KeyState
 from server.keys.model import KeyRecord
@@ -46,14 +46,6 @@ class RotationPolicy:
 
 # Makes a key; the arguments are its algorithm and its `activates_at`.
 MakeKey = Callable[[str, int], KeyRecord]
-
-
-class RotationUnderWay(WatchwordError):
-    """The last rotation has not ended: its key does not sign before `at` (epoch ms)."""
-
-    def __init__(self, at: int) -> None:
-        super().__init__()
-        self.at = at
 
 
 def started(records: Sequence[KeyRecord], policy: RotationPolicy, now: int, make: MakeKey) -> list[KeyRecord]:

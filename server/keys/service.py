@@ -12,12 +12,13 @@ from collections.abc import Callable, Sequence
 from server.audit.model import AuditEvent, AuditNote, Value
 from server.audit.repository import AuditRepository
 from server.core.clock import Clock, rfc3339
-from server.core.errors import NotFound, StoreRefused
+from server.core.errors import NotFound
 from server.core.ids import Ids
 from server.keys import rotation
 from server.keys.current import CurrentKeys
 from server.keys.custody import Custody
 from server.keys.derivation import root_keys, succeeded
+from server.keys.errors import KeysInSettings
 from server.keys.making import KeyMaker
 from server.keys.model import KeyRecord
 from server.keys.repository import KeyRepository
@@ -77,14 +78,14 @@ class KeyService:
     async def rotate(self, *, at_once: bool) -> KeyRecord:
         """Let the next key sign, and return it. If several processes call it at the same moment, there is one rotation.
 
-        Raises RotationUnderWay; StoreRefused for HS256, whose secrets are in the settings.
+        Raises RotationUnderWay; KeysInSettings for HS256; StoreRefused if the master key does not fit.
         """
         last = _last_kid(self._chain(await self._keys.list_keys()))
 
         def plan(seen: Sequence[KeyRecord], maker: KeyMaker) -> list[KeyRecord]:
             policy = rotation.in_force(seen, self._policy, maker.now)
             if policy.algorithm == SHARED:
-                raise StoreRefused("with HS256 the secrets are in the settings: put a new one first in tokens.secret")
+                raise KeysInSettings
             if last is not None and _last_kid(policy.keyring(seen).chain()) not in {last, None}:
                 # Another process has rotated since `last` was read. No last key (None) is no sign of that.
                 return list(seen)
@@ -96,7 +97,7 @@ class KeyService:
     async def revoke(self, kid: str) -> None:
         """Revoke a key: within a second every process refuses its tokens, and another key signs.
 
-        Raises NotFound; StoreRefused for a secret of the settings.
+        Raises NotFound; KeysInSettings for a secret of the settings; StoreRefused if the master key does not fit.
         """
 
         def plan(seen: Sequence[KeyRecord], maker: KeyMaker) -> list[KeyRecord]:
@@ -104,13 +105,13 @@ class KeyService:
             return rotation.revoked(seen, kid, policy, maker.now, maker.signing)
 
         if any(record.kid == kid and record.algorithm == SHARED for record in await self._keys.list_keys()):
-            raise StoreRefused(
-                "this key is a secret of the settings: take it out of tokens.secret and run: config reload"
+            raise KeysInSettings(
+                "This key is a secret of the settings: take it out of tokens.secret and run: config reload"
             )
         try:
             await self._change(plan, AuditEvent.KEYS_REVOKED, kid)
         except KeyError:
-            raise NotFound(f"There is no key {kid!r}.") from None
+            raise NotFound(f"There is no key {kid!a}.") from None
 
     async def replace(self) -> None:
         """Replace all keys after a break-in: within a second every process refuses every token made before.

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from server.keys import rotation
+from server.keys.errors import RotationUnderWay
 from server.keys.keyring import LEEWAY_MS, KeyState
 from server.keys.model import KeyRecord
-from server.keys.rotation import WHEN_ASKED, RotationPolicy, RotationUnderWay
+from server.keys.rotation import WHEN_ASKED, RotationPolicy
 from tests.forging import record, signing_key
 
 NOW = 1_000_000_000

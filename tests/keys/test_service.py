@@ -15,10 +15,11 @@ from server.core.ids import Ids, SystemRandomness
 from server.database.sqlite import waiting_unit
 from server.keys.custody import Custody
 from server.keys.derivation import root_keys
+from server.keys.errors import RotationUnderWay
 from server.keys.key_material import shared_secret
 from server.keys.model import KeyRecord
 from server.keys.repository import KeyRepository
-from server.keys.rotation import RotationPolicy, RotationUnderWay
+from server.keys.rotation import RotationPolicy
 from server.keys.sealing import MasterKey
 from server.keys.service import KeyService
 from server.keys.signer import Signer

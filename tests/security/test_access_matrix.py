@@ -119,7 +119,9 @@ async def answer_of(api: Api, cell: Cell, caller: Caller, other: Person) -> tupl
     body = await row.body(api, caller, other) if row is not None and row.body is not None else None
     ids = {"own": (caller.person.id, caller.person.session_id), "other": (other.id, other.session_id)}
     user_id, session_id = ids.get(cell.target, (UNKNOWN, UNKNOWN))
-    path = cell.path.format(user_id=user_id, session_id=session_id)
+    # The next key, which no token needs yet.
+    kid = UNKNOWN if cell.target == "unknown" else api.services.keys.current.keyring.records[-1].kid
+    path = cell.path.format(user_id=user_id, session_id=session_id, kid=kid)
     response = await api.request(cell.method, path, caller.token, json=body)
     if response.status < 400:
         return response.status, ""
