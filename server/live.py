@@ -124,6 +124,7 @@ class Live:
             cors=Cors(settings.cors.origins, settings.cors.headers),
             log=self._request_log if settings.logs.requests else None,
             trusted=settings.server.trusted_networks,
+            public_url=settings.server.public_url,
             watcher=services.watchers.requests,
             around=services.watchers.around,
         )

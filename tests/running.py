@@ -60,7 +60,7 @@ class Api:
         body: dict[str, Any] = await response.json(content_type="application/problem+json")
         assert (response.status, body["status"], body["code"]) == (status, status, code), body
         assert body["request_id"] == response.headers["X-Request-Id"]
-        assert body["type"] == f"/docs#{code}"
+        assert body["type"] == f"{self.live.services.settings.server.public_url}/docs#{code}"
         assert body["title"]
         assert body["detail"]
         return body

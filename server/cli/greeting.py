@@ -11,6 +11,11 @@ def address_of(listening: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+def sign_in_line(origin: str) -> str:
+    """Where people begin, for a server that browsers reach under that origin."""
+    return f"Sign in at {origin}/sign-in\n"
+
+
 def _login_line(address: str, username: str, password: str) -> str:
     return (
         f"  curl -s -X POST -H 'Content-Type: application/json' \\\n"
@@ -21,7 +26,7 @@ def _login_line(address: str, username: str, password: str) -> str:
 def usage(address: str, username: str, password: str) -> str:
     """The curl commands for a login and a first request."""
     return (
-        f"Log in:\n{_login_line(address, username, password)}"
+        f"Log in by a program:\n{_login_line(address, username, password)}"
         f"List the users, with the token of that answer:\n"
         f"  curl -s -H 'Authorization: Bearer <token>' {address}/users\n\n"
     )

@@ -22,7 +22,7 @@ from server.cli.context import loaded_for, sources
 from server.cli.demo import demo_settings, make_demo_users, temporary_folder
 from server.cli.duties import AloneDuties, WorkerDuties
 from server.cli.first_start import make_first_admin
-from server.cli.greeting import address_of
+from server.cli.greeting import address_of, sign_in_line
 from server.cli.monitoring import Monitoring, open_monitoring
 from server.cli.parent_duties import ParentDuties
 from server.cli.reload import Source, reload_source
@@ -167,7 +167,7 @@ async def _prepare(child: Child, *, migrating: bool) -> None:
     node = child.inherited.node
     await wait_for_database(child.settings.store)
     async with open_services(child.settings, serving=True, migrating=migrating, node=node) as services:
-        greeting = await _greeting(services, address_of(child.inherited.listening), demo=False)
+        greeting = await _greeting(services, child.inherited.listening, demo=False)
         child.channel.send("prepared", greeting, services.repositories.driver.held_descriptors())
 
 
@@ -189,7 +189,7 @@ async def _serve(
             await wait_for_database(settings.store)
             opening = open_services(settings, serving=True, watchers=process.watchers, **duties.given)
             services = await stack.enter_async_context(opening)
-            greeting = await _greeting(services, address, demo=demo) if isinstance(duties, AloneDuties) else None
+            greeting = await _greeting(services, listening, demo=demo) if isinstance(duties, AloneDuties) else None
         request_log = RequestLog(services.clock, render)
         live = create_live(services, request_log)
         await stack.enter_async_context(process.serving(lambda: live.services))
@@ -214,15 +214,19 @@ def _site(runner: EdgeRunner, listening: socket.socket, duties: AloneDuties | Wo
     return BalancedSite(runner, listening, Share(child.inherited.balance, duties.number))
 
 
-async def _greeting(services: Services, address: str, *, demo: bool) -> str:
+async def _greeting(services: Services, listening: socket.socket, *, demo: bool) -> str:
     """Make the accounts that an empty store needs. Returns the text about them and the address."""
     for line in services.settings.weaknesses():
         _log.warning("weak setting", reason=line)
     one_address = services.settings.one_address_for_all()
     if one_address is not None and not demo:
         _log.warning("client addresses", reason=one_address)
+    address = address_of(listening)
+    origin = services.settings.server.public_origin(listening.getsockname()[1])
     accounts = await (make_demo_users(services, address) if demo else make_first_admin(services, address))
-    return f"{accounts}Watchword listens on {address} (Ctrl-C ends it; {address}/docs shows the API)"
+    return (
+        f"{sign_in_line(origin)}{accounts}Watchword listens on {address} (Ctrl-C ends it; {origin}/docs shows the API)"
+    )
 
 
 def _calm_garbage_collector() -> None:

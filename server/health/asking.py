@@ -7,18 +7,17 @@ import json
 from typing import Any
 
 from server.core.errors import WatchwordError
+from server.settings.networks import reached_at
 from server.settings.tree import MetricsSettings, ServerSettings
 
 # The server answers within a second. Nobody should wait much longer for one that hangs.
 WAIT_SECONDS = 3.0
 _LONGEST_ANSWER = 65536
-# A server that listens on all addresses is asked on the loopback.
-_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not listened on
 
 
 def ask(server: ServerSettings | MetricsSettings, path: str) -> tuple[int, dict[str, Any]]:
     """The status of the answer, and its JSON; nothing if it is not Watchword's. Raises WatchwordError."""
-    host = _LOOPBACK.get(server.host, server.host)
+    host = reached_at(server.host)
     connection = http.client.HTTPConnection(host, server.port, timeout=WAIT_SECONDS)
     try:
         connection.request("GET", path)

@@ -52,6 +52,7 @@ class Edge:
         cors: Cors,
         log: RequestLog | None,
         trusted: Sequence[Network],
+        public_url: str,
         watcher: RequestWatcher | None = None,
         around: Around | None = None,
     ) -> None:
@@ -60,6 +61,7 @@ class Edge:
         self._cors = cors
         self._log = log
         self._trusted = trusted
+        self._public_url = public_url
         self._watcher = watcher
         self._around = around
 
@@ -107,8 +109,11 @@ class Edge:
     def _failure(self, request: web.Request, error: Exception, request_id: str) -> web.Response:
         if isinstance(error, web.HTTPException):
             preflight = self._cors.preflight(request, error, request_id)
-            return preflight or problem_response(_from_aiohttp(error), request_id)
-        return problem_response(error if isinstance(error, ApiError) else _unexpected(error, request_id), request_id)
+            return preflight or self._problem(_from_aiohttp(error), request_id)
+        return self._problem(error if isinstance(error, ApiError) else _unexpected(error, request_id), request_id)
+
+    def _problem(self, error: ApiError, request_id: str) -> web.Response:
+        return problem_response(error, request_id, self._public_url)
 
     def refuse(self, client: str | None, status: int, error: BaseException | None) -> web.Response:
         """The answer to bytes that are not HTTP, or to a defect outside the application."""
@@ -117,10 +122,10 @@ class Edge:
             self._watcher.request_answered("", None, status, 0.0)
         if status != 400:
             _log.error("request failed outside the application", request_id=request_id, exc_info=error)
-            return problem_response(InternalError(), request_id)
+            return self._problem(InternalError(), request_id)
         # The message of the parser quotes the client's bytes, which may be a secret.
         _log.info("malformed request", request_id=request_id, client=client, reason=type(error).__name__)
-        return problem_response(MalformedRequest(), request_id)
+        return self._problem(MalformedRequest(), request_id)
 
 
 def _origin_of(request: web.Request, trusted: Sequence[Network]) -> Origin:

@@ -68,9 +68,12 @@ def empty_response(headers: Mapping[str, str] | None = None) -> web.Response:
     return response
 
 
-def problem_response(error: ApiError, request_id: str) -> web.Response:
-    """Turn an error into its answer. `type` leads to the entry of the code on our own /docs page."""
-    body = error.problem(f"/docs#{error.code}") | {"request_id": request_id}
+def problem_response(error: ApiError, request_id: str, public_url: str) -> web.Response:
+    """Turn an error into its answer. `type` leads to the entry of the code on our own /docs page.
+
+    Without a `server.public_url` it is a relative reference (RFC 9457 section 3.1.1). A `Host` header is never used.
+    """
+    body = error.problem(f"{public_url}/docs#{error.code}") | {"request_id": request_id}
     response = web.Response(body=orjson.dumps(body), status=error.status, headers=_PROBLEM)
     response.headers[REQUEST_ID_HEADER] = request_id
     response.headers.update(error.headers())

@@ -83,5 +83,5 @@ def metrics_runner(metrics: Metrics, services: Callable[[], Services]) -> EdgeRu
         metrics.state.end()
 
     app.cleanup_ctx.append(sampling)
-    edge = Edge(clock=services().clock, ids=services().ids, cors=Cors((), ()), log=None, trusted=())
+    edge = Edge(clock=services().clock, ids=services().ids, cors=Cors((), ()), log=None, trusted=(), public_url="")
     return EdgeRunner(app, edge, most_connections=MOST_CONNECTIONS, end_seconds=END_SECONDS)

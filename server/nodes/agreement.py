@@ -43,6 +43,8 @@ def shared_settings(settings: Settings) -> dict[str, Any]:
             shared |= {f"{section}.{name}": getattr(value, name) for name in type(value).model_fields}
         else:
             shared[section] = value
+    # All nodes answer under the same address, and each makes links of it.
+    shared["server.public_url"] = settings.server.public_url
     shared["tokens.secret"] = [_digest(text) for text in texts(settings.tokens.secret)]
     if settings.tokens.algorithm != "HS256":
         # Then nothing is made with it.

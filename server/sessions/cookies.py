@@ -5,11 +5,10 @@ In browser mode the refresh token is in a cookie. Every login sets the device co
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from aiohttp import hdrs, web
 
 from server.http.errors import CsrfRefused
+from server.settings import Settings
 
 # `__Host-`: the browser takes it only with Secure, Path=/ and without Domain, so no other host can plant one
 # (draft-ietf-httpbis-rfc6265bis, section 4.1.3.2).
@@ -50,12 +49,12 @@ def clear_session_cookie(response: web.Response) -> None:
     response.del_cookie(SESSION_COOKIE, path="/", secure=True, httponly=True, samesite="Strict")
 
 
-def session_cookie_of(request: web.Request, allowed_origins: Collection[str]) -> str | None:
+def session_cookie_of(request: web.Request, settings: Settings) -> str | None:
     """The refresh token of the cookie; None if there is none. Raises CsrfRefused if another site sent the request."""
     token = _value_of(request, SESSION_COOKIE)
     if not token:
         return None
-    refuse_cross_site(request, allowed_origins)
+    refuse_cross_site(request, settings)
     return token
 
 
@@ -76,14 +75,20 @@ def _value_of(request: web.Request, name: str) -> str | None:
     return values[0] if len(values) == 1 else None
 
 
-def refuse_cross_site(request: web.Request, allowed_origins: Collection[str]) -> None:
-    """Raise CsrfRefused if a page of another origin made the request, and the origin is not allowed.
+def refuse_cross_site(request: web.Request, settings: Settings) -> None:
+    """Raise CsrfRefused if a page of another origin made the request, and the origin is not in `cors.origins`.
 
     Browsers send Sec-Fetch-Site (Fetch Metadata) or Origin (RFC 6454), and pages can't forge either. A client that
-    sends neither is not a browser, so somebody has given it the cookie on purpose.
+    sends neither is not a browser, so somebody has given it the cookie on purpose. With a `server.public_url` the own
+    origin is that one, whatever `Host` says.
     """
     origin = request.headers.get(hdrs.ORIGIN)
-    if origin is not None and origin in allowed_origins:
+    if origin is not None and origin in settings.cors.origins:
+        return
+    public_url = settings.server.public_url
+    if origin is not None and public_url:
+        if origin != public_url:
+            raise CsrfRefused(f"This server is used at {public_url}: open its pages there.")
         return
     site = request.headers.get("Sec-Fetch-Site")
     if site is not None:

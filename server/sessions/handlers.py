@@ -42,7 +42,7 @@ async def log_in(request: web.Request) -> web.Response:
     body = await body_of(request, LoginBody)
     services = services_of(request)
     if body.cookie:
-        refuse_cross_site(request, services.settings.cors.origins)
+        refuse_cross_site(request, services.settings)
     client = client_of(request)
     signing_in = services.authentication.log_in(body.username, body.password, client.ip, device_cookie_of(request))
     with services.watchers.outcomes.login:
@@ -81,7 +81,7 @@ async def log_out(request: web.Request) -> web.Response:
             if cookie is None:
                 raise RefreshInvalid
             # The cookie is useless, and no script can delete it.
-            response = problem_response(RefreshInvalid(), request[REQUEST_ID])
+            response = problem_response(RefreshInvalid(), request[REQUEST_ID], services.settings.server.public_url)
             clear_session_cookie(response)
             return response
         session_id = found
@@ -95,7 +95,7 @@ async def log_out(request: web.Request) -> web.Response:
 async def _refresh_tokens(request: web.Request) -> tuple[str | None, str | None]:
     """The refresh tokens of body and cookie. Raises SessionConflict if they are of different sessions."""
     services = services_of(request)
-    cookie = session_cookie_of(request, services.settings.cors.origins)
+    cookie = session_cookie_of(request, services.settings)
     sent = (await body_of(request, RefreshBody, optional=True)).refresh_token
     session_of = services.refresh_rotation.session_of
     if cookie is not None and sent is not None and session_of(cookie) != session_of(sent):

@@ -31,3 +31,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def is_unspecified(host: str) -> bool:
+    """Whether a listener of that host listens on all addresses of the machine."""
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def reached_at(host: str) -> str:
+    """Where a program on this machine reaches a listener of that host."""
+    if not is_unspecified(host):
+        return host
+    return "::1" if ":" in host else "127.0.0.1"

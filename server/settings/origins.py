@@ -17,9 +17,10 @@ _PAGES_OF = {"ws": "http", "wss": "https"}
 # Pages with these schemes send the origin null.
 _OPAQUE = {"about", "blob", "data", "file", "filesystem", "ftp", "javascript"}
 
-# Scheme, host and port. User info before the host and a path after the port do not belong to an origin.
-_ADDRESS = re.compile(
-    r"([a-z][a-z0-9+.-]*)://(?:[^/?#\\]*@)?(\[[^/?#\\@\[\]]*\]|[^/?#\\@\[\]:]*)(?::([0-9]*))?(?:[/?#\\].*)?",
+# Only scheme, host and port belong to an origin.
+ADDRESS = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<user>[^/?#\\]*@)?"
+    r"(?P<host>\[[^/?#\\@\[\]]*\]|[^/?#\\@\[\]:]*)(?::(?P<port>[0-9]*))?(?P<rest>[/?#\\].*)?",
     re.IGNORECASE | re.DOTALL,
 )
 _NAME = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
@@ -33,12 +34,12 @@ def origin(text: str) -> str:
     """The text of an origin. Raises ValueError if no browser sends it; the message says what to write instead."""
     if "*" in text:
         raise ValueError("a wildcard would let any site use your users' cookies; list exact origins instead")
-    address = _ADDRESS.fullmatch(text.strip())
-    if text.strip().lower() == "null" or (address and address[1].lower() in _OPAQUE):
+    address = ADDRESS.fullmatch(text.strip())
+    if text.strip().lower() == "null" or (address and address["scheme"].lower() in _OPAQUE):
         raise ValueError(
             "null, the origin of local files and sandboxed frames, is nobody's own; serve the page by https"
         )
-    sent = _as_sent(address) if address else None
+    sent = as_sent(address) if address else None
     if sent == text:
         return text
     # The text before an @ may be a password, so it is not repeated.
@@ -50,9 +51,9 @@ def origin(text: str) -> str:
     raise ValueError(f"{named} is not what a browser sends as an origin; write {sent}")
 
 
-def _as_sent(address: re.Match[str]) -> str | None:
+def as_sent(address: re.Match[str]) -> str | None:
     """The origin that a browser sends for a page of that address; None if there is no such page."""
-    scheme, host, port = address[1].lower(), address[2].lower(), (address[3] or "").lstrip("0")
+    scheme, host, port = address["scheme"].lower(), address["host"].lower(), (address["port"] or "").lstrip("0")
     scheme = _PAGES_OF.get(scheme, scheme)
     written = _host(host.removesuffix(".")) if scheme in _DEFAULT_PORTS else host if _APP_HOST.fullmatch(host) else None
     if written is None or len(port) > 5 or int(port or 0) > 65535:

@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from server.settings.cores import usable_cores
 from server.settings.networks import Network, is_loopback, network
 from server.settings.origins import field_name, origin
+from server.settings.public_url import as_public_url, origin_of_listener
 from server.settings.registration import DEFAULT_ROLE, email_domain, registration_problems
 from server.settings.role_rules import access_problems, role_problems
 from server.settings.secrets import SealingSecrets, Secrets, texts, weakness
@@ -41,6 +42,9 @@ class ServerSettings(_Section):
 
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 picks a free one, which is printed")
+    public_url: Annotated[str, AfterValidator(as_public_url)] = Field(
+        "", description='origin under which browsers reach it, like "https://auth.example.com"; empty: host and port'
+    )
     trusted_proxies: tuple[Annotated[str, AfterValidator(network)], ...] = Field(
         (), description="networks whose Forwarded and X-Forwarded-* headers are believed, walked from the right"
     )
@@ -57,6 +61,14 @@ class ServerSettings(_Section):
     def is_loopback(self) -> bool:
         """Whether only programs on this machine can connect."""
         return is_loopback(self.host)
+
+    def public_origin(self, listening_port: int | None = None) -> str:
+        """What links of pages, mails and commands begin with: `public_url`, or else the address of the listener.
+
+        "" if nobody can know it: `port` is 0, and no `listening_port` tells which one that became.
+        """
+        port = listening_port or self.port
+        return self.public_url or (origin_of_listener(self.host, port) if port else "")
 
     @property
     def trusted_networks(self) -> tuple[Network, ...]:

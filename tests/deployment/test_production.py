@@ -46,7 +46,7 @@ cd {CHECKOUT}
 CERTBOT = """
 folder=/etc/letsencrypt/live/auth.example.com
 mkdir -p $folder
-openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=auth.example.com \\
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 90 -subj /CN=auth.example.com \\
     -addext subjectAltName=DNS:auth.example.com -keyout $folder/privkey.pem -out $folder/fullchain.pem
 cat $folder/fullchain.pem >>/etc/ssl/certs/ca-certificates.crt
 """

@@ -50,7 +50,7 @@ async def behind(api: Api, app: web.Application) -> AsyncIterator[Api]:
     app.router.add_get("/secret", hidden)
     app.router.add_resource("/late")
     services = api.services
-    edge = Edge(clock=services.clock, ids=services.ids, cors=Cors((), ()), log=None, trusted=())
+    edge = Edge(clock=services.clock, ids=services.ids, cors=Cors((), ()), log=None, trusted=(), public_url="")
     client: TestClient[Any, Any] = TestClient(EdgeTestServer(EdgeRunner(app, edge)))
     async with client:
         yield Api(services, client, api.clock, api.live)

@@ -44,6 +44,7 @@ def with_tokens(**changes: Any) -> Settings:
         ("limits", {"account_guesses": 99}),
         ("registration", {"mode": "open"}),
         ("cors", {"origins": ("https://a.example",)}),
+        ("server", {"public_url": "https://auth.example.com"}),
     ],
 )
 def test_what_nodes_decide_together_has_to_be_the_same(section: str, change: dict[str, Any]) -> None:
@@ -73,7 +74,7 @@ def test_what_is_of_one_machine_may_differ() -> None:
     compared = set(shared_settings(with_tokens(algorithm="HS256", secret=(SecretStr(SECRET),))))
     left_out = {name for name in setting_names() if name.partition(".")[0] not in own} - compared
     assert left_out == {"tokens.cache_size", "passwords.hash_threads", "passwords.hash_queue", "keys.master_key"}
-    assert not {name for name in compared if name.partition(".")[0] in own}
+    assert {name for name in compared if name.partition(".")[0] in own} == {"server.public_url"}
 
 
 def test_a_shared_secret_is_compared_and_not_told() -> None:

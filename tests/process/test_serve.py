@@ -33,8 +33,13 @@ def test_the_first_start_shows_how_to_log_in_and_the_second_does_not(tmp_path: P
         assert [(user["username"], user["role"]) for user in listed["users"]] == [("admin", "admin")]
         assert server.stop() == 0
         assert server.admin_password() not in server.log()
-    with serving(tmp_path) as server:
+        # People are shown first where to sign in, and programs after that.
+        at = [server.banner.index(text) for text in (f"Sign in at {server.address}/sign-in\n", "curl ", "listens on")]
+        assert at == sorted(at)
+    with serving(tmp_path, WATCHWORD__SERVER__PUBLIC_URL="https://Auth.Example.com/") as server:
         assert "password" not in server.banner
+        assert "Sign in at https://auth.example.com/sign-in\n" in server.banner
+        assert "https://auth.example.com/docs shows the API" in server.banner
         assert server.stop(signal.SIGINT) == 0
 
 

@@ -7,13 +7,14 @@ from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
 from server.sessions.cookies import DEVICE_COOKIE, SESSION_COOKIE, device_cookie_of, session_cookie_of
+from server.settings import Settings
 
 NAME = SESSION_COOKIE
 
 
 def session_and_device(*fields: str) -> tuple[str | None, str | None]:
     request = make_mocked_request("POST", "/refresh", headers=CIMultiDict([("Cookie", field) for field in fields]))
-    return session_cookie_of(request, ()), device_cookie_of(request)
+    return session_cookie_of(request, Settings()), device_cookie_of(request)
 
 
 # What a page of another host may set, as a browser sends it: names and values that are not ours.
