@@ -21,8 +21,9 @@ from server.settings.origins import field_name, origin
 from server.settings.public_url import as_public_url, origin_of_listener
 from server.settings.registration import DEFAULT_ROLE, email_domain, registration_problems
 from server.settings.role_rules import access_problems, role_problems
-from server.settings.secrets import SealingSecrets, Secrets, texts, weakness
+from server.settings.secrets import SealingSecrets, Secrets
 from server.settings.store_url import direct_url, is_sqlite, listen_url_problems, schema, store_url
+from server.settings.warnings import one_address_for_all, weaknesses
 
 # Bytes of JSON. A token may have 4096 characters; the rest of them is for the longest username, role and signature.
 _ISSUER_AND_AUDIENCE = 1680
@@ -294,40 +295,11 @@ class Settings(_Section):
 
     def weaknesses(self) -> list[str]:
         """A warning for each setting that is allowed but weakens security."""
-        lines = []
-        if self.passwords.bcrypt_cost < 10:
-            lines.append(f"passwords.bcrypt_cost = {self.passwords.bcrypt_cost} makes stolen hashes cheap to guess")
-        if self.passwords.min_length < 15:
-            lines.append(f"passwords.min_length = {self.passwords.min_length} is below the 15 of NIST SP 800-63B-4")
-        if self.tokens.access_ttl_seconds > 3600:
-            lines.append(
-                "tokens.access_ttl_seconds is over an hour: services that verify offline see no logout until then"
-            )
-        if any(weakness(text) for text in texts(self.keys.master_key[1:])):
-            lines.append("keys.master_key still has one that can be guessed: `keys rewrap`, then take it out")
-        if self.registration.mode == "open":
-            lines.append(
-                "registration.mode = open: anybody can make accounts, and nobody confirms the addresses that they give"
-            )
-        if any(origin.startswith("http://") for origin in self.cors.origins):
-            lines.append("cors.origins has an http:// origin: whoever is on its network can read what it reads")
-        if any(trusted.prefixlen == 0 for trusted in self.server.trusted_networks):
-            lines.append("server.trusted_proxies trusts everybody: any client can say that it is another one")
-        if self.metrics.port and not self.metrics.is_loopback:
-            lines.append(
-                f"metrics.host = {self.metrics.host}: whoever reaches that port reads the metrics, for they ask for no "
-                "password; let only your Prometheus reach it"
-            )
-        return lines
+        return weaknesses(self)
 
     def one_address_for_all(self) -> str | None:
         """A warning if no proxy is trusted: behind a proxy all clients would have its address, and share its limits."""
-        if self.server.trusted_proxies:
-            return None
-        return (
-            "no proxy is trusted: behind one, all clients count as one address until server.trusted_proxies names it, "
-            'like ["127.0.0.1", "::1"] for one on this machine; without a proxy all is well'
-        )
+        return one_address_for_all(self)
 
 
 def setting_names() -> list[str]:
