@@ -33,6 +33,7 @@ from server.keys.signer import Signer
 from server.live import Live
 from server.nodes.model import NodeName
 from server.nodes.service import Nodes
+from server.pages.pages import PAGES, Pages
 from server.passwords.hasher import Hasher
 from server.passwords.observed import ObservedHashPool
 from server.passwords.pool import HashPool
@@ -312,6 +313,7 @@ def create_app(services: Services) -> web.Application:
     app[SERVICES] = services
     app[SERVER_SETTINGS] = services.settings.server
     app[DOCUMENTS] = _documents(table)
+    app[PAGES] = Pages.of(services.settings)
     table.register(app.router)
 
     async def check_table(app: web.Application) -> None:

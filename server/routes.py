@@ -14,6 +14,7 @@ from server.http.route import Route
 from server.http.route_table import RouteTable
 from server.inspection import routes as inspection
 from server.keys import routes as keys
+from server.pages import routes as pages
 from server.sessions import routes as sessions
 from server.settings import Settings
 from server.users import routes as users
@@ -26,10 +27,12 @@ ROUTES: tuple[Route, ...] = (
     *inspection.ROUTES,
     *keys.ROUTES,
     *documents.ROUTES,
+    *pages.ROUTES,
     *health.ROUTES,
 )
 
 
 def route_table(settings: Settings) -> RouteTable:
     """The table in force. Raises ConfigurationError for an override that fits no route."""
-    return RouteTable(ROUTES, Roles(settings.role_includes), settings.access)
+    routes = ROUTES if settings.pages.enabled else [route for route in ROUTES if route not in pages.PAGES]
+    return RouteTable(routes, Roles(settings.role_includes), settings.access)

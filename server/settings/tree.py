@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from server.settings.cores import usable_cores
+from server.settings.display_names import shown_name, unlike
 from server.settings.networks import Network, is_loopback, network
 from server.settings.origins import field_name, origin
 from server.settings.public_url import as_public_url, origin_of_listener
@@ -203,6 +204,18 @@ class CorsSettings(_Section):
     )
 
 
+class PageSettings(_Section):
+    """The pages for people: sign-in, account, console."""
+
+    enabled: bool = Field(True, description="serve the pages for people: sign-in, account, console")
+    name: Annotated[str, AfterValidator(shown_name)] = Field(
+        "Watchword", min_length=1, max_length=60, description="what the pages call this service"
+    )
+    languages: Annotated[tuple[Literal["en", "de"], ...], AfterValidator(unlike)] = Field(
+        ("en", "de"), min_length=1, description="languages of the pages, en and de; the first is the default"
+    )
+
+
 class MetricsSettings(_Section):
     """The listener of the metrics."""
 
@@ -248,6 +261,7 @@ class Settings(_Section):
     limits: LimitSettings = LimitSettings()
     registration: RegistrationSettings = RegistrationSettings()
     cors: CorsSettings = CorsSettings()
+    pages: PageSettings = PageSettings()
     metrics: MetricsSettings = MetricsSettings()
     logs: LogSettings = LogSettings()
     roles: Annotated[Mapping[str, RoleSettings], AfterValidator(_frozen)] = Field(

@@ -143,6 +143,11 @@ TABLE = {
     "GET /.well-known/jwks.json": Listed(ANYONE),
     "GET /openapi.json": Listed(ANYONE),
     "GET /docs": Listed(ANYONE),
+    "GET /assets/{version}/{file}": Listed(ANYONE, objects=THERE),
+    "GET /favicon.ico": Listed(ANYONE),
+    "GET /": Listed(ANYONE, 303),
+    "GET /sign-in": Listed(ANYONE),
+    "GET /pages/settings": Listed(ANYONE),
     "GET /health/live": Listed(ANYONE),
     "GET /health/ready": Listed(ANYONE),
 }

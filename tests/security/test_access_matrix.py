@@ -121,8 +121,9 @@ async def answer_of(api: Api, cell: Cell, caller: Caller, other: Person) -> tupl
     user_id, session_id = ids.get(cell.target, (UNKNOWN, UNKNOWN))
     # The next key, which no token needs yet.
     kid = UNKNOWN if cell.target == "unknown" else api.services.keys.current.keyring.records[-1].kid
-    path = cell.path.format(user_id=user_id, session_id=session_id, kid=kid)
-    response = await api.request(cell.method, path, caller.token, json=body)
+    file = "missing.css" if cell.target == "unknown" else "base.css"
+    path = cell.path.format(user_id=user_id, session_id=session_id, kid=kid, version="1", file=file)
+    response = await api.request(cell.method, path, caller.token, json=body, allow_redirects=False)
     if response.status < 400:
         return response.status, ""
     # A HEAD brings no code: the status has to do.

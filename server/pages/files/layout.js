@@ -1,0 +1,43 @@
+/* What each page has: the choice of the language, and what has to be said about the address. */
+
+import { notice } from "./announce.js";
+import { send } from "./api.js";
+import { el } from "./dom.js";
+import { t } from "./messages.js";
+
+const LANGUAGE_SECONDS = 365 * 86_400;
+let beforeReload = () => {};
+
+/** Called before the page is loaded again in another language. */
+export function onReload(keep) {
+  beforeReload = keep;
+}
+
+for (const button of document.querySelectorAll("button[data-language]")) {
+  button.addEventListener("click", () => {
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `watchword-language=${button.dataset.language}; Path=/; Max-Age=${LANGUAGE_SECONDS}; SameSite=Lax${secure}`;
+    beforeReload();
+    location.reload();
+  });
+}
+
+if (!window.isSecureContext) notice("address", t("layout.not_secure"));
+
+let asked = null;
+
+/** What this server says of itself (GET /pages/settings). */
+export function pageSettings() {
+  asked ??= send("GET", "/pages/settings");
+  return asked;
+}
+
+async function compareOrigins() {
+  const { public_url: address } = await pageSettings();
+  if (!address || new URL(address).origin === location.origin) return;
+  const [before, after] = t("layout.other_origin", { address: "\n" }).split("\n");
+  const link = el("a", { href: new URL(location.pathname + location.search, address).href }, address);
+  notice("address", before, link, after);
+}
+
+compareOrigins().catch(() => { asked = null; });

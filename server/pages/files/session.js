@@ -1,0 +1,199 @@
+/* Who is signed in here, in all tabs of this browser, and how a page learns that this is over. */
+
+import { announce, notice } from "./announce.js";
+import { api, end, onEnd, Problem, send, settled, signedInAs, take } from "./api.js";
+import { byId, el, focusOn, foreign } from "./dom.js";
+import { t } from "./messages.js";
+
+const WATCH_MS = 4000;
+const LONGEST_RETRY_MS = 10_000;
+// Says that there is a session in this browser, for pages that need not ask otherwise. It holds nothing secret.
+const MARK = "watchword-session";
+const FRESH_MS = 15_000;
+
+const tabs = new BroadcastChannel("watchword");
+const listeners = [];
+let user = null;
+let timer = 0;
+let failures = 0;
+
+/** Sign in: throws Problem, or the cookie is set. */
+export async function signIn(username, password) {
+  const claims = take(await send("POST", "/login", { body: { username, password, cookie: true } }));
+  remember(Date.now());
+  tabs.postMessage({ kind: "signed-in", subject: claims.sub, username: claims.username });
+}
+
+/** Whether this browser may have a session: when it was opened here, in epoch milliseconds; 0 if there is none. */
+export function mark() {
+  try {
+    return Number(localStorage.getItem(MARK)) || 0;
+  } catch {
+    return 0;
+  }
+}
+
+function remember(at) {
+  try {
+    if (at) localStorage.setItem(MARK, String(at));
+    else localStorage.removeItem(MARK);
+  } catch {
+    // A browser may refuse it. Then pages ask the server.
+  }
+}
+
+/** Whether a session goes on here. If one was just opened and has gone, the browser has not kept its cookie. */
+export async function goesOn() {
+  const opened = mark();
+  if (!opened) return false;
+  try {
+    take(await send("POST", "/refresh", { keepalive: true }));
+    return true;
+  } catch (problem) {
+    if (problem.status === 401) {
+      remember(0);
+      if (Date.now() - opened < FRESH_MS) notice("cookie", t("layout.no_cookie"));
+    }
+    return false;
+  }
+}
+
+/** Be told when somebody signs in in another tab. */
+export function onSignIn(told) {
+  tabs.addEventListener("message", ({ data }) => {
+    if (data.kind === "signed-in") told();
+  });
+}
+
+/** Be told of the user now and after each change. */
+export function onUser(listener) {
+  listeners.push(listener);
+  if (user) listener(user);
+}
+
+/** The user, or null before `start`. */
+export function currentUser() {
+  return user;
+}
+
+/** Take a user that an answer has, so the page shows it at once. */
+export function changed(given) {
+  if (JSON.stringify(given) === JSON.stringify(user)) return;
+  user = given;
+  for (const listener of listeners) listener(user);
+}
+
+/** The user of this page. Without a session it leads to the sign-in page, and never returns. */
+export async function start() {
+  onEnd((problem) => {
+    if (user) showEnd(problem);
+    else leadToSignIn();
+  });
+  tabs.addEventListener("message", ({ data }) => heard(data));
+  for (const event of ["visibilitychange", "focus", "online"]) window.addEventListener(event, soon);
+  document.addEventListener("visibilitychange", soon);
+  await watch();
+  return new Promise((found) => {
+    const once = () => found(user);
+    if (user) once();
+    else listeners.push(once);
+  });
+}
+
+/** End the session, here and in all tabs, and show the sign-in page. Throws Problem if it could not be ended. */
+export async function signOut() {
+  // Else an answer to /refresh that comes after the one to /logout would bring a cookie back.
+  await settled();
+  try {
+    await send("POST", "/logout");
+  } catch (problem) {
+    if (problem.status !== 401 && problem.code !== "session_conflict") throw problem;
+  }
+  clearTimeout(timer);
+  remember(0);
+  tabs.postMessage({ kind: "signed-out" });
+  location.replace("/sign-in");
+}
+
+function signInPath() {
+  const here = location.pathname + location.search;
+  return here === "/account" ? "/sign-in" : `/sign-in?return_to=${encodeURIComponent(here)}`;
+}
+
+function leadToSignIn() {
+  clearTimeout(timer);
+  location.replace(signInPath());
+}
+
+function heard({ kind, subject, username }) {
+  const me = signedInAs();
+  if (!me) return;
+  try {
+    if (kind === "signed-out") end(new Problem({ status: 401, code: "signed_out" }));
+    if (kind === "signed-in" && subject !== me.sub) {
+      end(new Problem({ status: 401, code: "other_user", values: { username, before: me.username } }));
+    }
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+  }
+}
+
+/** Look whether the session goes on, again and again while the page is seen. */
+async function watch() {
+  clearTimeout(timer);
+  try {
+    const answer = await api("GET", "/me");
+    if (failures) {
+      notice("connection");
+      announce(t("layout.online"));
+    }
+    failures = 0;
+    changed(answer.user);
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    if (problem.status === 401) return;
+    failures += 1;
+    // One failure may be a restart, or a network that has just changed.
+    if (failures === 2 || !user) notice("connection", t(problem.code === "network" ? "layout.offline" : "layout.busy"));
+  }
+  const pause = failures ? Math.min(500 * 2 ** failures, LONGEST_RETRY_MS) : WATCH_MS;
+  timer = setTimeout(() => (document.hidden ? undefined : watch()), pause);
+}
+
+function soon() {
+  if (document.hidden || !timer) return;
+  clearTimeout(timer);
+  timer = setTimeout(watch, 0);
+}
+
+const ENDINGS = {
+  refresh_expired: "expired",
+  refresh_reused: "reused",
+  signed_out: "signed_out",
+  other_user: "other_user",
+};
+
+function showEnd(problem) {
+  clearTimeout(timer);
+  timer = 0;
+  if (problem.code !== "other_user") remember(0);
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
+  for (const part of document.querySelectorAll(".top nav")) part.remove();
+  notice("connection");
+  const kind = problem.reason === "user_disabled" ? "disabled" : (ENDINGS[problem.code] ?? "ended");
+  const heading = el("h1", {}, t(`over.${kind}.title`));
+  const other = kind === "other_user";
+  const text = t(`over.${kind}.text`, { username: "\u0001", before: "\u0002" });
+  const names = { "\u0001": problem.values.username, "\u0002": problem.values.before };
+  const parts = text.split(/([\u0001\u0002])/).map((part) => (part in names ? foreign(names[part], { most: 60 }) : part));
+  const way = other
+    ? el("button", { type: "button", class: "primary", onclick: () => location.reload() },
+      ...t("over.other_user.go_on", { username: "\u0001" }).split(/([\u0001])/)
+        .map((part) => (part in names ? foreign(names[part], { most: 30 }) : part)))
+    : el("a", { class: "button primary", href: signInPath() }, t("over.sign_in"));
+  const main = byId("main");
+  main.replaceChildren(heading, el("p", {}, parts), el("p", { class: "actions" }, way));
+  document.title = heading.textContent;
+  focusOn(heading);
+  announce(`${heading.textContent}. ${main.querySelector("p").textContent}`);
+}
