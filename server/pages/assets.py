@@ -17,7 +17,7 @@ _TYPES = {
     "svg": "image/svg+xml",
 }
 # `import { t } from "./messages.js";`, also over several lines, and `export … from`.
-_IMPORT = re.compile(r'^(?:import|export)\b[^;"]*"\./([\w.-]+\.js)";$', re.MULTILINE)
+_IMPORT = re.compile(r'^(?:import|export)\b[^;"=]*"\./([\w.-]+\.js)";$', re.MULTILINE)
 _VERSION_LENGTH = 16
 
 
