@@ -8,8 +8,13 @@ from types import MappingProxyType
 # A name means the same in all paths.
 PATH_PARAMETERS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
+        "file": ("The name of the file", "base.css"),
         "kid": ("The name of the key, as GET /keys lists it", "wO9CvvwVtT1cFQeiKUGInlpZAuao6qfpkDMaf9mz5qQ"),
         "session_id": ("The id of the session", "019aa7d1-5b0e-7c42-9d35-8e1f6a2b7c90"),
         "user_id": ("The id of the user", "019aa7d0-3f1c-7a58-b2e4-6d9c0f5a1b37"),
+        "version": (
+            "The version of all files, as the pages name it; for another one the current file",
+            "19f7e11c02b4ad86",
+        ),
     }
 )

@@ -19,7 +19,7 @@ class PageSettingsQuery(Input):
     )
 
 
-class RegistrationSettings(Answer):
+class RegistrationMode(Answer):
     """Who may sign up."""
 
     mode: Literal["closed", "invitation", "open"] = Field(description="Who may sign up")
@@ -42,7 +42,7 @@ class PageSettingsAnswer(Answer):
         description="The origin under which browsers reach this server; empty if the settings do not say",
         examples=["https://auth.example.com"],
     )
-    registration: RegistrationSettings = Field(description="Who may sign up")
+    registration: RegistrationMode = Field(description="Who may sign up")
     password: PasswordRules = Field(description="Rules for new passwords")
     return_origin: str | None = Field(
         description="The origin of the query, if pages may lead back to it; else null",
