@@ -43,6 +43,7 @@ from server.routes import route_table
 from server.services import DOCUMENTS, SERVICES, Documents, Services, Watchers
 from server.sessions.bearer_authenticator import BearerAuthenticator
 from server.sessions.issuing import TokenIssuer
+from server.sessions.recent import require_recent
 from server.sessions.refresh import RefreshRotation
 from server.sessions.refresh_token import RefreshTokens
 from server.sessions.revocation import Revocations
@@ -314,7 +315,7 @@ def create_app(services: Services) -> web.Application:
     app[SERVER_SETTINGS] = services.settings.server
     app[DOCUMENTS] = _documents(table)
     app[PAGES] = Pages.of(services.settings)
-    table.register(app.router)
+    table.register(app.router, require_recent)
 
     async def check_table(app: web.Application) -> None:
         table.role_table.require_all(app.router)

@@ -45,6 +45,8 @@ def session(number: int, user_number: int, **changes: Any) -> Session:
         expires_at=NOW + 9000,
         ip="192.0.2.1",
         user_agent="curl/8",
+        authenticated_at=NOW + 5,
+        amr=("pwd",),
     )
     return replace(opened, **changes)
 

@@ -9,7 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """Who calls. Times are whole seconds since the epoch (RFC 7519 section 2, NumericDate)."""
+    """Who calls. Times are whole seconds since the epoch (RFC 7519 section 2, NumericDate).
+
+    `auth_time` is when the user has proved who they are, `amr` by which methods (RFC 8176 section 2). A token of an
+    older Watchword has neither: then they are None and empty.
+    """
 
     issuer: str
     subject: str
@@ -21,10 +25,12 @@ class AccessClaims:
     role: str
     username: str
     not_before: int | None = None
+    auth_time: int | None = None
+    amr: tuple[str, ...] = ()
 
     def to_jwt(self) -> dict[str, Any]:
         """The claims under their names in the token."""
-        members = {
+        members: dict[str, Any] = {
             "iss": self.issuer,
             "sub": self.subject,
             "aud": self.audience,
@@ -35,7 +41,13 @@ class AccessClaims:
             "role": self.role,
             "username": self.username,
         }
-        return members if self.not_before is None else members | {"nbf": self.not_before}
+        if self.not_before is not None:
+            members["nbf"] = self.not_before
+        if self.auth_time is not None:
+            members["auth_time"] = self.auth_time
+        if self.amr:
+            members["amr"] = list(self.amr)
+        return members
 
     @classmethod
     def from_jwt(cls, claims: Mapping[str, Any]) -> AccessClaims:
@@ -51,4 +63,6 @@ class AccessClaims:
             role=claims["role"],
             username=claims["username"],
             not_before=claims.get("nbf"),
+            auth_time=claims.get("auth_time"),
+            amr=tuple(claims.get("amr", ())),
         )

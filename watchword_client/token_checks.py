@@ -31,6 +31,9 @@ _NO_TEXT = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _TIME_CLAIMS = ("iat", "exp")
 # Our tokens do not have this claim, but another issuer with the same key may set it (RFC 7519 section 4.1.5).
 _NOT_BEFORE = "nbf"
+# Tokens of an older Watchword do not have these.
+_SIGN_IN = "auth_time"
+_METHODS = "amr"
 # This part of PyJWT checks only signatures. The checks of the payload are in this module.
 _JWS = jwt.PyJWS(options={"enforce_minimum_key_length": True})
 
@@ -101,6 +104,7 @@ class TokenChecks:
         if claims.get("aud") != self._audience:
             yield f"`aud` is not `{self._audience}`, the audience here"
         yield from _time_flaws(claims, now)
+        yield from _sign_in_flaws(claims)
 
 
 def split(token: str) -> Segments:
@@ -180,3 +184,15 @@ def _time_flaws(claims: dict[str, Any], now: int) -> Iterator[str]:
             yield f"`exp` is not later than `{name}`"
         if times[name] > now + FUTURE_SECONDS:
             yield f"`{name}` is in the future"
+
+
+def _sign_in_flaws(claims: dict[str, Any]) -> Iterator[str]:
+    """A time in the future is no flaw here: the clock of the issuer may have been set right since."""
+    if _SIGN_IN in claims and type(claims[_SIGN_IN]) is not int:
+        yield f"`{_SIGN_IN}` is not a whole number of seconds"
+    if _METHODS in claims:
+        methods = claims[_METHODS]
+        if not isinstance(methods, list) or not all(isinstance(one, str) and one for one in methods):
+            yield f"`{_METHODS}` is not a list of texts"
+        elif any(_NO_TEXT.search(one) for one in methods):
+            yield f"`{_METHODS}` has control characters, or half a character"

@@ -13,3 +13,5 @@ class Principal(NamedTuple):
     role: str
     # None if the credential does not belong to a session.
     session_id: str | None
+    # When the user has proved who they are, in seconds since the epoch; None if the credential does not say.
+    auth_time: int | None = None

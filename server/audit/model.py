@@ -28,6 +28,8 @@ class AuditEvent(StrEnum):
     PASSWORD_RESET = "password_reset"
     LOGIN_SUCCEEDED = "login_succeeded"
     LOGIN_FAILED = "login_failed"
+    REAUTHENTICATED = "reauthenticated"
+    REAUTHENTICATION_FAILED = "reauthentication_failed"
     LOGGED_OUT = "logged_out"
     SESSIONS_ENDED = "sessions_ended"
     REFRESH_REUSED = "refresh_reused"

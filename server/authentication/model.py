@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from server.users.model import Credentials
 
+# RFC 8176 section 2.
+PASSWORD_METHOD = "pwd"  # noqa: S105 - the name of a method
+
 
 @dataclass(frozen=True, slots=True)
 class Authenticated:

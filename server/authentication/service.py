@@ -14,7 +14,7 @@ from server.audit.model import AuditEvent, AuditNote
 from server.authentication.attempt import Attempt
 from server.authentication.device import DeviceCookies
 from server.authentication.errors import ChangedMeanwhile, InvalidCredentials
-from server.authentication.model import Authenticated
+from server.authentication.model import PASSWORD_METHOD, Authenticated
 from server.authentication.throttling import Throttle
 from server.core.clock import Clock
 from server.core.errors import NotFound, Overloaded
@@ -23,8 +23,6 @@ from server.users.model import Credentials
 from server.users.names import throttle_name
 from server.users.repository import UserRepository
 
-# RFC 8176 section 2.
-PASSWORD_METHOD = "pwd"  # noqa: S105 - the name of a method
 # The id of no user: an account that does not exist has no known devices.
 NOBODY = "00000000-0000-0000-0000-000000000000"
 
@@ -98,7 +96,7 @@ class Authentication:
         def failure(reason: str) -> AuditNote | None:
             return None if reason == _LEFT else AuditNote(failed, self._clock.now_ms(), user.id, user.username)
 
-        async with self._throttle.password_change_attempt(throttle_name(user.username)) as attempt:
+        async with self._throttle.reauthentication_attempt(throttle_name(user.username)) as attempt:
             found = await self._check(attempt, credentials, password, failure, "The current password is wrong.")
             await attempt.succeeded()
         return Authenticated(found, (PASSWORD_METHOD,))

@@ -8,7 +8,7 @@ killed, nobody hears the results of its attempts; they count as running for a mi
     an attempt by       is counted by                      at most wrong, until a success or a reset
     a stranger          account, address, all              70 of an account
     a known device      its cookie, all known devices      10 of a device, 20 of all devices of an account
-    a logged in user    the password change                10 of an account
+    a logged in user    account                            10 of an account
 
 With the default of `limits.account_guesses` that is 100 of an account in all (NIST SP 800-63B-4, section 3.2.2). With a
 lower one the shares of the account are lower in proportion; the 10 of a device stay. What refuses a stranger says
@@ -36,7 +36,7 @@ DEVICE_ATTEMPTS = 10
 # So many failures without a wait between them. Then the wait is a second, and doubles each time, up to 15 minutes.
 FREE_FAILURES = 20
 # Whose attempts the counters of an account count, in the order of `_counted`.
-_BY = ("unknown devices", "known devices", "password changes")
+_BY = ("unknown devices", "known devices", "logged in users")
 
 _log = structlog.get_logger("watchword.limits")
 
@@ -60,9 +60,9 @@ class Throttle:
         device = AttemptLimits((self._devices(account), _counter("known", device_id, DEVICE_ATTEMPTS)))
         return self._attempt(account, device, stranger)
 
-    def password_change_attempt(self, account: str) -> Attempt:
-        """An attempt at the current password, to change it."""
-        return self._attempt(account, AttemptLimits((self._changes(account),)))
+    def reauthentication_attempt(self, account: str) -> Attempt:
+        """An attempt at the password by somebody who is logged in, to change it or to prove again who they are."""
+        return self._attempt(account, AttemptLimits((self._logged_in(account),)))
 
     def reset_token_attempt(self, address: str | None) -> Attempt:
         """An attempt at a reset token. For a valid token, leave the block without calling a method."""
@@ -94,7 +94,7 @@ class Throttle:
         return Attempt(self._attempts, self._clock, self._counted(account), *wanted)
 
     def _counted(self, account: str) -> list[AttemptCounter]:
-        return [self._strangers(account), self._devices(account), self._changes(account)]
+        return [self._strangers(account), self._devices(account), self._logged_in(account)]
 
     def _strangers(self, account: str) -> AttemptCounter:
         return _counter("account", account, self._settings.account_guesses * 7 // 10)
@@ -102,7 +102,7 @@ class Throttle:
     def _devices(self, account: str) -> AttemptCounter:
         return _counter("devices", account, self._settings.account_guesses * 2 // 10)
 
-    def _changes(self, account: str) -> AttemptCounter:
+    def _logged_in(self, account: str) -> AttemptCounter:
         return _counter("change", account, self._settings.account_guesses // 10)
 
     def _budgets(self, address: str | None) -> tuple[Budget, ...]:

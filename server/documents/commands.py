@@ -25,7 +25,7 @@ def routes(context: typer.Context, as_json: AsJson = False, config: Config = Non
     if as_json:
         print_json({"routes": listing})
         return
-    rows = Rows("method", "path", "open to", "roles that may", "")
+    rows = Rows("method", "path", "open to", "roles that may", "", "asks for a recent sign-in")
     rows.add(
         (
             str(row["method"]),
@@ -33,6 +33,7 @@ def routes(context: typer.Context, as_json: AsJson = False, config: Config = Non
             str(row["access"]),
             ", ".join(row["roles"]) if isinstance(row["roles"], list) else "",
             "overridden" if row["overridden"] else "",
+            str(row["recent"]),
         )
         for row in listing
     )
@@ -61,31 +62,35 @@ def explain(
         raise ConfigurationError(["explain: give --role or --token, not both"])
     if role is not None and role not in settings.roles:
         raise ConfigurationError([f"explain: there is no role {role!r}; roles: {', '.join(settings.roles)}"])
-    table = route_table(settings).role_table
+    routes = route_table(settings)
+    table = routes.role_table
     without_token = explained(table, method.upper(), path, None)
     if without_token is None:
         typer.echo(f"{method.upper()} {path}: there is no such route; `{program()} routes` lists them", err=True)
         raise typer.Exit(1)
     name, decision = without_token
+    recent = routes.recent(name)
     if token is not None:
         try:
             role = run_with_services(settings, lambda services: _role_of(services, token))
         except Unauthorized as error:
             # A route that is open to anyone does not check the token.
-            _say(as_json, method, path, allowed=decision.allowed, reason=f"{error.code}: {error.detail}")
+            _say(as_json, method, path, recent, allowed=decision.allowed, reason=f"{error.code}: {error.detail}")
             return
     decision = table.decide(name, role)
-    _say(as_json, method, path, allowed=decision.allowed, reason=decision.reason)
+    _say(as_json, method, path, recent, allowed=decision.allowed, reason=decision.reason)
 
 
 async def _role_of(services: Services, token: str) -> str:
     return (await services.authenticator.verify(token)).role
 
 
-def _say(as_json: bool, method: str, path: str, *, allowed: bool, reason: str) -> None:
+def _say(as_json: bool, method: str, path: str, recent: str, *, allowed: bool, reason: str) -> None:
     if as_json:
-        print_json({"method": method.upper(), "path": path, "allowed": allowed, "reason": reason})
+        print_json({"method": method.upper(), "path": path, "allowed": allowed, "reason": reason, "recent": recent})
     else:
+        if allowed and recent:
+            reason = f"{reason}; it asks for a recent sign-in: {recent}"
         typer.echo(f"{'allowed' if allowed else 'denied'}: {method.upper()} {path}: {reason}")
 
 

@@ -17,7 +17,7 @@ from server.http.errors import (
     UnsupportedMediaType,
 )
 from server.http.route import GuardedRoute
-from server.sessions.errors import TokenRevoked
+from server.sessions.errors import ReauthenticationRequired, TokenRevoked
 from watchword_client.errors import InsufficientRole, TokenExpired, TokenInvalid, TokenMissing
 
 Json = dict[str, Any]
@@ -46,6 +46,8 @@ def errors_of(row: GuardedRoute) -> list[type[ApiError]]:
         found += _TOKEN_ERRORS
     if row.rule.roles is not None:
         found.append(InsufficientRole)
+    if row.route.recent:
+        found.append(ReauthenticationRequired)
     if row.route.body is not None:
         found += _BODY_ERRORS
     if row.route.query is not None:

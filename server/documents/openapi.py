@@ -82,7 +82,7 @@ def _operation(row: GuardedRoute, schemas: Json) -> Json:
     operation: Json = {
         "operationId": route.handler.__name__,
         "summary": route.summary,
-        "description": f"Open to: {row.rule}.",
+        "description": _description(row),
         "tags": [route.tag],
         "security": [{"bearer": []}] if row.rule.takes_token else [],
         "responses": _responses(row, schemas),
@@ -101,6 +101,11 @@ def _operation(row: GuardedRoute, schemas: Json) -> Json:
 def _content(model: type[BaseModel], schemas: Json) -> Json:
     """A body, with an example."""
     return {"schema": _reference(model), "example": example_of(schemas[model.__name__], schemas)}
+
+
+def _description(row: GuardedRoute) -> str:
+    recent = f" Asks for a recent sign-in: {row.route.recent}." if row.route.recent else ""
+    return f"Open to: {row.rule}.{recent}"
 
 
 def _responses(row: GuardedRoute, schemas: Json) -> Json:

@@ -18,6 +18,9 @@ class RouteAnswer(Answer):
         examples=[["admin"]],
     )
     overridden: bool = Field(description="Whether `[access]` in the settings has changed who may call it")
+    recent: str = Field(
+        description="When it asks for a recent sign-in: empty (never), `always`, or in words", examples=["always"]
+    )
 
 
 class RoutesAnswer(Answer):

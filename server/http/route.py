@@ -12,6 +12,8 @@ from server.core.errors import ApiError
 from watchword_client.access import AccessRule
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+# `recent` of a route that always asks for a recent sign-in.
+ALWAYS = "always"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +22,9 @@ class Route:
 
     `answers` maps each success status to its model (None: no body); `content_type` belongs to them. `errors` are the
     failures of this route alone; openapi.py adds those that follow from access, body and query. A `fixed` route serves
-    to get a token or to check one from outside, so the settings can't override its rule.
+    to get a token or to check one from outside, so the settings can't override its rule. `recent` says when it asks for
+    a recent sign-in: "" is never; for ALWAYS the table sees to it before the handler is called; otherwise it is words,
+    such as "to change a role to or from an admin role", and the handler sees to it (server/sessions/recent.py).
     """
 
     method: str
@@ -37,6 +41,7 @@ class Route:
     content_type: str = "application/json"
     tag: str = "Users"
     fixed: bool = False
+    recent: str = ""
 
     @property
     def name(self) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 
 from aiohttp import hdrs, web
 
 from server.access.rules import rules_in_force
-from server.http.route import GuardedRoute, Route
+from server.http.route import ALWAYS, GuardedRoute, Handler, Route
 from watchword_client.access import Roles
 from watchword_client.role_table import RoleTable
+
+# Raises an ApiError if the sign-in of the caller is not recent.
+RequireRecent = Callable[[web.Request], Awaitable[None]]
 
 
 class RouteTable:
@@ -26,12 +29,17 @@ class RouteTable:
         self.role_table = RoleTable(rules, roles)
         self.rows = tuple(GuardedRoute(route, rules[name], name in overrides) for name, route in declared.items())
 
-    def register(self, router: web.UrlDispatcher) -> None:
+    def register(self, router: web.UrlDispatcher, require_recent: RequireRecent) -> None:
         """Add every route to the router. A GET answers HEAD too (RFC 9110 section 9.3.2)."""
         for row in self.rows:
             route = row.route
+            handler = _recent_first(route.handler, require_recent) if route.recent == ALWAYS else route.handler
             for method in (hdrs.METH_GET, hdrs.METH_HEAD) if route.method == hdrs.METH_GET else (route.method,):
-                router.add_route(method, route.path, route.handler)
+                router.add_route(method, route.path, handler)
+
+    def recent(self, name: str) -> str:
+        """When the route of that name asks for a recent sign-in, in the form of Route.recent."""
+        return next(row.route.recent for row in self.rows if row.route.name == name)
 
     def listing(self) -> list[dict[str, object]]:
         """The rows in the form of RouteAnswer (documents/schemas.py)."""
@@ -42,6 +50,7 @@ class RouteTable:
                 "access": str(row.rule),
                 "roles": sorted(self._roles.sufficient(row.rule) or ()),
                 "overridden": row.overridden,
+                "recent": row.route.recent,
             }
             for row in self.rows
         ]
@@ -58,3 +67,13 @@ class RouteTable:
             for row in self.rows
             if self._roles.decide(row.rule, role).allowed
         ]
+
+
+def _recent_first(handler: Handler, require_recent: RequireRecent) -> Handler:
+    """The handler behind that question. Other routes are not wrapped, so the question costs them nothing."""
+
+    async def ask(request: web.Request) -> web.StreamResponse:
+        await require_recent(request)
+        return await handler(request)
+
+    return ask

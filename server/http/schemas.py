@@ -33,7 +33,8 @@ def number(value: object) -> object:
 
 RoleName = Annotated[str, StringConstraints(min_length=1, max_length=64), Field(examples=["customer"])]
 Password = Annotated[str, StringConstraints(max_length=4096), Field(examples=["brown otters juggle turnips"])]
-OpaqueToken = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+# As long as an access token may be, so one that is sent in its place is told that it is the wrong kind.
+OpaqueToken = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 # The constraints come first: they are those of the number, not of the text that it was.
 Limit = Annotated[int, Field(ge=1, le=200), BeforeValidator(number)]

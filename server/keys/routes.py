@@ -11,7 +11,7 @@ from aiohttp import hdrs, web
 from server.access.rules import ADMIN
 from server.core.errors import NotFound, StoreRefused, StoreUnavailable
 from server.http.responses import document_response, empty_response, has_etag, json_response, not_modified_response
-from server.http.route import Route
+from server.http.route import ALWAYS, Route
 from server.keys.errors import KeysInSettings, RotationUnderWay
 from server.keys.schemas import JwksAnswer, KeysAnswer, keys_json
 from server.services import services_of
@@ -97,6 +97,7 @@ ROUTES: tuple[Route, ...] = (
         summary="Let the next key sign as soon as every cache of the JWKS knows it",
         answers={204: None},
         errors=(RotationUnderWay, KeysInSettings, StoreUnavailable),
+        recent=ALWAYS,
     ),
     Route(
         method="POST",
@@ -107,5 +108,6 @@ ROUTES: tuple[Route, ...] = (
         summary="Revoke a key: its tokens are refused, and if it signs, the next one does",
         answers={204: None},
         errors=(NotFound, KeysInSettings, StoreUnavailable),
+        recent=ALWAYS,
     ),
 )

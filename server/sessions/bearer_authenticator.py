@@ -46,7 +46,7 @@ class BearerAuthenticator:
             raise
         if self._watcher is not None:
             self._watcher.token_checked(None, remembered=remembered)
-        return Principal(claims.subject, claims.username, claims.role, claims.session_id)
+        return Principal(claims.subject, claims.username, claims.role, claims.session_id, claims.auth_time)
 
     async def verify(self, token: str) -> AccessClaims:
         """The claims. Raises TokenInvalid, TokenExpired or TokenRevoked."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from server.core.errors import ApiError, Unauthorized
+from server.sessions.model import RECENT_SECONDS
 
 
 class SessionConflict(ApiError):
@@ -24,6 +27,19 @@ class TokenRevoked(Unauthorized):
     def __init__(self, subject: str | None = None) -> None:
         super().__init__()
         self.subject = subject
+
+
+class ReauthenticationRequired(Unauthorized):
+    """The token is good, but its user has signed in too long ago for what was asked (RFC 9470)."""
+
+    code = "reauthentication_required"
+    title = "Recent sign-in required"
+    default_detail = "You have signed in too long ago for this. Prove again who you are: POST /reauthenticate."
+
+    def headers(self) -> Mapping[str, str]:
+        """The challenge, with the age in seconds that a sign-in may have (RFC 9470 section 3)."""
+        challenge = f'Bearer error="insufficient_user_authentication", max_age={RECENT_SECONDS}'
+        return {"WWW-Authenticate": challenge}
 
 
 class RefreshInvalid(Unauthorized):

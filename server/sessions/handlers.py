@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
+from server.audit.model import AuditEvent
 from server.core.errors import InvalidRequest, Unauthorized
 from server.core.ids import id_in
 from server.http.auth_middleware import principal_of
@@ -27,7 +28,7 @@ from server.sessions.cookies import (
 )
 from server.sessions.errors import RefreshInvalid, SessionConflict
 from server.sessions.issuing import IssuedTokens
-from server.sessions.schemas import LoginBody, RefreshBody, VerifyQuery, session_json
+from server.sessions.schemas import LoginBody, ReauthenticationBody, RefreshBody, VerifyQuery, session_json
 from watchword_client.bearer import bearer_token
 from watchword_client.claims import AccessClaims
 from watchword_client.errors import InsufficientRole
@@ -92,6 +93,15 @@ async def log_out(request: web.Request) -> web.Response:
     return response
 
 
+async def reauthenticate(request: web.Request) -> web.Response:
+    """POST /reauthenticate: a new access token of the same session, whose sign-in is recent again."""
+    body = await body_of(request, ReauthenticationBody)
+    principal, services = principal_of(request), services_of(request)
+    failed = AuditEvent.REAUTHENTICATION_FAILED
+    authenticated = await services.authentication.reauthenticate(principal.subject, body.password, failed)
+    return json_response(_access_token_json(await services.sessions.renew(principal.session_id, authenticated)))
+
+
 async def _refresh_tokens(request: web.Request) -> tuple[str | None, str | None]:
     """The refresh tokens of body and cookie. Raises SessionConflict if they are of different sessions."""
     services = services_of(request)
@@ -121,11 +131,7 @@ async def _bearer_claims(request: web.Request) -> AccessClaims:
 
 
 def _tokens_response(tokens: IssuedTokens, *, in_cookie: bool) -> web.Response:
-    answer: dict[str, object] = {
-        "token": tokens.access_token,
-        "token_type": "Bearer",
-        "expires_in": tokens.expires_in,
-    }
+    answer = _access_token_json(tokens)
     if not in_cookie:
         answer["refresh_token"] = tokens.refresh_token
         answer["refresh_expires_in"] = tokens.refresh_expires_in
@@ -133,6 +139,10 @@ def _tokens_response(tokens: IssuedTokens, *, in_cookie: bool) -> web.Response:
     if in_cookie:
         set_session_cookie(response, tokens.refresh_token, tokens.refresh_expires_in)
     return response
+
+
+def _access_token_json(tokens: IssuedTokens) -> dict[str, object]:
+    return {"token": tokens.access_token, "token_type": "Bearer", "expires_in": tokens.expires_in}
 
 
 async def verify(request: web.Request) -> web.Response:

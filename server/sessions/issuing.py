@@ -48,6 +48,8 @@ class TokenIssuer:
             session_id=session.id,
             role=found.role,
             username=found.username,
+            auth_time=session.authenticated_at // 1000,
+            amr=session.amr,
         )
         return IssuedTokens(
             access_token=self._signer.sign(claims),

@@ -12,6 +12,8 @@ LAST_ID = "g"
 MEMORY_MS = 86_400_000 + 60_000
 # The default number of entries in a page.
 PAGE = 1000
+# For so long after a sign-in nobody is asked again.
+RECENT_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +22,8 @@ class Session:
 
     `step` is the number of refreshes so far, and so the step of the one refresh token that is unused; `stepped_at` is
     when it was last raised. `idle_expires_at` moves with each refresh, `expires_at` never. `ip` is the address of the
-    last refresh, or else of the login; `user_agent` is that of the login.
+    last refresh, or else of the login; `user_agent` is that of the login. `authenticated_at` is when the user has
+    proved who they are, by the login or later, and `amr` says by which methods (RFC 8176 section 2).
     """
 
     id: str
@@ -32,6 +35,8 @@ class Session:
     expires_at: int
     ip: str | None
     user_agent: str | None
+    authenticated_at: int
+    amr: tuple[str, ...]
     ended_at: int | None = None
 
 

@@ -8,27 +8,30 @@ password that was checked (`open`), that a step of a chain is taken once (`step_
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
 from typing import Any
 
-from server.database.driver import Driver, Row, Transaction
+from server.database.driver import Driver, Transaction
 from server.sessions.model import (
     LAST_ID,
     MEMORY_MS,
     PAGE,
+    RECENT_SECONDS,
     EndedSession,
     Revocation,
     RevocationPage,
     Session,
     UserSession,
 )
-
-_SESSION_COLUMNS = [field.name for field in fields(Session)]
-_SESSION = ", ".join(_SESSION_COLUMNS)
-_INSERT_SESSION = (
-    f"INSERT INTO sessions ({_SESSION}) "
-    f"VALUES ({', '.join(f'${number}' for number in range(1, len(_SESSION_COLUMNS) + 1))})"
+from server.sessions.rows import (
+    AUTHENTICATED_AT,
+    INSERT_SESSION,
+    SESSION,
+    amr_text,
+    inserted_values,
+    session_of,
+    user_session_of,
 )
+
 # Subqueries, since what an UPDATE returns can't be joined in SQLite.
 _USERNAME = "(SELECT username FROM users WHERE users.id = sessions.user_id) AS username"
 _OF_USER = (
@@ -54,27 +57,48 @@ class SessionRepository:
         rows = await transaction.run(sql, session.created_at, session.user_id, password_changed_at)
         if not rows:
             return None
-        await transaction.run(_INSERT_SESSION, *asdict(session).values())
+        await transaction.run(INSERT_SESSION, *inserted_values(session))
         return UserSession(session, **rows[0])
 
     async def get_session(self, session_id: str) -> UserSession | None:
         """The session of that id with its user, who always exists: deleting a user deletes the sessions."""
         if not session_id.isprintable():
             return None
-        sql = f"SELECT {_SESSION}, {_OF_USER} FROM sessions WHERE id = $1"
-        return _user_session(await self._driver.read(sql, session_id))
+        sql = f"SELECT {SESSION}, {_OF_USER} FROM sessions WHERE id = $1"
+        return next(map(user_session_of, await self._driver.read(sql, session_id)), None)
+
+    async def authenticated_at(self, session_id: str) -> int | None:
+        """When the user of a session that has not ended has proved who they are, the last time (epoch ms)."""
+        sql = f"SELECT {AUTHENTICATED_AT} FROM sessions WHERE id = $1 AND ended_at IS NULL"
+        return next((row["authenticated_at"] for row in await self._driver.read(sql, session_id)), None)
+
+    async def renew(
+        self, transaction: Transaction, session_id: str, now: int, amr: tuple[str, ...], password_changed_at: int
+    ) -> UserSession | None:
+        """Note that the user has proved now who they are, by these methods.
+
+        None if the session is over, or the user was disabled or has had another password since that time.
+        """
+        sql = (
+            "UPDATE sessions SET authenticated_at = $1, amr = $2 "
+            "WHERE id = $3 AND ended_at IS NULL AND idle_expires_at > $1 AND EXISTS (SELECT 1 FROM users WHERE "
+            "users.id = sessions.user_id AND users.disabled_at IS NULL AND users.password_changed_at = $4) "
+            f"RETURNING {SESSION}, {_OF_USER}"
+        )
+        values = (now, amr_text(amr), session_id, password_changed_at)
+        return next(map(user_session_of, await transaction.run(sql, *values)), None)
 
     async def list_sessions(self, user_id: str, now: int, limit: int = PAGE, before_id: str = LAST_ID) -> list[Session]:
         """The living sessions of a user, the newest first, after `before_id` in this order."""
         rows = await self._driver.read(
-            f"SELECT {_SESSION} FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND idle_expires_at > $2 "
+            f"SELECT {SESSION} FROM sessions WHERE user_id = $1 AND ended_at IS NULL AND idle_expires_at > $2 "
             "AND id < $4 ORDER BY id DESC LIMIT $3",
             user_id,
             now,
             limit,
             before_id,
         )
-        return [Session(**row) for row in rows]
+        return [session_of(row) for row in rows]
 
     async def count_sessions(self, user_id: str, now: int) -> int:
         """How many living sessions a user has."""
@@ -102,9 +126,10 @@ class SessionRepository:
             "UPDATE sessions SET step = step + 1, stepped_at = $1, ip = COALESCE($5, ip), "
             "idle_expires_at = CASE WHEN expires_at < $2 THEN expires_at ELSE COALESCE($2, idle_expires_at) END "
             "WHERE id = $3 AND step = $4 AND ended_at IS NULL AND idle_expires_at > $1 "
-            f"RETURNING {_SESSION}, {_OF_USER}"
+            f"RETURNING {SESSION}, {_OF_USER}"
         )
-        return _user_session(await self._driver.write_one(sql, now, idle_expires_at, session_id, step, ip))
+        stepped = await self._driver.write_one(sql, now, idle_expires_at, session_id, step, ip)
+        return next(map(user_session_of, stepped), None)
 
     async def end(
         self, transaction: Transaction, session_id: str, user_id: str | None, now: int
@@ -160,16 +185,20 @@ class SessionRepository:
     async def repair_future_times(self, now: int, ahead: int, idle_ahead: int) -> int:
         """Shift the times of sessions that were used beyond `ahead` back to `now`; how many there were.
 
-        Only of those that expire beyond `idle_ahead`: the index of `idle_expires_at` finds them.
+        Only of those that expire beyond `idle_ahead`: the index of `idle_expires_at` finds them. If it is not known
+        when a user has signed in, that does not count as recent.
         """
         sql = (
             "UPDATE sessions SET stepped_at = $1, created_at = CASE WHEN created_at > $2 THEN $1 ELSE created_at END, "
+            "authenticated_at = CASE WHEN COALESCE(authenticated_at, created_at) > $2 THEN $4 "
+            "ELSE authenticated_at END, "
             "expires_at = CASE WHEN created_at > $2 THEN expires_at - created_at + $1 ELSE expires_at END, "
             "idle_expires_at = CASE WHEN created_at > $2 OR idle_expires_at - stepped_at + $1 < expires_at "
             "THEN idle_expires_at - stepped_at + $1 ELSE expires_at END "
             "WHERE idle_expires_at > $3 AND stepped_at > $2 RETURNING id"
         )
-        return len(await self._driver.write_one(sql, now, ahead, idle_ahead))
+        long_ago = now - 2 * RECENT_SECONDS * 1000
+        return len(await self._driver.write_one(sql, now, ahead, idle_ahead, long_ago))
 
     async def purge(self, now: int, ended_before: int, limit: int) -> int:
         """Delete sessions that ended or expired by `ended_before`, and revocations that are forgotten by `now`.
@@ -193,11 +222,3 @@ class SessionRepository:
             return max(len(gone), len(spent))
 
         return await self._driver.write(unit)
-
-
-def _user_session(rows: Sequence[Row]) -> UserSession | None:
-    if not rows:
-        return None
-    values = dict(rows[0])
-    session = Session(**{name: values.pop(name) for name in _SESSION_COLUMNS})
-    return UserSession(session, **values)

@@ -10,7 +10,15 @@ from server.http.route import Route
 from server.http.schemas import PageQuery
 from server.sessions import handlers
 from server.sessions.errors import RefreshExpired, RefreshInvalid, RefreshReused, SessionConflict, TokenRevoked
-from server.sessions.schemas import LoginBody, RefreshBody, SessionsAnswer, TokenAnswer, VerifyQuery
+from server.sessions.schemas import (
+    AccessTokenAnswer,
+    LoginBody,
+    ReauthenticationBody,
+    RefreshBody,
+    SessionsAnswer,
+    TokenAnswer,
+    VerifyQuery,
+)
 from watchword_client.access import ANY_USER, ANYONE
 from watchword_client.errors import InsufficientRole, TokenExpired, TokenInvalid, TokenMissing
 
@@ -67,6 +75,17 @@ ROUTES: tuple[Route, ...] = (
             CsrfRefused,
             StoreUnavailable,
         ),
+    ),
+    Route(
+        method="POST",
+        path="/reauthenticate",
+        handler=handlers.reauthenticate,
+        access=ANY_USER,
+        tag="Sessions",
+        summary="Give the password again: a new access token of the same session, with a recent sign-in",
+        body=ReauthenticationBody,
+        answers={200: AccessTokenAnswer},
+        errors=(InvalidCredentials, TooManyAttempts, NotFound, Overloaded, StoreUnavailable),
     ),
     Route(
         method="GET",

@@ -46,6 +46,12 @@ class RefreshBody(Input):
     )
 
 
+class ReauthenticationBody(Input):
+    """The password of the caller."""
+
+    password: Password = Field(description="The password of the account that is logged in")
+
+
 class VerifyQuery(Input):
     """A role that the caller has to have."""
 
@@ -71,6 +77,14 @@ class TokenAnswer(Answer):
     )
 
 
+class AccessTokenAnswer(Answer):
+    """A new access token of the same session, whose refresh token goes on."""
+
+    token: str = Field(description="The access token, for the header `Authorization: Bearer …`", examples=[_ACCESS])
+    token_type: Literal["Bearer"] = Field(description="How the token is sent (RFC 6750)")
+    expires_in: int = Field(description="Seconds until the access token expires", examples=[300])
+
+
 class SessionAnswer(Answer):
     """A login on one device, and the refreshes that followed it."""
 
@@ -80,6 +94,8 @@ class SessionAnswer(Answer):
     expires_at: Timestamp = Field(description="When it ends if it is not used; each refresh moves this time")
     ip: str | None = Field(description="The address of the client at the last refresh", examples=["203.0.113.7"])
     user_agent: str | None = Field(description="What the client said it is, at the login", examples=["curl/8.14.1"])
+    auth_time: Timestamp = Field(description="When the user has proved who they are, the last time")
+    amr: list[str] = Field(description="By which methods (RFC 8176): `pwd` is a password", examples=[["pwd"]])
     current: bool = Field(description="Whether it is the session of the token in this request", examples=[True])
 
 
@@ -99,5 +115,7 @@ def session_json(session: Session, current_session_id: str | None) -> Mapping[st
         "expires_at": rfc3339(session.idle_expires_at),
         "ip": session.ip,
         "user_agent": session.user_agent,
+        "auth_time": rfc3339(session.authenticated_at),
+        "amr": session.amr,
         "current": session.id == current_session_id,
     }

@@ -16,6 +16,7 @@ from server.core.clock import EARLIEST_MS, Clock
 from server.core.errors import NotFound
 from server.core.ids import Ids
 from server.database.driver import Driver, Transaction
+from server.sessions.errors import TokenRevoked
 from server.sessions.issuing import IssuedTokens, TokenIssuer
 from server.sessions.model import LAST_ID, Session, UserSession
 from server.sessions.repository import SessionRepository
@@ -71,6 +72,8 @@ class Sessions:
             expires_at=expires_at,
             ip=client.ip,
             user_agent=client.user_agent[:USER_AGENT_LENGTH] if client.user_agent else None,
+            authenticated_at=now,
+            amr=authenticated.methods,
         )
         opened = await self.add(session, credentials.password_changed_at)
         if opened is None:
@@ -96,6 +99,35 @@ class Sessions:
             return opened
 
         return await self._driver.write(unit)
+
+    async def renew(self, session_id: str | None, authenticated: Authenticated) -> IssuedTokens:
+        """For who has just proved again who they are, in a session of theirs.
+
+        Raises TokenRevoked if the session is over, or the user was disabled, or the password changed, since the
+        credentials were read.
+        """
+        user, now = authenticated.credentials.user, self._clock.now_ms()
+        audit = self._audit.writer()
+
+        async def unit(transaction: Transaction) -> UserSession:
+            renewed = None
+            if session_id is not None:
+                renewed = await self._repository.renew(
+                    transaction, session_id, now, authenticated.methods, authenticated.credentials.password_changed_at
+                )
+            if renewed is None:
+                raise TokenRevoked(user.id)
+            after = {"session_id": session_id}
+            await audit.write(
+                transaction, AuditNote(AuditEvent.REAUTHENTICATED, now, user.id, renewed.username, after=after)
+            )
+            return renewed
+
+        return self._issuer.issue(await self._driver.write(unit), now)
+
+    async def authenticated_at(self, session_id: str) -> int | None:
+        """When the user of a living session has proved who they are, the last time (epoch ms)."""
+        return await self._repository.authenticated_at(session_id)
 
     async def list(self, user_id: str, limit: int, before_id: str | None) -> list[Session]:
         """The living sessions of a user, the newest first; behind `before_id` in that order."""

@@ -11,6 +11,7 @@ from server.http.cursor import page_of, position_of
 from server.http.requests import body_of, client_of, id_of
 from server.http.responses import empty_response, json_response
 from server.services import services_of
+from server.sessions.recent import is_recent, require_recent
 from server.users.model import UserFilter
 from server.users.schemas import (
     NewUserBody,
@@ -66,7 +67,10 @@ async def list_users(request: web.Request) -> web.Response:
 async def create_user(request: web.Request) -> web.Response:
     """POST /users."""
     body = await body_of(request, NewUserBody)
-    created = await services_of(request).users.create(body.username, body.name, body.role, body.password)
+    users = services_of(request).users
+    if users.is_admin_role(body.role):
+        await require_recent(request)
+    created = await users.create(body.username, body.name, body.role, body.password)
     answer: dict[str, object] = {"user": user_json(created.user)}
     if created.reset_token is not None:
         answer["reset_token"] = created.reset_token
@@ -83,7 +87,11 @@ async def update_user(request: web.Request) -> web.Response:
     """PATCH /users/{user_id}."""
     user_id = id_of(request, "user_id")
     body = await body_of(request, UserChangeBody)
-    user = await services_of(request).users.update(user_id, name=body.name, role=body.role, disabled=body.disabled)
+    # Only the transaction knows the role before, and it must not wait for another look at the store.
+    recent = body.role is None or await is_recent(request)
+    user = await services_of(request).users.update(
+        user_id, name=body.name, role=body.role, disabled=body.disabled, recent=recent
+    )
     return json_response({"user": user_json(user)})
 
 

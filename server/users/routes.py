@@ -5,7 +5,7 @@ from __future__ import annotations
 from server.access.rules import ADMIN
 from server.authentication.errors import InvalidCredentials, TooManyAttempts
 from server.core.errors import NotFound, Overloaded, StoreUnavailable
-from server.http.route import Route
+from server.http.route import ALWAYS, Route
 from server.users import handlers
 from server.users.errors import InvalidResetToken, LastAdmin, UsernameTaken
 from server.users.schemas import (
@@ -54,6 +54,7 @@ ROUTES: tuple[Route, ...] = (
         body=PasswordBody,
         answers={204: None},
         errors=(InvalidCredentials, TooManyAttempts, NotFound, Overloaded, StoreUnavailable),
+        recent=ALWAYS,
     ),
     Route(
         method="POST",
@@ -87,6 +88,7 @@ ROUTES: tuple[Route, ...] = (
         answers={201: NewUserAnswer},
         headers={"Location": "The path of the new user"},
         errors=(UsernameTaken, Overloaded, StoreUnavailable),
+        recent="to make a user with an admin role",
     ),
     Route(
         method="GET",
@@ -106,6 +108,7 @@ ROUTES: tuple[Route, ...] = (
         body=UserChangeBody,
         answers={200: OneUserAnswer},
         errors=(NotFound, LastAdmin, StoreUnavailable),
+        recent="to change a role to or from an admin role",
     ),
     Route(
         method="DELETE",
@@ -115,6 +118,7 @@ ROUTES: tuple[Route, ...] = (
         summary="Delete a user",
         answers={204: None},
         errors=(NotFound, LastAdmin, StoreUnavailable),
+        recent=ALWAYS,
     ),
     Route(
         method="POST",
@@ -124,5 +128,6 @@ ROUTES: tuple[Route, ...] = (
         summary="A token with which the user can set a new password, once",
         answers={200: ResetTokenAnswer},
         errors=(NotFound, StoreUnavailable),
+        recent=ALWAYS,
     ),
 )

@@ -17,6 +17,7 @@ from server.core.ids import Ids, id_in
 from server.core.text import is_displayable
 from server.database.driver import Driver, Transaction
 from server.passwords.pool import HashPool
+from server.sessions.errors import ReauthenticationRequired
 from server.sessions.repository import SessionRepository
 from server.sessions.revocation import Revocations
 from server.users.audit_notes import user_changed, user_created, user_deleted, user_renamed
@@ -61,7 +62,7 @@ class Users:
         self._revocations = revocations
         self._throttle = throttle
         self._roles = roles
-        self._admin_roles = tuple(sorted(roles.sufficient(only("admin")) or ()))
+        self._admin_roles = roles.sufficient(only("admin")) or frozenset()
         self._clock = clock
         self._ids = ids
 
@@ -91,7 +92,7 @@ class Users:
 
     async def has_admin(self) -> bool:
         """Whether an enabled user can administer the others."""
-        for role in self._admin_roles:
+        for role in sorted(self._admin_roles):
             if await self._users.list_users(UserFilter(limit=1, role=role, disabled=False)):
                 return True
         return False
@@ -164,13 +165,24 @@ class Users:
             now=self._clock.now_ms(),
         )
 
+    def is_admin_role(self, role: str) -> bool:
+        """Whether it is or includes the role admin."""
+        return role in self._admin_roles
+
     async def update(
-        self, user_id: str, *, name: str | None = None, role: str | None = None, disabled: bool | None = None
+        self,
+        user_id: str,
+        *,
+        name: str | None = None,
+        role: str | None = None,
+        disabled: bool | None = None,
+        recent: bool = True,
     ) -> User:
         """Change what is given. Raises NotFound, LastAdmin, InvalidRequest (role).
 
-        A disabled user's sessions end; a new role makes the access tokens with the old one invalid, and the next
-        refresh carries it.
+        `recent` is whether who asks has signed in a short while ago. Without that, a change of the role to or from an
+        admin role raises ReauthenticationRequired. A disabled user's sessions end; a new role makes the access tokens
+        with the old one invalid, and the next refresh carries it.
         """
         if role is not None:
             self._check_role(role)
@@ -184,6 +196,8 @@ class Users:
                 after = replace(after, disabled_at=(before.disabled_at or now) if disabled else None)
             if after == before:
                 return before
+            if not recent and before.role != after.role and {before.role, after.role} & self._admin_roles:
+                raise ReauthenticationRequired
             if self._is_admin(before) and not self._is_admin(after):
                 await self._require_other_admin(transaction, user_id)
             if after.disabled and not before.disabled:
@@ -259,7 +273,7 @@ class Users:
         return user.role in self._admin_roles and not user.disabled
 
     async def _require_other_admin(self, transaction: Transaction, user_id: str) -> None:
-        if not await self._users.has_other(transaction, user_id, self._admin_roles):
+        if not await self._users.has_other(transaction, user_id, sorted(self._admin_roles)):
             raise LastAdmin
 
     def _check_role(self, role: str) -> None:

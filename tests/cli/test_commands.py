@@ -85,7 +85,10 @@ def test_routes_and_explain(tmp_path: Path) -> None:
     table = run(tmp_path, "routes").stdout
     assert "/users/{user_id}" in table
     rows = json.loads(run(tmp_path, "routes", "--json").stdout)["routes"]
-    assert {"method": "GET", "path": "/users", "access": "admin", "roles": ["admin"], "overridden": False} in rows
+    row = {"access": "admin", "roles": ["admin"], "overridden": False}
+    assert {"method": "GET", "path": "/users", **row, "recent": ""} in rows
+    assert {"method": "DELETE", "path": "/users/{user_id}", **row, "recent": "always"} in rows
+    assert "to change a role to or from an admin role" in table
     denied = run(tmp_path, "explain", "GET", "/users", "--role", "customer")
     assert denied.returncode == 0
     assert denied.stdout == (
@@ -94,7 +97,10 @@ def test_routes_and_explain(tmp_path: Path) -> None:
     assert run(tmp_path, "explain", "get", "/users", "--role", "admin").stdout.startswith("allowed: GET /users: ")
     assert run(tmp_path, "explain", "GET", "/users").stdout.startswith("denied: GET /users: it takes a token")
     answer = json.loads(run(tmp_path, "explain", "POST", "/login", "--json").stdout)
-    assert answer["allowed"] is True
+    assert (answer["allowed"], answer["recent"]) == (True, "")
+    said = run(tmp_path, "explain", "DELETE", "/users/x", "--role", "admin").stdout
+    assert said.startswith("allowed: ")
+    assert said.endswith("; it asks for a recent sign-in: always\n")
     assert run(tmp_path, "explain", "GET", "/nothing").returncode == 1
     assert run(tmp_path, "explain", "GET", "/users", "--role", "king").returncode == 2
     assert run(tmp_path, "explain", "GET", "/users", "--role", "admin", "--token", "x").returncode == 2

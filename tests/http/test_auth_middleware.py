@@ -17,6 +17,7 @@ from server.http.edge import Edge
 from server.http.route_table import RouteTable
 from server.http.runner import EdgeRunner
 from server.routes import ROUTES
+from server.sessions.recent import require_recent
 from tests.running import Api, EdgeTestServer
 from watchword_client.access import ANY_USER
 
@@ -41,7 +42,7 @@ def app(api: Api) -> web.Application:
     table = RouteTable(ROUTES, api.services.roles, {})
     app = web.Application(middlewares=[auth_middleware(table.role_table, api.services.authenticator)])
     app.router.add_resource("/users/{user_id:[a-z]+}")
-    table.register(app.router)
+    table.register(app.router, require_recent)
     return app
 
 
@@ -94,9 +95,9 @@ async def test_a_handler_asks_for_the_principal(api: Api) -> None:
     app = web.Application(middlewares=[auth_middleware(table.role_table, api.services.authenticator)])
     seen: list[Principal] = []
     app[SEEN] = seen
-    table.register(app.router)
+    table.register(app.router, require_recent)
     token = await api.token("lak")
     async with TestClient(TestServer(app)) as client:
         assert (await client.get("/me", headers={"Authorization": f"Bearer {token}"})).status == 200
     claims = await api.services.authenticator.verify(token)
-    assert seen == [Principal(claims.subject, "lak", "customer", claims.session_id)]
+    assert seen == [Principal(claims.subject, "lak", "customer", claims.session_id, claims.auth_time)]

@@ -33,12 +33,18 @@ CALLERS = {
     "logged out": (401, "token_revoked"),
     "deleted": (401, "token_revoked"),
     "demoted": (401, "token_revoked"),
+    "customer, signed in long ago": (403, "insufficient_role"),
+    "support, signed in long ago": (403, "insufficient_role"),
+    "admin, signed in long ago": (403, "insufficient_role"),
 }
+# Their roles and tokens are as good as the others', except where a recent sign-in is asked for.
+LONG_AGO = frozenset(name for name in CALLERS if "," in name)
 OBJECTS = ("own", "other", "unknown")
 
 ANYONE = frozenset(CALLERS)
-USERS = frozenset(("customer", "support", "admin"))
-ADMIN = frozenset(("admin",))
+ADMIN = frozenset(name for name in CALLERS if name.startswith("admin"))
+SUPPORT = frozenset(name for name in CALLERS if name.startswith("support"))
+USERS = ADMIN | SUPPORT | frozenset(name for name in CALLERS if name.startswith("customer"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +74,16 @@ Body = Callable[[Api, Caller, Person], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """The cells of a route that succeed: these callers with these objects. `status` is that of success."""
+    """The cells of a route that succeed: these callers with these objects. `status` is that of success.
+
+    With the objects in `recent`, nobody succeeds who has signed in long ago.
+    """
 
     who: frozenset[str]
     status: int = 200
     body: Body | None = None
     objects: tuple[str, ...] = ("",)
+    recent: tuple[str, ...] = ()
 
 
 async def _log_in(_api: Api, _caller: Caller, other: Person) -> dict[str, Any]:
@@ -97,6 +107,10 @@ async def _reset_password(api: Api, _caller: Caller, other: Person) -> dict[str,
     return {"reset_token": await api.services.user_passwords.request_reset(other.id), "new_password": NEW_PASSWORD}
 
 
+async def _reauthenticate(_api: Api, _caller: Caller, _other: Person) -> dict[str, Any]:
+    return {"password": PASSWORD}
+
+
 async def _create(_api: Api, caller: Caller, _other: Person) -> dict[str, Any]:
     return {"username": f"made-by-{caller.person.username}", "name": "New", "role": "admin"}
 
@@ -117,25 +131,27 @@ TABLE = {
     "POST /refresh": Listed(ANYONE, body=_refresh),
     # By the bearer token alone; its session is theirs to end, though its role is out of date.
     "POST /logout": Listed(USERS | {"demoted"}, 204),
+    "POST /reauthenticate": Listed(USERS, body=_reauthenticate),
     "GET /me": Listed(USERS),
     "PATCH /me": Listed(USERS, body=_rename),
-    "POST /me/password": Listed(USERS, 204, _change_password),
+    "POST /me/password": Listed(USERS, 204, _change_password, recent=("",)),
     "GET /me/sessions": Listed(USERS),
     "DELETE /me/sessions": Listed(USERS, 204),
     "DELETE /me/sessions/{session_id}": Listed(USERS, 204, objects=OWN),
     "POST /password/reset": Listed(ANYONE, 204, _reset_password),
-    "GET /users": Listed(frozenset(("support",))),
-    "POST /users": Listed(ADMIN, 201, _create),
+    "GET /users": Listed(SUPPORT),
+    "POST /users": Listed(ADMIN, 201, _create, recent=("",)),
     "GET /users/{user_id}": Listed(ADMIN, objects=THERE),
-    "PATCH /users/{user_id}": Listed(ADMIN, body=_update, objects=THERE),
-    "DELETE /users/{user_id}": Listed(ADMIN, 204, objects=THERE),
+    # An admin's own role is changed from admin, the other's from customer.
+    "PATCH /users/{user_id}": Listed(ADMIN, body=_update, objects=THERE, recent=OWN),
+    "DELETE /users/{user_id}": Listed(ADMIN, 204, objects=THERE, recent=OBJECTS),
     "GET /users/{user_id}/sessions": Listed(ADMIN, objects=THERE),
     "DELETE /users/{user_id}/sessions": Listed(ADMIN, 204, objects=THERE),
-    "POST /users/{user_id}/password-reset": Listed(ADMIN, objects=THERE),
+    "POST /users/{user_id}/password-reset": Listed(ADMIN, objects=THERE, recent=OBJECTS),
     "GET /audit": Listed(ADMIN),
     "GET /keys": Listed(ADMIN),
-    "POST /keys/rotate": Listed(ADMIN, 204),
-    "POST /keys/{kid}/revoke": Listed(ADMIN, 204, objects=THERE),
+    "POST /keys/rotate": Listed(ADMIN, 204, recent=("",)),
+    "POST /keys/{kid}/revoke": Listed(ADMIN, 204, objects=THERE, recent=OBJECTS),
     "GET /routes": Listed(USERS),
     "GET /verify": Listed(USERS, 204),
     "GET /inspect": Listed(ANYONE),

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from server.routes import ROUTES
 from server.sessions.cookies import DEVICE_COOKIE
-from server.sessions.model import PAGE
+from server.sessions.model import PAGE, RECENT_SECONDS
 from server.users.model import UserFilter
 from tests.running import PASSWORD, Api, StartApi
-from tests.security.access_table import CALLERS, METHODS, OBJECTS, SETTINGS, TABLE, USERS, Caller, Listed, Person
+from tests.security.access_table import (
+    CALLERS,
+    LONG_AGO,
+    METHODS,
+    OBJECTS,
+    SETTINGS,
+    TABLE,
+    USERS,
+    Caller,
+    Listed,
+    Person,
+)
+from tests.sessions.refreshing import refresh
 
 UNKNOWN = "01990000-0000-7000-8000-000000000009"
+# The others say that the token is invalid.
+CHALLENGES = {
+    "token_missing": "Bearer",
+    "reauthentication_required": 'Bearer error="insufficient_user_authentication", max_age=600',
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +54,8 @@ class Cell:
             return 405, "method_not_allowed"
         if self.caller not in row.who:
             return CALLERS[self.caller]
+        if self.caller in LONG_AGO and self.target in row.recent:
+            return 401, "reauthentication_required"
         return (row.status, "") if self.target in row.objects else (404, "not_found")
 
     @property
@@ -75,10 +94,22 @@ class Scene:
 
     async def caller(self, name: str) -> Caller:
         """A new caller of that kind."""
+        if name in LONG_AGO:
+            return await self._signed_in_long_ago(name.partition(",")[0])
         person = await self.person(name if name in USERS else "admin")
         sent = await self._sent_by(name, person)
         await self._befall(name, person)
         return Caller(person, sent, living=name in USERS | {"demoted"})
+
+    async def _signed_in_long_ago(self, role: str) -> Caller:
+        """Whose session has a fresh token, which was refreshed since."""
+        clock = self._api.clock
+        clock.set_wall(-RECENT_SECONDS - 1)
+        person = await self.person(role)
+        clock.set_wall(RECENT_SECONDS + 1)
+        answer = await refresh(self._api, person.refresh_token)
+        person = replace(person, token=answer["token"], refresh_token=answer["refresh_token"])
+        return Caller(person, person.token, living=True)
 
     async def _sent_by(self, name: str, person: Person) -> str | None:
         match name:
@@ -131,8 +162,7 @@ async def answer_of(api: Api, cell: Cell, caller: Caller, other: Person) -> tupl
     if cell.method != "HEAD":
         await api.problem(response, response.status, code)
     if response.status == 401:
-        challenge = "Bearer" if code == "token_missing" else 'Bearer error="invalid_token"'
-        assert response.headers["WWW-Authenticate"] == challenge, cell
+        assert response.headers["WWW-Authenticate"] == CHALLENGES.get(code, 'Bearer error="invalid_token"'), cell
     return response.status, code
 
 
@@ -144,8 +174,21 @@ def test_every_route_is_in_the_table_and_every_cell_in_the_matrix() -> None:
     each = len(METHODS) * len(CALLERS)
     assert len(set(CELLS)) == len(CELLS) == each * len(without) + each * len(OBJECTS) * len(with_object)
     # What is listed is there to be tried.
-    listed = sum((2 if name.startswith("GET") else 1) * len(row.who) * len(row.objects) for name, row in TABLE.items())
+    listed = sum(
+        (2 if name.startswith("GET") else 1)
+        * (len(row.who) * len(row.objects) - len(row.who & LONG_AGO) * _refused(row))
+        for name, row in TABLE.items()
+    )
     assert [cell.expected[1] for cell in CELLS].count("") == listed
+
+
+def _refused(row: Listed) -> int:
+    """Of how many objects that are there nothing is done for who has signed in long ago."""
+    return len(set(row.recent) & set(row.objects))
+
+
+def test_the_table_says_of_the_same_routes_as_the_rows_that_they_ask_for_a_recent_sign_in() -> None:
+    assert {name for name, row in TABLE.items() if row.recent} == {route.name for route in ROUTES if route.recent}
 
 
 async def test_only_the_listed_cells_succeed(start_api: StartApi) -> None:
@@ -179,4 +222,4 @@ async def test_only_the_listed_cells_succeed(start_api: StartApi) -> None:
     assert not wrong, "\n".join(wrong)
     assert await state() == before
     made = await api.services.repositories.users.list_users(UserFilter(limit=200, text="made-by-"))
-    assert len(made) == len(TABLE["POST /users"].who)
+    assert len(made) == len(TABLE["POST /users"].who - LONG_AGO)

@@ -165,7 +165,10 @@ async def test_the_list_of_own_sessions(api: Api) -> None:
     assert [session["id"] for session in listed] == [claims_of(a["token"])["sid"] for a in (second, first)]
     assert [session["current"] for session in listed] == [True, False]
     older = listed[1]
-    assert set(older) == {"id", "created_at", "last_used_at", "expires_at", "ip", "user_agent", "current"}
+    assert set(older) == {
+        "id", "created_at", "last_used_at", "expires_at", "ip", "user_agent", "auth_time", "amr", "current"
+    }  # fmt: skip
+    assert (older["auth_time"], older["amr"]) == (older["created_at"], ["pwd"])
     assert (older["ip"], older["user_agent"]) == ("127.0.0.1", "a browser")
     assert older["created_at"] < listed[0]["created_at"] < older["last_used_at"] < older["expires_at"]
     seen = await (

@@ -49,10 +49,10 @@ def test_an_account_with_sessions_and_wrong_passwords(tmp_path: Path) -> None:
         assert found["wrong_passwords"] == [
             {"by": "unknown devices", "count": 7, "limit": 7, "locked": True, "retry_at": None},
             {"by": "known devices", "count": 0, "limit": 2, "locked": False, "retry_at": None},
-            {"by": "password changes", "count": 0, "limit": 1, "locked": False, "retry_at": None},
+            {"by": "logged in users", "count": 0, "limit": 1, "locked": False, "retry_at": None},
         ]
         told = run(tmp_path, "users", "show", "LAK", **changes).stdout
-        assert "wrong, unknown devices   7 of 7; locked until a new password: users set-password" in told
+        assert "wrong, unknown devices  7 of 7; locked until a new password: users set-password" in told
         assert run(tmp_path, "users", "disable", "lak").returncode == 0
         after = lines(tmp_path, "lak")
         assert after["state"].startswith("disabled since 20")
