@@ -16,6 +16,7 @@ from server.core.observer import Observer, Outcomes
 from server.health.service import Readiness
 from server.http.edge import Around, RequestWatcher
 from server.http.pages import Page
+from server.http.route_table import RouteTable
 from server.keys.service import KeyService
 from server.nodes.service import Nodes
 from server.passwords.pool import HashPool
@@ -81,6 +82,7 @@ class Documents:
 
     routes: list[dict[str, object]]
     routes_for: RoutesFor
+    table: RouteTable
     openapi: bytes
     page: Page
 
