@@ -224,9 +224,8 @@ async def _greeting(services: Services, listening: socket.socket, *, demo: bool)
     address = address_of(listening)
     origin = services.settings.server.public_origin(listening.getsockname()[1])
     accounts = await (make_demo_users(services, address) if demo else make_first_admin(services, address))
-    return (
-        f"{sign_in_line(origin)}{accounts}Watchword listens on {address} (Ctrl-C ends it; {origin}/docs shows the API)"
-    )
+    sign_in = sign_in_line(origin) if services.settings.pages.enabled else ""
+    return f"{sign_in}{accounts}Watchword listens on {address} (Ctrl-C ends it; {origin}/docs shows the API)"
 
 
 def _calm_garbage_collector() -> None:

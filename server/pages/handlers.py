@@ -60,7 +60,7 @@ async def page_settings(request: web.Request) -> web.Response:
         {
             "name": settings.pages.name,
             "languages": settings.pages.languages,
-            "public_url": "",
+            "public_url": settings.server.public_url,
             "registration": {"mode": settings.registration.mode},
             "password": {"min_length": settings.passwords.min_length},
             "return_origin": origin if origin in settings.cors.origins else None,

@@ -29,6 +29,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+_OF_A_REQUEST = ("Network.requestWillBeSent", "Network.responseReceivedExtraInfo", "Network.loadingFinished")
 
 
 @dataclass(slots=True)
@@ -44,6 +45,8 @@ class Exchange:
     cookies: list[str] | None = None
     status: int = 0
     set_cookie: str = ""
+    # What came over the wire, head and body; nothing of what was in the cache.
+    received_bytes: int = 0
 
 
 class Chromium:
@@ -51,6 +54,8 @@ class Chromium:
 
     def __init__(self, binary: str, driver: str, profile: Path, *flags: str) -> None:
         options = Options()
+        # Other profiles are made by WebDriver BiDi.
+        options.enable_bidi = True
         options.binary_location = binary
         for flag in (*FLAGS, *flags, f"--user-data-dir={profile}"):
             options.add_argument(flag)
@@ -78,6 +83,16 @@ class Chromium:
             for command in ("Network.clearBrowserCookies", "Network.clearBrowserCache"):
                 self.driver.execute_cdp_cmd(command, {})
 
+    @contextlib.contextmanager
+    def profile(self) -> Iterator[Browser]:
+        """Another profile of the same browser, which shares no cookie and no storage with what is open."""
+        context = self.driver.browser.create_user_context()
+        try:
+            yield Browser(self.driver, context)
+        finally:
+            self.driver.browser.remove_user_context(context)
+            self.driver.switch_to.window(self._first_tab)
+
     def quit(self) -> None:
         self.driver.quit()
 
@@ -85,20 +100,32 @@ class Chromium:
 class Browser:
     """A browser with nothing in it."""
 
-    def __init__(self, driver: webdriver.Chrome) -> None:
+    def __init__(self, driver: webdriver.Chrome, profile: str | None = None) -> None:
         self.driver = driver
+        self._profile = profile
         self.origins: set[str] = set()
         self._exchanges: dict[tuple[str, str], Exchange] = {}
 
     def open(self, url: str) -> Page:
         """The page at that address, in a tab of its own."""
+        self.open_tab()
+        self.go(url)
+        return Page(self.driver, self.driver.current_window_handle)
+
+    def go(self, url: str) -> None:
+        """Load that address in the tab."""
         parts = urlsplit(url)
         self.origins.add(f"{parts.scheme}://{parts.netloc}")
-        self.driver.switch_to.new_window("tab")
+        self.driver.get(url)
+
+    def open_tab(self) -> None:
+        """An empty tab, to which commands go from now on."""
+        if self._profile is None:
+            self.driver.switch_to.new_window("tab")
+        else:
+            self.driver.switch_to.window(self.driver.browsing_context.create(type="tab", user_context=self._profile))
         # Only a tab that has the focus may use the clipboard.
         self.driver.execute_cdp_cmd("Page.bringToFront", {})
-        self.driver.get(url)
-        return Page(self.driver, self.driver.current_window_handle)
 
     def cookies(self) -> list[dict[str, Any]]:
         """All cookies, also those that no script can read."""
@@ -118,10 +145,18 @@ class Browser:
 
     def complaints(self) -> list[str]:
         """What the console was told since the last time: errors, warnings, violations of a policy."""
-        return [str(entry["message"]) for entry in self.driver.get_log("browser")]  # type: ignore[no-untyped-call]
+        return [str(entry["message"]) for entry in self._told()]
+
+    def defects(self) -> list[str]:
+        """The same without answers that are failures, which scripts handle and browsers tell all the same."""
+        return [str(entry["message"]) for entry in self._told() if entry["source"] != "network"]
+
+    def _told(self) -> list[dict[str, Any]]:
+        told: list[dict[str, Any]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+        return told
 
     def _learn(self, tab: str, event: str, details: dict[str, Any]) -> None:
-        if not event.startswith(("Network.requestWillBeSent", "Network.responseReceivedExtraInfo")):
+        if not event.startswith(_OF_A_REQUEST):
             return
         # The events of one request come in no certain order.
         exchange = self._exchanges.setdefault((tab, details["requestId"]), Exchange())
@@ -137,6 +172,8 @@ class Browser:
             exchange.status = details["statusCode"]
             headers = {name.lower(): value for name, value in details["headers"].items()}
             exchange.set_cookie = headers.get("set-cookie", "")
+        elif event == "Network.loadingFinished":
+            exchange.received_bytes = int(details["encodedDataLength"])
 
 
 class Page:

@@ -6,9 +6,9 @@ import contextlib
 import importlib.util
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,6 +20,10 @@ from tests.needed import require
 
 if TYPE_CHECKING:
     from tests.browser.chromium import Browser, Chromium
+    from tests.browser.hosted import Hosted
+
+# Takes a path, and of a Screen what is not as usual.
+Visit = Callable[..., "Hosted"]
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
@@ -94,6 +98,40 @@ def start(browser: Browser, site: Site, tmp_path: Path) -> Iterator[Start]:
 def server(start: Start) -> LocalServer:
     """A server with one customer, who has not logged in yet."""
     return with_customer(start())
+
+
+@pytest.fixture
+def hosted(tmp_path: Path) -> Iterator[LocalServer]:
+    """A server with its pages, an admin and the customer."""
+    folder = tmp_path / "hosted"
+    folder.mkdir()
+    with serving(folder) as server:
+        yield with_customer(server)
+
+
+@pytest.fixture
+def visit(chromium: Chromium, hosted: LocalServer) -> Iterator[Visit]:
+    """Opens tabs at that server. Whatever a test does there: no script fails, and no policy is violated."""
+    from tests.browser.hosted import Hosted, Screen  # noqa: PLC0415 - needs selenium, as `chromium` does
+
+    with chromium.browser() as browser:
+
+        def opened(path: str = "", *, profile: Browser | None = None, **screen: Any) -> Hosted:
+            page = Hosted(profile or browser, hosted.address, Screen(**screen))
+            if path:
+                page.visit(path)
+            return page
+
+        yield opened
+        assert browser.defects() == []
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The script of axe-core, which looks for what keeps people from using a page."""
+    script = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+    require({"axe-core (npm ci in tests/browser)": script.is_file()})
+    return script.read_text("utf-8")
 
 
 @pytest.fixture
