@@ -21,6 +21,7 @@ from server.core.ids import Ids, SystemRandomness
 from server.database.migration_files import latest_migration
 from server.documents.docs_page import docs_page
 from server.documents.openapi import openapi_bytes, openapi_document
+from server.emails.service import Emails
 from server.health.service import Readiness
 from server.http.auth_middleware import auth_middleware
 from server.http.context import SERVER_SETTINGS
@@ -182,6 +183,7 @@ def _connected(base: _Base, lasting: _Lasting) -> Services:
         throttle=throttle,
         authentication=authentication,
         users=_users(base, passwords, throttle, revocations, roles),
+        emails=_emails(base),
         user_passwords=passwords,
         sessions=sessions,
         refresh_rotation=_refresh_rotation(base, sessions, refresh_tokens, issuer),
@@ -249,6 +251,7 @@ def _users(base: _Base, passwords: UserPasswords, throttle: Throttle, revocation
     return Users(
         driver=base.repositories.driver,
         users=base.repositories.users,
+        emails=base.repositories.emails,
         sessions=base.repositories.sessions,
         audit=base.repositories.audit,
         passwords=passwords,
@@ -257,6 +260,17 @@ def _users(base: _Base, passwords: UserPasswords, throttle: Throttle, revocation
         roles=roles,
         clock=base.clock,
         ids=base.ids,
+    )
+
+
+def _emails(base: _Base) -> Emails:
+    repositories = base.repositories
+    return Emails(
+        driver=repositories.driver,
+        users=repositories.users,
+        emails=repositories.emails,
+        audit=repositories.audit,
+        clock=base.clock,
     )
 
 
@@ -326,4 +340,4 @@ def create_app(services: Services) -> web.Application:
 
 def _documents(table: RouteTable) -> Documents:
     document = openapi_document(table.rows)
-    return Documents(table.listing(), table.routes_for, table, openapi_bytes(document), docs_page(document))
+    return Documents(table.listing(), table.routes_for, openapi_bytes(document), docs_page(document))

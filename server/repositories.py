@@ -20,6 +20,7 @@ from server.core.observer import Observer
 from server.database.driver import Driver
 from server.database.observed import ObservedDriver
 from server.database.open import Store, open_driver
+from server.emails.repository import EmailRepository
 from server.health.repository import ReadinessRepository
 from server.keys.repository import KeyRepository
 from server.nodes.repository import NodeRepository
@@ -36,7 +37,8 @@ class Repositories:
         self.keys = KeyRepository(driver, self.audit)
         self.attempts = AttemptRepository(driver)
         self.sessions = SessionRepository(driver)
-        self.users = UserRepository(driver)
+        self.emails = EmailRepository(driver)
+        self.users = UserRepository(driver, self.emails)
         self.readiness = ReadinessRepository(driver)
         self.nodes = NodeRepository(driver)
 

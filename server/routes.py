@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from server.audit import routes as audit
 from server.documents import routes as documents
+from server.emails import routes as emails
 from server.health import routes as health
 from server.http.route import Route
 from server.http.route_table import RouteTable
@@ -23,6 +24,7 @@ from watchword_client.access import Roles
 ROUTES: tuple[Route, ...] = (
     *sessions.ROUTES,
     *users.ROUTES,
+    *emails.ROUTES,
     *audit.ROUTES,
     *inspection.ROUTES,
     *keys.ROUTES,

@@ -13,10 +13,10 @@ from server.authentication.throttling import Throttle
 from server.core.clock import Clock
 from server.core.ids import Ids
 from server.core.observer import Observer, Outcomes
+from server.emails.service import Emails
 from server.health.service import Readiness
 from server.http.edge import Around, RequestWatcher
 from server.http.pages import Page
-from server.http.route_table import RouteTable
 from server.keys.service import KeyService
 from server.nodes.service import Nodes
 from server.passwords.pool import HashPool
@@ -65,6 +65,7 @@ class Services:
     throttle: Throttle
     authentication: Authentication
     users: Users
+    emails: Emails
     user_passwords: UserPasswords
     sessions: Sessions
     refresh_rotation: RefreshRotation
@@ -82,7 +83,6 @@ class Documents:
 
     routes: list[dict[str, object]]
     routes_for: RoutesFor
-    table: RouteTable
     openapi: bytes
     page: Page
 

@@ -68,8 +68,9 @@ def users_on(store: Repositories, now: int) -> Users:
     clock = FakeClock(now)
     return Users(
         **_of_accounts(store, clock),
+        emails=store.emails,
         passwords=UNUSED,
-        throttle=UNUSED,
+        throttle=throttle_on(store, clock),
         roles=ROLES,
         ids=UNUSED,
     )

@@ -57,9 +57,9 @@ class Authentication:
     ) -> AsyncIterator[Authenticated]:
         """Check a password. Open the session inside the block: the attempt succeeds only when the block ends.
 
-        Raises InvalidCredentials, in the same words and after one hash, for an unknown user, a disabled one and a wrong
-        password, and if the block raises ChangedMeanwhile; TooManyAttempts, for each of them alike; Overloaded if too
-        many hashes wait, or too many attempts run.
+        `username` may be a verified address too. Raises InvalidCredentials, in the same words and after one hash, for
+        an unknown user, a disabled one and a wrong password, and if the block raises ChangedMeanwhile; TooManyAttempts,
+        for each of them alike; Overloaded if too many hashes wait, or too many attempts run.
         """
         credentials = await self._users.find_credentials(username)
         user = credentials.user if credentials is not None else None
@@ -71,7 +71,9 @@ class Authentication:
             user_id, name = (None, None) if user is None else (user.id, user.username)
             return AuditNote(AuditEvent.LOGIN_FAILED, self._clock.now_ms(), user_id, name, after={"reason": reason})
 
-        async with self._throttle.login_attempt(throttle_name(username), address, device_id) as attempt:
+        # Counted by account, whatever name was typed: a second name gives no more attempts.
+        account = throttle_name(username if user is None else user.username)
+        async with self._throttle.login_attempt(account, address, device_id) as attempt:
             found = await self._check(attempt, credentials, password, failure)
             await self._renew_hash(attempt, found, password)
             # If the device had used up its attempts and counted as a stranger, it gets a new id.

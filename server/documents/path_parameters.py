@@ -8,6 +8,7 @@ from types import MappingProxyType
 # A name means the same in all paths.
 PATH_PARAMETERS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
+        "email_id": ("The id of the address, as GET /me/emails has it", "019aa7d0-3f1c-7a58-b2e4-6d9c0f5a1b38"),
         "file": ("The name of the file", "base.css"),
         "kid": ("The name of the key, as GET /keys lists it", "wO9CvvwVtT1cFQeiKUGInlpZAuao6qfpkDMaf9mz5qQ"),
         "session_id": ("The id of the session", "019aa7d1-5b0e-7c42-9d35-8e1f6a2b7c90"),

@@ -12,6 +12,7 @@ from server.http.requests import body_of, client_of, id_of
 from server.http.responses import empty_response, json_response
 from server.services import services_of
 from server.sessions.recent import is_recent, require_recent
+from server.users.changes import UserChange
 from server.users.model import UserFilter
 from server.users.schemas import (
     NewUserBody,
@@ -70,7 +71,7 @@ async def create_user(request: web.Request) -> web.Response:
     users = services_of(request).users
     if users.is_admin_role(body.role):
         await require_recent(request)
-    created = await users.create(body.username, body.name, body.role, body.password)
+    created = await users.create(body.username, body.name, body.role, body.password, body.email)
     answer: dict[str, object] = {"user": user_json(created.user)}
     if created.reset_token is not None:
         answer["reset_token"] = created.reset_token
@@ -87,11 +88,12 @@ async def update_user(request: web.Request) -> web.Response:
     """PATCH /users/{user_id}."""
     user_id = id_of(request, "user_id")
     body = await body_of(request, UserChangeBody)
-    # Only the transaction knows the role before, and it must not wait for another look at the store.
-    recent = body.role is None or await is_recent(request)
-    user = await services_of(request).users.update(
-        user_id, name=body.name, role=body.role, disabled=body.disabled, recent=recent
-    )
+    change: UserChange = {"name": body.name, "role": body.role, "disabled": body.disabled, "username": body.username}
+    if "email" in body.model_fields_set:
+        change["email"] = body.email
+    # Only the transaction knows role and address before, and it must not wait for another look at the store.
+    recent = (body.role is None and "email" not in change) or await is_recent(request)
+    user = await services_of(request).users.update(user_id, recent=recent, **change)
     return json_response({"user": user_json(user)})
 
 

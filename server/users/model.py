@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account, without its password."""
+    """An account, without its password.
+
+    `email` is the primary address, in the form of server.emails.address.address_of. What stands here about it is a copy
+    of its row in the table of addresses (server/emails/).
+    """
 
     id: str
     username: str
@@ -17,6 +21,8 @@ class User:
     created_at: int
     updated_at: int
     last_login_at: int | None
+    email: str | None = None
+    email_verified_at: int | None = None
 
     @property
     def disabled(self) -> bool:
@@ -38,9 +44,20 @@ class Credentials:
 
 
 def new_account(
-    *, user_id: str, username: str, name: str, role: str, password_hash: str | None, now: int
+    *,
+    user_id: str,
+    username: str,
+    name: str,
+    role: str,
+    password_hash: str | None,
+    now: int,
+    email: str | None = None,
+    email_verified: bool = False,
 ) -> Credentials:
-    """An account to be made, its username in the form of server.users.names.username_of."""
+    """An account to be made, its username in the form of server.users.names.username_of.
+
+    `email` is its primary address, in the form of server.emails.address.address_of.
+    """
     user = User(
         id=user_id,
         username=username,
@@ -50,6 +67,8 @@ def new_account(
         created_at=now,
         updated_at=now,
         last_login_at=None,
+        email=email,
+        email_verified_at=now if email is not None and email_verified else None,
     )
     return Credentials(user, password_hash, now)
 
@@ -58,8 +77,8 @@ def new_account(
 class UserFilter:
     """Which users to list. None means: does not matter.
 
-    `text` is looked for in username and name, in the form of users.names.search_form. `after_id` is the last id of
-    the page before.
+    `text` is looked for in username, name and primary address, in the form of users.names.search_form. `after_id` is
+    the last id of the page before.
     """
 
     limit: int

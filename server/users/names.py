@@ -56,7 +56,7 @@ def username_of(text: str) -> str:
         raise ValueError(f"Use at most {USERNAME_LENGTH} characters")
     if max(len(name.encode()), len(key.encode())) > USERNAME_BYTES:
         raise ValueError(f"Use at most {USERNAME_BYTES} bytes in UTF-8")
-    if len(_scripts_looking_alike(name)) > 1:
+    if len(scripts_looking_alike(name)) > 1:
         raise ValueError("Use letters of one script: these have letters that look alike")
     return name
 
@@ -87,7 +87,8 @@ def _reason(error: UnicodeEncodeError) -> str:
     return f"The character U+{ord(error.object[error.start]):04X} can't be in a username"
 
 
-def _scripts_looking_alike(text: str) -> set[str]:
+def scripts_looking_alike(text: str) -> set[str]:
+    """The scripts in the text whose letters look like those of another one. A name has one of them at most."""
     found = {unicodedata.name(character, "").partition(" ")[0] for character in text if not character.isascii()}
     if any(character.isascii() and character.isalpha() for character in text):
         found.add("LATIN")

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from server.database.driver import Driver, Transaction
+from server.emails.address import address_key
+from server.emails.repository import EmailRepository
 from server.users.lookups import UserLookups
 from server.users.model import Credentials, User
 from server.users.names import username_key
@@ -19,6 +21,7 @@ from server.users.rows import (
     credentials_of,
     inserted_values,
     key_of,
+    names_of,
     search_text,
     updated_values,
     user_of,
@@ -37,14 +40,18 @@ _UPDATE = (
 )
 
 
+_VERIFIED = "(SELECT user_id FROM emails WHERE email_key = $2 AND verified_at IS NOT NULL)"
+
+
 class UserRepository:
     """Reads and writes accounts.
 
     An id or a name with control characters matches nobody: then the database is not asked.
     """
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, emails: EmailRepository) -> None:
         self._driver = driver
+        self._emails = emails
         self._lookups = UserLookups(self._fetch_users)
         # The list of users, filtered (search.py).
         self.list_users = UserSearch(driver).find
@@ -61,19 +68,24 @@ class UserRepository:
         rows = await self._driver.read(self._users_by_id, self._driver.list_value(user_ids))
         return {user.id: user for user in map(user_of, rows)}
 
-    async def find_credentials(self, username: str) -> Credentials | None:
-        """Find credentials by username. An invalid username is not found, without a query."""
-        key = username_key(username)
-        return None if key is None else await self._credentials("username_key", key)
+    async def find_credentials(self, name: str) -> Credentials | None:
+        """Find credentials by username or verified address. What can be neither is not found, without a query."""
+        key = username_key(name)
+        address = address_key(name if key is None else key)
+        if address is None:
+            return None if key is None else await self._credentials("username_key = $1", key)
+        # No username is empty. The username comes first, if an older program has given another spelling of an address.
+        condition = f"username_key = $1 OR id = {_VERIFIED} ORDER BY (username_key = $1) DESC"
+        return await self._credentials(condition, key or "", address)
 
     async def get_credentials(self, user_id: str) -> Credentials | None:
         """Find credentials by user id."""
-        return await self._credentials("id", user_id)
+        return await self._credentials("id = $1", user_id)
 
-    async def _credentials(self, column: str, value: str) -> Credentials | None:
-        if not value.isprintable():
+    async def _credentials(self, condition: str, *values: str) -> Credentials | None:
+        if not all(value.isprintable() for value in values):
             return None
-        rows = await self._driver.read(f"SELECT {CREDENTIALS} FROM users WHERE {column} = $1", value)
+        rows = await self._driver.read(f"SELECT {CREDENTIALS} FROM users WHERE {condition}", *values)
         return credentials_of(rows[0]) if rows else None
 
     async def list_credentials(self, limit: int, after_id: str = "") -> list[Credentials]:
@@ -82,13 +94,23 @@ class UserRepository:
         return [credentials_of(row) for row in await self._driver.read(sql, after_id, limit)]
 
     async def find_holders(self, accounts: Sequence[Credentials]) -> list[User | None]:
-        """For each account, the existing user with its username, or else with its id; None if there is none."""
+        """For each account, the existing user who keeps it from being made; None if there is none.
+
+        That is the one with its username, or else with its id, or else who signs in by a name that would be its own.
+        """
         if not accounts:
             return []
-        by_id = await self._find("id", [new.user.id for new in accounts])
-        keys = [key_of(new.user.username) for new in accounts]
-        by_key = await self._find("username_key", keys)
-        return [by_key.get(key) or by_id.get(new.user.id) for key, new in zip(keys, accounts, strict=True)]
+        names = [names_of(new) for new in accounts]
+        by_email = await self._emails.holders(key for keys in names for key in keys if "@" in key)
+        by_id = await self._find("id", [*(new.user.id for new in accounts), *by_email.values()])
+        by_name = {key: by_id.get(user_id) for key, user_id in by_email.items()}
+        by_name |= await self._find("username_key", sorted(set.union(*names)))
+        return [
+            by_name.get(key_of(new.user.username))
+            or by_id.get(new.user.id)
+            or next((user for key in sorted(keys) if (user := by_name.get(key))), None)
+            for new, keys in zip(accounts, names, strict=True)
+        ]
 
     async def _find(self, column: str, values: Sequence[str]) -> dict[str, User]:
         sql = f"SELECT {USER}, username_key FROM users WHERE {self._driver.in_list(column)}"
@@ -104,6 +126,15 @@ class UserRepository:
         """Whether there is a user."""
         return bool(await transaction.run("SELECT 1 FROM users LIMIT 1"))
 
+    async def has_name(self, transaction: Transaction, username: str) -> bool:
+        """Whether somebody signs in with this username, or has verified it as an address."""
+        key = key_of(username)
+        sql = (
+            "SELECT 1 FROM users WHERE username_key = $1 UNION ALL "
+            "SELECT 1 FROM emails WHERE verified_at IS NOT NULL AND (email_key = $1 OR name_key = $1) LIMIT 1"
+        )
+        return bool(await transaction.run(sql, key))
+
     async def lock(self, transaction: Transaction, user_id: str) -> User | None:
         """The user, whose row nobody else changes until the unit ends."""
         sql = f"UPDATE users SET updated_at = updated_at WHERE id = $1 RETURNING {USER}"
@@ -116,15 +147,35 @@ class UserRepository:
         return bool(await transaction.run(sql, user_id, *roles))
 
     async def insert(self, transaction: Transaction, accounts: Sequence[Credentials]) -> set[str]:
-        """Insert accounts. Returns the ids of those whose id and name were free; unique indexes decide."""
+        """Insert accounts with their addresses. Returns the ids of those whose id and names were free.
+
+        Unique indexes decide, and for names that look like addresses the lock of server/emails/repository.py.
+        """
         made: set[str] = set()
         # Always in the same order, so two imports never wait for each other's rows.
-        accounts = sorted(accounts, key=lambda new: new.user.id)
+        accounts = sorted(await self._with_free_emails(transaction, accounts), key=lambda new: new.user.id)
         for start in range(0, len(accounts), _ROWS_IN_A_STATEMENT):
             part = accounts[start : start + _ROWS_IN_A_STATEMENT]
             values = [value for new in part for value in inserted_values(new)]
             made.update(row["id"] for row in await transaction.run(_insert(len(part)), *values))
+        await self._emails.put_primary(transaction, [new.user for new in accounts if new.user.id in made])
         return made
+
+    async def _with_free_emails(self, transaction: Transaction, accounts: Sequence[Credentials]) -> list[Credentials]:
+        """The accounts whose address is not verified, or nobody's. It takes the lock that this needs."""
+        keys = {new.user.id: {key for key in names_of(new) if "@" in key} for new in accounts}
+        if not any(keys.values()):
+            return list(accounts)
+        await self._emails.lock(transaction)
+        verified = [key for new in accounts if new.user.email_verified_at is not None for key in keys[new.user.id]]
+        taken = await self._emails.taken_among(transaction, verified) if verified else set()
+        free, given = [], set[str]()
+        for new in accounts:
+            own = keys[new.user.id]
+            if own.isdisjoint(given) and (new.user.email_verified_at is None or own.isdisjoint(taken)):
+                given |= own
+                free.append(new)
+        return free
 
     async def update(self, transaction: Transaction, user: User) -> int:
         """Write the fields of a user that can change. Returns when the role was changed last (epoch ms)."""

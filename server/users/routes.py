@@ -5,6 +5,7 @@ from __future__ import annotations
 from server.access.rules import ADMIN
 from server.authentication.errors import InvalidCredentials, TooManyAttempts
 from server.core.errors import NotFound, Overloaded, StoreUnavailable
+from server.emails.errors import EmailTaken
 from server.http.route import ALWAYS, Route
 from server.users import handlers
 from server.users.errors import InvalidResetToken, LastAdmin, UsernameTaken
@@ -87,7 +88,7 @@ ROUTES: tuple[Route, ...] = (
         body=NewUserBody,
         answers={201: NewUserAnswer},
         headers={"Location": "The path of the new user"},
-        errors=(UsernameTaken, Overloaded, StoreUnavailable),
+        errors=(UsernameTaken, EmailTaken, Overloaded, StoreUnavailable),
         recent="to make a user with an admin role",
     ),
     Route(
@@ -104,11 +105,11 @@ ROUTES: tuple[Route, ...] = (
         path="/users/{user_id}",
         handler=handlers.update_user,
         access=ADMIN,
-        summary="Change a user's display name or role, or disable the user",
+        summary="Change a user's names, address or role, or disable the user",
         body=UserChangeBody,
         answers={200: OneUserAnswer},
-        errors=(NotFound, LastAdmin, StoreUnavailable),
-        recent="to change a role to or from an admin role",
+        errors=(NotFound, LastAdmin, UsernameTaken, EmailTaken, StoreUnavailable),
+        recent="to change the address, or a role to or from an admin role",
     ),
     Route(
         method="DELETE",

@@ -3,13 +3,8 @@
 A column is a field of model.User with its name. SELECT, INSERT (also of an import) and UPDATE follow from that.
 transfer/row.py names what is exported and imported, schemas.py what is shown, audit_notes.py what the audit log says.
 
-A new column meets three limits of today:
-
-- `UserRepository.insert` skips a row on any conflict. So with a second unique column, an account whose value is taken
-  would be answered with `username_taken`.
-- `UserRepository.update` handles no conflict: a change of a unique column to a value that is taken would be an error of
-  the database. `UserRepository.rename` is how the username is changed.
-- `Users.update` takes None for "not given". So a column that may be NULL could never be emptied again.
+The username and the addresses are unique, and are written by statements of their own: `UserRepository.rename` and
+server/emails/repository.py. `email` and `email_verified_at` are copies of the primary address.
 """
 
 from __future__ import annotations
@@ -19,6 +14,7 @@ from operator import itemgetter
 from typing import Any
 
 from server.database.driver import Row
+from server.emails.address import address_keys
 from server.users.model import Credentials, User
 from server.users.names import search_form, username_key
 
@@ -70,6 +66,20 @@ def key_of(username: str) -> str:
     return key
 
 
+def names_of(new: Credentials) -> set[str]:
+    """The keys by which the user of a new account would sign in: of the username, and of the address if it is verified.
+
+    Raises ValueError for invalid ones; callers check them before.
+    """
+    user = new.user
+    verified = [] if user.email is None or user.email_verified_at is None else address_keys(user.email)
+    return {key_of(user.username), *verified}
+
+
 def search_text(user: User) -> str:
-    """The text that searches look through, in one normal form, so both databases find the same."""
-    return search_form(f"{user.username}\n{user.name}")
+    """The text that searches look through, in one normal form, so both databases find the same.
+
+    A program of the previous version writes it without the address, until this one changes the user the next time.
+    """
+    # The name comes last: in this form it may be so long that what follows is cut.
+    return search_form("\n".join(filter(None, (user.username, user.email, user.name))))

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from server.core.clock import rfc3339
+from server.emails.address import ADDRESS_LENGTH, ADDRESS_RULE, address_of
 from server.http.schemas import (
     CURSOR,
     NEXT_CURSOR,
@@ -35,12 +36,19 @@ Name = Annotated[
 ]
 
 _ID = "019aa7d0-3f1c-7a58-b2e4-6d9c0f5a1b37"
+_USERNAME = f"The name to log in with: {USERNAME_RULE}"
+_GIVEN_EMAIL = f"The primary e-mail address, which counts as verified: {ADDRESS_RULE}"
 _NAME = "The name to show to people"
 _DISABLED = "Whether the user is shut out: no login, and all sessions ended"
 _RESET = "wwp_AZqn0D8celix5G2cD1obNwAAAAGae3c"
 
 NewPassword = Annotated[
     Password, Field(description="The rules for passwords hold", examples=["quiet lanterns drift past noon"])
+]
+Email = Annotated[
+    str,
+    AfterValidator(address_of),
+    Field(json_schema_extra={"minLength": 3, "maxLength": ADDRESS_LENGTH}, examples=["lak@example.com"]),
 ]
 
 
@@ -50,6 +58,8 @@ class UserChangeBody(Input):
     name: Name | None = Field(default=None, description=_NAME)
     role: RoleName | None = Field(default=None, description="One of the roles in the settings")
     disabled: bool | None = Field(default=None, description=_DISABLED)
+    username: Username | None = Field(default=None, description=_USERNAME)
+    email: Email | None = Field(default=None, description=f"{_GIVEN_EMAIL}; null takes the primary address away")
 
 
 class ProfileBody(Input):
@@ -63,10 +73,11 @@ class NewUserBody(Input):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"username": "lak", "name": "Lak", "role": "customer"}]})
 
-    username: Username = Field(description=f"The name to log in with: {USERNAME_RULE}")
+    username: Username = Field(description=_USERNAME)
     name: Name = Field(description=_NAME)
     role: RoleName = Field(description="One of the roles in the settings")
     password: Password | None = Field(default=None, description="The first password; the rules for passwords hold")
+    email: Email | None = Field(default=None, description=_GIVEN_EMAIL)
 
 
 class PasswordResetBody(Input):
@@ -89,7 +100,9 @@ class UsersQuery(Input):
     limit: Limit = Field(default=50, description="How many users the page has at most")
     cursor: Cursor | None = Field(default=None, description=CURSOR)
     q: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(one_line)] | None = Field(
-        default=None, description="A part of the username or the name; case does not count", examples=["lak"]
+        default=None,
+        description="A part of the username, the name or the primary address; case does not count",
+        examples=["lak"],
     )
     role: RoleName | None = Field(default=None, description="Only users with this very role")
     disabled: Annotated[bool, BeforeValidator(flag)] | None = Field(
@@ -110,6 +123,10 @@ class UserAnswer(Answer):
     id: str = Field(description="Stays the same for ever, `sub` in tokens", examples=[_ID])
     username: str = Field(description="The name to log in with", examples=["lak"])
     name: str = Field(description=_NAME, examples=["Lak"])
+    email: str | None = Field(
+        description="The primary e-mail address; null if there is none", examples=["lak@example.com"]
+    )
+    email_verified: bool = Field(description="Whether `email` is verified; then it is also a name to log in with")
     role: str = Field(description="Decides what the user may call", examples=["customer"])
     disabled: bool = Field(description=_DISABLED)
     created_at: Timestamp = Field(description="When the account was made")
@@ -149,6 +166,8 @@ def user_json(user: User) -> Mapping[str, Any]:
         "id": user.id,
         "username": user.username,
         "name": user.name,
+        "email": user.email,
+        "email_verified": user.email_verified_at is not None,
         "role": user.role,
         "disabled": user.disabled_at is not None,
         "created_at": rfc3339(user.created_at),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Unpack
 
 from server.audit.repository import AuditRepository
 from server.authentication.throttling import Throttle
@@ -16,16 +17,20 @@ from server.core.errors import InvalidRequest, NotFound
 from server.core.ids import Ids, id_in
 from server.core.text import is_displayable
 from server.database.driver import Driver, Transaction
+from server.emails.errors import EmailTaken
+from server.emails.repository import EmailRepository
 from server.passwords.pool import HashPool
 from server.sessions.errors import ReauthenticationRequired
 from server.sessions.repository import SessionRepository
 from server.sessions.revocation import Revocations
-from server.users.audit_notes import user_changed, user_created, user_deleted, user_renamed
+from server.users.audit_notes import user_changes, user_created, user_deleted
+from server.users.changes import UserChange, changed, in_kept_form, kept_email, kept_username
 from server.users.errors import LastAdmin, UsernameTaken
 from server.users.model import Credentials, User, UserFilter, new_account
-from server.users.names import NAME_LENGTH, throttle_name, username_of
+from server.users.names import NAME_LENGTH, throttle_name
 from server.users.passwords import UserPasswords
 from server.users.repository import UserRepository
+from server.users.rows import key_of
 from watchword_client.access import Roles, only
 
 
@@ -45,6 +50,7 @@ class Users:
         *,
         driver: Driver,
         users: UserRepository,
+        emails: EmailRepository,
         sessions: SessionRepository,
         audit: AuditRepository,
         passwords: UserPasswords,
@@ -56,6 +62,7 @@ class Users:
     ) -> None:
         self._driver = driver
         self._users = users
+        self._emails = emails
         self._sessions = sessions
         self._audit = audit
         self._passwords = passwords
@@ -97,23 +104,35 @@ class Users:
                 return True
         return False
 
-    async def create(self, username: str, name: str, role: str, password: str | None) -> CreatedUser:
-        """Make an account. Raises UsernameTaken, InvalidRequest (role, username, name, password), Overloaded."""
-        new = await self.prepared(username, name, role, password)
+    async def create(
+        self, username: str, name: str, role: str, password: str | None, email: str | None = None
+    ) -> CreatedUser:
+        """Make an account; its address counts as verified.
+
+        Raises UsernameTaken, EmailTaken, InvalidRequest (role, username, name, email, password), Overloaded.
+        """
+        new = await self.prepared(username, name, role, password, email=email, email_verified=True)
         await self.add(new)
         await self._throttle.clear(throttle_name(username))
         return CreatedUser(new.user, self._passwords.reset_token(new) if password is None else None)
 
     async def add(self, new: Credentials) -> None:
-        """Make an account of values that were checked. Raises UsernameTaken."""
+        """Make an account of values that were checked. Raises UsernameTaken, EmailTaken."""
         audit = self._audit.writer()
 
         async def unit(transaction: Transaction) -> None:
-            if not await self._users.insert(transaction, [new]):
-                raise UsernameTaken
+            await self.insert(transaction, new)
             await audit.write(transaction, user_created(new))
 
         await self._driver.write(unit)
+
+    async def insert(self, transaction: Transaction, new: Credentials) -> None:
+        """Make an account, without its audit record. Raises UsernameTaken, EmailTaken."""
+        if await self._users.insert(transaction, [new]):
+            return
+        if await self._users.has_name(transaction, new.user.username):
+            raise UsernameTaken
+        raise EmailTaken
 
     async def create_first(
         self, username: str, name: str, role: str, password: str, before_commit: Callable[[], None] | None = None
@@ -143,14 +162,23 @@ class Users:
         return await self._driver.write(unit)
 
     async def prepared(
-        self, username: str, name: str, role: str, password: str | None, hashes: HashPool | None = None
+        self,
+        username: str,
+        name: str,
+        role: str,
+        password: str | None,
+        hashes: HashPool | None = None,
+        *,
+        email: str | None = None,
+        email_verified: bool = False,
     ) -> Credentials:
-        """An account to be made, of values that are as they should be.
+        """An account to be made, of values that are as they should be. `add` says whether they are free.
 
         Strangers' passwords are hashed in their own pool, `hashes`. Raises InvalidRequest, Overloaded.
         """
         self._check_role(role)
-        username = _valid(username)
+        username = kept_username(username)
+        email = None if email is None else kept_email(email)
         if not is_displayable(name) or not 1 <= len(name) <= NAME_LENGTH:
             raise InvalidRequest([("name", f"Use 1 to {NAME_LENGTH} characters and no line breaks or other controls.")])
         password_hash = None
@@ -163,50 +191,48 @@ class Users:
             role=role,
             password_hash=password_hash,
             now=self._clock.now_ms(),
+            email=email,
+            email_verified=email_verified,
         )
 
     def is_admin_role(self, role: str) -> bool:
         """Whether it is or includes the role admin."""
         return role in self._admin_roles
 
-    async def update(
-        self,
-        user_id: str,
-        *,
-        name: str | None = None,
-        role: str | None = None,
-        disabled: bool | None = None,
-        recent: bool = True,
-    ) -> User:
-        """Change what is given. Raises NotFound, LastAdmin, InvalidRequest (role).
+    async def update(self, user_id: str, *, recent: bool = True, **change: Unpack[UserChange]) -> User:
+        """Change what is given. Raises NotFound, LastAdmin, UsernameTaken, EmailTaken, InvalidRequest.
 
-        `recent` is whether who asks has signed in a short while ago. Without that, a change of the role to or from an
-        admin role raises ReauthenticationRequired. A disabled user's sessions end; a new role makes the access tokens
-        with the old one invalid, and the next refresh carries it.
+        `recent` is whether who asks has signed in a short while ago. Without that, a change of the address, or of the
+        role to or from an admin role, raises ReauthenticationRequired.
+
+        A disabled user's sessions end; a new role makes the access tokens with the old one invalid, and the next
+        refresh carries it. With another username sessions go on, and the next refresh brings a token with it; devices
+        that have logged in stay known, and wrong passwords stay counted. The old username is free at once. The address
+        counts as verified and replaces the primary one.
         """
-        if role is not None:
+        change = in_kept_form(change)
+        if (role := change.get("role")) is not None:
             self._check_role(role)
         now = self._clock.now_ms()
         audit = self._audit.writer()
 
         async def unit(transaction: Transaction) -> User:
             before = await self._lock(transaction, user_id)
-            after = replace(before, name=name or before.name, role=role or before.role)
-            if disabled is not None:
-                after = replace(after, disabled_at=(before.disabled_at or now) if disabled else None)
+            after = changed(before, change, now)
             if after == before:
                 return before
-            if not recent and before.role != after.role and {before.role, after.role} & self._admin_roles:
+            if not recent and self._needs_recent(before, after):
                 raise ReauthenticationRequired
             if self._is_admin(before) and not self._is_admin(after):
                 await self._require_other_admin(transaction, user_id)
             if after.disabled and not before.disabled:
                 await self._sessions.end_all(transaction, user_id, None, now)
             after = replace(after, updated_at=now)
+            await self._write_names(transaction, before, after)
             role_changed_at = await self._users.update(transaction, after)
             if after.role != before.role:
                 await self._sessions.revoke_for_role(transaction, user_id, after.role, role_changed_at, now)
-            await audit.write(transaction, user_changed(before, after))
+            await audit.write(transaction, *user_changes(before, after))
             return after
 
         user = await self._driver.write(unit)
@@ -214,29 +240,23 @@ class Users:
         return user
 
     async def rename(self, user_id: str, username: str) -> User:
-        """Give another username. Raises NotFound, UsernameTaken, InvalidRequest (username).
+        """Give another username. Raises NotFound, UsernameTaken, InvalidRequest (username)."""
+        return await self.update(user_id, username=username)
 
-        Sessions go on, and the next refresh brings a token with the new name. Devices that have logged in stay known,
-        and wrong passwords stay counted. The old name is free at once.
-        """
-        username = _valid(username)
-        now = self._clock.now_ms()
-        audit = self._audit.writer()
-
-        async def unit(transaction: Transaction) -> User:
-            before = await self._lock(transaction, user_id)
-            if username == before.username:
-                return before
-            after = replace(before, username=username, updated_at=now)
+    async def _write_names(self, transaction: Transaction, before: User, after: User) -> None:
+        """Write what somebody else may have: username and address. Raises UsernameTaken, EmailTaken."""
+        renamed = after.username != before.username
+        addressed = (after.email, after.email_verified_at) != (before.email, before.email_verified_at)
+        if addressed or (renamed and "@" in key_of(after.username)):
+            await self._emails.lock(transaction)
+        if renamed:
             if not await self._users.rename(transaction, after):
                 raise UsernameTaken
-            old, new = throttle_name(before.username), throttle_name(username)
+            old, new = throttle_name(before.username), throttle_name(after.username)
             if old != new:
                 await self._throttle.rename(transaction, old, new)
-            await audit.write(transaction, user_renamed(before, after))
-            return after
-
-        return await self._driver.write(unit)
+        if addressed and not await self._emails.replace_primary(transaction, before, after):
+            raise EmailTaken
 
     async def delete(self, user_id: str) -> None:
         """Delete an account. Raises NotFound, LastAdmin.
@@ -269,6 +289,12 @@ class Users:
             await transaction.lock("admins")
         return user
 
+    def _needs_recent(self, before: User, after: User) -> bool:
+        """Whether who makes this change has to have signed in a short while ago."""
+        if before.role != after.role and {before.role, after.role} & self._admin_roles:
+            return True
+        return (before.email, before.email_verified_at) != (after.email, after.email_verified_at)
+
     def _is_admin(self, user: User) -> bool:
         return user.role in self._admin_roles and not user.disabled
 
@@ -279,11 +305,3 @@ class Users:
     def _check_role(self, role: str) -> None:
         if role not in self._roles:
             raise InvalidRequest([("role", f"There is no such role. Roles: {', '.join(self._roles.names())}.")])
-
-
-def _valid(username: str) -> str:
-    """The username in the form in which it is kept. Raises InvalidRequest."""
-    try:
-        return username_of(username)
-    except ValueError as error:
-        raise InvalidRequest([("username", f"{error}.")]) from None

@@ -54,6 +54,7 @@ class Person:
     id: str
     username: str
     session_id: str
+    email_id: str
     token: str
     refresh_token: str
     device_cookie: str
@@ -82,7 +83,6 @@ class Listed:
     who: frozenset[str]
     status: int = 200
     body: Body | None = None
-    query: str = ""
     objects: tuple[str, ...] = ("",)
     recent: tuple[str, ...] = ()
 
@@ -139,6 +139,9 @@ TABLE = {
     "GET /me/sessions": Listed(USERS),
     "DELETE /me/sessions": Listed(USERS, 204),
     "DELETE /me/sessions/{session_id}": Listed(USERS, 204, objects=OWN),
+    "GET /me/emails": Listed(USERS),
+    "DELETE /me/emails/{email_id}": Listed(USERS, 204, objects=OWN, recent=OBJECTS),
+    "POST /me/emails/{email_id}/primary": Listed(USERS, 204, objects=OWN, recent=OBJECTS),
     "POST /password/reset": Listed(ANYONE, 204, _reset_password),
     "GET /users": Listed(SUPPORT),
     "POST /users": Listed(ADMIN, 201, _create, recent=("",)),
@@ -149,13 +152,11 @@ TABLE = {
     "GET /users/{user_id}/sessions": Listed(ADMIN, objects=THERE),
     "DELETE /users/{user_id}/sessions": Listed(ADMIN, 204, objects=THERE),
     "POST /users/{user_id}/password-reset": Listed(ADMIN, objects=THERE, recent=OBJECTS),
-    "GET /me/sign-ins": Listed(USERS),
     "GET /audit": Listed(ADMIN),
     "GET /keys": Listed(ADMIN),
     "POST /keys/rotate": Listed(ADMIN, 204, recent=("",)),
     "POST /keys/{kid}/revoke": Listed(ADMIN, 204, objects=THERE, recent=OBJECTS),
     "GET /routes": Listed(USERS),
-    "GET /explain": Listed(ADMIN, query="method=GET&path=/me"),
     "GET /verify": Listed(USERS, 204),
     "GET /inspect": Listed(ANYONE),
     "POST /inspect": Listed(ANYONE, body=_inspect),

@@ -83,14 +83,16 @@ class Scene:
     async def person(self, role: str) -> Person:
         """A new user, logged in."""
         username = f"person{next(self._numbers)}"
-        user = (await self._api.services.users.create(username, username, role, PASSWORD)).user
+        email = f"{username}@example.com"
+        user = (await self._api.services.users.create(username, username, role, PASSWORD, email)).user
         credentials = {"username": username, "password": PASSWORD}
         response = await self._api.request("POST", "/login", json=credentials)
         answer = await response.json()
         (session,) = await self._api.services.sessions.list(user.id, PAGE, None)
+        (address,) = await self._api.services.emails.list(user.id)
         mark = response.cookies[DEVICE_COOKIE].value
         assert (await self._api.request("GET", "/me", answer["token"])).status == 200
-        return Person(user.id, username, session.id, answer["token"], answer["refresh_token"], mark)
+        return Person(user.id, username, session.id, address.id, answer["token"], answer["refresh_token"], mark)
 
     async def caller(self, name: str) -> Caller:
         """A new caller of that kind."""
@@ -148,14 +150,16 @@ async def answer_of(api: Api, cell: Cell, caller: Caller, other: Person) -> tupl
     """Status and code. A refusal has the form that all have; one of a HEAD has no content to look at."""
     row = cell.listed
     body = await row.body(api, caller, other) if row is not None and row.body is not None else None
-    ids = {"own": (caller.person.id, caller.person.session_id), "other": (other.id, other.session_id)}
-    user_id, session_id = ids.get(cell.target, (UNKNOWN, UNKNOWN))
+    whose = {"own": caller.person, "other": other}.get(cell.target)
+    ids = {
+        "user_id": UNKNOWN if whose is None else whose.id,
+        "session_id": UNKNOWN if whose is None else whose.session_id,
+        "email_id": UNKNOWN if whose is None else whose.email_id,
+    }
     # The next key, which no token needs yet.
     kid = UNKNOWN if cell.target == "unknown" else api.services.keys.current.keyring.records[-1].kid
     file = "missing.css" if cell.target == "unknown" else "base.css"
-    path = cell.path.format(user_id=user_id, session_id=session_id, kid=kid, version="1", file=file)
-    if row is not None and row.query:
-        path = f"{path}?{row.query}"
+    path = cell.path.format(**ids, kid=kid, version="1", file=file)
     response = await api.request(cell.method, path, caller.token, json=body, allow_redirects=False)
     if response.status < 400:
         return response.status, ""

@@ -1,0 +1,22 @@
+"""Addresses of users. Times are epoch milliseconds, ids are strings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Email:
+    """An address of a user. `primary`: it is the one that is shown with the user, at most one."""
+
+    id: str
+    user_id: str
+    email: str
+    verified_at: int | None
+    created_at: int
+    primary: bool
+
+    @property
+    def verified(self) -> bool:
+        """Whether it counts: the user signs in with it, and it belongs to nobody else."""
+        return self.verified_at is not None
