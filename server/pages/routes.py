@@ -65,6 +65,10 @@ PAGES: tuple[Route, ...] = (
         headers={"Location": "/account"},
     ),
     _page("/sign-in", "Sign in, in a browser"),
+    _page("/sign-up", "Create an account, in a browser"),
+    _page("/invitation", "Create an account by an invitation, in a browser"),
+    _page("/reset-password", "Set a new password by a link, in a browser"),
+    _page("/account", "Look after your account, in a browser"),
     Route(
         method="GET",
         path="/pages/settings",

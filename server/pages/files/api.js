@@ -50,8 +50,9 @@ function problemOf(response, { code, detail, errors, reason, request_id: request
   return new Problem({ status: response.status, code: known, detail, errors, reason, request, retryAfter });
 }
 
-/** A request of who is signed in. It renews the token, and asks for the password where that is wanted. Throws Problem. */
-export async function api(method, path, options = {}) {
+/** A request of who is signed in. It renews the token, and asks for the password where that is wanted; `proof` is the
+ * password if it is known. Throws Problem. */
+export async function api(method, path, { proof = null, ...options } = {}) {
   if (ended) throw ended;
   if (token === null || Date.now() >= renewAt) await renew();
   const tried = new Set();
@@ -64,7 +65,7 @@ export async function api(method, path, options = {}) {
       if (problem.status !== 401 || tried.has(remedy)) throw problem;
       tried.add(remedy);
       // What was refused was not done, so it may be sent again. Another call may have renewed the token meanwhile.
-      if (remedy === reauthenticate || token === used) await remedy();
+      if (remedy === reauthenticate || token === used) await remedy(proof);
     }
   }
 }
@@ -124,10 +125,13 @@ async function renewed() {
   take(answer);
 }
 
-function reauthenticate() {
-  asking ??= askPassword(who.username, async (password) => {
-    take(await send("POST", "/reauthenticate", { body: { password }, bearer: token }));
-  }).then((proved) => {
+async function prove(password) {
+  take(await send("POST", "/reauthenticate", { body: { password }, bearer: token }));
+}
+
+function reauthenticate(proof) {
+  if (proof !== null) return prove(proof);
+  asking ??= askPassword(who.username, prove).then((proved) => {
     if (!proved) throw new Problem({ code: "cancelled" });
   }).finally(() => { asking = null; });
   return asking;

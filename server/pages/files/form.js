@@ -1,5 +1,6 @@
 /* Forms: one that is sent can't be sent twice, and what is wrong is said where it is wrong. */
 
+import { announce } from "./announce.js";
 import { hide, show } from "./dom.js";
 import { t } from "./messages.js";
 import { countdown, Problem, words } from "./problem.js";
@@ -50,6 +51,14 @@ export function tell(form, text) {
   show(place);
 }
 
+/** Say that it is done. */
+export function done(form, text) {
+  const place = form.querySelector(".form-done");
+  place.textContent = text;
+  show(place);
+  announce(text);
+}
+
 /** Say what is wrong with a field; false if the form has no such field. */
 export function mark(form, name, text) {
   const field = form.elements.namedItem(name);
@@ -64,7 +73,7 @@ export function mark(form, name, text) {
 /** Forget what was wrong. */
 export function clear(form) {
   for (const field of form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
-  for (const place of form.querySelectorAll(".error")) {
+  for (const place of form.querySelectorAll(".error, .form-done")) {
     hide(place);
     place.textContent = "";
   }

@@ -13,13 +13,16 @@ export function onReload(keep) {
   beforeReload = keep;
 }
 
+/** Load the page again in another language, and all pages from now on. */
+export function setLanguage(language) {
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `watchword-language=${language}; Path=/; Max-Age=${LANGUAGE_SECONDS}; SameSite=Lax${secure}`;
+  beforeReload();
+  location.reload();
+}
+
 for (const button of document.querySelectorAll("button[data-language]")) {
-  button.addEventListener("click", () => {
-    const secure = location.protocol === "https:" ? "; Secure" : "";
-    document.cookie = `watchword-language=${button.dataset.language}; Path=/; Max-Age=${LANGUAGE_SECONDS}; SameSite=Lax${secure}`;
-    beforeReload();
-    location.reload();
-  });
+  button.addEventListener("click", () => setLanguage(button.dataset.language));
 }
 
 if (!window.isSecureContext) notice("address", t("layout.not_secure"));

@@ -3,6 +3,7 @@
 import { byId, show } from "./dom.js";
 import { submits } from "./form.js";
 import { pageSettings } from "./layout.js";
+import "./password-field.js";
 import { returnTarget } from "./return-to.js";
 import { goesOn, onSignIn, signIn } from "./session.js";
 
@@ -31,6 +32,6 @@ if (await goesOn()) await leave();
 const { registration } = await pageSettings();
 if (registration.mode === "open") {
   const link = byId("sign-up");
-  link.firstElementChild.search = location.search;
+  link.querySelector("a").search = location.search;
   show(link);
 }

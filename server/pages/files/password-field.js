@@ -1,0 +1,40 @@
+/* Fields for passwords: they can be shown, and the rules are told while one is typed. The server decides. */
+
+import { announce } from "./announce.js";
+import { byId } from "./dom.js";
+import { count, t } from "./messages.js";
+import { pageSettings } from "./layout.js";
+
+for (const button of document.querySelectorAll("button.reveal")) {
+  const field = byId(button.getAttribute("aria-controls"));
+  const reveal = (shown) => {
+    field.type = shown ? "text" : "password";
+    button.setAttribute("aria-pressed", String(shown));
+    button.textContent = t(shown ? "form.conceal" : "form.reveal");
+  };
+  button.addEventListener("click", () => reveal(field.type === "password"));
+  // A browser must not keep it among the texts that it offers again.
+  field.form.addEventListener("submit", () => reveal(false));
+}
+
+/** Tell below the field how many characters are missing. */
+export async function tellRules(field) {
+  const hint = byId(`${field.id}-hint`);
+  const { password } = await pageSettings();
+  let enough = false;
+  const tell = () => {
+    const length = [...field.value.normalize("NFC")].length;
+    const missing = password.min_length - length;
+    if (length === 0) hint.textContent = t("password.least", { count: password.min_length });
+    else if (missing > 0) hint.textContent = count("password.missing", missing);
+    else hint.textContent = t("password.enough");
+    hint.classList.toggle("good", length > 0 && missing <= 0);
+    if (enough !== missing <= 0) {
+      enough = missing <= 0;
+      if (enough) announce(hint.textContent);
+    }
+  };
+  field.addEventListener("input", tell);
+  field.form.addEventListener("reset", () => setTimeout(tell));
+  tell();
+}
