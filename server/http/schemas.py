@@ -92,5 +92,7 @@ class Problem(BaseModel):
     )
     errors: list[FieldError] | None = Field(default=None, description="With status 422: what is wrong with which field")
     reason: str | None = Field(
-        default=None, description="With status 503: why, as a word for programs", examples=["store_moving"]
+        default=None,
+        description="With status 503, and of a refresh: why, as a word for programs",
+        examples=["store_moving"],
     )

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from server.core.errors import ApiError, Unauthorized
 from server.sessions.model import RECENT_SECONDS
 
+USER_DISABLED = "user_disabled"
+
 
 class SessionConflict(ApiError):
     """Bearer token, cookie and body of a request belong to different sessions."""
@@ -43,7 +45,7 @@ class ReauthenticationRequired(Unauthorized):
 
 
 class RefreshInvalid(Unauthorized):
-    """Not a refresh token of a living session."""
+    """Not a refresh token of a living session. If its user is disabled, the member `reason` is USER_DISABLED."""
 
     code = "refresh_invalid"
     title = "Invalid refresh token"

@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from server.core.clock import EARLIEST_MS, Clock
-from server.sessions.errors import RefreshExpired, RefreshInvalid, RefreshReused
+from server.sessions.errors import USER_DISABLED, RefreshExpired, RefreshInvalid, RefreshReused
 from server.sessions.issuing import IssuedTokens, TokenIssuer
 from server.sessions.model import Session
 from server.sessions.refresh_token import RefreshToken, RefreshTokens
@@ -77,5 +77,8 @@ class RefreshRotation:
                 _log.warning("refresh token reused: its session ends", session=session.id, user=session.user_id)
                 await asyncio.shield(self._sessions.end_reused(session.id))
             raise RefreshReused
+        if session.ended_at is not None and await self._repository.has_disabled_user(session.id):
+            # Only who has held the token of this session is told, so a page can say it to its user.
+            raise RefreshInvalid("This account is disabled.", reason=USER_DISABLED)
         if session.ended_at is not None or not one_step_old:
             raise RefreshInvalid

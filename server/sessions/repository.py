@@ -88,6 +88,14 @@ class SessionRepository:
         values = (now, amr_text(amr), session_id, password_changed_at)
         return next(map(user_session_of, await transaction.run(sql, *values)), None)
 
+    async def has_disabled_user(self, session_id: str) -> bool:
+        """Whether the user of that session is disabled."""
+        sql = (
+            "SELECT users.id FROM sessions JOIN users ON users.id = sessions.user_id "
+            "WHERE sessions.id = $1 AND users.disabled_at IS NOT NULL"
+        )
+        return bool(await self._driver.read(sql, session_id))
+
     async def list_sessions(self, user_id: str, now: int, limit: int = PAGE, before_id: str = LAST_ID) -> list[Session]:
         """The living sessions of a user, the newest first, after `before_id` in this order."""
         rows = await self._driver.read(

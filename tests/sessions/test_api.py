@@ -95,6 +95,20 @@ async def test_every_end_reaches_all_tokens_at_once(
     assert (await api.request("GET", "/users", await api.token("sahan"))).status == 200
 
 
+async def test_who_was_disabled_is_told_so_by_the_last_refresh_token(api: Api) -> None:
+    """Who was signed out for another reason is not, and who comes with an older token neither."""
+    old = await api.log_in("lak")
+    newest, other = await refresh(api, old["refresh_token"]), await api.log_in("lak")
+    assert await log_out_by_bearer(api, other) == 204
+    ended = await api.request("POST", "/refresh", json={"refresh_token": other["refresh_token"]})
+    assert "reason" not in await api.problem(ended, 401, "refresh_invalid")
+    assert await disable(api, newest) == 204
+    told = await api.request("POST", "/refresh", json={"refresh_token": newest["refresh_token"]})
+    assert (await api.problem(told, 401, "refresh_invalid"))["reason"] == "user_disabled"
+    forged = await api.request("POST", "/refresh", json={"refresh_token": f"{newest['refresh_token'][:-4]}AAAA"})
+    assert "reason" not in await api.problem(forged, 401, "refresh_invalid")
+
+
 async def test_a_logout_ends_only_its_own_session(api: Api) -> None:
     one, two = await api.log_in("lak"), await api.log_in("lak")
     assert await log_out_by_bearer(api, one) == 204

@@ -1,6 +1,6 @@
 /* The page at /account: what it shows of the user, and what its first sections do. */
 
-import { announce, notice } from "./announce.js";
+import { announce } from "./announce.js";
 import { api } from "./api.js";
 import { showEmails } from "./account-emails.js";
 import { showSessions } from "./account-sessions.js";
@@ -9,10 +9,8 @@ import { done, mark, submits } from "./form.js";
 import { setLanguage } from "./layout.js";
 import { t } from "./messages.js";
 import { tellRules } from "./password-field.js";
-import { Problem, words } from "./problem.js";
-import { changed, onUser, signOut, start } from "./session.js";
-
-const ADMIN = "admin";
+import { changed, onUser, start } from "./session.js";
+import "./signed-in.js";
 
 await start();
 
@@ -24,19 +22,9 @@ onUser((user) => {
   const field = byId("name");
   // What is being typed stays.
   if (shown === null || (field.value === shown.name && document.activeElement !== field)) field.value = user.name;
-  if (user.role !== shown?.role) offerConsole(user.role);
   if (shown && user.email !== shown.email) emails();
   shown = user;
 });
-
-/** Only the server knows which roles include that of the admins. */
-async function offerConsole(role) {
-  let allowed = role === ADMIN;
-  if (!allowed && role !== "customer") {
-    allowed = await api("GET", "/verify", { query: { role: ADMIN } }).then(() => true, () => false);
-  }
-  byId("console").hidden = !allowed;
-}
 
 submits(byId("profile"), async ({ name }) => {
   changed((await api("PATCH", "/me", { body: { name: name.trim() } })).user);
@@ -72,18 +60,6 @@ byId("password-change").addEventListener("toggle", ({ target }) => {
 });
 
 byId("language")?.addEventListener("change", ({ target }) => setLanguage(target.value));
-
-byId("sign-out").addEventListener("click", async ({ target }) => {
-  target.disabled = true;
-  try {
-    await signOut();
-  } catch (problem) {
-    if (!(problem instanceof Problem)) throw problem;
-    target.disabled = false;
-    // To say that one is signed out would be a lie: the cookie is still there.
-    notice("sign-out", words(problem));
-  }
-});
 
 const emails = showEmails();
 const sessions = showSessions();

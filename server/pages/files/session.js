@@ -116,7 +116,8 @@ export async function signOut() {
 }
 
 function signInPath() {
-  const here = location.pathname + location.search;
+  // The fragment of the console says what is shown. Other pages may have secrets there.
+  const here = location.pathname + location.search + (location.pathname === "/console" ? location.hash : "");
   return here === "/account" ? "/sign-in" : `/sign-in?return_to=${encodeURIComponent(here)}`;
 }
 
