@@ -340,4 +340,4 @@ def create_app(services: Services) -> web.Application:
 
 def _documents(table: RouteTable) -> Documents:
     document = openapi_document(table.rows)
-    return Documents(table.listing(), table.routes_for, openapi_bytes(document), docs_page(document))
+    return Documents(table.listing(), table.routes_for, table, openapi_bytes(document), docs_page(document))

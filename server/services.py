@@ -17,6 +17,7 @@ from server.emails.service import Emails
 from server.health.service import Readiness
 from server.http.edge import Around, RequestWatcher
 from server.http.pages import Page
+from server.http.route_table import RouteTable
 from server.keys.service import KeyService
 from server.nodes.service import Nodes
 from server.passwords.pool import HashPool
@@ -83,6 +84,7 @@ class Documents:
 
     routes: list[dict[str, object]]
     routes_for: RoutesFor
+    table: RouteTable
     openapi: bytes
     page: Page
 

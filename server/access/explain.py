@@ -1,4 +1,4 @@
-"""Decides like the middleware, but without a request, for the command `explain`."""
+"""Decides like the middleware, but without a request, for GET /explain and the command `explain`."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from server.core.origin import Origin
 from server.core.text import storable
@@ -93,7 +94,8 @@ class AuditHead:
 class AuditFilter:
     """Which records to list, the newest first. None means any. `before_seq` is the last `seq` of the page before.
 
-    With the id and the name of an actor or target, records fit that have one of the two.
+    With the id and the name of an actor or target, records fit that have one of the two. The user is one of the two.
+    `from_at` belongs to the records, `to_at` does not (epoch ms).
     """
 
     limit: int
@@ -104,6 +106,22 @@ class AuditFilter:
     actor_name: str | None = None
     target_id: str | None = None
     target_name: str | None = None
+    user_id: str | None = None
+    user_name: str | None = None
+    from_at: int | None = None
+    to_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A login, or one that failed for a `reason`. `at` is in epoch milliseconds."""
+
+    seq: int
+    at: int
+    succeeded: bool
+    ip: str | None
+    user_agent: str | None
+    reason: str | None
 
 
 def record_of(seq: int, note: AuditNote, origin: Origin) -> AuditRecord:
@@ -126,6 +144,27 @@ def record_of(seq: int, note: AuditNote, origin: Origin) -> AuditRecord:
         after=_json(note.after),
         hash="",
     )
+
+
+def sign_in_of(record: AuditRecord) -> SignIn:
+    """The login, or the failed one, that a record tells of. What cannot be read, since it was altered, is left out."""
+    told = members_of(record.after) or {}
+    texts = {name: text if isinstance(text := told.get(name), str) else None for name in ("user_agent", "reason")}
+    succeeded = record.event == AuditEvent.LOGIN_SUCCEEDED
+    return SignIn(seq=record.seq, at=record.at, succeeded=succeeded, ip=record.ip, **texts)
+
+
+def members_of(text: str | None) -> dict[str, Any] | None:
+    """`before` or `after` of a record as a dict. If somebody has altered it, it is in the member `unreadable`."""
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+        # Raises for values that an answer can't hold, such as NaN and lone surrogates.
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except (ValueError, RecursionError):
+        return {"unreadable": text}
+    return value if isinstance(value, dict) else {"unreadable": text}
 
 
 def _json(value: Mapping[str, Value] | None) -> str | None:

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields
-from typing import Any
-
 import structlog
 
 from server.audit.chain import AuditChain
-from server.audit.model import AuditFilter, AuditHead, AuditNote, AuditRecord, record_of
+from server.audit.model import AuditHead, AuditNote, AuditRecord, record_of
+from server.audit.rows import COLUMNS, FIELDS, RECORD, records_of
+from server.audit.search import AuditSearch
 from server.core.errors import StoreUnavailable
 from server.core.origin import Origin, current_origin
-from server.core.text import storable
-from server.database.driver import Driver, Row, Transaction
+from server.database.driver import Driver, Transaction
 
-# The columns of AuditRecord. Two have another name in the table, since their names are keywords of SQL.
-_FIELDS = [field.name for field in fields(AuditRecord)]
-_NAMES = {"before": "before_change", "after": "after_change"}
-_RECORD = ", ".join(f'{_NAMES.get(name, name)} AS "{name}"' for name in _FIELDS)
 _INSERT = (
-    f"INSERT INTO audit_events ({', '.join(_NAMES.get(name, name) for name in _FIELDS)}) "
-    f"VALUES ({', '.join(f'${number}' for number in range(1, len(_FIELDS) + 1))})"
+    f"INSERT INTO audit_events ({', '.join(COLUMNS)}) "
+    f"VALUES ({', '.join(f'${number}' for number in range(1, len(COLUMNS) + 1))})"
 )
 _SEARCHED_TOGETHER = 100_000
 # Locks the head on all nodes until the transaction ends, and returns it. A trigger updates it after each INSERT.
@@ -58,7 +51,7 @@ class AuditWriter:
         previous = head.hash
         for seq, note in enumerate(notes, head.seq + 1):
             record = self._chain.linked(previous, record_of(seq, note, self._origin))
-            await transaction.run(_INSERT, *(getattr(record, name) for name in _FIELDS))
+            await transaction.run(_INSERT, *(getattr(record, name) for name in FIELDS))
             previous = record.hash
 
 
@@ -67,6 +60,8 @@ class AuditRepository:
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
+        search = AuditSearch(driver)
+        self.find, self.sign_ins_of, self.count_sign_ins = search.find, search.sign_ins_of, search.count_sign_ins
         # Nothing is written before `chain_audit` sets the real key.
         self._chain = AuditChain(b"")
 
@@ -96,8 +91,8 @@ class AuditRepository:
         """Records from this `seq` on (None: from the first), in their order."""
         values = [limit] if seq is None else [limit, seq]
         where = "" if seq is None else "WHERE seq >= $2"
-        sql = f"SELECT {_RECORD} FROM audit_events {where} ORDER BY seq LIMIT $1"
-        return _records(await self._driver.read(sql, *values))
+        sql = f"SELECT {RECORD} FROM audit_events {where} ORDER BY seq LIMIT $1"
+        return records_of(await self._driver.read(sql, *values))
 
     async def first_since(self, at: int, end: int) -> int:
         """The number of the first record that is not older than that time; `end` + 1 if there is none up to `end`.
@@ -110,31 +105,3 @@ class AuditRepository:
             if found is not None:
                 return found
         return end + 1
-
-    async def find(self, wanted: AuditFilter) -> list[AuditRecord]:
-        """Records that match the filter. The SQL has only the conditions that are set, so each can use its index."""
-        asked: list[tuple[tuple[str, Any], ...]] = [
-            (("seq <", wanted.before_seq),),
-            (("seq >=", wanted.from_seq),),
-            (("event =", wanted.event),),
-            (("actor_id =", wanted.actor_id), ("actor_name =", wanted.actor_name)),
-            (("target_id =", wanted.target_id), ("target_name =", wanted.target_name)),
-        ]
-        values: list[Any] = []
-        conditions = []
-        for alternatives in asked:
-            given = [(condition, value) for condition, value in alternatives if value is not None]
-            if given:
-                either = [f"{condition} ${len(values) + number}" for number, (condition, _) in enumerate(given, 1)]
-                conditions.append(f"({' OR '.join(either)})")
-                values += [value for _, value in given]
-        if not all(storable(value) == value for value in values if isinstance(value, str)):
-            # No record has a text that can't be stored, and PostgreSQL would refuse it.
-            return []
-        where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
-        sql = f"SELECT {_RECORD} FROM audit_events {where} ORDER BY seq DESC LIMIT ${len(values) + 1}"
-        return _records(await self._driver.read(sql, *values, wanted.limit))
-
-
-def _records(rows: Sequence[Row]) -> list[AuditRecord]:
-    return [AuditRecord(**row) for row in rows]

@@ -1,15 +1,15 @@
-"""The query and the answer of GET /audit, and a record as JSON."""
+"""The queries and answers of GET /audit and GET /me/sign-ins, and a record as JSON."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 
-from server.audit.model import AuditEvent, AuditRecord
-from server.core.clock import rfc3339
+from server.audit.model import AuditEvent, AuditRecord, SignIn, members_of
+from server.core.clock import read_rfc3339, rfc3339
+from server.core.errors import InvalidRequest
 from server.http.schemas import CURSOR, NEXT_CURSOR, Answer, Cursor, Input, Limit, Timestamp, one_line
 
 _ACTOR_ID = "019aa7c9-11d2-7e60-8f4b-90c3d7e5a218"
@@ -24,7 +24,17 @@ def _event(value: object) -> object:
         raise ValueError(f"There is no such event. Events: {', '.join(AuditEvent)}") from None
 
 
+def _time_of(value: object) -> int:
+    """Epoch milliseconds. Raises ValueError, whose message says what to write."""
+    try:
+        return read_rfc3339(str(value))
+    except ValueError:
+        raise ValueError("Write a time like 2026-11-24T08:00:00Z; a + before its offset is %2B in a query") from None
+
+
 IdOrName = Annotated[str, StringConstraints(min_length=1, max_length=320), AfterValidator(one_line)]
+# In the query a time of RFC 3339, here in epoch milliseconds.
+Time = Annotated[int, BeforeValidator(_time_of), WithJsonSchema({"type": "string", "format": "date-time"})]
 
 
 class AuditQuery(Input):
@@ -37,6 +47,16 @@ class AuditQuery(Input):
     )
     actor: IdOrName | None = Field(default=None, description="Id or name of who did it", examples=["admin"])
     target: IdOrName | None = Field(default=None, description="Id or name of whom it was done to", examples=["lak"])
+    user: IdOrName | None = Field(
+        default=None, description="Id or name of a user who did it or whom it was done to", examples=["lak"]
+    )
+    from_at: Time | None = Field(default=None, alias="from", description="Only records of this time or later")
+    to_at: Time | None = Field(default=None, alias="to", description="Only records before this time")
+
+    def require_order(self) -> None:
+        """Raise InvalidRequest if `to` is before `from`."""
+        if self.from_at is not None and self.to_at is not None and self.to_at < self.from_at:
+            raise InvalidRequest([("to", "This time is before that of `from`.")])
 
 
 class AuditEventAnswer(Answer):
@@ -73,6 +93,43 @@ class AuditAnswer(Answer):
     next_cursor: str | None = Field(description=NEXT_CURSOR, examples=["NDE"])
 
 
+class SignInsQuery(Input):
+    """Which page of one's own sign-ins."""
+
+    limit: Limit = Field(default=50, description="How many sign-ins the page has at most")
+    cursor: Cursor | None = Field(default=None, description=CURSOR, examples=["NDE"])
+
+
+class SignInAnswer(Answer):
+    """Somebody has signed in to the account, or has tried to."""
+
+    at: Timestamp = Field(description="When")
+    succeeded: bool = Field(description="Whether it was the right password")
+    ip: str | None = Field(description="The address that it came from", examples=["203.0.113.7"])
+    user_agent: str | None = Field(
+        description="What the program called itself; null where it is not known", examples=["Mozilla/5.0"]
+    )
+    reason: str | None = Field(description="Why it failed; null if it succeeded", examples=["wrong password"])
+
+
+class SignInsAnswer(Answer):
+    """A page of one's own sign-ins."""
+
+    sign_ins: list[SignInAnswer] = Field(description="The sign-ins of this page, the newest first")
+    next_cursor: str | None = Field(description=NEXT_CURSOR, examples=["NDE"])
+
+
+def sign_in_json(sign_in: SignIn) -> dict[str, Any]:
+    """A sign-in in the form of SignInAnswer."""
+    return {
+        "at": _time(sign_in.at),
+        "succeeded": sign_in.succeeded,
+        "ip": sign_in.ip,
+        "user_agent": sign_in.user_agent,
+        "reason": sign_in.reason,
+    }
+
+
 def audit_json(record: AuditRecord) -> Mapping[str, Any]:
     """A record in the form of AuditEventAnswer. It also works for a record that somebody has altered."""
     return {
@@ -86,8 +143,8 @@ def audit_json(record: AuditRecord) -> Mapping[str, Any]:
         "via": record.via,
         "ip": record.ip,
         "request_id": record.request_id,
-        "before": _members(record.before),
-        "after": _members(record.after),
+        "before": members_of(record.before),
+        "after": members_of(record.after),
         "hash": record.hash,
     }
 
@@ -97,15 +154,3 @@ def _time(at: int) -> str:
         return rfc3339(at)
     except (ValueError, OverflowError, OSError):
         return str(at)
-
-
-def _members(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
-    try:
-        value = json.loads(text)
-        # Raises for values that the answer can't hold, such as NaN and lone surrogates.
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
-    except (ValueError, RecursionError):
-        return {"unreadable": text}
-    return value if isinstance(value, dict) else {"unreadable": text}

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 
 from server.audit.chain import START, AuditChain
-from server.audit.model import AuditFilter, AuditHead, AuditRecord
+from server.audit.model import AuditFilter, AuditHead, AuditRecord, SignIn, sign_in_of
 from server.audit.repository import AuditRepository
 from server.core.ids import id_in
 from server.users.repository import UserRepository
@@ -57,15 +57,37 @@ class Audit:
         event: str | None = None,
         actor: str | None = None,
         target: str | None = None,
+        user: str | None = None,
+        from_at: int | None = None,
+        to_at: int | None = None,
     ) -> list[AuditRecord]:
-        """The newest records first. `actor` and `target` are ids or names; names of existing users in any case.
+        """The newest records first. `actor`, `target` and `user` are ids or names; names of existing users in any case.
 
-        The name of a user finds the records of this user under whatever name, and all that have this name.
+        The name of a user finds the records of this user under whatever name, and all that have this name. `user` is
+        actor or target. `from_at` belongs to the records, `to_at` does not (epoch ms).
         """
         actor_id, actor_name = await self._id_and_name(actor)
         target_id, target_name = await self._id_and_name(target)
-        wanted = AuditFilter(limit, before_seq, from_seq, event, actor_id, actor_name, target_id, target_name)
+        user_id, user_name = await self._id_and_name(user)
+        wanted = AuditFilter(
+            limit=limit,
+            before_seq=before_seq,
+            from_seq=from_seq,
+            event=event,
+            actor_id=actor_id,
+            actor_name=actor_name,
+            target_id=target_id,
+            target_name=target_name,
+            user_id=user_id,
+            user_name=user_name,
+            from_at=from_at,
+            to_at=to_at,
+        )
         return await self._audit.find(wanted)
+
+    async def sign_ins(self, user_id: str, limit: int, before_seq: int | None) -> list[SignIn]:
+        """The logins of a user and those that failed, the newest first; before that record."""
+        return [sign_in_of(record) for record in await self._audit.sign_ins_of(user_id, limit, before_seq)]
 
     async def _id_and_name(self, text: str | None) -> tuple[str | None, str | None]:
         if text is None:

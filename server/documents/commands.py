@@ -12,8 +12,10 @@ from server.cli.context import AsJson, print_json, run_with_services, settings_f
 from server.cli.tables import Rows, program
 from server.core.errors import ConfigurationError, Unauthorized
 from server.documents.openapi import openapi_bytes, openapi_document
+from server.documents.schemas import explain_json
 from server.routes import route_table
 from server.services import Services
+from watchword_client.access import Decision
 
 
 def routes(context: typer.Context, as_json: AsJson = False, config: Config = None) -> None:
@@ -87,7 +89,7 @@ async def _role_of(services: Services, token: str) -> str:
 
 def _say(as_json: bool, method: str, path: str, recent: str, *, allowed: bool, reason: str) -> None:
     if as_json:
-        print_json({"method": method.upper(), "path": path, "allowed": allowed, "reason": reason, "recent": recent})
+        print_json(explain_json(method.upper(), path, Decision(allowed, reason), recent))
     else:
         if allowed and recent:
             reason = f"{reason}; it asks for a recent sign-in: {recent}"

@@ -1,20 +1,38 @@
-"""GET /routes, GET /openapi.json and GET /docs."""
+"""GET /routes, GET /explain, GET /openapi.json and GET /docs."""
 
 from __future__ import annotations
 
 from aiohttp import hdrs, web
 
+from server.access.explain import explain as explained
 from server.access.rules import ADMIN
-from server.documents.schemas import RoutesAnswer
+from server.core.errors import InvalidRequest, NotFound
+from server.documents.schemas import ExplainAnswer, ExplainQuery, RoutesAnswer, explain_json
+from server.http.body import read_query
 from server.http.responses import document_response, json_response
 from server.http.route import Route
-from server.services import DOCUMENTS
+from server.services import DOCUMENTS, services_of
 from watchword_client.access import ANYONE
 
 
 async def list_routes(request: web.Request) -> web.Response:
     """GET /routes."""
     return json_response({"routes": request.app[DOCUMENTS].routes})
+
+
+async def explain(request: web.Request) -> web.Response:
+    """GET /explain: decides as the middleware would."""
+    query = read_query(request, ExplainQuery)
+    roles = services_of(request).roles
+    if query.role is not None and query.role not in roles:
+        raise InvalidRequest([("role", f"There is no such role. Roles: {', '.join(roles.names())}.")])
+    method, path = query.method.upper(), query.path.partition("?")[0]
+    table = request.app[DOCUMENTS].table
+    found = explained(table.role_table, method, path, query.role)
+    if found is None:
+        raise NotFound("There is no such route. GET /routes lists them.")
+    name, decision = found
+    return json_response(explain_json(method, path, decision, table.recent(name)))
 
 
 async def openapi(request: web.Request) -> web.Response:
@@ -38,6 +56,17 @@ ROUTES: tuple[Route, ...] = (
         tag="This server",
         summary="The effective role table",
         answers={200: RoutesAnswer},
+    ),
+    Route(
+        method="GET",
+        path="/explain",
+        handler=explain,
+        access=ADMIN,
+        tag="This server",
+        summary="Whether a role may make a call, and why",
+        query=ExplainQuery,
+        answers={200: ExplainAnswer},
+        errors=(NotFound,),
     ),
     Route(
         method="GET",

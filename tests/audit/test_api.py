@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from server.audit.model import AuditEvent
+from server.core.clock import rfc3339
 from tests.process.server_process import ROOT
 from tests.running import PASSWORD, Api
 
@@ -218,17 +219,59 @@ async def test_filters_take_ids_and_names(api: Api) -> None:
     assert await events("actor=sahan&target=lak") == ["user_changed"]
     assert await events(f"actor={lak}") == await events("actor=lak") == ["login_succeeded"]
     assert await events("event=user_changed") == ["user_changed"]
+    assert await events("user=LAK") == await events(f"user={lak.upper()}") == of_lak
+    assert await events("user=lak&actor=sahan") == ["user_changed"]
+    assert await events("user=nobody") == await events("user=lak&actor=nobody") == []
     assert await events("actor=nobody") == await events(f"event=keys_revoked&actor={lak}") == []
 
 
 @pytest.mark.parametrize(
     "query",
     ["limit=0", "limit=201", "limit=x", "cursor=x", "cursor=AAAA", "cursor=MA", "event=nothing", "event=", "actor=",
-     "actor=a%0Ab", "target=%00", "page=2", "actor=a&actor=b", f"cursor={'9' * 90}"],
+     "actor=a%0Ab", "target=%00", "page=2", "actor=a&actor=b", f"cursor={'9' * 90}", "user=", "user=a%00",
+     "from=", "from=yesterday", "from=2026-11-24", "from=2026-11-24T08:00:00", "to=2026-13-24T08:00:00Z", "to=1",
+     "from=2026-11-24T08:00:00+01:00", "from=0000-01-01T00:00:00Z", f"to={'9' * 5000}", "from_at=1", "to=%F0%9F%95%B0",
+     "from=2026-11-24T08:00:00Z&to=2026-11-24T07:59:59.999Z",
+     "from=2026-11-24T08:00:00Z&to=2026-11-24T08:59:59%2B01:00"],
 )  # fmt: skip
 async def test_a_wrong_query_is_refused(api: Api, query: str) -> None:
     response = await api.request("GET", f"/audit?{query}", await api.token("sahan"))
     await api.problem(response, 422, "invalid_request")
+
+
+async def test_records_of_a_time(api: Api) -> None:
+    await api.token("sahan")
+    api.clock.advance(3600)
+    begin = rfc3339(api.clock.now_ms())
+    await api.request("POST", "/login", json={"username": "lak", "password": "x"})
+    api.clock.advance(1)
+    end = rfc3339(api.clock.now_ms())
+    await api.request("POST", "/login", json={"username": "lak", "password": "x"})
+    api.clock.advance(1)
+    token = await api.token("sahan")
+    last = rfc3339(api.clock.now_ms())
+
+    async def found(query: str) -> list[str]:
+        return [event["at"] for event in await read(api, token, query)]
+
+    assert await found(f"from={begin}") == [last, end, begin]
+    assert await found(f"from={begin}&to={end}&user=lak&event=login_failed") == [begin]
+    assert await found(f"from={begin}&to={begin}") == await found(f"from={end}&to={last}&actor=sahan") == []
+    assert await found("from=9999-12-31T23:59:59.999Z") == await found("to=0001-01-01T00:00:00Z") == []
+    moved = begin.replace("Z", "%2B00:00")
+    assert await found(f"from={moved}&limit=1") == [last]
+    first = await (await api.request("GET", f"/audit?from={begin}&limit=1", token)).json()
+    assert await found(f"from={begin}&cursor={first['next_cursor']}") == [end, begin]
+    whole = await read(api, token)
+    assert await found("to=9999-01-01T00:00:00Z") == [event["at"] for event in whole]
+
+
+async def test_a_wrong_time_is_told_the_form(api: Api) -> None:
+    query = "from=2026-11-24T08:00:00+01:00&to=now"
+    response = await api.request("GET", f"/audit?{query}", await api.token("sahan"))
+    errors = (await api.problem(response, 422, "invalid_request"))["errors"]
+    assert [error["field"] for error in errors] == ["from", "to"]
+    assert "%2B" in errors[0]["message"]
 
 
 async def test_a_wrong_event_is_told_the_right_ones(api: Api) -> None:

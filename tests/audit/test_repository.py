@@ -6,12 +6,14 @@ import asyncio
 import json
 import sqlite3
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
 
 from server.audit.chain import AuditChain
 from server.audit.model import AuditEvent, AuditFilter, AuditNote, AuditRecord
+from server.audit.search import HOUR_MS
 from server.audit.service import Audit
 from server.core.errors import NotFound, StoreUnavailable
 from server.core.origin import Origin, reset_origin, set_origin
@@ -217,6 +219,76 @@ async def test_pages_and_filters(store: Repositories) -> None:
     assert await seqs(actor_id=id_of(3)) == await seqs(actor_name="x") == []
     assert await seqs(target_name="a\0b") == await seqs(target_name="\ud800") == []
     assert [record.seq for record in await store.audit.records_from(3, 3)] == [3, 4, 5]
+
+
+async def test_a_user_is_found_as_actor_or_target_by_id_or_name(store: Repositories) -> None:
+    """Each record once, in order and in pages, whichever of the four columns has the user."""
+    one, two = (id_of(1), "one"), (id_of(2), "two")
+    for actor, target in ((one, two), (two, one), (one, one), (two, two), (None, one), (one, None), (None, None)):
+        before = set_origin(partial(Origin, "http", *(actor or (None, None))))
+        target_id, target_name = target or (None, None)
+        await store.audit.record(AuditNote(AuditEvent.USER_CHANGED, NOW, target_id, target_name))
+        reset_origin(before)
+    # Named so once: under another id.
+    await store.audit.record(AuditNote(AuditEvent.USER_RENAMED, NOW, id_of(3), "one"))
+
+    async def seqs(limit: int = 10, **wanted: Any) -> list[int]:
+        return [record.seq for record in await store.audit.find(AuditFilter(limit, **wanted))]
+
+    by_id, by_both = [6, 5, 3, 2, 1], [8, 6, 5, 3, 2, 1]
+    assert await seqs(user_id=id_of(1)) == by_id
+    assert await seqs(user_name="one") == await seqs(user_id=id_of(1), user_name="one") == by_both
+    assert await seqs(user_id=id_of(1), user_name="one", event="user_changed") == by_id
+    assert await seqs(user_id=id_of(1), actor_id=id_of(2)) == [2]
+    assert await seqs(user_id=id_of(1), actor_id=id_of(2), actor_name="two", target_name="one") == [2]
+    assert await seqs(user_name="nobody") == await seqs(user_name="\ud800") == []
+    pages: list[int] = []
+    while page := await seqs(2, user_id=id_of(1), user_name="one", before_seq=pages[-1] if pages else None):
+        pages += page
+    assert pages == by_both
+
+
+async def test_records_of_a_time_are_in_its_order_though_the_clock_was_set_back(store: Repositories) -> None:
+    times = [100, 200, 300, 150, 200, 250, 400]
+    for at in times:
+        await store.audit.record(AuditNote(AuditEvent.USER_CREATED, NOW + at, target_id=id_of(at % 2)))
+
+    async def found(limit: int = 10, **wanted: Any) -> list[int]:
+        return [record.at - NOW for record in await store.audit.find(AuditFilter(limit, **wanted))]
+
+    assert await found(from_at=NOW + 200) == [400, 300, 250, 200, 200]
+    assert await found(to_at=NOW + 200) == [150, 100]
+    assert await found(from_at=NOW + 150, to_at=NOW + 201, target_id=id_of(0)) == [200, 200, 150]
+    assert await found(from_at=NOW + 150, event="user_created", to_at=NOW + 151) == [150]
+    assert await found(from_at=NOW + 200, to_at=NOW + 200) == await found(from_at=NOW + 401) == []
+    assert await found(from_at=-(2**60), to_at=2**60, user_id=id_of(0)) == sorted(times, reverse=True)
+    # In pages, two of which begin in the middle of one moment.
+    pages: list[AuditRecord] = []
+    while page := await store.audit.find(
+        AuditFilter(1, from_at=NOW, user_id=id_of(0), before_seq=pages[-1].seq if pages else None)
+    ):
+        pages += page
+    assert [(record.at - NOW, record.seq) for record in pages] == sorted(
+        zip(times, range(1, 8), strict=True), reverse=True
+    )
+
+
+async def test_sign_ins_are_counted_by_the_hour(store: Repositories) -> None:
+    hour = NOW - NOW % HOUR_MS
+    await add_user(store, new_user(1))
+    for minutes, event in (
+        (-1, AuditEvent.LOGIN_SUCCEEDED),
+        (0, AuditEvent.LOGIN_SUCCEEDED),
+        (59, AuditEvent.LOGIN_SUCCEEDED),
+        (30, AuditEvent.LOGIN_FAILED),
+        (60, AuditEvent.LOGIN_FAILED),
+        (60, AuditEvent.LOGGED_OUT),
+        (120, AuditEvent.LOGIN_FAILED),
+    ):
+        await store.audit.record(AuditNote(event, hour + minutes * 60_000, target_id=id_of(1)))
+    assert await store.audit.count_sign_ins(hour, hour + 2 * HOUR_MS) == {
+        (hour, "login_succeeded"): 2, (hour, "login_failed"): 1, (hour + HOUR_MS, "login_failed"): 1
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\0b", "\u2028", "\u202ered", "\x85\x1b[31m", "\ud800"])

@@ -83,6 +83,7 @@ class Listed:
     who: frozenset[str]
     status: int = 200
     body: Body | None = None
+    query: str = ""
     objects: tuple[str, ...] = ("",)
     recent: tuple[str, ...] = ()
 
@@ -152,11 +153,13 @@ TABLE = {
     "GET /users/{user_id}/sessions": Listed(ADMIN, objects=THERE),
     "DELETE /users/{user_id}/sessions": Listed(ADMIN, 204, objects=THERE),
     "POST /users/{user_id}/password-reset": Listed(ADMIN, objects=THERE, recent=OBJECTS),
+    "GET /me/sign-ins": Listed(USERS),
     "GET /audit": Listed(ADMIN),
     "GET /keys": Listed(ADMIN),
     "POST /keys/rotate": Listed(ADMIN, 204, recent=("",)),
     "POST /keys/{kid}/revoke": Listed(ADMIN, 204, objects=THERE, recent=OBJECTS),
     "GET /routes": Listed(USERS),
+    "GET /explain": Listed(ADMIN, query="method=GET&path=/me"),
     "GET /verify": Listed(USERS, 204),
     "GET /inspect": Listed(ANYONE),
     "POST /inspect": Listed(ANYONE, body=_inspect),

@@ -160,6 +160,8 @@ async def answer_of(api: Api, cell: Cell, caller: Caller, other: Person) -> tupl
     kid = UNKNOWN if cell.target == "unknown" else api.services.keys.current.keyring.records[-1].kid
     file = "missing.css" if cell.target == "unknown" else "base.css"
     path = cell.path.format(**ids, kid=kid, version="1", file=file)
+    if row is not None and row.query:
+        path = f"{path}?{row.query}"
     response = await api.request(cell.method, path, caller.token, json=body, allow_redirects=False)
     if response.status < 400:
         return response.status, ""

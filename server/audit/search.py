@@ -1,0 +1,129 @@
+"""Finds records by a filter, the newest first. Each way to find some reads an index, and only as far as needed.
+
+Without times the order is that of `seq`. With times it is that of `at`, which the clock of a server may have set back
+between two records; records of the same time are in the order of `seq`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+from server.audit.model import AuditEvent, AuditFilter, AuditRecord
+from server.audit.rows import RECORD, records_of
+from server.core.text import storable
+from server.database.driver import Driver
+
+HOUR_MS = 3_600_000
+_SIGN_INS = (AuditEvent.LOGIN_SUCCEEDED.value, AuditEvent.LOGIN_FAILED.value)
+# SQLite does not know which values are frequent, and would read all records of an event to find the few of a user or of
+# a day. The CAST keeps it from the index of events; PostgreSQL knows better, and does not notice it.
+_EVENT = "CAST(event AS TEXT)"
+
+
+class AuditSearch:
+    """Finds records, and counts sign-ins."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    async def find(self, wanted: AuditFilter) -> list[AuditRecord]:
+        """At most `limit` records that match."""
+        query = _Query(wanted)
+        if not all(storable(value) == value for value in query.values if isinstance(value, str)):
+            # No record has a text that can't be stored, and PostgreSQL would refuse it.
+            return []
+        return records_of(await self._driver.read(query.sql, *query.values))
+
+    async def sign_ins_of(self, user_id: str, limit: int, before_seq: int | None) -> list[AuditRecord]:
+        """Who signed in as this user or tried to: at most `limit` records before that one."""
+        before = "" if before_seq is None else "AND seq < $5"
+        sql = (
+            f"SELECT {RECORD} FROM audit_events WHERE target_id = $1 AND {_EVENT} IN ($2, $3) {before} "
+            "ORDER BY seq DESC LIMIT $4"
+        )
+        values = [user_id, *_SIGN_INS, limit]
+        return records_of(await self._driver.read(sql, *values, *([] if before_seq is None else [before_seq])))
+
+    async def count_sign_ins(self, since: int, until: int) -> dict[tuple[int, str], int]:
+        """How many succeeded and failed in each hour, by the beginning of the hour (epoch ms) and the event.
+
+        It reads only the index of times. Hours and events of which there are none are not there.
+        """
+        sql = (
+            f"SELECT at / {HOUR_MS} AS hour, event, COUNT(*) AS count FROM audit_events "
+            f"WHERE at >= $1 AND at < $2 AND {_EVENT} IN ($3, $4) GROUP BY at / {HOUR_MS}, event"
+        )
+        rows = await self._driver.read(sql, since, until, *_SIGN_INS)
+        return {(row["hour"] * HOUR_MS, row["event"]): row["count"] for row in rows}
+
+
+class _Query:
+    """The SQL of one filter, with only the conditions that are set.
+
+    A user is found by id or by name, as actor or as target. These are up to four indexes, of which each gives the first
+    records in the order of the page. One condition with OR would read all records of a user and sort them.
+    """
+
+    def __init__(self, wanted: AuditFilter) -> None:
+        self.values: list[Any] = []
+        self._by_time = wanted.from_at is not None or wanted.to_at is not None
+        ways = self._ways(wanted)
+        conditions = self._conditions(wanted, alone=not (self._by_time or any(ways)))
+        order = "at DESC, seq DESC" if self._by_time else "seq DESC"
+        limit = self._place(wanted.limit)
+        found = [
+            f"SELECT {{}} FROM audit_events {_where([*conditions, *way])} ORDER BY {order} LIMIT {limit}"
+            for way in ways
+        ]
+        if len(found) == 1:
+            self.sql = found[0].format(RECORD)
+        else:
+            parts = [f"SELECT seq FROM ({sql.format('seq')}) AS way{number}" for number, sql in enumerate(found)]
+            among = f"WHERE seq IN ({' UNION '.join(parts)})"
+            self.sql = f"SELECT {RECORD} FROM audit_events {among} ORDER BY {order} LIMIT {limit}"
+
+    def _ways(self, wanted: AuditFilter) -> list[list[str]]:
+        """Conditions that together are true for all records of the actor, the target and the user."""
+        actor = self._either(("actor_id", wanted.actor_id), ("actor_name", wanted.actor_name))
+        target = self._either(("target_id", wanted.target_id), ("target_name", wanted.target_name))
+        user = self._either(
+            ("actor_id", wanted.user_id),
+            ("actor_name", wanted.user_name),
+            ("target_id", wanted.user_id),
+            ("target_name", wanted.user_name),
+        )
+        return [list(way) for way in product(*filter(None, (actor, target, user)))]
+
+    def _either(self, *columns: tuple[str, str | None]) -> list[str]:
+        return [f"{column} = {self._place(value)}" for column, value in columns if value is not None]
+
+    def _conditions(self, wanted: AuditFilter, *, alone: bool) -> list[str]:
+        """What each way has besides. `alone`: there is nothing else to find records by but their event."""
+        event = "event" if alone else _EVENT
+        asked = [
+            ("seq >=", wanted.from_seq),
+            ("at >=", wanted.from_at),
+            ("at <", wanted.to_at),
+            (f"{event} =", wanted.event),
+        ]
+        conditions = [f"{condition} {self._place(value)}" for condition, value in asked if value is not None]
+        if wanted.before_seq is not None:
+            conditions += self._behind(self._place(wanted.before_seq))
+        return conditions
+
+    def _behind(self, place: str) -> list[str]:
+        """Behind the last record of the page before. By times it is behind its `at`, or at the same and before it."""
+        if not self._by_time:
+            return [f"seq < {place}"]
+        at = f"(SELECT at FROM audit_events WHERE seq = {place})"
+        return [f"at <= {at}", f"(at < {at} OR seq < {place})"]
+
+    def _place(self, value: Any) -> str:
+        self.values.append(value)
+        return f"${len(self.values)}"
+
+
+def _where(conditions: Sequence[str]) -> str:
+    return f"WHERE {' AND '.join(conditions)}" if conditions else ""
