@@ -50,6 +50,7 @@ from server.sessions.refresh_token import RefreshTokens
 from server.sessions.revocation import Revocations
 from server.sessions.service import Sessions
 from server.settings import Settings
+from server.statistics.service import Statistics
 from server.users.passwords import UserPasswords
 from server.users.reset_token import ResetTokens
 from server.users.service import Users
@@ -188,6 +189,7 @@ def _connected(base: _Base, lasting: _Lasting) -> Services:
         sessions=sessions,
         refresh_rotation=_refresh_rotation(base, sessions, refresh_tokens, issuer),
         audit=Audit(repositories.audit, repositories.users, AuditChain(keys.audit_key)),
+        statistics=_statistics(base),
         verifier=lasting.verifier,
         authenticator=BearerAuthenticator(lasting.verifier, revocations, base.watchers.tokens),
         readiness=Readiness(repositories.readiness, keys.current, clock),
@@ -297,6 +299,16 @@ def _refresh_rotation(
         issuer=issuer,
         clock=base.clock,
         settings=base.settings.sessions,
+    )
+
+
+def _statistics(base: _Base) -> Statistics:
+    return Statistics(
+        users=base.repositories.users,
+        sessions=base.repositories.sessions,
+        audit=base.repositories.audit,
+        clock=base.clock,
+        roles=tuple(base.settings.roles),
     )
 
 

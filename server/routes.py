@@ -18,6 +18,7 @@ from server.keys import routes as keys
 from server.pages import routes as pages
 from server.sessions import routes as sessions
 from server.settings import Settings
+from server.statistics import routes as statistics
 from server.users import routes as users
 from watchword_client.access import Roles
 
@@ -28,6 +29,7 @@ ROUTES: tuple[Route, ...] = (
     *audit.ROUTES,
     *inspection.ROUTES,
     *keys.ROUTES,
+    *statistics.ROUTES,
     *documents.ROUTES,
     *pages.ROUTES,
     *health.ROUTES,

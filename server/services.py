@@ -27,6 +27,7 @@ from server.sessions.refresh import RefreshRotation
 from server.sessions.revocation import Revocations
 from server.sessions.service import Sessions
 from server.settings import Settings
+from server.statistics.service import Statistics
 from server.users.passwords import UserPasswords
 from server.users.service import Users
 from watchword_client.access import Roles
@@ -71,6 +72,7 @@ class Services:
     sessions: Sessions
     refresh_rotation: RefreshRotation
     audit: Audit
+    statistics: Statistics
     verifier: TokenVerifier
     authenticator: BearerAuthenticator
     readiness: Readiness

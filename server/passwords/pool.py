@@ -45,6 +45,16 @@ class HashPool:
         """The number of hashes that no thread has begun."""
         return max(0, len(self._pending) - self._threads)
 
+    @property
+    def limit(self) -> int:
+        """How many may wait."""
+        return self._queue
+
+    @property
+    def threads(self) -> int:
+        """How many are computed at the same time."""
+        return self._threads
+
     def change(self, hasher: Hasher, threads: int, queue: int) -> None:
         """Hash in this way from now on. What waits for the former threads is still done by them."""
         self.hasher, self._queue = hasher, queue

@@ -93,6 +93,17 @@ class UserRepository:
         sql = f"SELECT {CREDENTIALS} FROM users WHERE id > $1 ORDER BY id LIMIT $2"
         return [credentials_of(row) for row in await self._driver.read(sql, after_id, limit)]
 
+    async def count_by_role(self) -> dict[str, int]:
+        """How many users have each role. It reads an index and not the table."""
+        rows = await self._driver.read("SELECT role, COUNT(*) AS count FROM users GROUP BY role")
+        return {row["role"]: row["count"] for row in rows}
+
+    async def count_disabled(self) -> int:
+        """How many users are disabled."""
+        rows = await self._driver.read("SELECT COUNT(*) AS count FROM users WHERE disabled_at IS NOT NULL")
+        count: int = rows[0]["count"]
+        return count
+
     async def find_holders(self, accounts: Sequence[Credentials]) -> list[User | None]:
         """For each account, the existing user who keeps it from being made; None if there is none.
 

@@ -155,6 +155,7 @@ TABLE = {
     "POST /users/{user_id}/password-reset": Listed(ADMIN, objects=THERE, recent=OBJECTS),
     "GET /me/sign-ins": Listed(USERS),
     "GET /audit": Listed(ADMIN),
+    "GET /stats": Listed(ADMIN),
     "GET /keys": Listed(ADMIN),
     "POST /keys/rotate": Listed(ADMIN, 204, recent=("",)),
     "POST /keys/{kid}/revoke": Listed(ADMIN, 204, objects=THERE, recent=OBJECTS),

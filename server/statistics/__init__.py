@@ -1,0 +1,1 @@
+"""The figures of the day: users, sessions, sign-ins by hour, and the queue of hashes."""
