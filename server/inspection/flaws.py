@@ -166,7 +166,7 @@ def _shown(value: Any, depth: int = 0) -> Any:
 def times(claims: dict[str, Any], now_ms: int) -> dict[str, tuple[str, str]]:
     """The times among the claims, each as RFC 3339 and in words from now. Claims that are no time are left out."""
     found = {}
-    for name in ("iat", "nbf", "exp"):
+    for name in ("iat", "nbf", "exp", "auth_time"):
         value = claims.get(name)
         # A NumericDate may have a fraction (RFC 7519 section 2). Not isinstance: a bool is an int.
         if type(value) in {int, float} and _EARLIEST <= value <= _LATEST:  # type: ignore[operator] # it is a number

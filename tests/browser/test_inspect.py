@@ -52,9 +52,11 @@ def test_a_good_token_is_accepted_and_explained(inspector: Inspector, server: Lo
     assert (inspector.shown("empty"), inspector.shown("unproven")) == ("", "")
 
     claims = inspector.members("claims")
-    assert list(claims) == ["iss", "sub", "aud", "iat", "exp", "jti", "sid", "role", "username"]
+    assert list(claims) == ["iss", "sub", "aud", "iat", "exp", "jti", "sid", "role", "username", "auth_time", "amr"]
     assert (claims["iss"], claims["role"], claims["username"]) == ("my-api", "customer", USERNAME)
     assert re.search(r" (now|\d seconds? ago)\n\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ · \d{10}$", claims["iat"])
+    assert re.search(r" (now|\d seconds? ago)\n", claims["auth_time"])
+    assert "pwd" in claims["amr"]
     assert re.search(r" in (5 minutes|4 minutes 5\d seconds)\n\d{4}-\d\d-\d\dT", claims["exp"])
     assert "session: a logout ends both" in inspector.shown("claims")
     header = inspector.members("header")

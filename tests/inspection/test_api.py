@@ -57,7 +57,9 @@ async def test_a_good_token_is_accepted_and_everything_in_it_is_told(api: Api) -
     assert answer["times"] == [
         {"claim": "iat", "at": "2026-09-21T14:13:21.000Z", "words": "now"},
         {"claim": "exp", "at": "2026-09-21T14:18:21.000Z", "words": "in 5 minutes"},
+        {"claim": "auth_time", "at": "2026-09-21T14:13:21.000Z", "words": "now"},
     ]
+    assert answer["claims"]["amr"] == ["pwd"]
     kid = answer["header"]["kid"]
     assert answer["signature"] == {"valid": True, "kid": kid, "algorithm": "ES256", "key_state": "active"}
 
