@@ -40,7 +40,7 @@ from server.passwords.observed import ObservedHashPool
 from server.passwords.pool import HashPool
 from server.policies import password_policy, rotation_policy
 from server.repositories import Repositories, open_repositories
-from server.routes import route_table
+from server.routes import privileged_roles, route_table
 from server.services import DOCUMENTS, SERVICES, Documents, Services, Watchers
 from server.sessions.bearer_authenticator import BearerAuthenticator
 from server.sessions.issuing import TokenIssuer
@@ -260,6 +260,7 @@ def _users(base: _Base, passwords: UserPasswords, throttle: Throttle, revocation
         revocations=revocations,
         throttle=throttle,
         roles=roles,
+        privileged_roles=privileged_roles(base.settings),
         clock=base.clock,
         ids=base.ids,
     )

@@ -20,7 +20,7 @@ from server.sessions import routes as sessions
 from server.settings import Settings
 from server.statistics import routes as statistics
 from server.users import routes as users
-from watchword_client.access import Roles
+from watchword_client.access import Roles, only
 
 ROUTES: tuple[Route, ...] = (
     *sessions.ROUTES,
@@ -40,3 +40,16 @@ def route_table(settings: Settings) -> RouteTable:
     """The table in force. Raises ConfigurationError for an override that fits no route."""
     routes = ROUTES if settings.pages.enabled else [route for route in ROUTES if route not in pages.PAGES]
     return RouteTable(routes, Roles(settings.role_includes), settings.access)
+
+
+def privileged_roles(settings: Settings) -> frozenset[str]:
+    """The roles that may call a route which asks for a recent sign-in, those aside that every user may call.
+
+    By default these are the role admin and those that include it; `[access]` may let others in.
+    """
+    roles, found = Roles(settings.role_includes), frozenset[str]()
+    for route in ROUTES:
+        if route.recent:
+            rule = only(*settings.access[route.name]) if route.name in settings.access else route.access
+            found |= roles.sufficient(rule) or frozenset()
+    return found

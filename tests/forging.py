@@ -34,6 +34,8 @@ CLAIMS = AccessClaims(
     session_id="01990000-0000-7000-8000-000000000003",
     role="customer",
     username="lak",
+    auth_time=NOW - 60,
+    amr=("pwd",),
 )
 
 

@@ -33,7 +33,7 @@ FIXED = {
     "unknown devices, all of them together": ACCOUNT_GUESSES * 7 // 10,
     "one known device": DEVICE_ATTEMPTS,
     "all known devices of the account together": ACCOUNT_GUESSES * 2 // 10,
-    "who is logged in and changes the password: the current one": ACCOUNT_GUESSES // 10,
+    "who is logged in, to change the password or to prove again who they are": ACCOUNT_GUESSES // 10,
     "wrong passwords from unknown devices before the first wait": FREE_FAILURES,
     "longest wait, in seconds": LONGEST_WAIT_MS // 1000,
     "days until a count that nobody touched is deleted": FORGET_MS // 1000 // DAY_SECONDS,

@@ -92,7 +92,8 @@ async def update_user(request: web.Request) -> web.Response:
     if "email" in body.model_fields_set:
         change["email"] = body.email
     # Only the transaction knows role and address before, and it must not wait for another look at the store.
-    recent = (body.role is None and "email" not in change) or await is_recent(request)
+    harmless = body.role is None and body.disabled is not False and "email" not in change
+    recent = harmless or await is_recent(request)
     user = await services_of(request).users.update(user_id, recent=recent, **change)
     return json_response({"user": user_json(user)})
 

@@ -109,7 +109,7 @@ ROUTES: tuple[Route, ...] = (
         body=UserChangeBody,
         answers={200: OneUserAnswer},
         errors=(NotFound, LastAdmin, UsernameTaken, EmailTaken, StoreUnavailable),
-        recent="to change the address, or a role to or from an admin role",
+        recent="to change the address or a role to or from an admin role, or to enable a user with one",
     ),
     Route(
         method="DELETE",

@@ -6,7 +6,7 @@ audit record, which comes last (server/audit/repository.py says why).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Unpack
 
@@ -57,6 +57,7 @@ class Users:
         revocations: Revocations,
         throttle: Throttle,
         roles: Roles,
+        privileged_roles: Collection[str] = (),
         clock: Clock,
         ids: Ids,
     ) -> None:
@@ -70,6 +71,8 @@ class Users:
         self._throttle = throttle
         self._roles = roles
         self._admin_roles = roles.sufficient(only("admin")) or frozenset()
+        # To give one of these is as good as to make an admin.
+        self._privileged_roles = self._admin_roles.union(privileged_roles)
         self._clock = clock
         self._ids = ids
 
@@ -196,14 +199,14 @@ class Users:
         )
 
     def is_admin_role(self, role: str) -> bool:
-        """Whether it is or includes the role admin."""
-        return role in self._admin_roles
+        """Whether who has it may call what asks for a recent sign-in: admin, what includes it, and by `[access]`."""
+        return role in self._privileged_roles
 
     async def update(self, user_id: str, *, recent: bool = True, **change: Unpack[UserChange]) -> User:
         """Change what is given. Raises NotFound, LastAdmin, UsernameTaken, EmailTaken, InvalidRequest.
 
         `recent` is whether who asks has signed in a short while ago. Without that, a change of the address, or of the
-        role to or from an admin role, raises ReauthenticationRequired.
+        role to or from an admin role, raises ReauthenticationRequired, and so does enabling a user who has one.
 
         A disabled user's sessions end; a new role makes the access tokens with the old one invalid, and the next
         refresh carries it. With another username sessions go on, and the next refresh brings a token with it; devices
@@ -291,7 +294,9 @@ class Users:
 
     def _needs_recent(self, before: User, after: User) -> bool:
         """Whether who makes this change has to have signed in a short while ago."""
-        if before.role != after.role and {before.role, after.role} & self._admin_roles:
+        if before.role != after.role and (self.is_admin_role(before.role) or self.is_admin_role(after.role)):
+            return True
+        if before.disabled and not after.disabled and self.is_admin_role(after.role):
             return True
         return (before.email, before.email_verified_at) != (after.email, after.email_verified_at)
 

@@ -245,6 +245,7 @@ def test_times_are_told_in_rfc_3339_and_in_words() -> None:
         "iat": ("2026-09-21T14:13:20.000Z", "now"),
         "nbf": ("2026-09-21T14:13:19.500Z", "now"),
         "exp": ("2026-09-21T14:28:20.000Z", "in 15 minutes"),
+        "auth_time": ("2026-09-21T14:12:20.000Z", "1 minute ago"),
     }
 
 

@@ -1,9 +1,10 @@
-"""POST /refresh, and whether an access token is taken."""
+"""POST /refresh, whether an access token is taken, and sessions whose sign-in is long ago."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from server.sessions.model import RECENT_SECONDS
 from tests.running import Api
 
 
@@ -26,3 +27,11 @@ async def is_alive(api: Api, access_token: str) -> bool:
         return True
     await api.problem(response, 401, "token_revoked")
     return False
+
+
+async def signed_in_long_ago(api: Api, username: str, seconds: float = RECENT_SECONDS + 1) -> dict[str, Any]:
+    """The answer to a refresh now, of a session that was opened before so long."""
+    api.clock.set_wall(-seconds)
+    answer = await api.log_in(username)
+    api.clock.set_wall(seconds)
+    return await refresh(api, answer["refresh_token"])

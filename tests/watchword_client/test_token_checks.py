@@ -250,6 +250,34 @@ def test_header_and_claims_have_to_be_objects(part: bytes) -> None:
     assert refused(forge(KEY, header_of(KEY), part)) is TokenInvalid
 
 
+def test_a_token_of_an_older_version_does_not_say_when_and_how_its_user_has_signed_in() -> None:
+    claims = VERIFIER.verify(token_with(auth_time=None, amr=None), START_MS)
+    assert claims == replace(CLAIMS, auth_time=None, amr=())
+    assert claims.to_jwt() == claims_with(auth_time=None, amr=None)
+
+
+def test_who_has_signed_in_by_a_clock_that_was_ahead_has_a_good_token() -> None:
+    for auth_time in (0, NOW + 61, NOW + 900, 10**20):
+        assert VERIFIER.verify(token_with(auth_time=auth_time), START_MS).auth_time == auth_time
+
+
+@pytest.mark.parametrize("value", [True, 1.0, "1790000000", [1_790_000_000], {}])
+def test_the_time_of_a_sign_in_has_to_be_a_whole_number(value: Any) -> None:
+    assert refused(token_with(auth_time=value)) is TokenInvalid
+
+
+@pytest.mark.parametrize(
+    "value", ["pwd", 5, True, {"pwd": 1}, [5], [None], [""], ["pwd", ["otp"]], ["pwd\n"], ["\ud800"]]
+)
+def test_methods_have_to_be_a_list_of_texts(value: Any) -> None:
+    assert refused(token_with(amr=value)) is TokenInvalid
+
+
+@pytest.mark.parametrize("name", ["auth_time", "amr"])
+def test_null_says_neither_when_nor_how_somebody_has_signed_in(name: str) -> None:
+    assert refused(forge(KEY, header_of(KEY), claims_with() | {name: None})) is TokenInvalid
+
+
 def test_claims_of_others_are_passed_over() -> None:
     assert VERIFIER.verify(token_with(scope="all", azp=[1]), START_MS) == CLAIMS
 
