@@ -32,7 +32,10 @@ async def test_login_gives_tokens_with_the_claims_of_the_contract(api: Api) -> N
     assert (answer["token_type"], answer["expires_in"]) == ("Bearer", 300)
     assert answer["refresh_expires_in"] == 1209600
     claims = claims_of(answer["token"])
-    assert set(claims) == {"iss", "sub", "aud", "iat", "exp", "jti", "sid", "role", "username"}
+    assert set(claims) == {
+        "iss", "sub", "aud", "iat", "exp", "jti", "sid", "role", "username", "auth_time", "amr"
+    }  # fmt: skip
+    assert (claims["auth_time"], claims["amr"]) == (claims["iat"], ["pwd"])
     assert (claims["iss"], claims["aud"], claims["role"], claims["username"]) == ("my-api", "my-api", "customer", "lak")
     assert claims["exp"] - claims["iat"] == 300
     header = header_of(answer["token"])
