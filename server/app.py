@@ -35,6 +35,7 @@ from server.live import Live
 from server.nodes.model import NodeName
 from server.nodes.service import Nodes
 from server.pages.pages import PAGES, Pages
+from server.pages.rendering import Renderer
 from server.passwords.hasher import Hasher
 from server.passwords.observed import ObservedHashPool
 from server.passwords.pool import HashPool
@@ -340,8 +341,8 @@ def create_app(services: Services) -> web.Application:
     app = web.Application(middlewares=[auth_middleware(table.role_table, services.authenticator)])
     app[SERVICES] = services
     app[SERVER_SETTINGS] = services.settings.server
-    app[DOCUMENTS] = _documents(table)
     app[PAGES] = Pages.of(services.settings)
+    app[DOCUMENTS] = _documents(table, services.settings, app[PAGES].renderer)
     table.register(app.router, require_recent)
 
     async def check_table(app: web.Application) -> None:
@@ -351,6 +352,13 @@ def create_app(services: Services) -> web.Application:
     return app
 
 
-def _documents(table: RouteTable) -> Documents:
-    document = openapi_document(table.rows)
-    return Documents(table.listing(), table.routes_for, table, openapi_bytes(document), docs_page(document))
+def _documents(table: RouteTable, settings: Settings, renderer: Renderer) -> Documents:
+    document = openapi_document(table.rows, settings.server.public_url)
+    return Documents(
+        routes=table.listing(),
+        routes_for=table.routes_for,
+        table=table,
+        openapi=openapi_bytes(document),
+        docs=docs_page(document, renderer, settings.server.public_url),
+        inspect=renderer.page("inspect.html", "en", languages=("en",)),
+    )

@@ -16,10 +16,10 @@ from server.core.observer import Observer, Outcomes
 from server.emails.service import Emails
 from server.health.service import Readiness
 from server.http.edge import Around, RequestWatcher
-from server.http.pages import Page
 from server.http.route_table import RouteTable
 from server.keys.service import KeyService
 from server.nodes.service import Nodes
+from server.pages.page import Page
 from server.passwords.pool import HashPool
 from server.repositories import Repositories
 from server.sessions.bearer_authenticator import BearerAuthenticator, TokenWatcher
@@ -88,7 +88,8 @@ class Documents:
     routes_for: RoutesFor
     table: RouteTable
     openapi: bytes
-    page: Page
+    docs: Page
+    inspect: Page
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

@@ -11,28 +11,32 @@ import pytest
 import server.app
 from server.documents.docs_page import docs_page
 from server.documents.openapi import openapi_document
-from server.http.pages import Page
 from server.http.route import GuardedRoute
+from server.pages.page import Page
+from server.pages.rendering import Renderer
 
 
 class Documents:
     """Those of this test process. Nobody changes them."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[Any, ...], tuple[dict[str, Any], Page]] = {}
+        self._documents: dict[tuple[Any, ...], dict[str, Any]] = {}
+        self._pages: dict[tuple[int, str, str], Page] = {}
 
-    def openapi(self, rows: Iterable[GuardedRoute]) -> dict[str, Any]:
+    def openapi(self, rows: Iterable[GuardedRoute], public_url: str = "") -> dict[str, Any]:
         """In place of openapi_document()."""
         rows = tuple(rows)
-        key = tuple((id(row.route), str(row.rule)) for row in rows)
-        if key not in self._made:
-            document = openapi_document(rows)
-            self._made[key] = document, docs_page(document)
-        return self._made[key][0]
+        key = (public_url, *((id(row.route), str(row.rule)) for row in rows))
+        if key not in self._documents:
+            self._documents[key] = openapi_document(rows, public_url)
+        return self._documents[key]
 
-    def page(self, document: dict[str, Any]) -> Page:
+    def page(self, document: dict[str, Any], renderer: Renderer, public_url: str = "") -> Page:
         """In place of docs_page()."""
-        return next(page for made, page in self._made.values() if made is document)
+        key = (id(document), renderer.service, public_url)
+        if key not in self._pages:
+            self._pages[key] = docs_page(document, renderer, public_url)
+        return self._pages[key]
 
 
 @pytest.fixture(scope="session", autouse=True)

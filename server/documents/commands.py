@@ -101,4 +101,6 @@ def openapi(context: typer.Context, config: Config = None) -> None:
 
     Example: openapi
     """
-    typer.echo(openapi_bytes(openapi_document(route_table(settings_for(context, config)).rows)).decode())
+    settings = settings_for(context, config)
+    document = openapi_document(route_table(settings).rows, settings.server.public_url)
+    typer.echo(openapi_bytes(document).decode())

@@ -67,10 +67,10 @@ def all_errors(rows: Iterable[GuardedRoute]) -> list[type[ApiError]]:
     return [found[code] for code in sorted(found)]
 
 
-def problem_example(error: type[ApiError]) -> Json:
+def problem_example(error: type[ApiError], public_url: str) -> Json:
     """A problem of this kind, in the form of Problem (http/schemas.py)."""
     return {
-        "type": f"/docs#{error.code}",
+        "type": f"{public_url}/docs#{error.code}",
         "title": error.title,
         "status": error.status,
         "detail": error.default_detail,

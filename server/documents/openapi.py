@@ -43,8 +43,11 @@ class _Schemas(GenerateJsonSchema):
         return False
 
 
-def openapi_document(rows: Iterable[GuardedRoute]) -> Json:
-    """The document. Its schemas are the models that check the requests."""
+def openapi_document(rows: Iterable[GuardedRoute], public_url: str = "") -> Json:
+    """The document. Its schemas are the models that check the requests.
+
+    `public_url` is what links in answers begin with, as in the settings.
+    """
     rows = tuple(rows)
     schemas = _schemas(rows)
     paths: dict[str, Json] = {}
@@ -65,7 +68,8 @@ def openapi_document(rows: Iterable[GuardedRoute]) -> Json:
         "components": {
             "schemas": schemas,
             "examples": {
-                error.code: {"summary": error.title, "value": problem_example(error)} for error in all_errors(rows)
+                error.code: {"summary": error.title, "value": problem_example(error, public_url)}
+                for error in all_errors(rows)
             },
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
         },
@@ -85,6 +89,8 @@ def _operation(row: GuardedRoute, schemas: Json) -> Json:
         "description": _description(row),
         "tags": [route.tag],
         "security": [{"bearer": []}] if row.rule.takes_token else [],
+        "x-access": str(row.rule),
+        "x-recent-sign-in": row.route.recent,
         "responses": _responses(row, schemas),
     }
     parameters = [*_path_parameters(route.path), *_query_parameters(route.query)]

@@ -11,6 +11,7 @@ from server.documents.schemas import ExplainAnswer, ExplainQuery, RoutesAnswer, 
 from server.http.body import read_query
 from server.http.responses import document_response, json_response
 from server.http.route import Route
+from server.pages.page import page_response
 from server.services import DOCUMENTS, services_of
 from watchword_client.access import ANYONE
 
@@ -42,9 +43,8 @@ async def openapi(request: web.Request) -> web.Response:
 
 
 async def docs(request: web.Request) -> web.Response:
-    """GET /docs: a page without a script, so its policy forbids everything but its style."""
-    page = request.app[DOCUMENTS].page
-    return document_response(page.body, "text/html; charset=utf-8", page.headers)
+    """GET /docs."""
+    return page_response(request, request.app[DOCUMENTS].docs)
 
 
 ROUTES: tuple[Route, ...] = (
@@ -83,7 +83,7 @@ ROUTES: tuple[Route, ...] = (
         handler=docs,
         access=ANYONE,
         tag="This server",
-        summary="This API, readable in a browser",
+        summary="This API, to read and to try in a browser",
         content_type="text/html",
         answers={200: None},
     ),

@@ -7,18 +7,18 @@ import json
 from aiohttp import web
 
 from server.http.requests import body_of
-from server.http.responses import document_response, json_text_response
+from server.http.responses import json_text_response
 from server.http.route import Route
-from server.inspection.page import INSPECT
 from server.inspection.schemas import InspectionAnswer, InspectionBody
 from server.inspection.service import inspect_here
+from server.pages.page import page_response
 from server.services import DOCUMENTS, services_of
 from watchword_client.access import ANYONE
 
 
-async def inspect_page(_: web.Request) -> web.Response:
+async def inspect_page(request: web.Request) -> web.Response:
     """GET /inspect: the page. It sends the pasted token only to this server."""
-    return document_response(INSPECT.body, "text/html; charset=utf-8", INSPECT.headers)
+    return page_response(request, request.app[DOCUMENTS].inspect)
 
 
 async def inspect_token(request: web.Request) -> web.Response:

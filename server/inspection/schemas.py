@@ -28,7 +28,7 @@ class InspectionBody(Input):
 class InspectedTime(Answer):
     """A time among the claims, and how far away it is."""
 
-    claim: str = Field(description="`iat`, `nbf` or `exp`", examples=["exp"])
+    claim: str = Field(description="`iat`, `nbf`, `exp` or `auth_time`", examples=["exp"])
     at: Timestamp = Field(description="The time")
     words: str = Field(description="How far away that is", examples=["in 4 minutes 57 seconds"])
 

@@ -18,7 +18,7 @@ class Renderer:
     def __init__(self, assets: Assets, service: str, languages: tuple[str, ...]) -> None:
         self.languages = languages
         self._assets = assets
-        self._service = service
+        self.service = service
         self._messages = {language: load_messages(language) for language in (*languages, "en")}
         self._environment = Environment(
             loader=PackageLoader("server.pages"),
@@ -40,7 +40,7 @@ class Renderer:
         messages = self._messages[language]
 
         def text(key: str, **values: object) -> str:
-            return filled(messages[key], {"service": self._service} | values)
+            return filled(messages[key], {"service": self.service} | values)
 
         def imports(script: str) -> list[str]:
             asset = self._assets.get(script)
@@ -49,7 +49,7 @@ class Renderer:
         return {
             "language": language,
             "languages": self.languages,
-            "service": self._service,
+            "service": self.service,
             "t": text,
             "asset": self._assets.path,
             "imports": imports,

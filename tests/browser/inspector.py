@@ -23,6 +23,10 @@ const copied = document.execCommand("copy");
 area.remove();
 return copied;
 })()"""
+CALL = """
+const [module, name, given, done] = arguments;
+import(document.querySelector(`link[href$="/${module}"]`).href).then((loaded) => done(loaded[name](...given)));
+"""
 
 
 class Inspector:
@@ -55,10 +59,14 @@ class Inspector:
         self.page.until(
             lambda: self.text("word") == word and self.idle(), f"it says {word!r}, not {self.text('word')!r}"
         )
-        self.page.until(lambda: self.text("announcement").startswith(f"{word}."), "it is announced")
+        self.page.until(lambda: self.text("announcer").startswith(f"{word}."), "it is announced")
+
+    def call(self, module: str, function: str, *arguments: object) -> Any:
+        """What a function of one of the page's scripts returns."""
+        return self.page.run_async(CALL, module, function, list(arguments))
 
     def idle(self) -> bool:
-        return bool(self.page.run("return asking === null && !document.querySelector('.waiting')"))
+        return bool(self.page.run("return !document.querySelector('[aria-busy=true]')"))
 
     def text(self, name: str) -> str:
         return self.page.text(name)

@@ -47,7 +47,7 @@ def test_a_good_token_is_accepted_and_explained(inspector: Inspector, server: Lo
     inspector.paste(token)
     inspector.says("Accepted")
     assert inspector.shown("reasons") == f"{USERNAME} may use it, in the role customer."
-    assert inspector.text("announcement") == f"Accepted. {USERNAME} may use it, in the role customer."
+    assert inspector.text("announcer") == f"Accepted. {USERNAME} may use it, in the role customer."
     assert re.fullmatch(r"Good for (5 minutes|4 minutes 5\d seconds) more\.", inspector.shown("countdown"))
     assert (inspector.shown("empty"), inspector.shown("unproven")) == ("", "")
 
@@ -114,7 +114,7 @@ def test_a_token_expires_before_the_eyes_of_its_reader(browser: Browser, start: 
     inspector.says("Accepted")
     assert inspector.shown("countdown").startswith("Good for ")
     inspector.says("Expired")
-    assert inspector.text("announcement") == "Expired. It has expired."
+    assert inspector.text("announcer") == "Expired. It has expired."
     assert inspector.shown("countdown").startswith("It expired ")
     assert inspector.shown("routes") == ""
     assert "It holds" in inspector.shown("signature")
@@ -165,11 +165,12 @@ def test_the_token_is_found_in_what_is_around_it(inspector: Inspector) -> None:
     lines = "\n  ".join(token[place : place + 9] for place in range(0, len(token), 9))
     for around in HEADER_LINES:
         for text in (token, lines, f" {lines}\r\n"):
-            found = inspector.page.run("return readPasted(arguments[0])", around.replace("@", text))
+            found = inspector.call("inspect-pasted.js", "readPasted", around.replace("@", text))
             assert found["token"] == token, around
             assert (found["note"] == "") == (around.replace("@", text).strip(" \r\n\ufeff\u200b") == token), around
     for around in OTHER_PLACES:
-        assert inspector.page.run("return readPasted(arguments[0]).token", around.replace("@", token)) == token, around
+        found = inspector.call("inspect-pasted.js", "readPasted", around.replace("@", token))
+        assert found["token"] == token, around
 
 
 def test_what_is_no_token_is_not_sent(inspector: Inspector) -> None:
@@ -235,9 +236,10 @@ def test_a_server_that_is_down_is_told_and_asked_again(browser: Browser, start: 
 def test_failures_are_told_in_words(inspector: Inspector) -> None:
     for status, retry_after, title, words in FAILURES:
         body = "<html>" if status == 502 else '{"request_id": "abc-1"}'
-        told = inspector.page.run(
-            "const [status, after, body] = arguments;"
-            "return failure(new Response(body, {status, headers: after ? {'Retry-After': after} : {}}), body)",
+        told = inspector.page.run_async(
+            "const [status, after, body, done] = arguments;"
+            "import(document.querySelector('link[href$=\"/inspect-failure.js\"]').href).then(({failure}) =>"
+            "done(failure(new Response(body, {status, headers: after ? {'Retry-After': after} : {}}), body)))",
             *(status, retry_after, body),
         )
         assert told[0] == title

@@ -67,7 +67,7 @@ def test_what_is_in_a_token_is_shown_as_text_and_does_nothing(inspector: Inspect
     assert "(nested too deeply)" in claims["deep"]
     assert claims["empty"] == "(empty)"
     assert inspector.page.run(
-        "return [window.owned, document.querySelectorAll('img, #result script').length, {}.x]"
+        "return [window.owned, document.querySelectorAll('main img, #result script').length, {}.x]"
     ) == [None, 0, None]
 
 
@@ -108,18 +108,18 @@ def test_clear_forgets_and_leads_back_to_the_field(inspector: Inspector, server:
     assert inspector.shown("empty")
     assert inspector.page.run("return document.activeElement.id") == "token"
     assert inspector.page.run("return [...document.querySelectorAll('button')].map((b) => b.disabled)") == [True, True]
-    inspector.page.until(lambda: inspector.text("announcement") == "", "nothing is announced")
+    inspector.page.until(lambda: inspector.text("announcer") == "", "nothing is announced")
 
 
 def test_the_keyboard_goes_through_the_page_in_order(inspector: Inspector, server: LocalServer) -> None:
     inspector.paste(customers(server))
     inspector.says("Accepted")
-    inspector.page.run("const top = document.querySelector('header'); top.tabIndex = -1; top.focus()")
+    inspector.page.run("const top = document.querySelector('header nav'); top.tabIndex = -1; top.focus()")
     order = []
-    for _ in range(5):
+    for _ in range(6):
         inspector.press("Tab", "Tab", 9)
         order.append(inspector.page.run("const e = document.activeElement; return e.id || e.textContent"))
-    assert order == ["Watchword API", "token", "again", "clear", "open-summary"]
+    assert order == ["API", "Inspect a token", "token", "again", "clear", "open-summary"]
     tree = inspector.cdp("Accessibility.getFullAXTree")["nodes"]
     named = {(node["role"]["value"], node.get("name", {}).get("value", "")) for node in tree if not node["ignored"]}
     for part in (("textbox", "Paste an access token"), ("button", "Clear"), ("button", "Check again"),

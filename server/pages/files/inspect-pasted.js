@@ -1,4 +1,3 @@
-"use strict";
 /* From what was pasted to the token in it. What is in a clipboard is seldom the bare token. */
 
 const OTHER_KINDS = {
@@ -12,7 +11,7 @@ const NO_TOKEN = "No token was found in what you pasted. A token is three parts 
 const LONGEST = 16384;
 
 /** `{token, note}`; or `{other}` if that is not for the server, which says why; or nothing if there is nothing. */
-function readPasted(text) {
+export function readPasted(text) {
   const given = text.replace(/[\u200b-\u200d\u2060\ufeff]/g, "").trim();
   if (!given) return {};
   const token = tokenIn(given);
@@ -42,7 +41,7 @@ function tokenIn(given) {
 }
 
 /** What JSON says, if it is an object. */
-function objectOf(text) {
+export function objectOf(text) {
   try {
     const value = JSON.parse(text);
     return typeof value === "object" ? value : null;

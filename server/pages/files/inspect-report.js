@@ -1,10 +1,10 @@
-"use strict";
 /* What was found, for people to read.
  *
  * What a token holds is hostile. It gets into this page as text and in no other way: the policy that the page comes with
  * forbids whatever would read text as markup (Trusted Types). It loads nothing, and asks this server alone. */
 
-const $ = (id) => document.getElementById(id);
+import { announce } from "./announce.js";
+import { byId, el, visible } from "./dom.js";
 
 /* ---- Words ---- */
 
@@ -41,7 +41,7 @@ const KEY_STATES = {
 const UNITS = [["year", 31_556_952], ["day", 86_400], ["hour", 3600], ["minute", 60], ["second", 1]];
 
 /** Seconds in their two largest units; "" for none. */
-function span(seconds) {
+export function span(seconds) {
   let left = Math.abs(seconds);
   const counts = UNITS.map(([name, size]) => {
     const count = Math.floor(left / size);
@@ -65,25 +65,9 @@ const clockTime = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 
 /* ---- Showing ---- */
 
-/** An element with content, which is elements and text. */
-function make(name, className, ...content) {
-  const element = document.createElement(name);
-  if (className) element.className = className;
-  element.append(...content);
-  return element;
-}
-
-/** Text as it is; but what can't be seen, or turns the line around, as its code point. */
-function visible(text) {
-  return text.split(/([\p{C}\p{Zl}\p{Zp}])/u).filter(Boolean).map((part) => {
-    if (!/^[\p{C}\p{Zl}\p{Zp}]$/u.test(part)) return part;
-    return make("span", "odd", `U+${part.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`);
-  });
-}
-
 /** Text in which `…` is code. */
 function prose(text) {
-  return text.split("`").flatMap((part, index) => (index % 2 ? make("code", "", ...visible(part)) : visible(part)));
+  return text.split("`").flatMap((part, index) => (index % 2 ? el("code", {}, ...visible(part)) : visible(part)));
 }
 
 /** A reason of the server as a sentence. */
@@ -92,17 +76,17 @@ function sentence(reason) {
 }
 
 function value(of) {
-  if (of === "") return [make("span", "words", "(empty)")];
+  if (of === "") return [el("span", { class: "words" }, "(empty)")];
   if (typeof of === "string") return visible(of);
   return JSON.stringify(of, null, 2).split("\n").flatMap((line, index) => (index ? ["\n", ...visible(line)] : visible(line)));
 }
 
 function time(at, number) {
-  const words = make("span", "words");
+  const words = el("span", { class: "words" });
   running.push((now) => { words.textContent = fromNow(Math.round((Date.parse(at) - now) / 1000)); });
-  const when = make("time", "", localTime.format(Date.parse(at)));
+  const when = el("time", {}, localTime.format(Date.parse(at)));
   when.dateTime = at;
-  return [when, " ", words, make("small", "", `${at.replace(".000Z", "Z")} · ${JSON.stringify(number)}`)];
+  return [when, " ", words, el("small", {}, `${at.replace(".000Z", "Z")} · ${JSON.stringify(number)}`)];
 }
 
 /** Fill a list with the members of header or claims; what could not be read is not there. */
@@ -110,13 +94,13 @@ function list(section, members, times, otherwise) {
   section.hidden = members === null;
   section.querySelector("dl").replaceChildren(...Object.entries(members ?? {}).map(([name, of]) => {
     const at = times.find((found) => found.claim === name)?.at;
-    const term = make("dt", "", ...visible(name), make("small", "", MEANINGS.get(name) ?? otherwise));
-    return make("div", "", term, make("dd", "", ...(at ? time(at, of) : value(of))));
+    const term = el("dt", {}, ...visible(name), el("small", {}, MEANINGS.get(name) ?? otherwise));
+    return el("div", {}, term, el("dd", {}, ...(at ? time(at, of) : value(of))));
   }));
 }
 
 function showSignature({ valid, kid, algorithm, key_state: state }) {
-  const key = kid === null ? "" : make("code", "", ...visible(kid));
+  const key = kid === null ? "" : el("code", {}, ...visible(kid));
   const more = state ? ` ${KEY_STATES[state]}` : "";
   let told = ["It was not checked, since the header names no key."];
   if (valid) told = [`It holds: it was made with ${algorithm} by the key `, key, `.${more}`];
@@ -124,17 +108,24 @@ function showSignature({ valid, kid, algorithm, key_state: state }) {
     told = ["It does not hold: it was not made by the key ", key, " over this header and these claims. Somebody has " +
       "changed the token, or made it up."];
   } else if (key) told = ["It was not checked. The header names the key ", key, `.${more}`];
-  $("signature").querySelector("p").replaceChildren(...told);
+  byId("signature").querySelector("p").replaceChildren(...told);
 }
 
 function showRoutes(routes) {
   const line = ({ method, path, summary }) =>
-    make("li", "", make("b", "", method), make("code", "", path), make("span", "", summary));
+    el("li", {}, el("b", {}, method), el("code", {}, path), el("span", {}, summary));
   const open = routes.filter((route) => route.access === "anyone");
-  $("routes").hidden = routes.length === 0;
-  $("own-routes").replaceChildren(...routes.filter((route) => !open.includes(route)).map(line));
-  $("open-routes").replaceChildren(...open.map(line));
-  $("open-summary").textContent = `and ${open.length} that anyone may call`;
+  byId("routes").hidden = routes.length === 0;
+  byId("own-routes").replaceChildren(...routes.filter((route) => !open.includes(route)).map(line));
+  byId("open-routes").replaceChildren(...open.map(line));
+  byId("open-summary").textContent = `and ${open.length} that anyone may call`;
+}
+
+let askAgain = () => {};
+
+/** Be told that the token which was shown has expired. */
+export function onExpiry(ask) {
+  askAgain = ask;
 }
 
 /** Until the next answer: what changes with time. Called each second with the server's time in milliseconds. */
@@ -153,31 +144,31 @@ function showLife(answer) {
   const expires = at("exp");
   const accepted = answer.verdict === "accepted";
   const told = (accepted || answer.verdict === "token_expired") && !Number.isNaN(expires);
-  $("life").hidden = !(accepted && told);
-  $("countdown").hidden = !told;
+  byId("life").hidden = !(accepted && told);
+  byId("countdown").hidden = !told;
   if (told) {
     running.push((now) => {
       const left = Math.round((expires - now) / 1000);
       const part = (expires - now) / (expires - at("iat"));
-      $("countdown").textContent = left > 0 ? `Good for ${span(left)} more.` : `It expired ${fromNow(left)}.`;
-      $("life").firstElementChild.style.width = `${100 * Math.max(0, Math.min(1, part))}%`;
+      byId("countdown").textContent = left > 0 ? `Good for ${span(left)} more.` : `It expired ${fromNow(left)}.`;
+      byId("life").firstElementChild.style.width = `${100 * Math.max(0, Math.min(1, part))}%`;
       // What then holds is for the server to say.
-      if (accepted && now >= expires && !asking && current) ask(current);
+      if (accepted && now >= expires) askAgain();
     });
   }
 }
 
-function show(answer, offset) {
+export function show(answer, offset) {
   running = [];
   const [word, kind] = VERDICTS[answer.verdict];
   const reasons = answer.reasons.map(sentence);
-  if (kind === "accepted") reasons.push([make("code", "", ...visible(answer.claims.username)), " may use it, in the role ",
-    make("code", "", ...visible(answer.claims.role)), "."]);
+  if (kind === "accepted") reasons.push([el("code", {}, ...visible(answer.claims.username)), " may use it, in the role ",
+    el("code", {}, ...visible(answer.claims.role)), "."]);
   showLife(answer);
-  list($("claims"), answer.claims, answer.times, "not a claim of this server: passed over");
-  list($("header"), answer.header, [], "not taken here");
-  $("unproven").hidden = answer.signature.valid === true;
-  $("signature").hidden = answer.header === null;
+  list(byId("claims"), answer.claims, answer.times, "not a claim of this server: passed over");
+  list(byId("header"), answer.header, [], "not taken here");
+  byId("unproven").hidden = answer.signature.valid === true;
+  byId("signature").hidden = answer.header === null;
   showSignature(answer.signature);
   showRoutes(answer.routes);
   const skew = Math.round(offset / 1000);
@@ -187,34 +178,29 @@ function show(answer, offset) {
 }
 
 /** Something about what was pasted that is not the server's verdict. */
-function tell(word, text) {
+export function tell(word, text) {
   running = [];
-  for (const id of ["countdown", "life", "claims", "header", "signature", "routes"]) $(id).hidden = true;
+  for (const id of ["countdown", "life", "claims", "header", "signature", "routes"]) byId(id).hidden = true;
   verdict(word, "unknown", [prose(text)], "");
 }
 
 function verdict(word, kind, reasons, checked) {
-  $("empty").hidden = true;
-  $("result").hidden = false;
-  $("result").classList.remove("waiting");
-  $("verdict").className = kind;
-  $("word").textContent = word;
+  byId("empty").hidden = true;
+  byId("result").hidden = false;
+  byId("result").removeAttribute("aria-busy");
+  byId("verdict").className = kind;
+  byId("word").textContent = word;
   // What has expired says so in the line that runs.
-  const lines = reasons.map((reason) => make("li", "", ...reason));
-  $("reasons").replaceChildren(...(kind === "late" ? [] : lines));
-  $("checked").textContent = checked;
+  const lines = reasons.map((reason) => el("li", {}, ...reason));
+  byId("reasons").replaceChildren(...(kind === "late" ? [] : lines));
+  byId("checked").textContent = checked;
   announce([`${word}.`, ...lines.map((line) => line.textContent)].join(" "));
 }
 
-/** Told anew even if it is the same as before. */
-function announce(text) {
-  $("announcement").textContent = "";
-  setTimeout(() => { $("announcement").textContent = text; }, 50);
-}
-
-function showEmpty() {
+export function showEmpty() {
   running = [];
-  $("result").hidden = true;
-  $("empty").hidden = false;
+  byId("result").removeAttribute("aria-busy");
+  byId("result").hidden = true;
+  byId("empty").hidden = false;
   announce("");
 }
