@@ -52,7 +52,7 @@ def share_of(child: Child) -> Settings:
         "hash_threads": max(1, _part(passwords.hash_threads or usable_cores(), child)),
         "hash_queue": passwords.hash_queue and max(1, _part(passwords.hash_queue, child)),
     }
-    return child.settings.model_copy(update={"passwords": passwords.model_copy(update=share)})
+    return child.settings.share(passwords=passwords.model_copy(update=share))
 
 
 def _part(total: int, child: Child) -> int:

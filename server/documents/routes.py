@@ -1,4 +1,4 @@
-"""GET /routes, GET /explain, GET /openapi.json and GET /docs."""
+"""GET /routes, GET /explain, GET /settings, GET /openapi.json and GET /docs."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from aiohttp import hdrs, web
 from server.access.explain import explain as explained
 from server.access.rules import ADMIN
 from server.core.errors import InvalidRequest, NotFound
-from server.documents.schemas import ExplainAnswer, ExplainQuery, RoutesAnswer, explain_json
+from server.documents.schemas import ExplainAnswer, ExplainQuery, RoutesAnswer, SettingsAnswer, explain_json
 from server.http.body import read_query
 from server.http.responses import document_response, json_response
 from server.http.route import Route
 from server.pages.page import page_response
 from server.services import DOCUMENTS, services_of
+from server.settings.display import listing
 from watchword_client.access import ANYONE
 
 
@@ -34,6 +35,12 @@ async def explain(request: web.Request) -> web.Response:
         raise NotFound("There is no such route. GET /routes lists them.")
     name, decision = found
     return json_response(explain_json(method, path, decision, table.recent(name)))
+
+
+async def show_settings(request: web.Request) -> web.Response:
+    """GET /settings: those that serve now, which the file may already have otherwise."""
+    settings = services_of(request).settings
+    return json_response({"settings": listing(settings), "warnings": settings.whole.weaknesses()})
 
 
 async def openapi(request: web.Request) -> web.Response:
@@ -67,6 +74,15 @@ ROUTES: tuple[Route, ...] = (
         query=ExplainQuery,
         answers={200: ExplainAnswer},
         errors=(NotFound,),
+    ),
+    Route(
+        method="GET",
+        path="/settings",
+        handler=show_settings,
+        access=ADMIN,
+        tag="This server",
+        summary="The settings in force, secrets masked",
+        answers={200: SettingsAnswer},
     ),
     Route(
         method="GET",

@@ -1,8 +1,8 @@
-"""The queries and answers of GET /routes and GET /explain."""
+"""The queries and answers of GET /routes, GET /explain and GET /settings."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -57,6 +57,25 @@ class ExplainAnswer(Answer):
     )
     recent: str = Field(
         description="When it asks for a recent sign-in: empty (never), `always`, or in words", examples=["always"]
+    )
+
+
+class SettingAnswer(Answer):
+    """A setting in force."""
+
+    name: str = Field(description="Its name, as in docs/settings.md", examples=["server.port"])
+    value: Any = Field(description="Its value; secrets are masked", examples=[8081])
+    default: Any = Field(description="The value that it has if it is not given", examples=[8080])
+    source: Literal["default", "file", "environment", "command line"] = Field(description="Where the value comes from")
+
+
+class SettingsAnswer(Answer):
+    """The settings in force."""
+
+    settings: list[SettingAnswer] = Field(description="All settings; `roles` and `access` are one each")
+    warnings: list[str] = Field(
+        description="What weakens security",
+        examples=[["passwords.min_length = 8 is below the 15 of NIST SP 800-63B-4"]],
     )
 
 

@@ -38,11 +38,15 @@ def taken_live(running: Settings, read: Settings) -> Settings:
             value = value.model_copy(update=kept)
         tree[section] = value
     try:
-        return Settings(**tree)
+        taken = Settings(**tree)
     except ValidationError as error:
         problems = [part["msg"].removeprefix("Value error, ") for part in error.errors(include_input=False)]
         remedy = "with what needs a restart and is still as it was at the start; restart, or mend it"
         raise ConfigurationError([f"{line} ({remedy})" for text in problems for line in text.splitlines()]) from None
+    sources = {name: source for name, source in read.sources.items() if not needs_restart(name)}
+    return taken.from_sources(
+        sources | {name: source for name, source in running.sources.items() if needs_restart(name)}
+    )
 
 
 def _value(settings: Settings, name: str) -> object:

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from server.core.text import escaped
 from server.settings.masking import MASK, masked_url
+from server.settings.tree import Settings, setting_names
 
 
 def plain(value: Any) -> Any:
@@ -31,6 +32,18 @@ def _plain_setting(name: str, field: FieldInfo, value: Any) -> Any:
 def _masked(secrets: tuple[SecretStr, ...]) -> str | list[str]:
     masks = [MASK] * len(secrets)
     return masks if len(masks) > 1 else "".join(masks)
+
+
+def listing(settings: Settings) -> list[dict[str, Any]]:
+    """Each setting of the whole server, as `plain` shows it, with its default, in the form of SettingAnswer."""
+    values, defaults = plain(settings.whole), plain(Settings())
+    rows = []
+    for name in setting_names():
+        section, _, key = name.partition(".")
+        value, default = (tree[section][key] if key else tree[section] for tree in (values, defaults))
+        source = settings.sources.get(name, "default")
+        rows.append({"name": name, "value": value, "default": default, "source": source})
+    return rows
 
 
 def toml_value(value: object) -> str:

@@ -17,9 +17,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from server.core.errors import ConfigurationError
-from server.settings.environment import Tree, apply_environment
+from server.settings.environment import PREFIX, Tree, apply_environment
 from server.settings.expected_values import what_it_takes
 from server.settings.similar_names import dotted, what_is_similar
+from server.settings.sources import Source
 from server.settings.stray_characters import texts_with_stray_characters
 from server.settings.toml_file import read_toml
 from server.settings.tree import Settings, default_roles, setting_names
@@ -81,12 +82,21 @@ def load_settings(
     settings = _validate(text, problems)
     if settings is None or problems:
         raise ConfigurationError(problems)
-    return LoadedSettings(settings, None if found is None else chosen, ignored, origins, text)
+    sources = {name: _source(origin) for name, origin in origins.items()}
+    as_json = json.dumps({"settings": text, "sources": sources})
+    return LoadedSettings(settings.from_sources(sources), None if found is None else chosen, ignored, origins, as_json)
 
 
 def settings_of_json(text: str) -> Settings:
     """The settings of `LoadedSettings.as_json`."""
-    return Settings.model_validate_json(text, strict=True)
+    told = json.loads(text)
+    return Settings.model_validate_json(told["settings"], strict=True).from_sources(told["sources"])
+
+
+def _source(origin: str) -> Source:
+    if origin == ON_COMMAND_LINE:
+        return "command line"
+    return "environment" if origin.upper().startswith(PREFIX) else "file"
 
 
 def _section(tree: Tree, name: str) -> Tree:
@@ -129,7 +139,7 @@ def _as_json(value: Any, depth: int = 0) -> Any:
 
 def _validate(text: str, problems: list[str]) -> Settings | None:
     try:
-        return settings_of_json(text)
+        return Settings.model_validate_json(text, strict=True)
     except ValidationError as error:
         for part in error.errors(include_input=False, include_url=False):
             problems.extend(_lines(part["type"], part["loc"], part["msg"]))

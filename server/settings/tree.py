@@ -23,6 +23,7 @@ from server.settings.public_url import as_public_url, origin_of_listener
 from server.settings.registration import DEFAULT_ROLE, email_domain, registration_problems
 from server.settings.role_rules import access_problems, role_problems
 from server.settings.secrets import SealingSecrets, Secrets
+from server.settings.sources import Sourced
 from server.settings.store_url import direct_url, is_sqlite, listen_url_problems, schema, store_url
 from server.settings.warnings import one_address_for_all, weaknesses
 
@@ -249,7 +250,7 @@ def default_roles() -> dict[str, RoleSettings]:
     return {"customer": RoleSettings(), "admin": RoleSettings(includes=("customer",))}
 
 
-class Settings(_Section):
+class Settings(_Section, Sourced):
     """All settings. A reload makes another tree of them."""
 
     server: ServerSettings = ServerSettings()

@@ -160,6 +160,7 @@ TABLE = {
     "POST /keys/rotate": Listed(ADMIN, 204, recent=("",)),
     "POST /keys/{kid}/revoke": Listed(ADMIN, 204, objects=THERE, recent=OBJECTS),
     "GET /routes": Listed(USERS),
+    "GET /settings": Listed(ADMIN),
     "GET /explain": Listed(ADMIN, query="method=GET&path=/me"),
     "GET /verify": Listed(USERS, 204),
     "GET /inspect": Listed(ANYONE),

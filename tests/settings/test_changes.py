@@ -58,6 +58,12 @@ def test_what_needs_a_restart_stays_and_the_rest_is_taken() -> None:
     assert changed_names(taken, read) == ["server.port", "store.url"]
 
 
+def test_the_sources_are_those_of_the_values() -> None:
+    running = Settings().from_sources({"server.port": "command line", "limits.account_guesses": "file"})
+    read = Settings().from_sources({"server.port": "file", "store.url": "file", "cors.origins": "environment"})
+    assert taken_live(running, read).sources == {"server.port": "command line", "cors.origins": "environment"}
+
+
 def test_what_does_not_fit_to_the_rest_is_refused_with_the_reason() -> None:
     url = "postgresql://watchword@127.0.0.1/watchword"
     running = Settings(store=StoreSettings(url=url), keys=KeySettings(master_key=(SECRET,)))
