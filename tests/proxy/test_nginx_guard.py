@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from server.pages.pages import PATHS
 from tests.browser.scene import PASSWORD, USERNAME
 from tests.proxy.application import ANSWER
 from tests.proxy.conftest import Scene
@@ -33,6 +34,17 @@ def test_without_a_token_the_answer_is_401_and_says_what_to_send(scene: Scene, p
     assert answer.values("WWW-Authenticate") == ["Bearer"]
     assert answer.values("Cache-Control") == ["no-store"]
     assert answer.problem()["code"] == "token_missing"
+    assert scene.application.calls == []
+
+
+def test_the_pages_for_users_are_open_and_the_console_is_not(scene: Scene) -> None:
+    for path in (*(path for path in PATHS if path != "/console"), "/pages/settings"):
+        assert scene.ask("GET", path).status == 200, path
+    page = scene.ask("GET", "/sign-in")
+    assert "frame-ancestors 'none'" in page.values("Content-Security-Policy")[0]
+    (style,) = re.findall(r'href="(/assets/[^"]*/base\.css)"', page.body.decode())
+    assert scene.ask("GET", style).status == 200
+    assert scene.ask("GET", "/console").status == 401
     assert scene.application.calls == []
 
 
