@@ -148,8 +148,9 @@ class Browser:
         return [str(entry["message"]) for entry in self._told()]
 
     def defects(self) -> list[str]:
-        """The same without answers that are failures, which scripts handle and browsers tell all the same."""
-        return [str(entry["message"]) for entry in self._told() if entry["source"] != "network"]
+        """The same without hints, and without answers that are failures, which scripts handle."""
+        wrong = [entry for entry in self._told() if entry["level"] in {"SEVERE", "WARNING"}]
+        return [str(entry["message"]) for entry in wrong if entry["source"] != "network"]
 
     def _told(self) -> list[dict[str, Any]]:
         told: list[dict[str, Any]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]

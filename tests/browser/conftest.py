@@ -102,10 +102,10 @@ def server(start: Start) -> LocalServer:
 
 @pytest.fixture
 def hosted(tmp_path: Path) -> Iterator[LocalServer]:
-    """A server with its pages, an admin and the customer."""
+    """A server with its pages, an admin and the customer. Whoever wants an account gets one."""
     folder = tmp_path / "hosted"
     folder.mkdir()
-    with serving(folder) as server:
+    with serving(folder, WATCHWORD__REGISTRATION__MODE="open") as server:
         yield with_customer(server)
 
 

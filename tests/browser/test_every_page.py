@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -109,7 +109,7 @@ class _Elsewhere(BaseHTTPRequestHandler):
 
 def test_no_page_is_shown_in_a_frame(visit: Visit, hosted: LocalServer) -> None:
     page = visit()
-    with listening(elsewhere := HTTPServer(("127.0.0.1", 0), _Elsewhere)):
+    with listening(elsewhere := ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere)):
         page.go(f"http://127.0.0.1:{elsewhere.server_port}/")
         # The last one does not refuse it, so the browser lets a page of elsewhere try.
         for path in (*PATHS, "/docs", "/inspect", "/health/live"):
