@@ -15,7 +15,7 @@ from server.passwords.policy import PasswordPolicy
 
 FOLDER = Path(str(files("server.pages")))
 LANGUAGES = ("en", "de")
-USED = re.compile(r"""\bt\(\s*["']([a-z_]+\.[\w.]+)["']""")
+USED = re.compile(r"""\b(?:t|around)\(\s*["']([a-z_]+\.[\w.]+)["']""")
 COUNTED = re.compile(r"""\bcount\(\s*["']([a-z_]+\.[\w.]+)["']""")
 
 

@@ -4,7 +4,7 @@ import { announce, notice } from "./announce.js";
 import { api } from "./api.js";
 import { confirm } from "./dialog.js";
 import { byId, el, foreign } from "./dom.js";
-import { t } from "./messages.js";
+import { around, t } from "./messages.js";
 import { Problem, words } from "./problem.js";
 
 /** Show the addresses. Returns a function that reads them anew. */
@@ -22,6 +22,7 @@ export function showEmails() {
       rows = [el("li", { class: "bad" }, words(problem))];
     }
     list.replaceChildren(...rows);
+    list.removeAttribute("aria-busy");
   }
 
   function emailRow({ id, email, verified, primary }) {
@@ -35,7 +36,7 @@ export function showEmails() {
       verified && !primary && button(t("emails.make_primary"), t("emails.make_primary"), () =>
         change("POST", `/me/emails/${id}/primary`, t("emails.made_primary"))),
       button(t("emails.remove"), t("emails.remove"), async () => {
-        const text = t("emails.remove_text", { email: "\n" }).split("\n").flatMap((part, at) => (at ? [foreign(email), part] : [part]));
+        const text = around("emails.remove_text", { email: foreign(email) });
         if (await confirm({ title: t("emails.remove_title"), text, action: t("emails.remove"), danger: true })) {
           await change("DELETE", `/me/emails/${id}`, t("emails.removed"));
         }

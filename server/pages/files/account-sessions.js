@@ -27,7 +27,7 @@ export function showSessions() {
       el("p", { class: "muted small" }, t("sessions.used", { ago: ago(session.last_used_at) }), " · ",
         t("sessions.since", { time: time(session.created_at) }), " · ", foreign(session.ip ?? t("sessions.no_ip"))),
     ];
-    const end = session.current ? null : el("button", { type: "button", class: "small" }, t("sessions.end"));
+    const end = session.current ? null : el("button", { type: "button", class: "small", "data-action": "end" }, t("sessions.end"));
     end?.setAttribute("aria-label", t("sessions.end_label", { time: time(session.created_at) }));
     end?.addEventListener("click", () => during(end, async () => {
       await api("DELETE", `/me/sessions/${session.id}`).catch((problem) => {
@@ -38,7 +38,7 @@ export function showSessions() {
       byId("sessions-title").setAttribute("tabindex", "-1");
       byId("sessions-title").focus();
     }));
-    return el("li", {}, el("div", {}, words), end);
+    return el("li", { "data-session": session.id, "data-current": session.current }, el("div", {}, words), end);
   }
 
   others.addEventListener("click", () => during(others, async () => {

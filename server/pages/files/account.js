@@ -32,7 +32,7 @@ submits(byId("profile"), async ({ name }) => {
   done(byId("profile"), t("account.saved"));
 });
 
-const password = byId("password");
+const password = byId("password-form");
 tellRules(password.elements.namedItem("new_password"));
 submits(password, async (body) => {
   try {

@@ -1,39 +1,43 @@
 /* The page at /invitation#token. */
 
-import { byId, foreign, hide } from "./dom.js";
+import { send } from "./api.js";
+import { byId, foreign, hide, show } from "./dom.js";
 import { tokenOfAddress } from "./fragment.js";
-import { time, t } from "./messages.js";
-import { offerAccount, refuse } from "./new-account.js";
-import { Problem, send } from "./api.js";
-import { words } from "./problem.js";
+import { around, t, time } from "./messages.js";
+import { offerAccount, orLater, refuse } from "./new-account.js";
+import { Problem, words } from "./problem.js";
 
 const token = tokenOfAddress();
+const form = byId("invitation");
+const greeting = byId("greeting");
 
 async function open() {
-  const greeting = byId("greeting");
-  if (!token) {
-    hide(greeting);
-    refuse(t("invitation.missing"));
-    return;
-  }
+  hide(byId("refused"));
+  show(greeting);
   try {
-    const { email, expires_at: until } = await send("POST", "/invitations/check", { body: { invitation_token: token } });
-    const values = { time: time(until) };
-    greeting.textContent = t("invitation.welcome", values);
-    const more = { invitation_token: token };
-    if (email) {
-      greeting.append(" ", ...t("invitation.for", { email: "\n" }).split("\n").flatMap((part, at) => (at ? [foreign(email), part] : [part])));
-      // Its owner is known, so nothing else can be typed.
-      const field = byId("new-account").elements.namedItem("email");
-      field.value = email;
-      field.readOnly = true;
-    }
-    offerAccount(more);
+    welcome(await send("POST", "/invitations/check", { body: { invitation_token: token } }));
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     hide(greeting);
-    refuse(words(problem));
+    refuse(form, words(problem), orLater(problem, open));
   }
 }
 
-await open();
+function welcome({ email, expires_at: until }) {
+  greeting.textContent = t("invitation.welcome", { time: time(until) });
+  if (email) {
+    greeting.append(" ", ...around("invitation.for", { email: foreign(email) }));
+    // The invitation is for this address, so no other one can be typed.
+    const field = form.elements.namedItem("email");
+    field.value = email;
+    field.readOnly = true;
+  }
+  offerAccount(form, { invitation_token: token });
+}
+
+if (token) {
+  await open();
+} else {
+  hide(greeting);
+  refuse(form, t("invitation.missing"));
+}

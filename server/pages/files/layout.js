@@ -3,7 +3,7 @@
 import { notice } from "./announce.js";
 import { send } from "./api.js";
 import { el } from "./dom.js";
-import { t } from "./messages.js";
+import { around, t } from "./messages.js";
 
 const LANGUAGE_SECONDS = 365 * 86_400;
 let beforeReload = () => {};
@@ -38,9 +38,8 @@ export function pageSettings() {
 async function compareOrigins() {
   const { public_url: address } = await pageSettings();
   if (!address || new URL(address).origin === location.origin) return;
-  const [before, after] = t("layout.other_origin", { address: "\n" }).split("\n");
   const link = el("a", { href: new URL(location.pathname + location.search, address).href }, address);
-  notice("address", before, link, after);
+  notice("address", ...around("layout.other_origin", { address: link }));
 }
 
 compareOrigins().catch(() => { asked = null; });

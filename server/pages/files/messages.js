@@ -21,6 +21,11 @@ export function t(key, values = {}) {
   return message.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
+/** As `t`, but the values are elements: a list of texts and elements. */
+export function around(key, values) {
+  return t(key).split(/\{(\w+)\}/).map((part, index) => (index % 2 ? values[part] : part));
+}
+
 /** As `t`, for a number of things: the message `key.one` or `key.other`. */
 export function count(key, number, values = {}) {
   const rule = new Intl.PluralRules(language).select(number) === "one" ? "one" : "other";

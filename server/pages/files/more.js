@@ -51,6 +51,7 @@ export function pagedList(list, path, member, row, { limit = 10, empty = "" } = 
     }
     if (mine !== asked) return;
     list.replaceChildren(...rows);
+    list.removeAttribute("aria-busy");
     place.hidden = cursor === null;
   };
 }

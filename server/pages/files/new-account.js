@@ -9,8 +9,7 @@ import { signIn } from "./session.js";
 import { Problem, send } from "./api.js";
 
 /** Show the form. `more` are further members of what is sent. */
-export function offerAccount(more = {}) {
-  const form = byId("new-account");
+export function offerAccount(form, more = {}) {
   show(form);
   tellRules(form.elements.namedItem("password"));
   submits(form, async ({ name, username, email, password }) => {
@@ -34,10 +33,18 @@ function tellMade() {
   focusOn(heading);
 }
 
-/** Say why there is no account to be had here. */
-export function refuse(text) {
+/** Say why there is no account to be had here. If it may be had later, `again` is called by a button. */
+export function refuse(form, text, again = null) {
   const place = byId("refused");
-  place.textContent = text;
+  place.replaceChildren(text);
   place.setAttribute("role", "alert");
   show(place);
+  if (again) place.append(" ", el("button", { type: "button", class: "link", onclick: again }, t("form.again")));
+  else form.remove();
+}
+
+/** What to call again after this problem; null if the server has decided. */
+export function orLater(problem, again) {
+  const later = problem.status === 0 || problem.status === 429 || problem.status >= 500;
+  return later ? again : null;
 }

@@ -9,7 +9,7 @@ for (const button of document.querySelectorAll("button.reveal")) {
   const field = byId(button.getAttribute("aria-controls"));
   const reveal = (shown) => {
     field.type = shown ? "text" : "password";
-    button.setAttribute("aria-pressed", String(shown));
+    button.setAttribute("aria-label", t(shown ? "form.conceal_password" : "form.reveal_password"));
     button.textContent = t(shown ? "form.conceal" : "form.reveal");
   };
   button.addEventListener("click", () => reveal(field.type === "password"));

@@ -8,7 +8,7 @@ import { tellRules } from "./password-field.js";
 import { send } from "./api.js";
 
 const token = tokenOfAddress();
-const form = byId("reset");
+const form = byId("reset-password");
 const field = form.elements.namedItem("new_password");
 
 function showInstead(title, text, ...rest) {

@@ -3,7 +3,7 @@
 import { announce, notice } from "./announce.js";
 import { api, end, onEnd, Problem, send, settled, signedInAs, take } from "./api.js";
 import { byId, el, focusOn, foreign } from "./dom.js";
-import { t } from "./messages.js";
+import { around, t } from "./messages.js";
 
 const WATCH_MS = 4000;
 const LONGEST_RETRY_MS = 10_000;
@@ -183,17 +183,16 @@ function showEnd(problem) {
   notice("connection");
   const kind = problem.reason === "user_disabled" ? "disabled" : (ENDINGS[problem.code] ?? "ended");
   const heading = el("h1", {}, t(`over.${kind}.title`));
-  const other = kind === "other_user";
-  const text = t(`over.${kind}.text`, { username: "\u0001", before: "\u0002" });
-  const names = { "\u0001": problem.values.username, "\u0002": problem.values.before };
-  const parts = text.split(/([\u0001\u0002])/).map((part) => (part in names ? foreign(names[part], { most: 60 }) : part));
-  const way = other
+  const name = (text, most) => foreign(text, { most, more: t("layout.more") });
+  const { username, before } = problem.values;
+  const text = around(`over.${kind}.text`, { username: name(username, 60), before: name(before, 60) });
+  const way = kind === "other_user"
     ? el("button", { type: "button", class: "primary", onclick: () => location.reload() },
-      ...t("over.other_user.go_on", { username: "\u0001" }).split(/([\u0001])/)
-        .map((part) => (part in names ? foreign(names[part], { most: 30 }) : part)))
+      around("over.other_user.go_on", { username: name(username, 30) }))
     : el("a", { class: "button primary", href: signInPath() }, t("over.sign_in"));
   const main = byId("main");
-  main.replaceChildren(heading, el("p", {}, parts), el("p", { class: "actions" }, way));
+  main.dataset.over = kind;
+  main.replaceChildren(heading, el("p", {}, text), el("p", { class: "actions" }, way));
   document.title = heading.textContent;
   focusOn(heading);
   announce(`${heading.textContent}. ${main.querySelector("p").textContent}`);

@@ -31,7 +31,7 @@ if (await goesOn()) await leave();
 
 const { registration } = await pageSettings();
 if (registration.mode === "open") {
-  const link = byId("sign-up");
+  const link = byId("to-sign-up");
   link.querySelector("a").search = location.search;
   show(link);
 }
