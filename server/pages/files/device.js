@@ -24,5 +24,5 @@ export function device(agent) {
   if (browser && system) return t("device.browser_on", { browser, system });
   if (browser) return browser;
   const program = agent.startsWith("Mozilla/") ? null : PROGRAM.exec(agent)?.[1];
-  return program ?? foreign(agent, { most: 60, more: t("layout.more") });
+  return program ?? foreign(agent, { most: 60 });
 }

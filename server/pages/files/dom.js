@@ -1,5 +1,7 @@
 /* Elements. What is put into them is text, and never read as markup. */
 
+import { t } from "./messages.js";
+
 /** An element. An attribute that is null or false is left out; `on…` is a listener; children are elements and texts. */
 export function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -40,8 +42,9 @@ export function visible(text) {
   });
 }
 
-/** Text that others wrote, such as a name. Beyond `most` characters it is cut, and a button shows the whole. */
-export function foreign(text, { most = 120, more = "…" } = {}) {
+/** Text that others wrote, such as a name. Beyond `most` characters it is cut, and a button `more` shows the whole. If
+ * `more` is null there is no button, as inside another one. */
+export function foreign(text, { most = 120, more = t("layout.more") } = {}) {
   const whole = String(text ?? "");
   const characters = [...whole];
   const element = el("span", { class: "foreign", dir: "auto" });
@@ -49,7 +52,8 @@ export function foreign(text, { most = 120, more = "…" } = {}) {
     element.append(...visible(whole));
     return element;
   }
-  const button = el("button", { type: "button", class: "link", onclick: () => element.replaceChildren(...visible(whole)) }, more);
-  element.append(...visible(characters.slice(0, most).join("")), "… ", button);
+  element.append(...visible(characters.slice(0, most).join("")), "…");
+  const showWhole = () => element.replaceChildren(...visible(whole));
+  if (more !== null) element.append(" ", el("button", { type: "button", class: "link", onclick: showWhole }, more));
   return element;
 }

@@ -183,17 +183,15 @@ function showEnd(problem) {
   notice("connection");
   const kind = problem.reason === "user_disabled" ? "disabled" : (ENDINGS[problem.code] ?? "ended");
   const heading = el("h1", {}, t(`over.${kind}.title`));
-  const name = (text, most) => foreign(text, { most, more: t("layout.more") });
   const { username, before } = problem.values;
-  const text = around(`over.${kind}.text`, { username: name(username, 60), before: name(before, 60) });
+  const text = around(`over.${kind}.text`, { username: foreign(username), before: foreign(before) });
   const way = kind === "other_user"
     ? el("button", { type: "button", class: "primary", onclick: () => location.reload() },
-      around("over.other_user.go_on", { username: name(username, 30) }))
+      around("over.other_user.go_on", { username: foreign(username, { most: 30, more: null }) }))
     : el("a", { class: "button primary", href: signInPath() }, t("over.sign_in"));
   const main = byId("main");
   main.dataset.over = kind;
   main.replaceChildren(heading, el("p", {}, text), el("p", { class: "actions" }, way));
   document.title = heading.textContent;
   focusOn(heading);
-  announce(`${heading.textContent}. ${main.querySelector("p").textContent}`);
 }
