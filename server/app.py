@@ -1,4 +1,4 @@
-"""Constructs all services and connects them. No other module does this."""
+"""Constructs all services and connects them. Only accounts.py does this too, for accounts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from functools import partial
 
 from aiohttp import web
 
+from server import accounts
+from server.accounts import Base
 from server.audit.chain import AuditChain
 from server.audit.service import Audit
 from server.authentication.attempts import Attempts
@@ -21,7 +23,6 @@ from server.core.ids import Ids, SystemRandomness
 from server.database.migration_files import latest_migration
 from server.documents.docs_page import docs_page
 from server.documents.openapi import openapi_bytes, openapi_document
-from server.emails.service import Emails
 from server.health.service import Readiness
 from server.http.auth_middleware import auth_middleware
 from server.http.context import SERVER_SETTINGS
@@ -39,9 +40,9 @@ from server.pages.rendering import Renderer
 from server.passwords.hasher import Hasher
 from server.passwords.observed import ObservedHashPool
 from server.passwords.pool import HashPool
-from server.policies import password_policy, rotation_policy
-from server.repositories import Repositories, open_repositories
-from server.routes import privileged_roles, route_table
+from server.policies import rotation_policy
+from server.repositories import open_repositories
+from server.routes import route_table
 from server.services import DOCUMENTS, SERVICES, Documents, Services, Watchers
 from server.sessions.bearer_authenticator import BearerAuthenticator
 from server.sessions.issuing import TokenIssuer
@@ -52,9 +53,6 @@ from server.sessions.revocation import Revocations
 from server.sessions.service import Sessions
 from server.settings import Settings
 from server.statistics.service import Statistics
-from server.users.passwords import UserPasswords
-from server.users.reset_token import ResetTokens
-from server.users.service import Users
 from watchword_client.access import Roles
 from watchword_client.token_verifier import TokenVerifier
 
@@ -87,7 +85,7 @@ async def open_services(
         migrating=migrating,
         observer=watchers.observer,
     )
-    base = _Base(settings, clock, ids, repositories, watchers)
+    base = Base(settings, clock, ids, repositories, watchers)
     hasher = Hasher(settings.passwords.bcrypt_cost)
     hashes = _hash_pool(base, hasher, settings.passwords.hash_threads)
     preferred = _hash_pool(base, hasher, 1)
@@ -106,18 +104,7 @@ async def open_services(
         await repositories.close()
 
 
-@dataclass(frozen=True, slots=True)
-class _Base:
-    """What nearly every service is constructed from."""
-
-    settings: Settings
-    clock: Clock
-    ids: Ids
-    repositories: Repositories
-    watchers: Watchers
-
-
-def _hash_pool(base: _Base, hasher: Hasher, threads: int) -> HashPool:
+def _hash_pool(base: Base, hasher: Hasher, threads: int) -> HashPool:
     queue, observer = base.settings.passwords.hash_queue, base.watchers.observer
     if observer is None:
         return HashPool(hasher, threads, queue)
@@ -136,7 +123,7 @@ class _Lasting:
     nodes: Nodes
 
 
-async def _services(base: _Base, node: NodeName, hashes: HashPool, preferred: HashPool, *, serving: bool) -> Services:
+async def _services(base: Base, node: NodeName, hashes: HashPool, preferred: HashPool, *, serving: bool) -> Services:
     keys = await _keys(base, serving=serving)
     revocations = Revocations(base.repositories.sessions, base.clock, base.settings.tokens.access_ttl_seconds)
     await revocations.refresh()
@@ -150,7 +137,7 @@ async def renewed_services(services: Services, settings: Settings) -> Services:
 
     Raises StoreRefused, for example if a secret can't open the keys; StoreUnavailable, if the keys have to be read.
     """
-    base = _Base(settings, services.clock, services.ids, services.repositories, services.watchers)
+    base = Base(settings, services.clock, services.ids, services.repositories, services.watchers)
     keys, verifier = services.keys, services.verifier
     if (settings.tokens, settings.keys) != (services.settings.tokens, services.settings.keys):
         keys = await _keys(base, serving=True)
@@ -160,7 +147,7 @@ async def renewed_services(services: Services, settings: Settings) -> Services:
     return _connected(base, lasting)
 
 
-def _connected(base: _Base, lasting: _Lasting) -> Services:
+def _connected(base: Base, lasting: _Lasting) -> Services:
     settings, clock, ids, repositories = base.settings, base.clock, base.ids, base.repositories
     keys, revocations, preferred = lasting.keys, lasting.revocations, lasting.preferred_hashes
     roles = Roles(settings.role_includes)
@@ -168,10 +155,12 @@ def _connected(base: _Base, lasting: _Lasting) -> Services:
         Attempts(repositories.driver, repositories.attempts, repositories.audit), clock, settings.limits
     )
     authentication = _authentication(base, keys, throttle, lasting.hashes, preferred)
-    passwords = _user_passwords(base, keys, authentication, throttle, revocations, hashes=preferred)
+    passwords = accounts.user_passwords(base, keys, authentication, throttle, revocations, hashes=preferred)
     refresh_tokens = RefreshTokens(partial(keys.current.token_key, "refresh token"))
     issuer = TokenIssuer(Signer(keys.current), refresh_tokens, ids, settings.tokens)
     sessions = _sessions(base, revocations, issuer)
+    users = accounts.users(base, passwords, throttle, revocations, roles)
+    invitations, registration = accounts.registration(base, keys, users, throttle, roles, hashes=lasting.hashes)
     return Services(
         settings=settings,
         clock=clock,
@@ -184,11 +173,13 @@ def _connected(base: _Base, lasting: _Lasting) -> Services:
         revocations=revocations,
         throttle=throttle,
         authentication=authentication,
-        users=_users(base, passwords, throttle, revocations, roles),
-        emails=_emails(base),
+        users=users,
+        emails=accounts.emails(base),
         user_passwords=passwords,
         sessions=sessions,
         refresh_rotation=_refresh_rotation(base, sessions, refresh_tokens, issuer),
+        invitations=invitations,
+        registration=registration,
         audit=Audit(repositories.audit, repositories.users, AuditChain(keys.audit_key)),
         statistics=_statistics(base),
         verifier=lasting.verifier,
@@ -199,7 +190,7 @@ def _connected(base: _Base, lasting: _Lasting) -> Services:
     )
 
 
-async def _keys(base: _Base, *, serving: bool) -> KeyService:
+async def _keys(base: Base, *, serving: bool) -> KeyService:
     keys = KeyService(
         keys=base.repositories.keys,
         audit=base.repositories.audit,
@@ -213,7 +204,7 @@ async def _keys(base: _Base, *, serving: bool) -> KeyService:
 
 
 def _authentication(
-    base: _Base, keys: KeyService, throttle: Throttle, hashes: HashPool, preferred: HashPool
+    base: Base, keys: KeyService, throttle: Throttle, hashes: HashPool, preferred: HashPool
 ) -> Authentication:
     return Authentication(
         users=base.repositories.users,
@@ -225,60 +216,7 @@ def _authentication(
     )
 
 
-def _user_passwords(
-    base: _Base,
-    keys: KeyService,
-    authentication: Authentication,
-    throttle: Throttle,
-    revocations: Revocations,
-    *,
-    hashes: HashPool,
-) -> UserPasswords:
-    return UserPasswords(
-        driver=base.repositories.driver,
-        users=base.repositories.users,
-        sessions=base.repositories.sessions,
-        audit=base.repositories.audit,
-        authentication=authentication,
-        hashes=hashes,
-        policy=password_policy(base.settings),
-        reset_tokens=ResetTokens(partial(keys.current.token_key, "password reset token")),
-        revocations=revocations,
-        throttle=throttle,
-        clock=base.clock,
-        settings=base.settings.passwords,
-    )
-
-
-def _users(base: _Base, passwords: UserPasswords, throttle: Throttle, revocations: Revocations, roles: Roles) -> Users:
-    return Users(
-        driver=base.repositories.driver,
-        users=base.repositories.users,
-        emails=base.repositories.emails,
-        sessions=base.repositories.sessions,
-        audit=base.repositories.audit,
-        passwords=passwords,
-        revocations=revocations,
-        throttle=throttle,
-        roles=roles,
-        privileged_roles=privileged_roles(base.settings),
-        clock=base.clock,
-        ids=base.ids,
-    )
-
-
-def _emails(base: _Base) -> Emails:
-    repositories = base.repositories
-    return Emails(
-        driver=repositories.driver,
-        users=repositories.users,
-        emails=repositories.emails,
-        audit=repositories.audit,
-        clock=base.clock,
-    )
-
-
-def _sessions(base: _Base, revocations: Revocations, issuer: TokenIssuer) -> Sessions:
+def _sessions(base: Base, revocations: Revocations, issuer: TokenIssuer) -> Sessions:
     return Sessions(
         driver=base.repositories.driver,
         repository=base.repositories.sessions,
@@ -292,7 +230,7 @@ def _sessions(base: _Base, revocations: Revocations, issuer: TokenIssuer) -> Ses
 
 
 def _refresh_rotation(
-    base: _Base, sessions: Sessions, refresh_tokens: RefreshTokens, issuer: TokenIssuer
+    base: Base, sessions: Sessions, refresh_tokens: RefreshTokens, issuer: TokenIssuer
 ) -> RefreshRotation:
     return RefreshRotation(
         repository=base.repositories.sessions,
@@ -304,7 +242,7 @@ def _refresh_rotation(
     )
 
 
-def _statistics(base: _Base) -> Statistics:
+def _statistics(base: Base) -> Statistics:
     return Statistics(
         users=base.repositories.users,
         sessions=base.repositories.sessions,
@@ -314,7 +252,7 @@ def _statistics(base: _Base) -> Statistics:
     )
 
 
-def _verifier(base: _Base, keys: KeyService) -> TokenVerifier:
+def _verifier(base: Base, keys: KeyService) -> TokenVerifier:
     tokens = base.settings.tokens
     return TokenVerifier(
         keys.current,

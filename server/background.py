@@ -24,6 +24,8 @@ BEAT_SECONDS = 10
 WAIT_SECONDS = 0.5
 RETRY_SECONDS = 0.3
 PURGE_STEP = 500
+# An invitation is kept for so long after its end, so that admins see what became of it.
+INVITATION_DELAY_MS = 30 * 86_400_000
 # An ended session is kept for a day, so a late refresh still gets the reason.
 PURGE_DELAY_MS = 86_400_000
 # Imported accounts come many at a time, with hashes of one kind, so this many accounts have nearly all kinds.
@@ -106,11 +108,16 @@ async def follow(
 
 
 async def purge(repositories: Repositories, clock: Clock) -> None:
-    """Delete ended sessions, expired revocations and old counts of attempts, in steps, so other writes can pass."""
+    """Delete ended sessions, expired revocations, old invitations and counts of attempts.
+
+    It takes steps, so other writes can pass.
+    """
     now = clock.now_ms()
     gone = PURGE_STEP
     while gone == PURGE_STEP:
         gone = await repositories.sessions.purge(now, now - PURGE_DELAY_MS, PURGE_STEP)
+    while await repositories.invitations.purge(now - INVITATION_DELAY_MS, PURGE_STEP) == PURGE_STEP:
+        pass
     while await repositories.attempts.purge(now - FORGET_MS, PURGE_STEP) == PURGE_STEP:
         pass
 

@@ -24,6 +24,7 @@ from server.emails.repository import EmailRepository
 from server.health.repository import ReadinessRepository
 from server.keys.repository import KeyRepository
 from server.nodes.repository import NodeRepository
+from server.registration.repository import InvitationRepository
 from server.sessions.repository import SessionRepository
 from server.users.repository import UserRepository
 
@@ -39,6 +40,7 @@ class Repositories:
         self.sessions = SessionRepository(driver)
         self.emails = EmailRepository(driver)
         self.users = UserRepository(driver, self.emails)
+        self.invitations = InvitationRepository(driver)
         self.readiness = ReadinessRepository(driver)
         self.nodes = NodeRepository(driver)
 

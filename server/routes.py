@@ -16,6 +16,7 @@ from server.http.route_table import RouteTable
 from server.inspection import routes as inspection
 from server.keys import routes as keys
 from server.pages import routes as pages
+from server.registration import routes as registration
 from server.sessions import routes as sessions
 from server.settings import Settings
 from server.statistics import routes as statistics
@@ -26,6 +27,7 @@ ROUTES: tuple[Route, ...] = (
     *sessions.ROUTES,
     *users.ROUTES,
     *emails.ROUTES,
+    *registration.ROUTES,
     *audit.ROUTES,
     *inspection.ROUTES,
     *keys.ROUTES,

@@ -21,6 +21,8 @@ from server.keys.service import KeyService
 from server.nodes.service import Nodes
 from server.pages.page import Page
 from server.passwords.pool import HashPool
+from server.registration.invitations import Invitations
+from server.registration.service import Registration
 from server.repositories import Repositories
 from server.sessions.bearer_authenticator import BearerAuthenticator, TokenWatcher
 from server.sessions.refresh import RefreshRotation
@@ -71,6 +73,8 @@ class Services:
     user_passwords: UserPasswords
     sessions: Sessions
     refresh_rotation: RefreshRotation
+    invitations: Invitations
+    registration: Registration
     audit: Audit
     statistics: Statistics
     verifier: TokenVerifier

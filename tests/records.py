@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from server.audit.model import AuditEvent
+from server.database.driver import Transaction
 from server.keys.model import KeyRecord
+from server.registration.model import Invitation
 from server.repositories import Repositories
 from server.sessions.model import Session, UserSession
 from server.users.model import Credentials, User, UserFilter, new_account
@@ -62,6 +64,29 @@ def key(number: int, **changes: Any) -> KeyRecord:
         longest_ttl_seconds=300,
     )
     return replace(made, **changes)
+
+
+def invitation(number: int, **changes: Any) -> Invitation:
+    """For one use, good for a second."""
+    made = Invitation(
+        id=id_of(number),
+        role="customer",
+        email=None,
+        uses=1,
+        used=0,
+        created_by=None,
+        created_at=NOW,
+        expires_at=NOW + 1000,
+    )
+    return replace(made, **changes)
+
+
+async def add_invitations(store: Repositories, *made: Invitation) -> None:
+    async def unit(transaction: Transaction) -> None:
+        for one in made:
+            await store.invitations.insert(transaction, one)
+
+    await store.driver.write(unit)
 
 
 async def add_user(store: Repositories, new: Credentials) -> User:

@@ -25,6 +25,9 @@ class AuditEvent(StrEnum):
     EMAIL_MADE_PRIMARY = "email_made_primary"
     USERS_IMPORTED = "users_imported"
     USERS_EXPORTED = "users_exported"
+    INVITATION_CREATED = "invitation_created"
+    INVITATION_WITHDRAWN = "invitation_withdrawn"
+    INVITATION_USED = "invitation_used"
     PASSWORD_CHANGED = "password_changed"
     PASSWORD_CHANGE_FAILED = "password_change_failed"
     PASSWORD_RESET_REQUESTED = "password_reset_requested"
@@ -49,7 +52,8 @@ Value = str | int | bool | None | Sequence["Value"] | Mapping[str, "Value"]
 class AuditNote:
     """What happened to whom. The record also says who did it and from where (server/core/origin.py).
 
-    The target is a user, or a key, whose `kid` is its id and its name. `before` and `after` hold the values that have
+    The target is a user, or a key, whose `kid` is its id and its name, or an invitation, whose name is its address.
+    `before` and `after` hold the values that have
     changed; they never hold a secret, hash or token. `by_target` says that the target has just authenticated: if the
     request had no token, the target is the actor.
     """

@@ -68,6 +68,14 @@ class Throttle:
         """An attempt at a reset token. For a valid token, leave the block without calling a method."""
         return Attempt(self._attempts, self._clock, (), AttemptLimits((), self._budgets(address)))
 
+    def registration_attempt(self, address: str | None) -> Attempt:
+        """An attempt to register, or at an invitation token. Its budgets are as large as those of logins.
+
+        They are others, so people who register keep nobody from logging in. What costs nothing leaves the block without
+        calling a method.
+        """
+        return Attempt(self._attempts, self._clock, (), AttemptLimits((), self._budgets(address, "registration-")))
+
     async def clear(self, *accounts: str) -> None:
         """Forget earlier failures, for new accounts and after a password was set."""
         try:
@@ -105,11 +113,11 @@ class Throttle:
     def _logged_in(self, account: str) -> AttemptCounter:
         return _counter("change", account, self._settings.account_guesses // 10)
 
-    def _budgets(self, address: str | None) -> tuple[Budget, ...]:
+    def _budgets(self, address: str | None, of: str = "") -> tuple[Budget, ...]:
         settings = self._settings
         return (
-            _budget("address", network_of(address), settings.address_guesses_per_hour),
-            _budget("all", "", settings.all_guesses_per_hour),
+            _budget(f"{of}address", network_of(address), settings.address_guesses_per_hour),
+            _budget(f"{of}all", "", settings.all_guesses_per_hour),
         )
 
 

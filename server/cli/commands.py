@@ -41,6 +41,9 @@ _INNER = {
     "users": {
         "import": "server.users.transfer.commands:import_users",
         "export": "server.users.transfer.commands:export_users",
+        "invite": "server.registration.commands:invite",
+        "invitations": "server.registration.commands:list_invitations",
+        "uninvite": "server.registration.commands:uninvite",
     },
 }
 # The commands of the groups with their help lines, for a shell that completes a name: it should not wait for imports.
@@ -69,6 +72,9 @@ INNER_LINES = {
         "delete": "Delete a user.",
         "import": "Take accounts with their password hashes from a file.",
         "export": "Write all accounts with their password hashes.",
+        "invite": "Print a link with which somebody can register.",
+        "invitations": "Print all invitations, the newest first.",
+        "uninvite": "Let nobody register with an invitation any more.",
     },
     "keys": {
         "list": "Print the keys: next, active, retired or revoked.",

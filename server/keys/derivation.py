@@ -26,7 +26,7 @@ def audit_root(records: Sequence[KeyRecord]) -> KeyRecord:
 
 
 def token_root(records: Sequence[KeyRecord]) -> KeyRecord:
-    """The derivation key of refresh tokens, reset tokens and device cookies."""
+    """The derivation key of refresh tokens, reset tokens, invitation tokens and device cookies."""
     return next(record for record in root_keys(records) if record.revoked_at is None)
 
 

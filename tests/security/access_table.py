@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from server.settings.tree import RoleSettings, default_roles
+from server.settings.tree import RegistrationSettings, RoleSettings, default_roles
 from tests.running import PASSWORD, Api
 
 NEW_PASSWORD = "another horse, another battery"
@@ -14,6 +14,7 @@ NEW_PASSWORD = "another horse, another battery"
 SETTINGS: dict[str, Any] = {
     "roles": default_roles() | {"support": RoleSettings(includes=("customer",))},
     "access": {"GET /users": ("support",), "GET /routes": ("customer",)},
+    "registration": RegistrationSettings(mode="open"),
 }
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -121,6 +122,27 @@ async def _update(_api: Api, _caller: Caller, _other: Person) -> dict[str, Any]:
     return {"name": "New", "role": "support", "disabled": True}
 
 
+async def invitation_by(api: Api, user_id: str) -> tuple[str, str]:
+    """The id of an invitation that this user has made, and its token."""
+    made, token = await api.services.invitations.invite(
+        role=None, email=None, life_seconds=60, uses=1, created_by=user_id
+    )
+    return made.id, token
+
+
+async def _sign_up(_api: Api, caller: Caller, _other: Person) -> dict[str, Any]:
+    return {"username": f"signed-up-{caller.person.username}", "name": "New", "password": PASSWORD}
+
+
+async def _invite(_api: Api, _caller: Caller, _other: Person) -> dict[str, Any]:
+    return {"role": "admin"}
+
+
+async def _check_invitation(api: Api, _caller: Caller, _other: Person) -> dict[str, Any]:
+    inviter = (await api.services.users.credentials_of("sahan")).user
+    return {"invitation_token": (await invitation_by(api, inviter.id))[1]}
+
+
 async def _inspect(_api: Api, _caller: Caller, other: Person) -> dict[str, Any]:
     return {"token": other.token}
 
@@ -154,6 +176,11 @@ TABLE = {
     "DELETE /users/{user_id}/sessions": Listed(ADMIN, 204, objects=THERE),
     "POST /users/{user_id}/password-reset": Listed(ADMIN, objects=THERE, recent=OBJECTS),
     "GET /me/sign-ins": Listed(USERS),
+    "POST /sign-up": Listed(ANYONE, 201, _sign_up),
+    "POST /invitations/check": Listed(ANYONE, body=_check_invitation),
+    "POST /invitations": Listed(ADMIN, 201, _invite, recent=("",)),
+    "GET /invitations": Listed(ADMIN),
+    "DELETE /invitations/{invitation_id}": Listed(ADMIN, 204, objects=THERE),
     "GET /audit": Listed(ADMIN),
     "GET /stats": Listed(ADMIN),
     "GET /keys": Listed(ADMIN),

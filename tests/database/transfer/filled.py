@@ -10,7 +10,18 @@ from server.database.transfer import places
 from server.database.transfer.move import MovedTable, move
 from server.database.transfer.table import Digest
 from server.repositories import Repositories
-from tests.records import NOW, add_user, end_session, id_of, key, new_user, open_session, session
+from tests.records import (
+    NOW,
+    add_invitations,
+    add_user,
+    end_session,
+    id_of,
+    invitation,
+    key,
+    new_user,
+    open_session,
+    session,
+)
 
 # Characters of one to four bytes, whose order by byte is not that of any language.
 NAMES = ("Zoë", "zoe", "Ångström", "äpfel", "山田太郎", "😀 smile", "ß", "a'b\"c\\d", "%_")
@@ -22,10 +33,11 @@ async def fill(store: Repositories) -> None:
     for number, name in enumerate(NAMES):
         await add_user(store, new_user(number, name=name, username=f"user{number}"))
         await open_session(store, session(number, number), NOW)
-    await add_user(store, new_user(99, password_hash=None))
+    await add_user(store, new_user(99, password_hash=None, email="zoë@bücher.example", email_verified=True))
     for number in (1, 2, 3):
         assert await end_session(store, id_of(number), None, NOW)
     await store.readiness.ping()
+    await add_invitations(store, invitation(1, email="zoë@example.com", created_by=id_of(1)), invitation(2, used=1))
 
     async def unit(transaction: Transaction) -> None:
         # The row with the highest number is gone, and the number must not come again.

@@ -1,0 +1,124 @@
+"""Constructs the services of accounts, of their addresses and of registration, for app.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from server.authentication.service import Authentication
+from server.authentication.throttling import Throttle
+from server.core.clock import Clock
+from server.core.ids import Ids
+from server.emails.service import Emails
+from server.keys.service import KeyService
+from server.passwords.pool import HashPool
+from server.policies import password_policy, registration_rules
+from server.registration.invitation_token import InvitationTokens
+from server.registration.invitations import Invitations
+from server.registration.service import Registration
+from server.repositories import Repositories
+from server.routes import privileged_roles
+from server.services import Watchers
+from server.sessions.revocation import Revocations
+from server.settings import Settings
+from server.users.passwords import UserPasswords
+from server.users.reset_token import ResetTokens
+from server.users.service import Users
+from watchword_client.access import Roles
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What nearly every service is constructed from."""
+
+    settings: Settings
+    clock: Clock
+    ids: Ids
+    repositories: Repositories
+    watchers: Watchers
+
+
+def user_passwords(
+    base: Base,
+    keys: KeyService,
+    authentication: Authentication,
+    throttle: Throttle,
+    revocations: Revocations,
+    *,
+    hashes: HashPool,
+) -> UserPasswords:
+    """What changes passwords. `hashes` is the pool of those who are known."""
+    return UserPasswords(
+        driver=base.repositories.driver,
+        users=base.repositories.users,
+        sessions=base.repositories.sessions,
+        audit=base.repositories.audit,
+        authentication=authentication,
+        hashes=hashes,
+        policy=password_policy(base.settings),
+        reset_tokens=ResetTokens(partial(keys.current.token_key, "password reset token")),
+        revocations=revocations,
+        throttle=throttle,
+        clock=base.clock,
+        settings=base.settings.passwords,
+    )
+
+
+def users(base: Base, passwords: UserPasswords, throttle: Throttle, revocations: Revocations, roles: Roles) -> Users:
+    """What makes, changes and deletes accounts."""
+    return Users(
+        driver=base.repositories.driver,
+        users=base.repositories.users,
+        emails=base.repositories.emails,
+        sessions=base.repositories.sessions,
+        audit=base.repositories.audit,
+        passwords=passwords,
+        revocations=revocations,
+        throttle=throttle,
+        roles=roles,
+        privileged_roles=privileged_roles(base.settings),
+        clock=base.clock,
+        ids=base.ids,
+    )
+
+
+def emails(base: Base) -> Emails:
+    """What changes addresses."""
+    repositories = base.repositories
+    return Emails(
+        driver=repositories.driver,
+        users=repositories.users,
+        emails=repositories.emails,
+        audit=repositories.audit,
+        clock=base.clock,
+    )
+
+
+def registration(
+    base: Base, keys: KeyService, users: Users, throttle: Throttle, roles: Roles, *, hashes: HashPool
+) -> tuple[Invitations, Registration]:
+    """What invites and what registers people. `hashes` is the pool of strangers."""
+    rules = registration_rules(base.settings, roles)
+    invitations = Invitations(
+        driver=base.repositories.driver,
+        repository=base.repositories.invitations,
+        users=base.repositories.users,
+        emails=base.repositories.emails,
+        audit=base.repositories.audit,
+        tokens=InvitationTokens(partial(keys.current.token_key, "invitation token")),
+        throttle=throttle,
+        rules=rules,
+        clock=base.clock,
+        ids=base.ids,
+    )
+    registration = Registration(
+        driver=base.repositories.driver,
+        audit=base.repositories.audit,
+        accounts=users,
+        invitations=invitations,
+        hashes=hashes,
+        throttle=throttle,
+        rules=rules,
+        clock=base.clock,
+    )
+    return invitations, registration

@@ -1,0 +1,133 @@
+"""Registration: people who make an account of their own, by an invitation or where that is open to all."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from server.audit.repository import AuditRepository
+from server.authentication.throttling import Throttle
+from server.core.clock import Clock
+from server.core.errors import InvalidRequest, StoreUnavailable
+from server.database.driver import Driver, Transaction
+from server.emails.address import address_key
+from server.passwords.pool import HashPool
+from server.registration.audit_notes import invitation_used
+from server.registration.errors import InvalidInvitation
+from server.registration.invitations import Invitations
+from server.registration.model import Invitation
+from server.registration.rules import RegistrationRules
+from server.users.audit_notes import user_created
+from server.users.model import Credentials, User
+from server.users.names import throttle_name, username_key
+from server.users.service import Users
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """What somebody gives to register. `email` is in the form of server.emails.address.address_of."""
+
+    username: str
+    name: str
+    password: str
+    email: str | None
+    invitation_token: str | None
+
+
+class Registration:
+    """Makes the accounts of people who register."""
+
+    def __init__(
+        self,
+        *,
+        driver: Driver,
+        audit: AuditRepository,
+        accounts: Users,
+        invitations: Invitations,
+        hashes: HashPool,
+        throttle: Throttle,
+        rules: RegistrationRules,
+        clock: Clock,
+    ) -> None:
+        """`hashes` is the pool of strangers: whoever registers must not hold up those who are known."""
+        self._driver = driver
+        self._audit = audit
+        self._accounts = accounts
+        self._invitations = invitations
+        self._hashes = hashes
+        self._throttle = throttle
+        self._rules = rules
+        self._clock = clock
+
+    async def sign_up(self, wanted: NewAccount, address: str | None) -> User:
+        """Make an account. An attempt that fails costs as a wrong password does, and so does one without an invitation.
+
+        The address of an invitation is verified, since an admin has vouched for it. Any other one stays unverified, and
+        nothing tells whether it is somebody else's. Raises RegistrationClosed, InvalidInvitation, UsernameTaken,
+        EmailTaken (of an invitation's address), InvalidRequest, TooManyAttempts, Overloaded.
+        """
+        token = wanted.invitation_token
+        if token is None:
+            self._rules.require_open()
+        else:
+            self._rules.require_not_closed()
+        async with self._throttle.registration_attempt(address) as attempt:
+            invitation = None if token is None else await self._invitations.good(token)
+            invited = None if invitation is None else invitation.email
+            email = _address(wanted.email, invited)
+            self._rules.check_address(email, required=True)
+            _check_username(wanted.username, invited)
+            role = self._rules.role if invitation is None else invitation.role
+            new = await self._accounts.prepared(
+                wanted.username,
+                wanted.name,
+                role,
+                wanted.password,
+                self._hashes,
+                email=email,
+                email_verified=invited is not None,
+            )
+            await self._add(new, invitation)
+            if invitation is None:
+                # It is made, whatever the store says now. Nobody can fill the store with accounts faster than guess
+                # passwords.
+                with suppress(StoreUnavailable):
+                    await attempt.failed()
+        await self._throttle.clear(throttle_name(new.user.username))
+        return new.user
+
+    async def _add(self, new: Credentials, invitation: Invitation | None) -> None:
+        """The account, its address and the use of the invitation, or nothing of it."""
+        now = self._clock.now_ms()
+        audit = self._audit.writer()
+
+        async def unit(transaction: Transaction) -> None:
+            notes = [replace(user_created(new), by_target=True)]
+            if invitation is not None:
+                used = await self._invitations.use(transaction, invitation.id, now)
+                notes.append(invitation_used(used, new.user, now))
+            await self._accounts.insert(transaction, new)
+            await audit.write(transaction, *notes)
+
+        await self._driver.write(unit)
+
+
+def _address(given: str | None, invited: str | None) -> str | None:
+    """The address of the new account. Raises InvalidInvitation if the invitation is for another one."""
+    if invited is None or given is None:
+        return given or invited
+    if address_key(given) != address_key(invited):
+        raise InvalidInvitation
+    return invited
+
+
+def _check_username(username: str, invited: str | None) -> None:
+    """Raise InvalidRequest if the username looks like an address, and is not that of the invitation.
+
+    Nobody has shown that it is theirs, and others would take it for that.
+    """
+    if "@" not in (username_key(username) or ""):
+        return
+    if invited is None or address_key(username) != address_key(invited):
+        message = "A name with an @ takes an invitation for this address. Choose another one."
+        raise InvalidRequest([("username", message)])
