@@ -18,10 +18,18 @@ if TYPE_CHECKING:
 
 SIGNED_IN = [path for path in PATHS if path in {"/account", "/console"}]
 OPEN = [path for path in PATHS if path not in SIGNED_IN]
+# For people who write programs, in English alone.
+FOR_DEVELOPERS = ["/docs", "/inspect"]
 # A token that is none: such pages say so.
 WITH_TOKEN = {"/invitation": "/invitation#wwi_none", "/reset-password": "/reset-password#wwr_none"}
 VIEWS = ["users", "users/new", "users/{user}", "users/{user}/edit", "invitations", "invitations/new", "audit", "keys",
          "settings", "routes", "today"]  # fmt: skip
+OPEN_SOME = """
+const some = ".contents, #get-users, #post-users, #delete-users-user_id, #last_admin";
+for (const part of document.querySelectorAll(some)) {
+  for (const one of [part, ...part.querySelectorAll("details")]) one.open = true;
+}
+"""
 MOST_BYTES = 60_000
 SIGN_IN = """
 const [username, password, done] = arguments;
@@ -69,6 +77,14 @@ def test_a_page_for_everybody_keeps_nobody_out(visit: Visit, axe: str, path: str
         look_at(visit(WITH_TOKEN.get(path, path), language=language), axe, language)
 
 
+@pytest.mark.parametrize("path", FOR_DEVELOPERS)
+def test_a_page_for_developers_keeps_nobody_out(visit: Visit, axe: str, path: str) -> None:
+    page = visit(path, language="de")
+    # Some of what is alike many times.
+    page.run(OPEN_SOME)
+    look_at(page, axe, "en")
+
+
 @pytest.mark.skipif("/account" not in PATHS, reason="there is no such page")
 def test_the_account_keeps_nobody_out(visit: Visit, hosted: LocalServer, axe: str) -> None:
     for language in ("de", "en"):
@@ -85,7 +101,7 @@ def test_no_view_of_the_console_keeps_anybody_out(visit: Visit, hosted: LocalSer
         look_at(page, axe, "de")
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", [*PATHS, *FOR_DEVELOPERS])
 def test_a_first_load_is_small_and_asks_nobody_else(visit: Visit, hosted: LocalServer, path: str) -> None:
     page = signed_in(visit, hosted, path) if path in SIGNED_IN else visit(path)
     loaded = [one for one in page.browser.all_exchanges() if not one.url.startswith(("chrome", "data:", "about:"))]
@@ -112,7 +128,7 @@ def test_no_page_is_shown_in_a_frame(visit: Visit, hosted: LocalServer) -> None:
     with listening(elsewhere := ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere)):
         page.go(f"http://127.0.0.1:{elsewhere.server_port}/")
         # The last one does not refuse it, so the browser lets a page of elsewhere try.
-        for path in (*PATHS, "/docs", "/inspect", "/health/live"):
+        for path in (*PATHS, *FOR_DEVELOPERS, "/health/live"):
             page.run_async(FRAME, hosted.address + path)
         *refused, shown = page.cdp("Page.getFrameTree")["frameTree"]["childFrames"]
     assert {one["frame"]["url"] for one in refused} == {"chrome-error://chromewebdata/"}

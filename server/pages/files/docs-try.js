@@ -64,38 +64,41 @@ function requestOf({ method, path }, parameters, body) {
   let missing = null;
   const query = new URLSearchParams();
   for (const { name, place, needed, input, error } of parameters) {
-    const empty = input.value === "";
+    // Half a character can't be sent.
+    const value = input.value.toWellFormed();
+    const empty = value === "";
     error.hidden = !(needed && empty);
     input.toggleAttribute("aria-invalid", needed && empty);
     if (needed && empty) missing ??= input;
-    else if (place === "path") path = path.replace(`{${name}}`, encodeURIComponent(input.value));
-    else if (!empty) query.set(name, input.value);
+    else if (place === "path") path = path.replace(`{${name}}`, encodeURIComponent(value));
+    else if (!empty) query.set(name, value);
   }
   missing?.focus();
-  const text = query.toString();
-  return missing ? null : { method, target: text ? `${path}?${text}` : path, body: body?.input.value.trim() || null };
+  const url = new URL(path, location.origin);
+  url.search = query;
+  return missing ? null : { method, url, body: body?.input.value.trim() || null };
 }
 
 /** Whether the caller has the token that it takes, and means what can't be undone. */
-async function mayGoOn({ token, recent }, { method, target }) {
+async function mayGoOn({ token, recent }, { method, url }) {
   if (token !== undefined && !signedIn() && !await signIn()) return false;
   if (method !== "DELETE" && recent !== "always") return true;
   return confirm({
     title: `Send ${method}?`,
-    text: ["This goes to the server, and can’t be taken back: ", el("code", {}, `${method} ${target}`)],
+    text: ["This goes to the server, and can’t be taken back: ", el("code", {}, `${method} ${url.pathname}${url.search}`)],
     action: "Send",
     danger: true,
   });
 }
 
-async function send({ method, target, body }, { token }, place) {
+async function send({ method, url, body }, { token }, place) {
   const headers = body ? { "Content-Type": "application/json" } : {};
   const bearer = token === undefined ? null : await accessToken();
   if (bearer) headers.Authorization = `Bearer ${bearer}`;
   let response;
   let text;
   try {
-    response = await fetch(new URL(target, location.origin), {
+    response = await fetch(url, {
       method, headers, body: body ?? undefined, cache: "no-store", credentials: "omit", redirect: "manual",
       signal: AbortSignal.timeout(PATIENCE_MS),
     });

@@ -7,7 +7,7 @@ import { byId, el, show, visible } from "./dom.js";
 
 /** Open what the address leads to. */
 function reveal() {
-  const target = byId(decodeURIComponent(location.hash.slice(1)));
+  const target = document.querySelector(":target");
   if (!(target instanceof HTMLDetailsElement) || target.open) return;
   target.open = true;
   target.scrollIntoView();
