@@ -62,8 +62,9 @@ INNER_LINES = {
     "users": {
         "create": "Make a user.",
         "list": "Print all users, the oldest first.",
-        "show": "Print all about a user: state, password, sessions.",
+        "show": "Print all about a user and the sessions.",
         "rename": "Give a user another username.",
+        "set-email": "Give a user a primary e-mail address.",
         "disable": "Lock a user out.",
         "enable": "Let a disabled user log in again.",
         "set-role": "Give a user another role.",

@@ -17,6 +17,7 @@ from server.core.errors import FileRefused, WatchwordError
 from server.files.text_file import first_line
 from server.services import Services
 from server.settings.stray_characters import stray_characters
+from server.users.email_commands import check_email, set_email
 from server.users.model import User
 from server.users.names import USERNAME_RULE, username_of
 from server.users.reading_commands import list_users, show
@@ -38,6 +39,9 @@ def create(
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="The name to show; else the username.", show_default=False)
     ] = None,
+    email: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="An e-mail address, which is verified.", show_default=False)
+    ] = None,
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the password from standard input; else print a reset token.")
     ] = False,
@@ -55,13 +59,15 @@ def create(
         username_of(chosen)
     except ValueError as error:
         raise typer.BadParameter(f"{error}; {USERNAME_RULE}", param_hint="--username") from None
+    if email is not None:
+        check_email(email, "--email")
     chosen_role = _given("--role", role, asking=asking, choices=list(settings.roles))
     password = read_password() if password_stdin else None
     if asking:
         password = _ask_for_password("Password (nothing: print a reset token instead)", default="") or None
 
     async def work(services: Services) -> CreatedUser:
-        return await services.users.create(chosen, name or chosen, chosen_role, password)
+        return await services.users.create(chosen, name or chosen, chosen_role, password, email)
 
     created = run_with_services(settings, work, makes_store=True)
     if as_json:
@@ -114,13 +120,13 @@ def read_password() -> str:
 app.command("list")(list_users)
 app.command("show")(show)
 
-Username = Annotated[str, typer.Argument(help="The user's name.", show_default=False)]
+Username = Annotated[str, typer.Argument(help="The user's name or verified address.", show_default=False)]
 
 
 @app.command()
 def rename(
     context: typer.Context,
-    user: Annotated[str, typer.Argument(help="The user's name or id.", show_default=False)],
+    user: Annotated[str, typer.Argument(help="The user's name, address or id.", show_default=False)],
     new_username: Annotated[str, typer.Argument(help="The new name to log in with.", show_default=False)],
     config: Config = None,
 ) -> None:
@@ -139,6 +145,9 @@ def rename(
     if after == before:
         raise WatchwordError(f"{before.username} has this name already")
     typer.echo(f"{before.username} is {after.username} now; the next refresh brings a token with the new name")
+
+
+app.command("set-email")(set_email)
 
 
 @app.command()

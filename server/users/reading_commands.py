@@ -13,11 +13,12 @@ from server.cli.command_line import Config
 from server.cli.context import AsJson, print_json, run_with_services, settings_for
 from server.cli.tables import Rows, visible
 from server.core.clock import rfc3339
+from server.emails.schemas import email_json
 from server.passwords.foreign import description
 from server.services import Services
 from server.sessions.model import Session
 from server.sessions.schemas import session_json
-from server.users.model import Credentials
+from server.users.model import Credentials, User
 from server.users.names import throttle_name
 from server.users.schemas import user_json
 
@@ -35,12 +36,13 @@ def list_users(context: typer.Context, as_json: AsJson = False, config: Config =
 
 
 async def _print_rows(services: Services) -> None:
-    rows = Rows("username", "name", "role", "disabled", "password", "id")
+    rows = Rows("username", "name", "email", "role", "disabled", "password", "id")
     async for page in _pages(services):
         rows.add(
             (
                 each.user.username,
                 each.user.name,
+                _address(each.user),
                 each.user.role,
                 "yes" if each.user.disabled else "",
                 "" if each.password_hash else "none",
@@ -72,11 +74,11 @@ async def _pages(services: Services) -> AsyncIterator[list[Credentials]]:
 
 def show(
     context: typer.Context,
-    user: Annotated[str, typer.Argument(help="The user's name or id.", show_default=False)],
+    user: Annotated[str, typer.Argument(help="The user's name, address or id.", show_default=False)],
     as_json: AsJson = False,
     config: Config = None,
 ) -> None:
-    """Print all about a user: state, password, sessions.
+    """Print all about a user and the sessions.
 
     It also says how many wrong passwords are counted, and when more are looked at.
 
@@ -103,6 +105,7 @@ async def _about(services: Services, id_or_name: str) -> dict[str, Any]:
     now = services.clock.now_ms()
     return {
         "user": {**user_json(user), "disabled_at": None if user.disabled_at is None else rfc3339(user.disabled_at)},
+        "emails": [email_json(email) for email in await services.emails.list(user.id)],
         "password": password,
         "sessions": {
             "count": await services.sessions.count(user.id),
@@ -110,6 +113,12 @@ async def _about(services: Services, id_or_name: str) -> dict[str, Any]:
         },
         "wrong_passwords": [_counted(one, now) for one in standing],
     }
+
+
+def _address(user: User) -> str:
+    if user.email is None:
+        return ""
+    return user.email if user.email_verified_at is not None else f"{user.email} (not verified)"
 
 
 def _session(session: Session) -> dict[str, Any]:
@@ -144,6 +153,9 @@ def _lines(found: Mapping[str, Any]) -> dict[str, str]:
         "password": f"{password['hash']}, set {password['changed_at']}" if password else "none: users reset-password",
         "sessions": str(sessions["count"]),
     }
+    for number, email in enumerate(found["emails"], 1):
+        told = ["primary"] * email["primary"] + ([] if email["verified"] else ["not verified"])
+        lines[f"email {number}"] = f"{email['email']} ({', '.join(told)})" if told else email["email"]
     if newest is not None:
         lines["newest session"] = f"{newest['created_at']} from {newest['ip']}, used {newest['last_used_at']}"
         lines["user agent"] = newest["user_agent"] or ""

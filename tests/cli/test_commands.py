@@ -88,7 +88,7 @@ def test_routes_and_explain(tmp_path: Path) -> None:
     row = {"access": "admin", "roles": ["admin"], "overridden": False}
     assert {"method": "GET", "path": "/users", **row, "recent": ""} in rows
     assert {"method": "DELETE", "path": "/users/{user_id}", **row, "recent": "always"} in rows
-    assert "to change a role to or from an admin role" in table
+    assert "to change the address or a role to or from an admin role" in table
     denied = run(tmp_path, "explain", "GET", "/users", "--role", "customer")
     assert denied.returncode == 0
     assert denied.stdout == (

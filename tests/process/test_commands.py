@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str, tuple[int, str]]] = {
     "users create": (("--username", "john", "--role", "customer"), "", (0, "made john")),
     "users list": ((), "", (0, "lak")),
     "users show": (("lak",), "", (0, "customer")),
+    "users set-email": (("lak", "lak@example.com"), "", (0, "lak@example.com")),
     "users rename": (("lak", "moore"), "", (0, "moore")),
     "users disable": (("lak",), "", (0, "lak")),
     "users enable": (("lak",), "", (0, "lak")),

@@ -38,6 +38,8 @@ def _fields(credentials: Credentials) -> dict[str, str | bool | None]:
 def _value(credentials: Credentials, column: str) -> str | bool | None:
     if column == "password_hash":
         return credentials.password_hash
+    if column == "email_verified":
+        return credentials.user.email_verified_at is not None
     value: Any = getattr(credentials.user, column)
     return rfc3339(value) if column.endswith("_at") and value is not None else value
 

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 from server.core.clock import rfc3339
 from server.core.errors import FileRefused
+from server.emails.address import address_key
 from server.passwords.encoding import decoded
 from server.passwords.firebase import FirebaseParameters
 from server.users.transfer.lines import LINE_BYTES, Record
@@ -136,6 +137,8 @@ def _record(line: int, user: Any, parameters: FirebaseParameters) -> Record:
         "name": user.get("displayName") or user.get("email"),
         "disabled": user.get("disabled", False),
     }
+    if isinstance(fields["username"], str) and address_key(fields["username"]) is not None:
+        fields |= {"email": fields["username"], "email_verified": user.get("emailVerified", False)}
     if not fields["username"]:
         return Record(line, {"username": user.get("localId")}, "the user has no email to log in with")
     try:

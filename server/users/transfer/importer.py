@@ -15,7 +15,7 @@ from server.users.audit_notes import users_imported
 from server.users.model import Credentials, User
 from server.users.names import throttle_name
 from server.users.repository import UserRepository
-from server.users.rows import key_of
+from server.users.rows import key_of, names_of
 from server.users.transfer.lines import Record
 from server.users.transfer.row import ImportedAccount, RowRefused, read_row
 from server.users.transfer.seen import Seen
@@ -97,11 +97,11 @@ class Importer:
             raise RowRefused(record.problem)
         now = self._clock.now_ms()
         row = read_row(record.fields, roles=self._roles, role=self._role, now=now)
-        keys = [f"name {key_of(row.credentials.user.username)}", f"id {row.credentials.user.id}"]
+        keys = [*(f"name {name}" for name in sorted(names_of(row.credentials))), f"id {row.credentials.user.id}"]
         kind, place = ("line", record.line) if record.user is None else ("user", record.user)
         earlier = seen.earlier_place(keys)
         if earlier is not None:
-            raise RowRefused(f"{kind} {earlier} has this username or id already")
+            raise RowRefused(f"{kind} {earlier} has this username, address or id already")
         seen.add(keys, place)
         return row
 
@@ -163,7 +163,7 @@ class Importer:
 
 
 def _difference(row: ImportedAccount, holder: User) -> str | None:
-    """How the account that has the name or the id differs from the row; None if it is the same account.
+    """How the account that has a name or the id differs from the row; None if it is the same account.
 
     The hash and the times don't count, because logins change them.
     """
@@ -174,6 +174,8 @@ def _difference(row: ImportedAccount, holder: User) -> str | None:
     pairs = {
         "username": (user.username, holder.username),
         "name": (user.name, holder.name),
+        "email": (user.email, holder.email),
+        "email_verified": (user.email_verified_at is not None, holder.email_verified_at is not None),
         "role": (user.role, holder.role),
         "disabled": (user.disabled, holder.disabled),
         "created_at": (user.created_at if row.dated else holder.created_at, holder.created_at),
@@ -181,6 +183,8 @@ def _difference(row: ImportedAccount, holder: User) -> str | None:
     different = ", ".join(column for column, (given, there) in pairs.items() if given != there)
     if user.id == holder.id:
         return f"the id is there already, with another {different}; {_NOBODY}" if different else None
+    if not same_name:
+        return f"the username or the address belongs to another account; {_NOBODY}"
     if not row.derived:
         return f"the username is taken by an account with another id; {_NOBODY}"
     found = f"with another {different}" if different else "but from other data, such as another password_hash"

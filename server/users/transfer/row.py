@@ -10,6 +10,7 @@ from typing import Any
 from server.core.clock import read_rfc3339
 from server.core.ids import derived_id, id_in, made_at
 from server.core.text import is_displayable
+from server.emails.address import address_of, check_spelling
 from server.passwords.foreign import cost_problem
 from server.users.model import Credentials, User
 from server.users.names import NAME_LENGTH, username_of
@@ -19,6 +20,8 @@ COLUMNS = (
     "id",
     "username",
     "name",
+    "email",
+    "email_verified",
     "role",
     "password_hash",
     "disabled",
@@ -55,6 +58,7 @@ def read_row(fields: Mapping[str, Any], *, roles: Roles, role: str | None, now: 
     if username is None:
         raise RowRefused("no username")
     try:
+        check_spelling(username)
         username = username_of(username)
     except ValueError as error:
         raise RowRefused(f"the username is not one that is allowed here: {error}") from None
@@ -65,6 +69,7 @@ def read_row(fields: Mapping[str, Any], *, roles: Roles, role: str | None, now: 
     if role is None or role not in roles:
         wanted = "no role; --role gives one to those without" if role is None else f"there is no role {role[:64]!a}"
         raise RowRefused(f"{wanted}; roles: {', '.join(roles.names())}")
+    email, email_verified = _email(fields)
     times = {column: _time(fields, column, now) for column in COLUMNS if column.endswith("_at")}
     created_at, updated_at = times["created_at"], times["updated_at"]
     user = User(
@@ -76,6 +81,8 @@ def read_row(fields: Mapping[str, Any], *, roles: Roles, role: str | None, now: 
         created_at=now if created_at is None else created_at,
         updated_at=now if updated_at is None else updated_at,
         last_login_at=times["last_login_at"],
+        email=email,
+        email_verified_at=now if email_verified else None,
     )
     password_hash = _password_hash(fields)
     derived = not user.id
@@ -111,6 +118,30 @@ def _id(fields: Mapping[str, Any]) -> str:
     return found
 
 
+def _email(fields: Mapping[str, Any]) -> tuple[str | None, bool]:
+    """The primary address, and whether it is verified."""
+    value, verified = _text(fields, "email"), _flag(fields, "email_verified")
+    if value is None:
+        if verified:
+            raise RowRefused("email_verified is true, but there is no email")
+        return None, False
+    try:
+        return address_of(value), verified is True
+    except ValueError as error:
+        raise RowRefused(f"the email is not one that is allowed here: {error}") from None
+
+
+def _flag(fields: Mapping[str, Any], column: str) -> bool | None:
+    """A boolean, also as text; None if it is absent."""
+    value = fields.get(column)
+    if value is None:
+        return None
+    found = {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else value
+    if not isinstance(found, bool):
+        raise RowRefused(f"{column} is neither true nor false")
+    return found
+
+
 def _password_hash(fields: Mapping[str, Any]) -> str | None:
     value = _text(fields, "password_hash")
     # Django marks an account without a usable password by "!".
@@ -136,12 +167,9 @@ def _time(fields: Mapping[str, Any], column: str, now: int) -> int | None:
 
 
 def _disabled_at(fields: Mapping[str, Any], at: int | None, now: int) -> int | None:
-    value = fields.get("disabled")
-    disabled = {"true": True, "false": False}.get(value.lower()) if isinstance(value, str) else value
-    if disabled is None and value is None:
+    disabled = _flag(fields, "disabled")
+    if disabled is None:
         return at
-    if not isinstance(disabled, bool):
-        raise RowRefused("disabled is neither true nor false")
     if not disabled and at is not None:
         raise RowRefused("disabled is false, but there is a disabled_at")
     return (now if at is None else at) if disabled else None
@@ -150,4 +178,7 @@ def _disabled_at(fields: Mapping[str, Any], at: int | None, now: int) -> int | N
 def _derived_id(user: User, password_hash: str | None, created_at: int | None) -> str:
     """An id derived from the record, so the same record is recognised when an interrupted import is run again."""
     content = [user.username, user.name, user.role, user.disabled, password_hash, created_at]
+    # Without an address the id is that of an import by a program that knew none.
+    if user.email is not None:
+        content += [user.email, user.email_verified_at is not None]
     return derived_id(user.created_at, json.dumps(content).encode("ascii"))

@@ -115,7 +115,7 @@ def test_a_refused_row_is_one_line_whatever_it_holds_and_the_rest_is_imported(tm
     assert lines[1] == "line 3: king: there is no role 'king'; roles: customer, admin"
     assert lines[4].startswith("line 6: dear: the password hash is too costly: bcrypt cost 31 is above 16; without")
     assert lines[6] == "line 8: the line is longer than 1 MiB"
-    assert lines[8] == "line 10: LAK: line 1 has this username or id already"
+    assert lines[8] == "line 10: LAK: line 1 has this username, address or id already"
     as_json = run(tmp_path, "users", "import", "users.jsonl", "--json")
     assert json.loads(as_json.stdout) == {"dry_run": False, "imported": 0, "already_there": 2, "refused": 9}
     told = [json.loads(line) for line in as_json.stderr.splitlines()]

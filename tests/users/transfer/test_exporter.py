@@ -29,9 +29,10 @@ def users() -> list[Credentials]:
     given = [
         User(id_of(1), "Lak", 'Lak, "the first"', "admin", None, NOW, NOW + 1, NOW + 2),
         User(id_of(2), "john@example.com", "👩‍🚀; Ünal,", "customer", NOW + 3, NOW, NOW, None),
-        User(id_of(3), "x", " spaces ", "customer", None, 0, 0, 0),
+        User(id_of(3), "x", " spaces ", "customer", None, 0, 0, 0, "x@bücher.example", None),
+        User(id_of(4), "y@example.com", "Y", "customer", None, 0, 0, 0, "Y@example.com", NOW),
     ]
-    given += [User(id_of(n), f"u{n}", f"U {n}", "customer", None, NOW, NOW, None) for n in range(4, PAGE + 10)]
+    given += [User(id_of(n), f"u{n}", f"U {n}", "customer", None, NOW, NOW, None) for n in range(5, PAGE + 10)]
     return [Credentials(user, None if user.username == "x" else HASH, NOW) for user in given]
 
 
@@ -43,18 +44,24 @@ async def test_what_was_exported_comes_back_as_it_was(store: Repositories, tmp_p
     exported = "".join(text for _, text in pages)
     other = await open_repositories(f"sqlite:///{tmp_path}/other.db", serving=False)
     refusals: list[Refusal] = []
-    importer = importer_on(other, FakeClock(), refuse=refusals.append)
+    importer = importer_on(other, FakeClock(NOW), refuse=refusals.append)
     lines = read_lines(io.BytesIO(exported.encode()))
     await importer.run(read_csv(lines) if as_csv else read_json_lines(lines))
     assert (importer.counts, refusals) == (ImportCounts(imported=len(users())), [])
     there = await other.users.list_credentials(10_000)
     assert [(one.user, one.password_hash) for one in there] == [(one.user, one.password_hash) for one in users()]
     assert "".join([text async for _, text in export_pages(other.users, as_csv=as_csv)]) == exported
+    (email,) = await other.emails.list_emails(id_of(4))
+    assert (email.email, email.verified_at, email.primary) == ("Y@example.com", NOW, True)
     await other.close()
 
 
 async def test_an_empty_store_exports_nothing_but_the_header_of_csv(store: Repositories) -> None:
     assert [page async for page in export_pages(store.users, as_csv=False)] == []
     assert [page async for page in export_pages(store.users, as_csv=True)] == [
-        (0, "id,username,name,role,password_hash,disabled,created_at,updated_at,last_login_at,disabled_at\n")
+        (
+            0,
+            "id,username,name,email,email_verified,role,password_hash,disabled,"
+            "created_at,updated_at,last_login_at,disabled_at\n",
+        )
     ]

@@ -42,6 +42,19 @@ def record_of(**changes: Any) -> Record:
     return record
 
 
+@pytest.mark.parametrize("verified", [True, False, None])
+def test_an_email_is_username_and_address(verified: bool | None) -> None:
+    fields = record_of(emailVerified=verified).fields
+    assert (fields["username"], fields["email"]) == ("lak@example.com", "lak@example.com")
+    assert fields.get("email_verified") is verified
+
+
+def test_an_email_that_is_no_address_here_is_the_username_alone() -> None:
+    fields = record_of(email="lak@intranet.local").fields
+    assert fields["username"] == "lak@intranet.local"
+    assert not {"email", "email_verified"} & set(fields)
+
+
 def test_a_user_of_an_export_is_a_record_with_a_hash_that_fits() -> None:
     record = record_of()
     made = record.fields.pop("password_hash")
@@ -50,6 +63,8 @@ def test_a_user_of_an_export_is_a_record_with_a_hash_that_fits() -> None:
         {
             "username": "lak@example.com",
             "name": 'Lak, {the} "first"]',
+            "email": "lak@example.com",
+            "email_verified": True,
             "disabled": False,
             "created_at": "2024-05-06T07:08:09.000Z",
             "last_login_at": "2024-05-06T07:08:09.123Z",
@@ -62,7 +77,8 @@ def test_a_user_of_an_export_is_a_record_with_a_hash_that_fits() -> None:
 
 def test_a_user_without_a_password_or_a_name_is_one_all_the_same() -> None:
     record = records_of(export_of({"localId": "x", "email": "x@example.com", "disabled": True}))[0]
-    assert record.fields == {"username": "x@example.com", "name": "x@example.com", "disabled": True}
+    names = dict.fromkeys(("username", "name", "email"), "x@example.com")
+    assert record.fields == names | {"email_verified": False, "disabled": True}
 
 
 @pytest.mark.parametrize("indent", [None, 2])

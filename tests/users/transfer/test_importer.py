@@ -100,10 +100,47 @@ async def test_a_dry_run_reports_the_same_and_changes_nothing(store: Repositorie
     assert counts == ImportCounts(imported=2, already_there=1, refused=3)
     assert sorted(run.refusals, key=lambda refusal: refusal.line) == [
         Refusal(2, "TAKEN", "is there already, with another username, name; an import changes nobody"),
-        Refusal(4, "New", "line 3 has this username or id already"),
-        Refusal(6, "second", "line 5 has this username or id already"),
+        Refusal(4, "New", "line 3 has this username, address or id already"),
+        Refusal(6, "second", "line 5 has this username, address or id already"),
     ]
     assert len(await all_users(store)) == len(before) + (0 if dry_run else 2)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+async def test_an_address_is_taken_by_one_account_of_the_file_and_the_store(store: Repositories, dry_run: bool) -> None:
+    def verified(username: str, email: str) -> dict[str, str]:
+        return {"username": username, "email": email, "email_verified": "true"}
+
+    there = records(verified("there", "there@example.com"), {"username": "name@example.com"})
+    await imported(store, there)
+    given = records(
+        verified("there", "there@example.com"),
+        verified("a", "There@example.com"),
+        verified("b", "name@example.com"),
+        {"username": "THERE@example.com"},
+        {"username": "there", "email": "there@example.com"},
+        # Not verified, so it counts for nothing.
+        {"username": "c", "email": "there@example.com"},
+        {"username": "d", "email": "new@b\u00fccher.example"},
+        verified("e", "new@xn--bcher-kva.example"),
+        verified("f", "NEW@b\u00fccher.example"),
+        {"username": "new@b\u00fccher.example"},
+        verified("g@example.com", "g@example.com"),
+    )
+    run, counts = await imported(store, given, at=60, dry_run=dry_run)
+    assert counts == ImportCounts(imported=4, already_there=1, refused=6)
+    taken = "the username or the address belongs to another account; an import changes nobody"
+    assert sorted(run.refusals, key=lambda refusal: refusal.line) == [
+        Refusal(2, "a", "line 1 has this username, address or id already"),
+        Refusal(3, "b", taken),
+        Refusal(4, "THERE@example.com", "line 1 has this username, address or id already"),
+        Refusal(5, "there", "line 1 has this username, address or id already"),
+        Refusal(9, "f", "line 8 has this username, address or id already"),
+        Refusal(10, "new@b\u00fccher.example", "line 8 has this username, address or id already"),
+    ]
+    for record in given[1:4]:
+        run, _ = await imported(store, [record], at=120, dry_run=dry_run)
+        assert [refusal.reason for refusal in run.refusals] == [taken]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +214,7 @@ async def test_accounts_that_are_counted_are_told_by_their_number(store: Reposit
     rows = [{"username": "lak", "role": "customer"}, {"username": "LAK", "role": "customer"}, {"username": "x"}]
     run, _ = await imported(store, [Record(1, row, user=number) for number, row in enumerate(rows, 1)])
     assert [(refusal.line, refusal.user) for refusal in run.refusals] == [(1, 2), (1, 3)]
-    assert run.refusals[0].reason == "user 1 has this username or id already"
+    assert run.refusals[0].reason == "user 1 has this username, address or id already"
 
 
 async def test_an_interrupted_run_is_taken_up_without_doubling_anybody(store: Repositories) -> None:

@@ -55,6 +55,23 @@ def test_most_of_a_record_may_be_absent() -> None:
     assert made_at(user.id) == NOW
 
 
+@pytest.mark.parametrize(
+    ("fields", "email", "verified"),
+    [
+        ({"email": "Lak@Example.com"}, "Lak@example.com", False),
+        ({"email": "lak@xn--bcher-kva.example", "email_verified": True}, "lak@bücher.example", True),
+        ({"email": "lak@example.com", "email_verified": "TRUE"}, "lak@example.com", True),
+        ({"email": "lak@example.com", "email_verified": "false"}, "lak@example.com", False),
+        ({"email_verified": False}, None, False),
+    ],
+)
+def test_an_address_counts_as_verified_only_if_the_record_says_so(
+    fields: dict[str, Any], email: str | None, verified: bool
+) -> None:
+    user = row_of(**fields).credentials.user
+    assert (user.email, user.email_verified_at) == (email, NOW if verified else None)
+
+
 def test_a_role_is_given_to_those_without_one() -> None:
     assert row_of(role=None, default_role="admin").credentials.user.role == "admin"
     assert row_of(role="customer", default_role="admin").credentials.user.role == "customer"
@@ -72,6 +89,8 @@ def test_the_same_record_has_the_same_end_of_its_id() -> None:
         {"disabled": "true"},
         {"password_hash": ARGON2["argon2d"]},
         {"created_at": "2024-05-06T07:08:09Z"},
+        {"email": "lak@example.com"},
+        {"email": "lak@example.com", "email_verified": True},
     ]
     tails = {id_tail(row_of(**other).credentials.user.id) for other in others}
     assert len(tails | {id_tail(first.credentials.user.id)}) == len(others) + 1
@@ -142,6 +161,13 @@ def test_a_username_that_no_account_could_have_is_refused(username: str | None) 
         ({"disabled": 1}, "neither true nor false"),
         ({"disabled": []}, "neither true nor false"),
         ({"disabled": False, "disabled_at": "2024-05-06T07:08:09Z"}, "there is a disabled_at"),
+        ({"email": "lak"}, "the email is not one that is allowed here"),
+        ({"email": "lak@example.com\n"}, "the email is not one that is allowed here"),
+        ({"email": ["lak@example.com"]}, "email is no text"),
+        ({"email": "lak@example.com", "email_verified": "yes"}, "email_verified is neither true nor false"),
+        ({"email": "lak@example.com", "email_verified": 1}, "email_verified is neither true nor false"),
+        ({"email_verified": True}, "there is no email"),
+        ({"username": "lak@xn--bcher-kva.b\u00fccher.example"}, "Write this address as"),
         ({"id": "7"}, "no UUIDv7"),
         ({"id": f"{ID}\n"}, "no UUIDv7"),
         ({"id": "{" + ID + "}"}, "no UUIDv7"),
