@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from tests.browser.scene import PASSWORD, USERNAME
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.browser.conftest import Visit
     from tests.browser.hosted import Hosted
     from tests.in_process import LocalServer
@@ -90,6 +94,29 @@ def test_sessions_end_one_by_one_and_all_at_once(visit: Visit, hosted: LocalServ
     page.is_at("/sign-in")
     page.go("/account")
     page.is_at("/sign-in")
+
+
+def test_what_needs_a_recent_sign_in_asks_for_the_password_and_goes_on(
+    visit: Visit, hosted: LocalServer, tmp_path: Path
+) -> None:
+    token = admin(hosted)
+    path = f"/users/{user_id(hosted, token)}"
+    assert hosted.call("PATCH", path, {"email": "lak@example.com"}, token)[0] == 200
+    page = at_account(visit)
+    with contextlib.closing(sqlite3.connect(tmp_path / "hosted" / "data" / "watchword.db")) as store, store:
+        store.execute("UPDATE sessions SET auth_time = auth_time - 601000")
+    # Its token is from before that.
+    page.reload()
+    page.click("#emails button")
+    page.click("dialog button[value=yes]")
+    page.shows("#confirm-password")
+    assert page.focused() == "password"
+    page.send("dialog form[method=post]", password="not it")
+    page.shows("dialog .form-error")
+    page.send("dialog form[method=post]", password=PASSWORD)
+    page.until(lambda: "lak@example.com" not in page.content("#emails"), "the address is removed")
+    assert not page.sees("dialog")
+    assert hosted.call("GET", path, token=token)[1]["user"]["email"] is None
 
 
 def test_it_says_within_seconds_that_its_user_was_disabled(visit: Visit, hosted: LocalServer) -> None:

