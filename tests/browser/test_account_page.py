@@ -104,7 +104,7 @@ def test_what_needs_a_recent_sign_in_asks_for_the_password_and_goes_on(
     assert hosted.call("PATCH", path, {"email": "lak@example.com"}, token)[0] == 200
     page = at_account(visit)
     with contextlib.closing(sqlite3.connect(tmp_path / "hosted" / "data" / "watchword.db")) as store, store:
-        store.execute("UPDATE sessions SET auth_time = auth_time - 601000")
+        store.execute("UPDATE sessions SET authenticated_at = authenticated_at - 601000")
     # Its token is from before that.
     page.reload()
     page.click("#emails button")
