@@ -1,12 +1,14 @@
 """Finds records by a filter, the newest first. Each way to find some reads an index, and only as far as needed.
 
-Without times the order is that of `seq`. With times it is that of `at`, which the clock of a server may have set back
-between two records; records of the same time are in the order of `seq`.
+The order is always that of `seq`. Times are first turned into the range of `seq` in which all records of that time are:
+it is wider than they if a clock was set back, so each record is still compared. All indexes are in the order of `seq`,
+so with a range each of them is read only there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -17,8 +19,8 @@ from server.database.driver import Driver
 
 HOUR_MS = 3_600_000
 _SIGN_INS = (AuditEvent.LOGIN_SUCCEEDED.value, AuditEvent.LOGIN_FAILED.value)
-# SQLite does not know which values are frequent, and would read all records of an event to find the few of a user or of
-# a day. The CAST keeps it from the index of events; PostgreSQL knows better, and does not notice it.
+# SQLite does not know which values are frequent, and would read all records of an event to find the few of a user. The
+# CAST keeps it from the index of events; PostgreSQL knows better, and does not notice it.
 _EVENT = "CAST(event AS TEXT)"
 
 
@@ -30,11 +32,30 @@ class AuditSearch:
 
     async def find(self, wanted: AuditFilter) -> list[AuditRecord]:
         """At most `limit` records that match."""
+        if wanted.from_at is not None or wanted.to_at is not None:
+            first, last = await self._range(wanted)
+            if first is None or last is None:
+                return []
+            # The end of the range is looked for before the record that the page follows.
+            wanted = replace(wanted, from_seq=max(first, wanted.from_seq or first), before_seq=last + 1)
         query = _Query(wanted)
         if not all(storable(value) == value for value in query.values if isinstance(value, str)):
             # No record has a text that can't be stored, and PostgreSQL would refuse it.
             return []
         return records_of(await self._driver.read(query.sql, *query.values))
+
+    async def _range(self, wanted: AuditFilter) -> tuple[int | None, int | None]:
+        """The lowest and the highest `seq` of these times before the page; None if there is no such record.
+
+        It reads the part of the index that has these times. `+ 0` keeps PostgreSQL from looking through all records in
+        the order of `seq` instead, until it comes to the first one of these times.
+        """
+        asked = [("at >=", wanted.from_at), ("at <", wanted.to_at), ("seq + 0 <", wanted.before_seq)]
+        given = [(condition, value) for condition, value in asked if value is not None]
+        conditions = [f"{condition} ${number}" for number, (condition, _) in enumerate(given, 1)]
+        sql = f"SELECT MIN(seq + 0) AS first, MAX(seq + 0) AS last FROM audit_events {_where(conditions)}"
+        (row,) = await self._driver.read(sql, *(value for _, value in given))
+        return row["first"], row["last"]
 
     async def sign_ins_of(self, user_id: str, limit: int, before_seq: int | None) -> list[AuditRecord]:
         """Who signed in as this user or tried to: at most `limit` records before that one."""
@@ -68,13 +89,11 @@ class _Query:
 
     def __init__(self, wanted: AuditFilter) -> None:
         self.values: list[Any] = []
-        self._by_time = wanted.from_at is not None or wanted.to_at is not None
         ways = self._ways(wanted)
-        conditions = self._conditions(wanted, alone=not (self._by_time or any(ways)))
-        order = "at DESC, seq DESC" if self._by_time else "seq DESC"
+        conditions = self._conditions(wanted, alone=not any(ways))
         limit = self._place(wanted.limit)
         found = [
-            f"SELECT {{}} FROM audit_events {_where([*conditions, *way])} ORDER BY {order} LIMIT {limit}"
+            f"SELECT {{}} FROM audit_events {_where([*conditions, *way])} ORDER BY seq DESC LIMIT {limit}"
             for way in ways
         ]
         if len(found) == 1:
@@ -82,7 +101,7 @@ class _Query:
         else:
             parts = [f"SELECT seq FROM ({sql.format('seq')}) AS way{number}" for number, sql in enumerate(found)]
             among = f"WHERE seq IN ({' UNION '.join(parts)})"
-            self.sql = f"SELECT {RECORD} FROM audit_events {among} ORDER BY {order} LIMIT {limit}"
+            self.sql = f"SELECT {RECORD} FROM audit_events {among} ORDER BY seq DESC LIMIT {limit}"
 
     def _ways(self, wanted: AuditFilter) -> list[list[str]]:
         """Conditions that together are true for all records of the actor, the target and the user."""
@@ -100,25 +119,15 @@ class _Query:
         return [f"{column} = {self._place(value)}" for column, value in columns if value is not None]
 
     def _conditions(self, wanted: AuditFilter, *, alone: bool) -> list[str]:
-        """What each way has besides. `alone`: there is nothing else to find records by but their event."""
-        event = "event" if alone else _EVENT
+        """What each way has besides. `alone`: nobody is asked for, so records are found by their event."""
         asked = [
+            ("seq <", wanted.before_seq),
             ("seq >=", wanted.from_seq),
             ("at >=", wanted.from_at),
             ("at <", wanted.to_at),
-            (f"{event} =", wanted.event),
+            ("event =" if alone else f"{_EVENT} =", wanted.event),
         ]
-        conditions = [f"{condition} {self._place(value)}" for condition, value in asked if value is not None]
-        if wanted.before_seq is not None:
-            conditions += self._behind(self._place(wanted.before_seq))
-        return conditions
-
-    def _behind(self, place: str) -> list[str]:
-        """Behind the last record of the page before. By times it is behind its `at`, or at the same and before it."""
-        if not self._by_time:
-            return [f"seq < {place}"]
-        at = f"(SELECT at FROM audit_events WHERE seq = {place})"
-        return [f"at <= {at}", f"(at < {at} OR seq < {place})"]
+        return [f"{condition} {self._place(value)}" for condition, value in asked if value is not None]
 
     def _place(self, value: Any) -> str:
         self.values.append(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sqlite3
 from contextlib import suppress
@@ -248,29 +249,31 @@ async def test_a_user_is_found_as_actor_or_target_by_id_or_name(store: Repositor
     assert pages == by_both
 
 
-async def test_records_of_a_time_are_in_its_order_though_the_clock_was_set_back(store: Repositories) -> None:
-    times = [100, 200, 300, 150, 200, 250, 400]
+async def test_all_records_of_a_time_are_found_though_the_clock_was_set_back(store: Repositories) -> None:
+    """And no others, in the order of their numbers."""
+    times = [100, 200, 300, 150, 200, 250, 400, 120]
     for at in times:
-        await store.audit.record(AuditNote(AuditEvent.USER_CREATED, NOW + at, target_id=id_of(at % 2)))
+        await store.audit.record(AuditNote(AuditEvent.USER_CREATED, NOW + at, target_id=id_of(0)))
 
     async def found(limit: int = 10, **wanted: Any) -> list[int]:
         return [record.at - NOW for record in await store.audit.find(AuditFilter(limit, **wanted))]
 
-    assert await found(from_at=NOW + 200) == [400, 300, 250, 200, 200]
-    assert await found(to_at=NOW + 200) == [150, 100]
-    assert await found(from_at=NOW + 150, to_at=NOW + 201, target_id=id_of(0)) == [200, 200, 150]
+    for one in itertools.product((None, 100, 150, 201, 300, 401), repeat=2):
+        begin, end = one
+        expected = [at for at in reversed(times) if (begin is None or begin <= at) and (end is None or at < end)]
+        asked = {"from_at": None if begin is None else NOW + begin, "to_at": None if end is None else NOW + end}
+        assert await found(**asked) == await found(user_id=id_of(0), **asked) == expected, one
     assert await found(from_at=NOW + 150, event="user_created", to_at=NOW + 151) == [150]
-    assert await found(from_at=NOW + 200, to_at=NOW + 200) == await found(from_at=NOW + 401) == []
-    assert await found(from_at=-(2**60), to_at=2**60, user_id=id_of(0)) == sorted(times, reverse=True)
-    # In pages, two of which begin in the middle of one moment.
+    assert await found(from_at=NOW + 150, from_seq=4) == [400, 250, 200, 150]
+    assert await found(from_at=-(2**60), to_at=2**60, actor_id=id_of(0)) == []
+    # In pages: what is written meanwhile is not on a later one.
     pages: list[AuditRecord] = []
     while page := await store.audit.find(
-        AuditFilter(1, from_at=NOW, user_id=id_of(0), before_seq=pages[-1].seq if pages else None)
+        AuditFilter(2, from_at=NOW + 120, to_at=NOW + 300, before_seq=pages[-1].seq if pages else None)
     ):
         pages += page
-    assert [(record.at - NOW, record.seq) for record in pages] == sorted(
-        zip(times, range(1, 8), strict=True), reverse=True
-    )
+        await store.audit.record(AuditNote(AuditEvent.USER_CREATED, NOW + 200, target_id=id_of(0)))
+    assert [record.at - NOW for record in pages] == [120, 250, 200, 150, 200]
 
 
 async def test_sign_ins_are_counted_by_the_hour(store: Repositories) -> None:
