@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 # Loaded, its script has run, and nothing is on its way that it waits for.
 READY = """
 const main = document.querySelector("main h1");
-const waiting = [...document.querySelectorAll("main form button[type=submit]")].some((button) => button.disabled && button.checkVisibility())
+const buttons = [...document.querySelectorAll("main form button[type=submit]")];
+const waiting = buttons.some((button) => button.disabled && button.checkVisibility())
   || document.querySelector("[aria-busy=true]") !== null;
 return document.readyState === "complete" && main !== null && !waiting;
 """
