@@ -75,7 +75,7 @@ def docs_page(document: Json, renderer: Renderer, public_url: str = "") -> Page:
     operations = {
         tag["name"]: [
             _operation(method, path, operation, components["schemas"], origin)
-            for path, methods in document["paths"].items()
+            for path, methods in sorted(document["paths"].items())
             for method, operation in methods.items()
             if tag["name"] in operation["tags"]
         ]

@@ -110,8 +110,12 @@ async def test_each_line_with_curl_is_a_command_that_sends_the_example(api: Api)
             route.body.model_validate_json(options["-d"])
 
 
+# By tag, and then by path.
 ROUTES_IN_ORDER = [
-    route for tag in dict.fromkeys(route.tag for route in ROUTES) for route in ROUTES if route.tag == tag
+    route
+    for tag in dict.fromkeys(route.tag for route in ROUTES)
+    for route in sorted(ROUTES, key=lambda route: route.path)
+    if route.tag == tag
 ]
 
 
