@@ -261,7 +261,10 @@ async def test_all_records_of_a_time_are_found_though_the_clock_was_set_back(sto
     for one in itertools.product((None, 100, 150, 201, 300, 401), repeat=2):
         begin, end = one
         expected = [at for at in reversed(times) if (begin is None or begin <= at) and (end is None or at < end)]
-        asked = {"from_at": None if begin is None else NOW + begin, "to_at": None if end is None else NOW + end}
+        asked: dict[str, Any] = {
+            "from_at": None if begin is None else NOW + begin,
+            "to_at": None if end is None else NOW + end,
+        }
         assert await found(**asked) == await found(user_id=id_of(0), **asked) == expected, one
     assert await found(from_at=NOW + 150, event="user_created", to_at=NOW + 151) == [150]
     assert await found(from_at=NOW + 150, from_seq=4) == [400, 250, 200, 150]

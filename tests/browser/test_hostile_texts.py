@@ -97,6 +97,10 @@ def test_the_account_shows_names_addresses_and_programs_as_text(visit: Visit, ho
     assert_harmless(page)
 
 
+def until_refused(page: Hosted) -> None:
+    page.until(lambda: page.sees("main .error") or not page.sees("main form"), "it is refused")
+
+
 def test_every_field_takes_markup_for_text(visit: Visit) -> None:
     """Whatever is typed comes back in an answer of the server, or in a message of the page."""
     for path in ("/sign-in", "/sign-up", "/reset-password#" + MARKUP, "/invitation#" + MARKUP):
@@ -108,7 +112,7 @@ def test_every_field_takes_markup_for_text(visit: Visit) -> None:
         if fields:
             form = "#" + page.run("return document.querySelector('main form').id")
             page.send(form, **dict.fromkeys(fields, MARKUP))
-            page.until(lambda: page.sees("main .error") or not page.sees("main form"), "it is refused")
+            until_refused(page)
         assert_harmless(page)
 
 

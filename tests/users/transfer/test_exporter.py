@@ -61,7 +61,9 @@ async def test_an_empty_store_exports_nothing_but_the_header_of_csv(store: Repos
     assert [page async for page in export_pages(store.users, as_csv=True)] == [
         (
             0,
-            "id,username,name,email,email_verified,role,password_hash,disabled,"
-            "created_at,updated_at,last_login_at,disabled_at\n",
+            (
+                "id,username,name,email,email_verified,role,password_hash,disabled,"
+                "created_at,updated_at,last_login_at,disabled_at\n"
+            ),
         )
     ]
