@@ -69,6 +69,7 @@ PAGES: tuple[Route, ...] = (
     _page("/invitation", "Create an account by an invitation, in a browser"),
     _page("/reset-password", "Set a new password by a link, in a browser"),
     _page("/account", "Look after your account, in a browser"),
+    _page("/console", "Administer this server, in a browser"),
     Route(
         method="GET",
         path="/pages/settings",

@@ -198,6 +198,7 @@ TABLE = {
     "GET /assets/{version}/{file}": Listed(ANYONE, objects=THERE),
     "GET /favicon.ico": Listed(ANYONE),
     "GET /": Listed(ANYONE, 303),
+    "GET /console": Listed(ANYONE),
     "GET /sign-in": Listed(ANYONE),
     "GET /sign-up": Listed(ANYONE),
     "GET /invitation": Listed(ANYONE),

@@ -1,0 +1,81 @@
+/* The settings in force. What is secret is masked by the server. */
+
+import { announce } from "./announce.js";
+import { api } from "./api.js";
+import { filters } from "./console-filters.js";
+import { field, input } from "./console-form.js";
+import { table } from "./console-table.js";
+import { badge, whole, wordsFor } from "./console-words.js";
+import { el } from "./dom.js";
+import { count, t } from "./messages.js";
+
+const LONGEST_VALUE = 160;
+
+export async function open() {
+  const { settings, warnings } = await api("GET", "/settings");
+  const search = input("q", { type: "search", autocapitalize: "none", spellcheck: "false" });
+  const changed = input("changed", { type: "checkbox" });
+  const place = el("div");
+  const fitting = () =>
+    settings.filter(
+      (setting) =>
+        (!changed.checked || setting.source !== "default") &&
+        textOf(setting).includes(search.value.trim().toLowerCase()),
+    );
+  const look = () => {
+    const rows = fitting();
+    place.replaceChildren(
+      rows.length
+        ? table({ caption: t("console.settings.title"), columns: columns(), rows })
+        : el("p", { class: "muted" }, t("console.settings.none")),
+    );
+  };
+  const asked = filters(
+    [field(search, t("console.settings.search")), field(changed, t("console.settings.changed"))],
+    () => {
+      look();
+      announce(count("console.settings.shown", fitting().length));
+    },
+  );
+  look();
+  return {
+    title: t("console.settings.title"),
+    content: [
+      el("p", {}, t("console.settings.text")),
+      ...warnings.map((warning) => el("p", { class: "notice", lang: "en" }, whole(warning, 400))),
+      asked,
+      place,
+    ],
+  };
+}
+
+function textOf({ name, value }) {
+  return `${name} ${shown(value)}`.toLowerCase();
+}
+
+function shown(value) {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+function code(value) {
+  if (value === "") return el("span", { class: "muted" }, t("console.settings.empty"));
+  return el("code", {}, whole(shown(value), LONGEST_VALUE));
+}
+
+function columns() {
+  return [
+    { title: t("console.settings.name"), cell: ({ name }) => el("code", {}, name) },
+    { title: t("console.settings.value"), cell: ({ value }) => code(value) },
+    {
+      title: t("console.settings.source"),
+      cell: ({ source }) =>
+        source === "default"
+          ? wordsFor("console.settings.from", source)
+          : badge(wordsFor("console.settings.from", source)),
+    },
+    {
+      title: t("console.settings.default"),
+      cell: (setting) => (setting.source === "default" || setting.default === undefined ? null : code(setting.default)),
+    },
+  ];
+}
