@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from server.core.errors import InvalidRequest
+from server.http.body import validate
 from server.pages.messages import PLACEHOLDER, load_messages
 from server.passwords.policy import PasswordPolicy
+from server.users.schemas import NewUserBody
 
 FOLDER = Path(str(files("server.pages")))
 LANGUAGES = ("en", "de")
@@ -63,16 +66,21 @@ def test_what_is_used_exists() -> None:
     assert [(file, key) for file, key in found if key not in messages] == []
 
 
-def test_what_the_password_policy_says_has_a_message() -> None:
-    """field-words.js finds the message by the beginning of the sentence."""
+def test_what_the_server_says_of_fields_has_a_message() -> None:
+    """field-words.js finds the message by a part of the sentence."""
     script = (FOLDER / "files" / "field-words.js").read_text("utf-8")
-    patterns = [
-        re.compile(pattern.replace("(?<", "(?P<")) for pattern in re.findall(r"^  \[/(.*)/, ", script, re.MULTILINE)
-    ]
+    found = re.findall(r'^  \[/(.*)/, "(.*)"\],$', script, re.MULTILINE)
+    patterns = [re.compile(pattern.replace("(?<", "(?P<")) for pattern, _ in found]
+    assert {key for _, key in found} <= load_messages("en").keys()
     policy = PasswordPolicy(15, ["Watchword"])
-    passwords = ("short", "a" * 5000, "watchwordwatchword", "aaaaaaaaaaaaaaaaaaaa", "correcthorsebatterystaple",
+    passwords = ("short", "é" * 4000, "watchwordwatchword", "aaaaaaaaaaaaaaaaaaaa", "correcthorsebatterystaple",
                  "monday january 1990")  # fmt: skip
     said = {problem for password in passwords for problem in policy.problems(password, ["lak"])}
-    assert len(said) == len(patterns)
+    names = {"": "x" * 300, "a b": "x", "a" * 200: "\n", "a\u0430": "", "a\u00a9b": "x"}
+    for username, name in names.items():
+        with pytest.raises(InvalidRequest) as refused:
+            validate(NewUserBody, {"username": username, "name": name, "role": "customer"})
+        said |= {error["message"] for error in refused.value.members["errors"]}
+    assert len(said) >= 12
     for sentence in said:
         assert any(pattern.search(sentence) for pattern in patterns), sentence

@@ -31,12 +31,17 @@ export function submits(form, action) {
   });
 }
 
+// Failures that are about one field.
+const FIELDS = { username_taken: "username", email_taken: "email" };
+
 /** Show a problem: beside the fields that it names, and else above the button. 429 and 503 keep the button waiting. */
 export function explain(form, problem) {
-  const others = problem.errors.filter(({ field, message }) => !mark(form, field, fieldWords(message)));
+  const about = FIELDS[problem.code];
+  const errors = about ? [[about, words(problem)]]
+    : problem.errors.map(({ field, message }) => [field, fieldWords(message, field)]);
+  const others = errors.filter(([field, text]) => !mark(form, field, text)).map(([, text]) => text);
   const marked = form.querySelector('[aria-invalid="true"]');
-  const said = others.map(({ message }) => fieldWords(message));
-  if (!marked || said.length) tell(form, said.join(" ") || words(problem));
+  if (!marked || others.length) tell(form, others.join(" ") || words(problem));
   if (problem.retryAfter && [429, 503].includes(problem.status)) {
     countdown(form.querySelector('button[type="submit"]'), problem.retryAfter);
   } else if (marked) {

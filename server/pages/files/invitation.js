@@ -27,10 +27,10 @@ function welcome({ email, expires_at: until }) {
   greeting.textContent = t("invitation.welcome", { time: time(until) });
   if (email) {
     greeting.append(" ", ...around("invitation.for", { email: foreign(email) }));
-    // The invitation is for this address, so no other one can be typed.
+    // The invitation is for this address, so none is asked for.
     const field = form.elements.namedItem("email");
     field.value = email;
-    field.readOnly = true;
+    hide(field.closest(".field"));
   }
   offerAccount(form, { invitation_token: token });
 }
