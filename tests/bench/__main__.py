@@ -28,6 +28,7 @@ from rich.table import Table
 
 from tests.bench.cost import cost
 from tests.bench.load import CONNECTIONS, Client, Rate, chain, get, in_turn, post
+from tests.bench.sign_up_timing import sign_up_timing
 from tests.bench.timing import timing
 from tests.bench.verification import costs, flood
 from tests.bench.workers import workers
@@ -177,6 +178,7 @@ def main() -> None:
                 uvloop.run(flood(server, min(options.rounds, 5)))
         if options.only in {None, "timing"}:
             timing(new_folder(folder, "timing"), options.tries)
+            sign_up_timing(new_folder(folder, "sign-up"), options.tries * 10)
         if options.only in {None, "workers"}:
             workers(options.rounds, total)
         if options.only in {None, "checked"}:

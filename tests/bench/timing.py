@@ -17,6 +17,7 @@ import time
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -79,14 +80,17 @@ class Client:
     def __init__(self, server: ServerProcess) -> None:
         self._connection = http.client.HTTPConnection(server.address.removeprefix("http://"), timeout=60)
 
-    def try_password(self, username: str, password: str) -> tuple[float, Answer]:
-        """Milliseconds, and all of the answer that does not name the request or the moment."""
-        body = json.dumps({"username": username, "password": password})
+    def post(self, path: str, body: dict[str, str]) -> tuple[float, http.client.HTTPResponse, dict[str, Any]]:
+        """Milliseconds, the answer and its content."""
         started = time.perf_counter()
-        self._connection.request("POST", "/login", body, {"Content-Type": "application/json"})
+        self._connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
         answer = self._connection.getresponse()
         content = json.loads(answer.read())
-        took = (time.perf_counter() - started) * 1000
+        return (time.perf_counter() - started) * 1000, answer, content
+
+    def try_password(self, username: str, password: str) -> tuple[float, Answer]:
+        """Milliseconds, and all of the answer that does not name the request or the moment."""
+        took, answer, content = self.post("/login", {"username": username, "password": password})
         del content["request_id"]
         headers = tuple(pair for pair in answer.getheaders() if pair[0] not in NAMING_THE_REQUEST)
         return took, (answer.status, json.dumps(content), headers)

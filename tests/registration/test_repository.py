@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
+from server.background import purge
 from server.database.driver import Transaction
 from server.registration.model import AHEAD_MS, Invitation
 from server.repositories import Repositories
+from tests.clock import FakeClock
 from tests.records import NOW, add_invitations, id_of, invitation
 from tests.stores import OpenStore
 
@@ -107,6 +109,17 @@ async def test_the_list_has_the_newest_first_and_goes_on_where_it_ended(store: R
     await add_invitations(store, *made)
     assert await store.invitations.list_invitations(3, LAST_ID) == made[:1:-1]
     assert await store.invitations.list_invitations(3, id_of(2)) == [made[1], made[0]]
+
+
+async def test_what_expired_is_kept_for_30_days(store: Repositories) -> None:
+    month = 30 * 86_400_000
+    await add_invitations(store, invitation(1), invitation(2, expires_at=NOW + 1001), invitation(3, withdrawn_at=NOW))
+    clock = FakeClock(NOW + 1000 + month - 1)
+    await purge(store, clock)
+    assert len(await store.invitations.list_invitations(9, LAST_ID)) == 3
+    clock.advance(0.001)
+    await purge(store, clock)
+    assert [each.id for each in await store.invitations.list_invitations(9, LAST_ID)] == [id_of(2)]
 
 
 async def test_old_ones_go_in_steps(store: Repositories) -> None:
