@@ -27,8 +27,9 @@ from server.settings.sources import Sourced
 from server.settings.store_url import direct_url, is_sqlite, listen_url_problems, schema, store_url
 from server.settings.warnings import one_address_for_all, weaknesses
 
-# Bytes of JSON. A token may have 4096 characters; the rest of them is for the longest username, role and signature.
-_ISSUER_AND_AUDIENCE = 1680
+# Bytes of JSON. A token may have 4096 characters; the rest of them is for the longest username, role and signature, and
+# for six methods of a sign-in (RFC 8176).
+_ISSUER_AND_AUDIENCE = 1616
 MOST_WORKERS = 64
 
 
