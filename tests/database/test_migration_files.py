@@ -42,8 +42,8 @@ def test_programs_of_the_previous_version_go_on_beside_the_migrations(dialect: s
         "ALTER TABLE users ALTER COLUMN role TYPE INTEGER USING 1;",
         "ALTER TABLE users ALTER COLUMN role SET DATA TYPE INTEGER;",
         "ALTER TABLE users ALTER COLUMN disabled_at SET NOT NULL;",
-        "ALTER TABLE users ADD COLUMN email TEXT NOT NULL;",
-        "ALTER TABLE users ADD COLUMN email TEXT,\n  ADD COLUMN age BIGINT NOT NULL;",
+        "ALTER TABLE users ADD COLUMN phone TEXT NOT NULL;",
+        "ALTER TABLE users ADD COLUMN phone TEXT,\n  ADD COLUMN age BIGINT NOT NULL;",
         "CREATE UNIQUE INDEX users_by_name ON users (name);",
         "-- Not a mark: contract\nCREATE TABLE later (id BIGINT);\nDROP TABLE users;",
     ],
@@ -62,7 +62,7 @@ def test_what_breaks_older_programs_has_to_be_marked(sql: str) -> None:
         "-- outside a transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS a ON users (id);\nCREATE TABLE b (a INT);",
         "CREATE INDEX CONCURRENTLY IF NOT EXISTS users_by_name ON users (name);",
         "ALTER TABLE users ADD COLUMN made TIMESTAMP DEFAULT clock_timestamp();",
-        "ALTER TABLE users ADD COLUMN email TEXT UNIQUE;",
+        "ALTER TABLE users ADD COLUMN phone TEXT UNIQUE;",
         "ALTER TABLE users ADD COLUMN inviter TEXT REFERENCES users (id);",
         "ALTER TABLE users ADD COLUMN upper TEXT GENERATED ALWAYS AS (upper(name)) STORED;",
         "ALTER TABLE users ADD CONSTRAINT fair CHECK (created_at > 0);",
@@ -87,7 +87,7 @@ def test_what_holds_requests_up_is_refused_even_if_it_is_marked(sql: str) -> Non
             "CREATE TABLE later (id BIGINT PRIMARY KEY, user_id TEXT NOT NULL REFERENCES users (id));\n"
             "CREATE UNIQUE INDEX later_by_user ON later (user_id);\nINSERT INTO later VALUES (1, 'x');"
         ),
-        "ALTER TABLE users ADD COLUMN email TEXT;",
+        "ALTER TABLE users ADD COLUMN phone TEXT;",
         "ALTER TABLE users ADD COLUMN verified BIGINT NOT NULL DEFAULT 0;",
         "ALTER TABLE users ADD CONSTRAINT fair CHECK (created_at > 0) NOT VALID;",
         "ALTER TABLE users VALIDATE CONSTRAINT fair;",

@@ -71,7 +71,7 @@ async def test_a_migration_waits_in_short_pieces_and_says_for_whom(
     migrated_postgres_url: str, knows: Knows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who comes after it would have to wait as long as it does."""
-    knows("ALTER TABLE users ADD COLUMN email TEXT;")
+    knows("ALTER TABLE users ADD COLUMN phone TEXT;")
     monkeypatch.setattr(migrate, "LONGEST_PAUSE_SECONDS", 0.1)
     with capture_logs() as logs:
         async with holding(migrated_postgres_url, "users IN ACCESS SHARE MODE") as holder:
@@ -91,7 +91,7 @@ async def test_a_migration_waits_in_short_pieces_and_says_for_whom(
 async def test_a_migration_that_gets_no_lock_ends_with_the_name_of_the_holder(
     migrated_postgres_url: str, knows: Knows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    knows("CREATE TABLE first (id INT);", "ALTER TABLE users ADD COLUMN email TEXT;")
+    knows("CREATE TABLE first (id INT);", "ALTER TABLE users ADD COLUMN phone TEXT;")
     monkeypatch.setattr(migrate, "PATIENCE_SECONDS", 0.5)
     async with holding(migrated_postgres_url, "users IN ROW EXCLUSIVE MODE", name="a\nlong one"):
         with pytest.raises(StoreUnavailable) as failed:
@@ -104,7 +104,7 @@ async def test_a_migration_that_gets_no_lock_ends_with_the_name_of_the_holder(
 
 
 async def test_a_node_that_waits_for_another_one_says_so(migrated_postgres_url: str, knows: Knows) -> None:
-    knows("ALTER TABLE users ADD COLUMN email TEXT;")
+    knows("ALTER TABLE users ADD COLUMN phone TEXT;")
     other = await Connector(StoreSettings(url=migrated_postgres_url))()
     with capture_logs() as logs:
         async with other.transaction():
@@ -124,7 +124,7 @@ async def test_who_may_not_look_at_others_still_migrates(
     migrated_postgres_url: str, knows: Knows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where there is no connection left for looking."""
-    knows("ALTER TABLE users ADD COLUMN email TEXT;")
+    knows("ALTER TABLE users ADD COLUMN phone TEXT;")
     monkeypatch.setattr(migrate, "PATIENCE_SECONDS", 0.5)
 
     async def none_left() -> Any:
@@ -140,7 +140,7 @@ async def test_who_may_not_look_at_others_still_migrates(
 
 
 async def test_a_migration_can_be_cancelled_while_it_waits(migrated_postgres_url: str, knows: Knows) -> None:
-    knows("ALTER TABLE users ADD COLUMN email TEXT;")
+    knows("ALTER TABLE users ADD COLUMN phone TEXT;")
     async with holding(migrated_postgres_url, "users IN ROW EXCLUSIVE MODE") as holder:
         migrating = asyncio.create_task(apply_migrations(migrated_postgres_url))
         await until_one_waits(holder)
@@ -194,7 +194,7 @@ async def test_an_empty_database_gets_all_in_one_transaction(postgres_url: str, 
 
 async def test_a_contract_waits_until_no_older_server_runs(migrated_postgres_url: str, knows: Knows) -> None:
     knows(
-        "ALTER TABLE users ADD COLUMN email TEXT;", f"-- contract: needs migration {LATEST + 1}\nDROP TABLE readiness;"
+        "ALTER TABLE users ADD COLUMN phone TEXT;", f"-- contract: needs migration {LATEST + 1}\nDROP TABLE readiness;"
     )
     row = "'{id}', 'web-1', 17, '0.0.9', {latest}, '{{}}', 0, 0, extract(epoch FROM now()) * 1000 - {ago}"
     for node in (
@@ -214,7 +214,7 @@ async def test_a_contract_waits_until_no_older_server_runs(migrated_postgres_url
     await fetch(migrated_postgres_url, "DELETE FROM watchword.nodes WHERE id = 'a'")
     assert await apply_migrations(migrated_postgres_url) == added
     # And from now on a program that does not know the first of them is refused, one that knows it is not.
-    knows("ALTER TABLE users ADD COLUMN email TEXT;")
+    knows("ALTER TABLE users ADD COLUMN phone TEXT;")
     assert await pending_names(migrated_postgres_url) == []
     knows()
     with pytest.raises(StoreRefused, match="newer than this program"):
@@ -231,7 +231,7 @@ async def test_a_role_that_may_not_migrate_says_who_may(migrated_postgres_url: s
         url = migrated_postgres_url.replace("postgres@", "serving@").replace("//postgres:@", "//serving@")
         assert "serving" in url
         await (await open_repositories(url, serving=True)).close()
-        for sql in ("ALTER TABLE users ADD COLUMN email TEXT;", "CREATE TABLE later (id INT);"):
+        for sql in ("ALTER TABLE users ADD COLUMN phone TEXT;", "CREATE TABLE later (id INT);"):
             knows(sql)
             with pytest.raises(StoreRefused, match=r"this role may not run migration .*run: python -m server migrate"):
                 await open_repositories(url, serving=True)
@@ -243,7 +243,7 @@ async def test_a_role_that_may_not_migrate_says_who_may(migrated_postgres_url: s
 async def test_an_older_program_starts_on_a_store_to_which_a_newer_one_has_added(
     migrated_postgres_url: str, knows: Knows
 ) -> None:
-    knows("ALTER TABLE users ADD COLUMN email TEXT;", INDEX)
+    knows("ALTER TABLE users ADD COLUMN phone TEXT;", INDEX)
     await apply_migrations(migrated_postgres_url)
     knows()
     assert await pending_names(migrated_postgres_url) == []
@@ -258,7 +258,7 @@ async def test_a_program_that_may_not_migrate_names_what_is_needed(postgres_url:
         await open_repositories(postgres_url, serving=True, migrating=False)
     assert await fetch(postgres_url, "SELECT to_regnamespace('watchword')") is None
     await apply_migrations(postgres_url)
-    knows("ALTER TABLE users ADD COLUMN email TEXT;", INDEX)
+    knows("ALTER TABLE users ADD COLUMN phone TEXT;", INDEX)
     names = f"{LATEST + 1:04}_later, {LATEST + 2:04}_later"
     with pytest.raises(StoreRefused, match=rf"needs migrations first \({names}\); run: python -m server migrate"):
         await open_repositories(postgres_url, serving=True, migrating=False)

@@ -28,7 +28,7 @@ _MANY = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i
 ADDED = {
     "added": (
         f"CREATE TABLE later (id INTEGER) STRICT;\nINSERT INTO later {_MANY};",
-        "CREATE TABLE later (id BIGINT);\nALTER TABLE users ADD COLUMN email TEXT;",
+        "CREATE TABLE later (id BIGINT);\nALTER TABLE users ADD COLUMN phone TEXT;",
     )
 }
 

@@ -23,8 +23,8 @@ PEOPLE = 8 if IS_FULL else 2
 ANSWERS = volume(1500)
 
 # One of each kind that CONTRIBUTING.md allows.
-_FUNCTION = "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.email = ''; RETURN NEW; END$$;"
-_COLUMNS = {"users": "email", "sessions": "amr", "revocations": "why", "guesses": "kind", "audit_events": "node"}
+_FUNCTION = "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN NEW.phone = ''; RETURN NEW; END$$;"
+_COLUMNS = {"users": "phone", "sessions": "device", "revocations": "why", "guesses": "kind", "audit_events": "node"}
 ADDED = {
     "table": 2 * ("CREATE TABLE later (id TEXT PRIMARY KEY, user_id TEXT REFERENCES users (id) ON DELETE CASCADE);",),
     "columns": 2 * ("".join(f"ALTER TABLE {table} ADD COLUMN {name} TEXT;" for table, name in _COLUMNS.items()),),
@@ -36,7 +36,7 @@ ADDED = {
         "-- outside a transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS users_by_making ON users (created_at);",
     ),
     "trigger": (
-        "CREATE TRIGGER note AFTER UPDATE ON users BEGIN UPDATE users SET email = NEW.name WHERE id = NEW.id; END;",
+        "CREATE TRIGGER note AFTER UPDATE ON users BEGIN UPDATE users SET phone = NEW.name WHERE id = NEW.id; END;",
         _FUNCTION + "CREATE TRIGGER note BEFORE UPDATE ON users FOR EACH ROW EXECUTE FUNCTION note();",
     ),
 }
