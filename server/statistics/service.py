@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from server.audit.model import AuditEvent
 from server.audit.repository import AuditRepository
-from server.audit.search import HOUR_MS
 from server.core.clock import Clock
 from server.sessions.repository import SessionRepository
 from server.statistics.model import Figures, SignInsOfHour
 from server.users.repository import UserRepository
 
 HOURS = 24
+HOUR_MS = 3_600_000
 REMEMBERED_SECONDS = 5.0
 # Counting takes at most this part of the time: where it is slow, the figures are remembered for longer.
 _COUNTING_PART = 0.05
@@ -75,13 +74,6 @@ class Statistics:
         """The hours of the last day, the oldest first. The last one is the hour that runs, as UTC counts hours."""
         now = self._clock.now_ms()
         end = now - now % HOUR_MS + HOUR_MS
-        begin = end - HOURS * HOUR_MS
-        found = await self._audit.count_sign_ins(begin, end)
-        return [
-            SignInsOfHour(
-                hour_at=hour,
-                succeeded=found.get((hour, AuditEvent.LOGIN_SUCCEEDED.value), 0),
-                failed=found.get((hour, AuditEvent.LOGIN_FAILED.value), 0),
-            )
-            for hour in range(begin, end, HOUR_MS)
-        ]
+        hours = range(end - HOURS * HOUR_MS, end, HOUR_MS)
+        found = await self._audit.count_sign_ins(hours, end)
+        return [SignInsOfHour(hour, *counted) for hour, counted in zip(hours, found, strict=True)]

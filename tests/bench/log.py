@@ -154,7 +154,7 @@ async def living(store: Repositories, now: int) -> object:
 
 
 async def by_hour(store: Repositories, now: int) -> object:
-    return await store.audit.count_sign_ins(now - DAY_MS, now)
+    return await store.audit.count_sign_ins(range(now - DAY_MS, now, DAY_MS // 24), now)
 
 
 async def own(store: Repositories, _: int) -> object:
