@@ -31,7 +31,7 @@ VIEWS = {
     "#today": ("Today", "Heute"),
 }
 # Parts of the page that a message is missing for.
-KEYS = "return document.body.innerText.match(/\\b(console|layout|dialog|problem)\\.[a-z_]+[.a-z_]*/g)"
+KEYS = "return document.body.innerText.match(/\\b(console|layout|dialog|problem)\\.[a-z_]+[.a-z_]*|\\[object/g)"
 
 
 @pytest.fixture(scope="module")

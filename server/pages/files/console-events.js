@@ -42,7 +42,8 @@ function who(id, called, { via }) {
 function target({ event, target_id: id, target_name: called }) {
   if (!id && !called) return "—";
   // Keys and invitations have no page of their own.
-  if (!id || /^(keys|invitation)_/.test(event)) return name(called ?? id);
+  if (event.startsWith("invitation_")) return called ? name(called) : t("console.invitations.anyone");
+  if (!id || event.startsWith("keys_")) return name(called ?? id);
   return el("a", { href: to("users", { id }) }, name(called ?? id));
 }
 

@@ -71,7 +71,7 @@ async function tell(content, { invitation, invitation_token: token, invitation_u
     at: at(invitation.expires_at),
   };
   const text = [
-    phrase(invitation.email ? "console.invite.text_for" : "console.invite.text", parts),
+    ...phrase(invitation.email ? "console.invite.text_for" : "console.invite.text", parts),
     " ",
     count("console.invite.times", invitation.uses),
   ];
