@@ -18,9 +18,9 @@ from server.authentication.model import PASSWORD_METHOD, Authenticated
 from server.authentication.throttling import Throttle
 from server.core.clock import Clock
 from server.core.errors import NotFound, Overloaded
+from server.emails.address import throttle_name
 from server.passwords.pool import HashPool, NeverBegun
 from server.users.model import Credentials
-from server.users.names import throttle_name
 from server.users.repository import UserRepository
 
 # The id of no user: an account that does not exist has no known devices.

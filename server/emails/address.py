@@ -56,6 +56,16 @@ def address_key(text: str) -> str | None:
         return None
 
 
+def throttle_name(text: str) -> str:
+    """What attempts at a name are counted by. It may be a username, an address, or neither.
+
+    An address is one name however it is spelled, also one that nobody has. If each spelling of those were counted for
+    itself, two of them would tell whether the address is somebody's.
+    """
+    name = username_key(text) or text
+    return address_key(name) or name
+
+
 def check_spelling(username: str) -> None:
     """Raise ValueError for a new username that is another spelling of an address.
 

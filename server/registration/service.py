@@ -10,7 +10,7 @@ from server.authentication.throttling import Throttle
 from server.core.clock import Clock
 from server.core.errors import InvalidRequest, StoreUnavailable
 from server.database.driver import Driver, Transaction
-from server.emails.address import address_key
+from server.emails.address import address_key, throttle_name
 from server.passwords.pool import HashPool
 from server.registration.audit_notes import invitation_used
 from server.registration.errors import InvalidInvitation
@@ -19,7 +19,7 @@ from server.registration.model import Invitation
 from server.registration.rules import RegistrationRules
 from server.users.audit_notes import user_created
 from server.users.model import Credentials, User
-from server.users.names import throttle_name, username_key
+from server.users.names import username_key
 from server.users.service import Users
 
 

@@ -69,11 +69,6 @@ def username_key(text: str) -> str | None:
         return None
 
 
-def throttle_name(text: str) -> str:
-    """The key of a username; of what can't be one, the text itself: attempts at such names are counted like others."""
-    return username_key(text) or text
-
-
 def search_form(text: str) -> str:
     """Text in the form in which users are searched: case, width and Unicode form do not matter (NFKC, folded)."""
     folded = unicodedata.normalize("NFKC", text).casefold()

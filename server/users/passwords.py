@@ -10,6 +10,7 @@ from server.authentication.throttling import Throttle
 from server.core.clock import Clock
 from server.core.errors import InvalidRequest, NotFound
 from server.database.driver import Driver, Transaction
+from server.emails.address import throttle_name
 from server.passwords.policy import PasswordPolicy
 from server.passwords.pool import HashPool
 from server.sessions.repository import SessionRepository
@@ -17,7 +18,6 @@ from server.sessions.revocation import Revocations
 from server.settings.tree import PasswordSettings
 from server.users.errors import InvalidResetToken
 from server.users.model import Credentials, User
-from server.users.names import throttle_name
 from server.users.repository import UserRepository
 from server.users.reset_token import ResetToken, ResetTokens
 

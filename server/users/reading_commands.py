@@ -13,13 +13,13 @@ from server.cli.command_line import Config
 from server.cli.context import AsJson, print_json, run_with_services, settings_for
 from server.cli.tables import Rows, visible
 from server.core.clock import rfc3339
+from server.emails.address import throttle_name
 from server.emails.schemas import email_json
 from server.passwords.foreign import description
 from server.services import Services
 from server.sessions.model import Session
 from server.sessions.schemas import session_json
 from server.users.model import Credentials, User
-from server.users.names import throttle_name
 from server.users.schemas import user_json
 
 PAGE = 200

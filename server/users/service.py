@@ -17,6 +17,7 @@ from server.core.errors import InvalidRequest, NotFound
 from server.core.ids import Ids, id_in
 from server.core.text import is_displayable
 from server.database.driver import Driver, Transaction
+from server.emails.address import throttle_name
 from server.emails.errors import EmailTaken
 from server.emails.repository import EmailRepository
 from server.passwords.pool import HashPool
@@ -27,7 +28,7 @@ from server.users.audit_notes import user_changes, user_created, user_deleted
 from server.users.changes import UserChange, changed, in_kept_form, kept_email, kept_username
 from server.users.errors import LastAdmin, UsernameTaken
 from server.users.model import Credentials, User, UserFilter, new_account
-from server.users.names import NAME_LENGTH, throttle_name
+from server.users.names import NAME_LENGTH
 from server.users.passwords import UserPasswords
 from server.users.repository import UserRepository
 from server.users.rows import key_of

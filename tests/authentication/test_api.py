@@ -80,6 +80,18 @@ async def test_of_1000_wrong_guesses_at_most_100_are_looked_at_and_the_owner_log
     assert new_cookie.startswith("wwd_")
 
 
+@pytest.mark.parametrize("address", ["fin@example.com", "nobody@example.com"])
+async def test_another_spelling_does_not_tell_whether_an_address_is_somebodys(
+    start_api: StartApi, address: str
+) -> None:
+    api = await start_api(server=BEHIND_A_PROXY)
+    await api.services.users.create("fin", "Fin", "customer", PASSWORD, "fin@example.com")
+    spellings = [address, address.upper(), address.replace("n", "\U0001d427", 1)]
+    for spelling in spellings * 7:
+        await try_password(api, "wrong", username=spelling)
+    assert [(await try_password(api, "wrong", username=spelling)).status for spelling in spellings] == [429] * 3
+
+
 @pytest.mark.parametrize("username", ["lak", "nobody"])
 async def test_wrong_passwords_at_the_same_moment_skip_no_wait(start_api: StartApi, username: str) -> None:
     """One by one, 20 are looked at without a wait, then one after 1 s, one after 2 s more, and so on."""

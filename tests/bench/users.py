@@ -30,9 +30,9 @@ from server.authentication.throttling import Throttle
 from server.core.clock import SystemClock
 from server.database.open import apply_migrations
 from server.database.postgres.schema import DEFAULT_SCHEMA
+from server.emails.address import throttle_name
 from server.repositories import Repositories, open_repositories
 from server.users.model import Credentials, UserFilter
-from server.users.names import throttle_name
 from server.users.rows import INSERTED, inserted_values
 from tests.accounts import throttle_on
 from tests.records import NOW, add_user, id_of, new_user, open_session, rename, session

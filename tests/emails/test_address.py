@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.emails.address import ADDRESS_LENGTH, address_key, address_keys, address_of, check_spelling
+from server.emails.address import ADDRESS_LENGTH, address_key, address_keys, address_of, check_spelling, throttle_name
 from server.users.names import USERNAME_LENGTH, username_key, username_of
 
 LONG_DOMAIN = ".".join(["b" * 60, "c" * 60, "d" * 60])
@@ -106,3 +106,19 @@ def test_a_new_username_does_not_mix_both_forms_of_a_domain(text: str) -> None:
     assert username_of(text) == text
     with pytest.raises(ValueError, match=r"Write this address as lak@bücher\.bücher\.example"):
         check_spelling(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Lak", "lak"),
+        ("not a name", "not a name"),
+        ("LAK@Example.com", "lak@example.com"),
+        ("\U0001d425ak@example.com", "lak@example.com"),
+        ("lak\uff20example.com", "lak@example.com"),
+        ("lak@bücher.example", "lak@xn--bcher-kva.example"),
+        ("lak@xn--bcher-kva.example", "lak@xn--bcher-kva.example"),
+    ],
+)
+def test_attempts_at_an_address_are_counted_together_however_it_is_spelled(text: str, name: str) -> None:
+    assert throttle_name(text) == name

@@ -11,8 +11,8 @@ import pytest
 
 from server.audit.model import AuditFilter
 from server.core.errors import ApiError, InvalidRequest, NotFound
+from server.emails.address import throttle_name
 from server.users.errors import UsernameTaken
-from server.users.names import throttle_name
 from tests.claims import claims_of
 from tests.in_process import run, serving
 from tests.running import PASSWORD, Api, StartApi

@@ -11,9 +11,9 @@ from server.authentication.throttling import Throttle
 from server.core.clock import Clock
 from server.core.ids import id_tail
 from server.database.driver import Driver, Transaction
+from server.emails.address import throttle_name
 from server.users.audit_notes import users_imported
 from server.users.model import Credentials, User
-from server.users.names import throttle_name
 from server.users.repository import UserRepository
 from server.users.rows import key_of, names_of
 from server.users.transfer.lines import Record

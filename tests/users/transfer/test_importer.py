@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from server.authentication.errors import TooManyAttempts
+from server.emails.address import throttle_name
 from server.repositories import Repositories, open_repositories
-from server.users.names import throttle_name
 from server.users.transfer.importer import BATCH, ImportCounts, Refusal
 from server.users.transfer.lines import Record
 from tests.accounts import importer_on, throttle_on
