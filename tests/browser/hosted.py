@@ -82,8 +82,10 @@ class Hosted(Page):
         self._driver.switch_to.window(self._handle)
 
     def go(self, url: str) -> None:
-        """To a path of the server, or another address."""
+        """To a path of the server, or another address. It is loaded anew, also where only the fragment differs."""
         self.enter()
+        if "#" in url:
+            self._driver.get("about:blank")
         self.browser.go(self.origin + url if url.startswith("/") else url)
 
     def visit(self, path: str) -> None:
