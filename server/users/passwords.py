@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from server.audit.model import AuditEvent, AuditNote
 from server.audit.repository import AuditRepository
 from server.authentication.errors import InvalidCredentials
@@ -95,7 +97,7 @@ class UserPasswords:
         if not await self.set_hash(credentials, password_hash, event=AuditEvent.PASSWORD_RESET):
             raise InvalidResetToken
 
-    async def hash(self, password: str, names: tuple[str, str], field: str, hashes: HashPool | None = None) -> str:
+    async def hash(self, password: str, names: Sequence[str], field: str, hashes: HashPool | None = None) -> str:
         """The hash of a password that the policy allows for someone of these names. Raises InvalidRequest, Overloaded.
 
         `field` is where the problem is shown. Strangers have a pool of their own, `hashes`.
@@ -152,5 +154,5 @@ class UserPasswords:
         return credentials
 
 
-def _names_of(user: User) -> tuple[str, str]:
-    return user.username, user.name
+def _names_of(user: User) -> list[str]:
+    return [user.username, user.name, *([] if user.email is None else [user.email])]

@@ -187,7 +187,8 @@ class Users:
             raise InvalidRequest([("name", f"Use 1 to {NAME_LENGTH} characters and no line breaks or other controls.")])
         password_hash = None
         if password is not None:
-            password_hash = await self._passwords.hash(password, (username, name), "password", hashes)
+            names = [username, name, *([] if email is None else [email])]
+            password_hash = await self._passwords.hash(password, names, "password", hashes)
         return new_account(
             user_id=self._ids.new_id(),
             username=username,

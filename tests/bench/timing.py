@@ -1,8 +1,9 @@
 """`make bench`: whether a failed login tells by its time, or by anything else, what kind of account it was for.
 
 Accounts that do not exist, have another password, are disabled, or were moved in with a cheap or a dear hash are tried
-with a short, a long and an empty password, and disabled ones with the right one, in random order, by one client. Each
-kind is compared with accounts that do not exist by the test of Mann and Whitney: |z| below 3 is what chance does.
+with a short, a long and an empty password, and disabled ones with the right one, in random order, by one client. So are
+addresses that nobody has, that are verified, that are not, and of disabled accounts. Each kind is compared with names,
+or addresses, that do not exist by the test of Mann and Whitney: |z| below 3 is what chance does.
 Throttled ones are compared with each other.
 """
 
@@ -42,6 +43,10 @@ KINDS = (
     "imported-cheap-pbkdf2",
     "imported-pbkdf2",
     "imported-argon2",
+    "unknown-address",
+    "verified-address",
+    "unverified-address",
+    "disabled-address",
 )
 PASSWORDS = {"short": "x", "long": "long and wrong " * 250, "empty": ""}
 # Tries of one account are below the number of failures from which on it has to wait.
@@ -53,7 +58,14 @@ Answer = tuple[int, str, tuple[tuple[str, str], ...]]
 
 
 def names(kind: str, password: str) -> list[str]:
-    return [f"{kind}-{password}-{number}" for number in range(ACCOUNTS)]
+    """What is typed."""
+    domain = "@example.com" if kind.endswith("-address") else ""
+    return [f"{kind}-{password}-{number}{domain}" for number in range(ACCOUNTS)]
+
+
+def nobodys(kind: str) -> str:
+    """The kind that does not exist, and looks the same."""
+    return "unknown-address" if kind.endswith("-address") else "unknown"
 
 
 def accounts() -> list[dict[str, object]]:
@@ -65,9 +77,18 @@ def accounts() -> list[dict[str, object]]:
         "imported-cheap-pbkdf2": CHEAP_DJANGO["django pbkdf2_sha256"],
         "imported-pbkdf2": DJANGO["django pbkdf2_sha256"],
         "imported-argon2": DJANGO["django argon2"],
+        "verified-address": own,
+        "unverified-address": own,
+        "disabled-address": own,
     }
     return [
-        {"username": name, "role": "customer", "password_hash": password_hash, "disabled": kind.startswith("disabled")}
+        {
+            "username": name.replace("@", "-at-"),
+            "role": "customer",
+            "password_hash": password_hash,
+            "disabled": kind.startswith("disabled"),
+        }
+        | ({"email": name, "email_verified": not kind.startswith("unverified")} if "@" in name else {})
         for kind, password_hash in hashes.items()
         for password in (*PASSWORDS, "throttled")
         for name in names(kind, password)
@@ -154,8 +175,8 @@ def timing(folder: Path, tries: int) -> None:
     with serving(folder, log_to=None, module="server", **SETTINGS, WATCHWORD__LIMITS__ACCOUNT_GUESSES="10") as server:
         waits, refusals = throttled(Client(server), chance, count)
     for kind in KINDS:
-        scores = [abs(z_score(times[kind, password], times["unknown", password])) for password in PASSWORDS]
-        scores.append(abs(z_score(waits[kind], waits["unknown"])))
+        scores = [abs(z_score(times[kind, password], times[nobodys(kind), password])) for password in PASSWORDS]
+        scores.append(abs(z_score(waits[kind], waits[nobodys(kind)])))
         medians = [f"{statistics.median(times[kind, password]):.1f}" for password in PASSWORDS]
         table.add_row(kind, *medians, f"{statistics.median(waits[kind]):.2f}", f"{max(scores):.1f}")
     Console(soft_wrap=True).print(table)

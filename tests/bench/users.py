@@ -61,12 +61,20 @@ def made(count: int) -> Iterator[Credentials]:
         first, last = word(), word()
         role = "admin" if number in {0, count // 2} else "customer"
         name = f"{first.capitalize()} {last.capitalize()}" if number != count - 7 else f"Carl {NEEDLE}"
-        yield new_user(number, username=f"{first}.{last}{number}@example.com", name=name, role=role)
+        names = {"username": f"{first}.{last}{number}@example.com", "name": name}
+        yield new_user(number, **names, role=role, email=f"{last}{number}@example.org", email_verified=True)
 
 
 def few_of(count: int) -> list[str]:
     """The ids of a hundred users, spread over all."""
     return [id_of(number) for number in range(9, count, max(1, count // 100))]
+
+
+# As the repository writes them, whose keys are the same for such addresses.
+EMAILS = (
+    "INSERT INTO emails (id, user_id, email, email_key, name_key, verified_at, created_at) "
+    "SELECT id, id, email, email, email, email_verified_at, created_at FROM users"
+)
 
 
 async def fill_sqlite(url: str, users: Iterator[Credentials], disabled: list[str]) -> None:
@@ -75,6 +83,7 @@ async def fill_sqlite(url: str, users: Iterator[Credentials], disabled: list[str
         places = ", ".join("?" * len(INSERTED))
         insert = f"INSERT INTO users ({', '.join(INSERTED)}) VALUES ({places})"  # noqa: S608 - names of columns only
         connection.executemany(insert, map(inserted_values, users))
+        connection.execute(EMAILS)
         connection.executemany("UPDATE users SET disabled_at = created_at WHERE id = ?", [(one,) for one in disabled])
 
 
@@ -83,7 +92,9 @@ async def fill_postgres(url: str, users: Iterator[Credentials], disabled: list[s
     connection = await asyncpg.connect(url, server_settings={"search_path": DEFAULT_SCHEMA})
     await connection.copy_records_to_table("users", records=map(inserted_values, users), columns=INSERTED)
     await connection.execute("UPDATE users SET disabled_at = created_at WHERE id = ANY ($1)", disabled)
-    await connection.execute("VACUUM ANALYZE users")
+    await connection.execute(EMAILS)
+    for table in ("users", "emails"):
+        await connection.execute(f"VACUUM ANALYZE {table}")
     await connection.close()
 
 
@@ -97,6 +108,15 @@ def listing(**wanted: Any) -> Work:
 
 async def look_up(store: Repositories, _: int, turn: int) -> object:
     return await store.users.find_credentials(f"nobody{turn}@example.com")
+
+
+async def look_up_address(store: Repositories, count: int, turn: int) -> object:
+    user = await store.users.get_user(id_of(turn * 7919 % count))
+    assert user is not None
+    assert user.email is not None
+    found = await store.users.find_credentials(user.email)
+    assert found is not None
+    return found
 
 
 async def log_in(store: Repositories, count: int, turn: int) -> object:
@@ -137,8 +157,14 @@ async def insert(store: Repositories, count: int, turn: int) -> object:
     return await add_user(store, new_user(count + 100 + turn, username=f"late.comer{turn}@example.com"))
 
 
+async def insert_with_address(store: Repositories, count: int, turn: int) -> object:
+    names = {"username": f"later{turn}", "email": f"later{turn}@example.com"}
+    return await add_user(store, new_user(count + 10_000 + turn, **names, email_verified=True))
+
+
 QUESTIONS: dict[str, Work] = {
     "look up a name": look_up,
+    "get by id, look up the address": look_up_address,
     "log in, but for the hash": log_in,
     "fail to log in, but for the hash": fail_to_log_in,
     "get by id": get,
@@ -162,6 +188,7 @@ QUESTIONS: dict[str, Work] = {
     "q=zsu, role=customer": listing(text="zsu", role="customer"),
     "update a name": update,
     "insert": insert,
+    "insert with an address": insert_with_address,
 }
 
 

@@ -191,3 +191,13 @@ async def test_an_address_that_is_not_verified_is_not_the_primary_one_by_choice(
     await api.problem(response, 409, "email_not_verified")
     body = {"username": "john@example.com", "password": PASSWORD}
     await api.problem(await api.request("POST", "/login", json=body), 400, "invalid_credentials")
+
+
+async def test_the_own_address_is_no_password(api: Api) -> None:
+    token, body = await api.token("sahan"), {"username": "j", "name": "J", "role": "customer"}
+    password = {"password": "zuckmayer at weinberg 1"}
+    assert (await api.request("POST", "/users", token, json=body | password)).status == 201
+    address = {"username": "k", "email": "zuckmayer@weinberg.example"}
+    response = await api.request("POST", "/users", token, json=body | password | address)
+    problem = await api.problem(response, 422, "invalid_request")
+    assert [error["field"] for error in problem["errors"]] == ["password"]
