@@ -45,13 +45,14 @@ def route_table(settings: Settings) -> RouteTable:
 
 
 def privileged_roles(settings: Settings) -> frozenset[str]:
-    """The roles that may call a route which asks for a recent sign-in, those aside that every user may call.
+    """The roles that may call an admin's route which asks for a recent sign-in.
 
     By default these are the role admin and those that include it; `[access]` may let others in.
     """
     roles, found = Roles(settings.role_includes), frozenset[str]()
     for route in ROUTES:
-        if route.recent:
+        # What every user may call by default is about their own account.
+        if route.recent and route.access.roles is not None:
             rule = only(*settings.access[route.name]) if route.name in settings.access else route.access
             found |= roles.sufficient(rule) or frozenset()
     return found

@@ -86,7 +86,12 @@ async def test_what_makes_or_unmakes_an_admin_asks_for_it_and_nothing_else_does(
 async def test_a_role_that_the_settings_let_do_as_much_is_an_admin_role(start_api: StartApi) -> None:
     """Else a stolen token would give it to its thief, who then signs in and resets an admin's password."""
     roles = default_roles() | {name: RoleSettings(includes=("customer",)) for name in ("support", "reader")}
-    access = {"POST /users/{user_id}/password-reset": ("support",), "GET /users": ("reader",)}
+    access = {
+        "POST /users/{user_id}/password-reset": ("support",),
+        "GET /users": ("reader",),
+        # About one's own account.
+        "POST /me/password": ("reader", "support"),
+    }
     api = await start_api(roles=roles, access=access)
     token = (await signed_in_long_ago(api, "sahan"))["token"]
     path = await made(api, "one", "customer")
