@@ -92,6 +92,13 @@ def test_254_characters_are_an_address() -> None:
     assert address_of(of_length(ADDRESS_LENGTH)) == of_length(ADDRESS_LENGTH)
 
 
+@pytest.mark.parametrize("label", ["b" * 64, "".join(map(chr, range(0x4E00, 0x4E00 + 240)))])
+def test_a_long_label_is_refused_before_it_costs_time(label: str) -> None:
+    with pytest.raises(ValueError, match="Use at most 63 characters between two dots"):
+        address_of(f"lak@{label}.com")
+    assert address_of(f"lak@{'b' * 63}.com")
+
+
 def test_a_username_that_is_spelled_like_an_address_has_one_of_its_keys() -> None:
     for text in ("Lak@Example.com", "lak@bücher.example", "lak@xn--bcher-kva.example", "\uff4cak@example.com"):
         check_spelling(text)
