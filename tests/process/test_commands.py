@@ -39,6 +39,9 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str, tuple[int, str]]] = {
     "users set-password": (("lak", "--password-stdin"), "brown otters juggle turnips", (0, "lak")),
     "users reset-password": (("lak",), "", (0, "reset token")),
     "users delete": (("lak", "--yes"), "", (0, "deleted")),
+    "users invite": (("--email", "john@example.com"), "", (0, "/invitation#wwi_")),
+    "users invitations": ((), "", (0, "made by")),
+    "users uninvite": (("01990000-0000-7000-8000-000000000009",), "", (1, "")),
     "users import": (("-", "--format", "csv", "--role", "customer"), "username\njohn\n", (0, "imported 1")),
     "users export": ((), "", (0, "lak")),
     "keys list": ((), "", (0, "active")),
@@ -75,11 +78,20 @@ def test_each_command_runs_as_a_process(used_store: Path, tmp_path: Path, name: 
             assert server.stop() == 0
         return
     values, stdin, (code, said) = COMMANDS[name]
-    done = run(tmp_path, *name.split(), *values, stdin=stdin)
+    done = run(tmp_path, *name.split(), *values, stdin=stdin, WATCHWORD__REGISTRATION__MODE="invitation")
     assert (done.returncode, said in done.stdout) == (code, True), done
     assert bool(done.stderr) == (
         name
-        in {"completion", "config reload", "health", "keys revoke", "store reopen", "store restore", "users export"}
+        in {
+            "completion",
+            "config reload",
+            "health",
+            "keys revoke",
+            "store reopen",
+            "store restore",
+            "users export",
+            "users uninvite",
+        }
     )
 
 
