@@ -52,7 +52,8 @@ async def test_admin_lists_users_and_reads_one(api: Api) -> None:
     assert listed["next_cursor"] is None
     lak = listed["users"][1]
     assert set(lak) == {
-        "id", "username", "name", "role", "disabled", "created_at", "updated_at", "last_login_at",
+        "id", "username", "name", "email", "email_verified", "role", "disabled", "created_at", "updated_at",
+        "last_login_at",
     }  # fmt: skip
     one = await api.request("GET", f"/users/{lak['id']}", token)
     assert (one.status, (await one.json())["user"]) == (200, lak)

@@ -259,7 +259,7 @@ async def test_admins_change_users_and_not_themselves_away(api: Api) -> None:
     ("body", "field"),
     [
         ({"role": "king"}, "role"),
-        ({"username": "x"}, "username"),
+        ({"username": "two words"}, "username"),
         ({"disabled": "yes"}, "disabled"),
         ({"name": ""}, "name"),
     ],
