@@ -56,8 +56,8 @@ def signed_in(visit: Visit, hosted: LocalServer, path: str, **screen: object) ->
     return page
 
 
-def look_at(page: Hosted, axe: str, language: str) -> None:
-    """On a phone and a desk, in light and dark: nothing keeps anybody from using it."""
+def look_at(page: Hosted, axe: str | None, language: str) -> None:
+    """On a phone and a desk, in light and dark: nothing keeps anybody from using it. Without axe, whether it fits."""
     from tests.browser.hosted import Screen  # noqa: PLC0415 - needs selenium
 
     assert page.run("return document.documentElement.lang") == language
@@ -65,6 +65,8 @@ def look_at(page: Hosted, axe: str, language: str) -> None:
     for width in (1280, 360, 320):
         page.show_on(Screen(width))
         assert page.too_wide() == [], width
+    if axe is None:
+        return
     page.show_on(Screen(360, scheme="dark"))
     assert page.barriers(axe, "color-contrast") == []
     page.show_on(Screen(360))
@@ -74,7 +76,8 @@ def look_at(page: Hosted, axe: str, language: str) -> None:
 @pytest.mark.parametrize("path", OPEN)
 def test_a_page_for_everybody_keeps_nobody_out(visit: Visit, axe: str, path: str) -> None:
     for language in ("de", "en"):
-        look_at(visit(WITH_TOKEN.get(path, path), language=language), axe, language)
+        # What axe-core looks for does not depend on the language.
+        look_at(visit(WITH_TOKEN.get(path, path), language=language), axe if language == "de" else None, language)
 
 
 @pytest.mark.parametrize("path", FOR_DEVELOPERS)
@@ -85,13 +88,12 @@ def test_a_page_for_developers_keeps_nobody_out(visit: Visit, axe: str, path: st
     look_at(page, axe, "en")
 
 
-@pytest.mark.skipif("/account" not in PATHS, reason="there is no such page")
 def test_the_account_keeps_nobody_out(visit: Visit, hosted: LocalServer, axe: str) -> None:
     for language in ("de", "en"):
-        look_at(signed_in(visit, hosted, "/account", language=language), axe, language)
+        page = signed_in(visit, hosted, "/account", language=language)
+        look_at(page, axe if language == "de" else None, language)
 
 
-@pytest.mark.skipif("/console" not in PATHS, reason="there is no such page")
 def test_no_view_of_the_console_keeps_anybody_out(visit: Visit, hosted: LocalServer, axe: str) -> None:
     page = signed_in(visit, hosted, "/console", language="de")
     token = hosted.log_in("admin", hosted.admin_password())["token"]

@@ -116,7 +116,6 @@ def test_every_field_takes_markup_for_text(visit: Visit) -> None:
         assert_harmless(page)
 
 
-@pytest.mark.skipif("/console" not in PATHS, reason="there is no such page")
 def test_the_console_shows_what_others_wrote_as_text(visit: Visit, hosted: LocalServer) -> None:
     token = admin(hosted)
     user = hosted.call("GET", f"/users?q={USERNAME}", token=token)[1]["users"][0]["id"]
