@@ -53,9 +53,8 @@ class AuditNote:
     """What happened to whom. The record also says who did it and from where (server/core/origin.py).
 
     The target is a user, or a key, whose `kid` is its id and its name, or an invitation, whose name is its address.
-    `before` and `after` hold the values that have
-    changed; they never hold a secret, hash or token. `by_target` says that the target has just authenticated: if the
-    request had no token, the target is the actor.
+    `before` and `after` hold the values that have changed; they never hold a secret, hash or token. `by_target` says
+    that the target has just authenticated or registered: if the request had no token, the target is the actor.
     """
 
     event: AuditEvent

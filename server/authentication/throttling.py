@@ -68,13 +68,15 @@ class Throttle:
         """An attempt at a reset token. For a valid token, leave the block without calling a method."""
         return Attempt(self._attempts, self._clock, (), AttemptLimits((), self._budgets(address)))
 
-    def registration_attempt(self, address: str | None) -> Attempt:
+    def registration_attempt(self, address: str | None, *, invited: bool) -> Attempt:
         """An attempt to register, or at an invitation token. Its budgets are as large as those of logins.
 
         They are others, so people who register keep nobody from logging in. What costs nothing leaves the block without
-        calling a method.
+        calling a method. `invited` is who has a token that was issued here: strangers use up the budget of all without
+        keeping them out.
         """
-        return Attempt(self._attempts, self._clock, (), AttemptLimits((), self._budgets(address, "registration-")))
+        budgets = self._budgets(address, "registration-")
+        return Attempt(self._attempts, self._clock, (), AttemptLimits((), budgets[:1] if invited else budgets))
 
     async def clear(self, *accounts: str) -> None:
         """Forget earlier failures, for new accounts and after a password was set."""

@@ -115,8 +115,12 @@ class Invitations:
         Raises RegistrationClosed, InvalidInvitation, TooManyAttempts.
         """
         self._rules.require_not_closed()
-        async with self._throttle.registration_attempt(address):
+        async with self._throttle.registration_attempt(address, invited=self.is_genuine(token)):
             return await self.good(token)
+
+    def is_genuine(self, token: str | None) -> bool:
+        """Whether it was issued here, whatever has become of the invitation. The store is not asked."""
+        return token is not None and self._tokens.read(token) is not None
 
     async def good(self, token: str) -> Invitation:
         """The same for an attempt that was taken. Raises InvalidInvitation."""

@@ -71,7 +71,8 @@ class Registration:
             self._rules.require_open()
         else:
             self._rules.require_not_closed()
-        async with self._throttle.registration_attempt(address) as attempt:
+        genuine = self._invitations.is_genuine(token)
+        async with self._throttle.registration_attempt(address, invited=genuine) as attempt:
             invitation = None if token is None else await self._invitations.good(token)
             invited = None if invitation is None else invitation.email
             email = _address(wanted.email, invited)

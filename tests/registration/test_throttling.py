@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,20 @@ async def test_all_together_register_at_most_so_often(start_api: StartApi) -> No
     api = await start_api(**OPEN, **BEHIND_A_PROXY, limits=LIMITS)
     statuses = [(await sign_up(api, f"user{n}", address=f"192.0.2.{n}")).status for n in range(15)]
     assert statuses == [201] * 12 + [429] * 3
+
+
+@pytest.mark.parametrize("mode", [OPEN, BY_INVITATION])
+async def test_strangers_who_use_up_the_budget_of_all_keep_nobody_out_who_is_invited(
+    start_api: StartApi, mode: dict[str, Any]
+) -> None:
+    api = await start_api(**mode, **BEHIND_A_PROXY, limits=LIMITS)
+    _, token = await invite(api, uses=2)
+    statuses = [await check(api, "wwi_nothing", f"192.0.2.{n}") for n in range(15)]
+    assert statuses == [400] * 12 + [429] * 3
+    assert await check(api, token, "198.51.100.1") == 200
+    assert (await sign_up(api, "invited", token, address="198.51.100.1")).status == 201
+    # Who has a token tries out no more names with it than others do.
+    assert [(await sign_up(api, "lak", token, address="198.51.100.1")).status for _ in range(6)] == [409] * 5 + [429]
 
 
 async def test_an_address_registers_at_most_so_often_also_at_once(start_api: StartApi) -> None:
