@@ -45,6 +45,8 @@ def shared_settings(settings: Settings) -> dict[str, Any]:
             shared[section] = value
     # All nodes answer under the same address, and each makes links of it.
     shared["server.public_url"] = settings.server.public_url
+    # The first one is the default.
+    shared["pages.languages"] = list(settings.pages.languages)
     shared["tokens.secret"] = [_digest(text) for text in texts(settings.tokens.secret)]
     if settings.tokens.algorithm != "HS256":
         # Then nothing is made with it.
@@ -62,7 +64,7 @@ def _plain(value: Any) -> Any:
         return _plain(value.model_dump())
     if isinstance(value, Mapping):
         return {name: _plain(part) for name, part in value.items()}
-    # The order means something only in lists of secrets.
+    # In what the settings hold the order means nothing. `shared_settings` makes lists where it does.
     return sorted(value) if isinstance(value, tuple) else value
 
 

@@ -143,6 +143,8 @@ def test_a_refresh_token_is_not_sent(inspector: Inspector, server: LocalServer) 
         assert inspector.shown("claims") == ""
     inspector.paste("wwp_AZqyXwOpfByb")
     inspector.page.until(lambda: "password reset token" in inspector.shown("reasons"), "it tells what it is")
+    inspector.paste("wwi_AZqn0gxLfhmm")
+    inspector.page.until(lambda: "invitation token" in inspector.shown("reasons"), "it tells what it is")
     assert inspector.sent() == []
 
 

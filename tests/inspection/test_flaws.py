@@ -120,6 +120,7 @@ def test_a_right_signature_is_right_whatever_it_is_over(payload: bytes) -> None:
         ("a.b.c.d", "it is not three parts with dots between them (RFC 7515 section 7.1)"),
         ("wwr_AZq", "it is a refresh token, which only ever goes to `POST /refresh` and `POST /logout`"),
         ("wwp_AZq", "it is a reset token, with which a user sets a password"),
+        ("wwi_AZq", "it is an invitation token, with which somebody registers"),
         (
             '{"payload":"a.b","signatures":[{"header":{"x":"."}}]}',
             "it is JSON; of the two forms of a JWS only the compact one is taken here (RFC 7515 section 7.1)",

@@ -44,6 +44,7 @@ def with_tokens(**changes: Any) -> Settings:
         ("limits", {"account_guesses": 99}),
         ("registration", {"mode": "open"}),
         ("cors", {"origins": ("https://a.example",)}),
+        ("pages", {"languages": ("de", "en")}),
         ("server", {"public_url": "https://auth.example.com"}),
     ],
 )

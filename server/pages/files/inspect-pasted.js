@@ -5,6 +5,8 @@ const OTHER_KINDS = {
     "is nothing to read in it, so it was not sent. If anybody else has seen it, log out.",
   wwp: "This is a password reset token: whoever has it sets a new password, once, by `POST /password/reset`. There is " +
     "nothing to read in it, so it was not sent.",
+  wwi: "This is an invitation token: whoever has it makes an account, by `POST /sign-up`. There is nothing to read in it, so " +
+    "it was not sent.",
 };
 const NO_TOKEN = "No token was found in what you pasted. A token is three parts of letters, digits, `-` and `_` with dots " +
   "between them. Nothing was sent.";
@@ -15,7 +17,7 @@ export function readPasted(text) {
   const given = text.replace(/[\u200b-\u200d\u2060\ufeff]/g, "").trim();
   if (!given) return {};
   const token = tokenIn(given);
-  const secret = /(ww[rp])_[\w-]{8}/.exec(token || given);
+  const secret = /(ww[rpi])_[\w-]{8}/.exec(token || given);
   if (secret) return { other: OTHER_KINDS[secret[1]] };
   if (!token) return { other: NO_TOKEN };
   if (token.length > LONGEST) return { other: `This is longer than any token: ${token.length} characters.` };
