@@ -225,3 +225,35 @@ def test_without_a_session_it_leads_to_the_sign_in_page_and_back(visit: Visit, p
     page.sign_in(USERNAME, PASSWORD)
     page.until(lambda: page.path() == path, f"it is back at {path}")
     page.shows("#sessions [data-session]")
+
+
+def test_the_keyboard_goes_on_where_it_was(visit: Visit, hosted: LocalServer) -> None:
+    from tests.browser.hosted import ENTER, ESCAPE  # noqa: PLC0415 - needs selenium
+
+    hosted.log_in(USERNAME, PASSWORD)
+    page = at_account(visit)
+    page.shows("#end-others")
+    page.run("document.getElementById('end-all').focus()")
+    page.type(ENTER)
+    page.shows("dialog")
+    page.type(ESCAPE)
+    page.until(lambda: not page.sees("dialog"), "the dialog is closed")
+    assert page.focused() == "end-all"
+    page.run("document.getElementById('end-others').focus()")
+    page.type(ENTER)
+    page.until(lambda: not page.sees("#end-others"), "there are no others")
+    page.until(lambda: page.focused() == "sessions-title", "it goes on at the title")
+
+
+def test_an_answer_of_somebody_else_is_as_none(visit: Visit) -> None:
+    """As of a hotel's network, which says 200 to everything until one has paid."""
+    page = at_account(visit)
+    page.run(
+        "window.answers = fetch; window.fetch = async (...asked) => {"
+        " await answers(...asked); return new Response('<h1>Welcome to the hotel</h1>'); }"
+    )
+    for _ in range(2):
+        page.run(LOOK_NOW)
+    page.shows("#notices .notice")
+    page.run("window.fetch = answers")
+    page.until(lambda: not page.sees("#notices .notice"), "it is connected again")

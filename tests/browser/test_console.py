@@ -352,3 +352,14 @@ def test_who_is_no_admin_is_told_so_and_no_data_is_asked_for(chromium: Chromium,
         asked = {line for line in console.asked() if line not in {"GET /console", "GET /health/live", "POST /login"}}
         assert asked <= {"POST /refresh", "GET /me", "GET /verify", "GET /pages/settings", "GET /favicon.ico"}
         assert not console.page.run("return document.getElementById('views').checkVisibility()")
+
+
+def test_an_admin_no_more_sees_nothing_of_it_any_more(chromium: Chromium, server: LocalServer) -> None:
+    user_id = new_user(server, "former", role="admin", password=PASSWORD)
+    with chromium.browser() as browser:
+        console = signed_in(browser, server, "former", PASSWORD)
+        console.shows("Users")
+        server.call("PATCH", f"/users/{user_id}", {"role": "customer"}, admin_token(server))
+        console.page.until(lambda: console.title() == "This page is for admins", f"it says so, not {console.title()!r}")
+        assert "Administrator" not in console.text("body")
+        assert not console.page.run("return document.getElementById('views').checkVisibility()")

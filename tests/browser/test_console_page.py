@@ -159,3 +159,19 @@ def test_what_goes_wrong_is_said_and_tried_again(console: Console) -> None:
     console.says("That is not there any more.")
     console.go("#nowhere", "There is nothing here")
     console.browser.complaints()
+
+
+def test_names_that_look_like_times_or_reasons_are_names(console: Console, server: LocalServer) -> None:
+    token = server.log_in("admin", server.admin_password())["token"]
+    names = ["2026-99-99T99:99:99Z", "2026-01-01T00:00:00Z", "disabled"]
+    for number, name in enumerate(names):
+        body = {"username": f"odd.{number}", "name": name, "role": "customer"}
+        assert server.call("POST", "/users", body, token)[0] == 201
+    console.go("#audit?event=user_created", "Audit log")
+    for name in names:
+        console.says(f"Display name: {name}\n")
+
+
+@pytest.mark.parametrize("fragment", ["#constructor", "#__proto__", "#users/../x", "#users/new/edit", "#%E0%A4"])
+def test_an_address_that_names_nothing_shows_nothing(console: Console, fragment: str) -> None:
+    console.go(fragment, "There is nothing here")

@@ -49,3 +49,27 @@ def test_an_invitation_makes_one_account_and_its_token_is_not_kept(visit: Visit,
     without = visit("/invitation")
     without.shows("#refused")
     assert not without.sees("#invitation")
+
+
+def test_the_skip_link_leads_to_the_form_and_the_link_still_works(visit: Visit, hosted: LocalServer) -> None:
+    admin = hosted.log_in("admin", hosted.admin_password())["token"]
+    made = hosted.call("POST", "/invitations", {}, admin)[1]
+    page = visit(f"/invitation#{made['invitation_token']}")
+    page.run("window.same = true; document.querySelector('.skip').click()")
+    assert page.focused() == "main"
+    page.send("#invitation", name="Grace Hopper", username="grace", password=PASSWORD)
+    page.is_at("/account")
+
+
+def test_sign_up_is_tried_again_until_the_server_answers(visit: Visit) -> None:
+    page = visit()
+    page.cdp("Network.enable")
+    page.cdp("Network.setBlockedURLs", urls=["*/pages/settings*"])
+    page.go("/sign-up")
+    for _ in range(2):
+        page.shows("#refused button")
+        page.click("#refused button")
+    page.shows("#refused button")
+    page.cdp("Network.setBlockedURLs", urls=[])
+    page.click("#refused button")
+    page.shows("#sign-up")

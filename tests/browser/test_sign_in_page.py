@@ -17,6 +17,9 @@ const [search, done] = arguments;
 const script = document.querySelector('link[href$="/return-to.js"]').href;
 import(script).then(({ returnTarget }) => returnTarget(search)).then(done, (error) => done(`${error}`));
 """
+NO_STORAGE = """
+Object.defineProperty(window, "localStorage", {get() { throw new DOMException("refused", "SecurityError"); }});
+"""
 EVIL = [
     "https://evil.example",
     "https://evil.example/account",
@@ -142,3 +145,28 @@ def test_a_lost_network_is_said_and_the_form_goes_on_with_it_back(visit: Visit) 
     page.offline(lost=False)
     page.send("#sign-in", username=USERNAME, password=PASSWORD)
     page.until(lambda: page.path() == "/docs", "it has gone on")
+
+
+def test_a_double_click_signs_in_once(visit: Visit, hosted: LocalServer) -> None:
+    page = visit("/sign-in")
+    page.fill("#sign-in", username=USERNAME, password=PASSWORD)
+    # Also after the answer, while the next page is on its way.
+    page.run("setInterval(() => document.querySelector('#sign-in button[type=submit]').click(), 1)")
+    page.is_at("/account")
+    token = hosted.log_in(USERNAME, PASSWORD)["token"]
+    assert len(hosted.call("GET", "/me/sessions", token=token)[1]["sessions"]) == 2
+
+
+def test_what_a_page_may_do_without_is_not_missed(visit: Visit) -> None:
+    """Settings of the pages that don't come, and a browser that keeps nothing, are no failures of scripts."""
+    page = visit()
+    page.cdp("Network.enable")
+    page.cdp("Network.setBlockedURLs", urls=["*/pages/settings*"])
+    page.cdp("Page.addScriptToEvaluateOnNewDocument", source=NO_STORAGE)
+    page.visit("/reset-password#x")
+    page.visit("/sign-in")
+    page.sign_in(USERNAME, PASSWORD)
+    page.is_at("/account")
+    # Who is signed in is led on, although nothing says so but the cookie.
+    page.go("/sign-in")
+    page.is_at("/account")

@@ -4,7 +4,7 @@ import { announce, notice } from "./announce.js";
 import { api } from "./api.js";
 import { device } from "./device.js";
 import { confirm } from "./dialog.js";
-import { byId, el, foreign } from "./dom.js";
+import { byId, el, focusOn, foreign } from "./dom.js";
 import { ago, has, t, time } from "./messages.js";
 import { pagedList } from "./more.js";
 import { Problem, words } from "./problem.js";
@@ -18,6 +18,11 @@ export function showSessions() {
   const read = async () => {
     await reload();
     others.hidden = list.childElementCount < 2;
+  };
+  // The button that was pressed is gone, so the keyboard goes on at the title.
+  const readOn = async () => {
+    await read();
+    focusOn(byId("sessions-title"));
   };
 
   function sessionRow(session) {
@@ -34,9 +39,7 @@ export function showSessions() {
         if (problem.code !== "not_found") throw problem;
       });
       announce(t("sessions.ended"));
-      await read();
-      byId("sessions-title").setAttribute("tabindex", "-1");
-      byId("sessions-title").focus();
+      await readOn();
     }));
     return el("li", { "data-session": session.id, "data-current": session.current }, el("div", {}, words), end);
   }
@@ -44,7 +47,7 @@ export function showSessions() {
   others.addEventListener("click", () => during(others, async () => {
     await api("DELETE", "/me/sessions");
     announce(t("sessions.ended"));
-    await read();
+    await readOn();
   }));
   const all = byId("end-all");
   all.addEventListener("click", () => during(all, async () => {
@@ -72,10 +75,12 @@ function signInRow({ at, succeeded, ip, user_agent: agent, reason }) {
   ]));
 }
 
-/** Do it while the button is out of order. What goes wrong is said at the top. */
+/** Do it, but not twice at once. What goes wrong is said at the top.
+ *
+ * The button is not disabled meanwhile: else it could not get the focus back from a dialog. */
 async function during(button, action) {
-  if (button.disabled) return;
-  button.disabled = true;
+  if (button.dataset.busy) return;
+  button.dataset.busy = "yes";
   notice("account");
   try {
     await action();
@@ -83,6 +88,6 @@ async function during(button, action) {
     if (!(problem instanceof Problem)) throw problem;
     if (problem.status !== 401) notice("account", words(problem));
   } finally {
-    button.disabled = false;
+    delete button.dataset.busy;
   }
 }

@@ -35,6 +35,8 @@ export async function send(method, path, { query = {}, body, bearer, keepalive =
       cache: "no-store", credentials: "same-origin", redirect: "error", signal: AbortSignal.timeout(PATIENCE_MS),
     });
     const answer = response.status === 204 ? null : await response.json().catch(() => null);
+    // A connection that broke off, or a network that answers in the place of the server.
+    if (response.ok && response.status !== 204 && answer === null) throw new Problem({ code: "network" });
     if (response.ok) return answer;
     throw problemOf(response, answer ?? {});
   } catch (error) {

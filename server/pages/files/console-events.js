@@ -9,7 +9,8 @@ import { el } from "./dom.js";
 import { has, language, t } from "./messages.js";
 
 const LONGEST_VALUE = 100;
-const INSTANT = /^\d{4}-\d\d-\d\dT[\d:.]+Z$/;
+// Only what the server writes itself is put into words: a name may look like a time, or like a reason.
+const TIME = /_at$/;
 
 /** A list of records. `query()` gives the filters. */
 export function events({ name: keptAs, query, caption, limit = 50 }) {
@@ -96,7 +97,10 @@ function value(of, member) {
   if (of === null) return t("console.value.null");
   if (typeof of === "boolean") return t(`console.value.${of}`);
   if (typeof of === "number") return new Intl.NumberFormat(language).format(of);
-  if (typeof of === "string") return INSTANT.test(of) ? at(of) : whole(wordsFor("console.reason", of), LONGEST_VALUE);
+  if (typeof of === "string") {
+    if (TIME.test(member)) return at(of);
+    return whole(member === "reason" ? wordsFor("console.reason", of) : of, LONGEST_VALUE);
+  }
   if (Array.isArray(of))
     return whole(of.map((each) => (typeof each === "string" ? each : JSON.stringify(each))).join(", "), LONGEST_VALUE);
   const parts = Object.entries(of).filter(([, each]) => each !== null);

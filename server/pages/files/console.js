@@ -8,7 +8,7 @@ import { name } from "./console-words.js";
 import { byId, el, focusOn, show } from "./dom.js";
 import "./layout.js";
 import { load, t } from "./messages.js";
-import { start } from "./session.js";
+import { onUser, start } from "./session.js";
 import "./signed-in.js";
 
 // What a module of the same name has: `open({id, query, me})` gives `{title, content}`, or a promise of it.
@@ -30,7 +30,7 @@ let moves = 0;
 
 function moduleFor({ view, id, part }) {
   const path = [view, id && (id === "new" ? id : "?"), part].filter(Boolean).join("/");
-  return VIEWS[path];
+  return Object.hasOwn(VIEWS, path) ? VIEWS[path] : undefined;
 }
 
 /** Show the view of the address. `moved` says that somebody was already here, so the heading gets the focus. */
@@ -47,7 +47,7 @@ async function route(me, moved) {
     shown = found ? (await opened(found)).open({ ...place, me }) : nowhere();
     shown = await shown;
   } catch (problem) {
-    shown = failed(problem, () => route(me, true));
+    shown = failed(problem, problem.code === "outdated" ? () => location.reload() : () => route(me, true));
   }
   // Somebody has gone on meanwhile, or the session is over and the page says so.
   if (move !== moves || !view.isConnected) return;
@@ -64,6 +64,8 @@ async function opened(found) {
   } catch (error) {
     // The browser throws it where the file could not be fetched.
     if (error instanceof TypeError) throw new Problem({ code: "network" });
+    // The server has other files than this page, after an update: they don't fit together.
+    if (error instanceof SyntaxError) throw new Problem({ code: "outdated" });
     throw error;
   }
 }
@@ -141,4 +143,6 @@ async function begin(me) {
 }
 
 const [me] = await Promise.all([start(), load("console")]);
+// Another role may see more, or nothing of this any more. What was typed comes back with the page.
+onUser((user) => { if (user.role !== me.role) location.reload(); });
 await begin(me);

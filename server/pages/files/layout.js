@@ -1,7 +1,7 @@
 /* What each page has: the choice of the language, and what has to be said about the address. */
 
 import { notice } from "./announce.js";
-import { send } from "./api.js";
+import { Problem, send } from "./api.js";
 import { el } from "./dom.js";
 import { around, t } from "./messages.js";
 
@@ -31,7 +31,11 @@ let asked = null;
 
 /** What this server says of itself (GET /pages/settings). */
 export function pageSettings() {
-  asked ??= send("GET", "/pages/settings");
+  asked ??= send("GET", "/pages/settings").catch((problem) => {
+    // Whoever asks next asks the server again.
+    asked = null;
+    throw problem;
+  });
   return asked;
 }
 
@@ -42,4 +46,6 @@ async function compareOrigins() {
   notice("address", ...around("layout.other_origin", { address: link }));
 }
 
-compareOrigins().catch(() => { asked = null; });
+compareOrigins().catch((problem) => {
+  if (!(problem instanceof Problem)) throw problem;
+});

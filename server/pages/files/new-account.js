@@ -4,7 +4,7 @@ import { byId, el, focusOn, show } from "./dom.js";
 import { submits } from "./form.js";
 import { t } from "./messages.js";
 import { tellRules } from "./password-field.js";
-import { returnTarget } from "./return-to.js";
+import { leave } from "./return-to.js";
 import { signIn } from "./session.js";
 import { Problem, send } from "./api.js";
 
@@ -21,7 +21,7 @@ export function offerAccount(form, more = {}) {
       if (!(problem instanceof Problem)) throw problem;
       return tellMade();
     }
-    return location.replace(await returnTarget());
+    return leave();
   });
 }
 

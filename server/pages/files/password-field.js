@@ -4,6 +4,7 @@ import { announce } from "./announce.js";
 import { byId } from "./dom.js";
 import { count, t } from "./messages.js";
 import { pageSettings } from "./layout.js";
+import { Problem } from "./problem.js";
 
 for (const button of document.querySelectorAll("button.reveal")) {
   const field = byId(button.getAttribute("aria-controls"));
@@ -20,7 +21,14 @@ for (const button of document.querySelectorAll("button.reveal")) {
 /** Tell below the field how many characters are missing. */
 export async function tellRules(field) {
   const hint = byId(`${field.id}-hint`);
-  const { password } = await pageSettings();
+  let password;
+  try {
+    ({ password } = await pageSettings());
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    // The server says what is missing when the form is sent.
+    return;
+  }
   let enough = false;
   const tell = () => {
     const length = [...field.value.normalize("NFC")].length;

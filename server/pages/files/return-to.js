@@ -14,6 +14,12 @@ export async function returnTarget(search = location.search) {
   return (await addressOfAllowedOrigin(text)) ?? HOME;
 }
 
+/** Go there. It never returns, so a form that waits for it can't be sent again until the page has gone. */
+export async function leave() {
+  location.replace(await returnTarget());
+  return new Promise(() => {});
+}
+
 function pathOfThisOrigin(text) {
   const url = parsed(text, location.origin);
   if (text.startsWith("//") || url?.origin !== location.origin) return null;

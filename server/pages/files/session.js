@@ -10,6 +10,8 @@ const LONGEST_RETRY_MS = 10_000;
 // Says that there is a session in this browser, for pages that need not ask otherwise. It holds nothing secret.
 const MARK = "watchword-session";
 const FRESH_MS = 15_000;
+// Where the browser refuses to say, there may be one, and it was not just opened.
+const UNKNOWN = 1;
 
 const tabs = new BroadcastChannel("watchword");
 const listeners = [];
@@ -29,7 +31,7 @@ export function mark() {
   try {
     return Number(localStorage.getItem(MARK)) || 0;
   } catch {
-    return 0;
+    return UNKNOWN;
   }
 }
 

@@ -1,17 +1,14 @@
 /* The page at /sign-in. */
 
 import { byId, show } from "./dom.js";
+import { Problem } from "./problem.js";
 import { submits } from "./form.js";
 import { pageSettings } from "./layout.js";
 import "./password-field.js";
-import { returnTarget } from "./return-to.js";
+import { leave } from "./return-to.js";
 import { goesOn, onSignIn, signIn } from "./session.js";
 
 const form = byId("sign-in");
-
-async function leave() {
-  location.replace(await returnTarget());
-}
 
 submits(form, async ({ username, password }) => {
   try {
@@ -29,9 +26,14 @@ form.elements.namedItem("username").focus();
 onSignIn(leave);
 if (await goesOn()) await leave();
 
-const { registration } = await pageSettings();
-if (registration.mode === "open") {
+async function offerSignUp() {
+  const { registration } = await pageSettings();
+  if (registration.mode !== "open") return;
   const link = byId("to-sign-up");
   link.querySelector("a").search = location.search;
   show(link);
 }
+
+await offerSignUp().catch((problem) => {
+  if (!(problem instanceof Problem)) throw problem;
+});
