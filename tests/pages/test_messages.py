@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from server.core.errors import InvalidRequest
+from server.emails.address import check_spelling
 from server.http.body import validate
 from server.pages.messages import PLACEHOLDER, load_messages
 from server.passwords.policy import PasswordPolicy
+from server.registration.schemas import InvitationBody
 from server.users.schemas import NewUserBody
 
 FOLDER = Path(str(files("server.pages")))
@@ -81,6 +83,13 @@ def test_what_the_server_says_of_fields_has_a_message() -> None:
         with pytest.raises(InvalidRequest) as refused:
             validate(NewUserBody, {"username": username, "name": name, "role": "customer"})
         said |= {error["message"] for error in refused.value.members["errors"]}
-    assert len(said) >= 12
+    for uses in ("x", 0, 10**9):
+        with pytest.raises(InvalidRequest) as refused:
+            validate(InvitationBody, {"uses": uses})
+        said |= {error["message"] for error in refused.value.members["errors"]}
+    with pytest.raises(ValueError, match="Write") as misspelt:
+        check_spelling("lak@xn--bcher-kva.b\u00fccher.example")
+    said.add(f"{misspelt.value}.")
+    assert len(said) >= 16
     for sentence in said:
         assert any(pattern.search(sentence) for pattern in patterns), sentence

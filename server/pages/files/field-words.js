@@ -18,6 +18,11 @@ const SENTENCES = [
   [/^The character (?<character>U\+[0-9A-F]+) can't be in a username\.$/, "field.character"],
   [/^A name with an @ takes an invitation/, "field.address_name"],
   [/^Give an address of one of these domains: (?<domains>.*)\.$/, "field.domains"],
+  [/^Write this address as (?<address>.*)\.$/, "field.address_form"],
+  [/^An invitation for one address can be used once\.$/, "field.one_use"],
+  [/^Input should be a valid integer/, "field.number"],
+  [/^Input should be greater than or equal to (?<least>\d+)\.$/, "field.at_least"],
+  [/^Input should be less than or equal to (?<most>\d+)\.$/, "field.at_most"],
 ];
 
 /** The sentence for people. What is wrong with the syntax of an address a library says in many ways. */
