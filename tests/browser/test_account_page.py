@@ -128,6 +128,16 @@ def test_it_says_within_seconds_that_its_user_was_disabled(visit: Visit, hosted:
     is_over(page, "disabled")
 
 
+def test_signing_out_ends_the_session_though_its_cookie_is_gone(visit: Visit, hosted: LocalServer) -> None:
+    page, token = at_account(visit), admin(hosted)
+    path = f"/users/{user_id(hosted, token)}/sessions"
+    assert len(hosted.call("GET", path, token=token)[1]["sessions"]) == 1
+    page.cdp("Network.clearBrowserCookies")
+    page.click("[data-action=sign-out]")
+    page.is_at("/sign-in")
+    assert hosted.call("GET", path, token=token)[1]["sessions"] == []
+
+
 def test_what_happens_in_another_tab_is_said(visit: Visit, hosted: LocalServer) -> None:
     first = at_account(visit)
     # Who has a session here is let in without a word.

@@ -94,6 +94,11 @@ export function signedInAs() {
   return who;
 }
 
+/** The access token, or null: for a request that goes without `api`. */
+export function heldToken() {
+  return token;
+}
+
 /** From now on no request is sent for this user. Throws the problem. */
 export function end(problem) {
   if (!ended) {

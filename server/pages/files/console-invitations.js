@@ -8,9 +8,9 @@ import { worker } from "./console-trouble.js";
 import { userLinks } from "./console-user-link.js";
 import { at, badge, name, since } from "./console-words.js";
 import { confirm } from "./dialog.js";
-import { el } from "./dom.js";
+import { el, visible } from "./dom.js";
 import { pageSettings } from "./layout.js";
-import { t } from "./messages.js";
+import { t, time } from "./messages.js";
 
 const TONES = { open: "good", used_up: "", expired: "late", withdrawn: "bad" };
 
@@ -54,6 +54,7 @@ export function open() {
   function withdraw(invitation) {
     return worker({
       label: t("console.invitations.withdraw"),
+      of: invitation.email ? visible(invitation.email) : time(invitation.created_at),
       kind: "small danger",
       place: said,
       work: async () => {

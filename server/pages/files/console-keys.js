@@ -66,6 +66,7 @@ export function open() {
   function revoke({ kid, state }) {
     return worker({
       label: t("console.keys.revoke"),
+      of: kid,
       kind: "small danger",
       place: said,
       work: async () => {

@@ -16,8 +16,9 @@ export function trouble(problem, again) {
 
 /** A button with work that may fail. What goes wrong is said in `place`; who gives up at a question is told nothing.
  *
- * It is not disabled meanwhile: else it could not get the focus back from a dialog. */
-export function worker({ label, place, work, kind = "" }) {
+ * It is not disabled meanwhile: else it could not get the focus back from a dialog. `of` tells whoever hears the button
+ * alone which row it is for. */
+export function worker({ label, place, work, kind = "", of = "" }) {
   let busy = false;
   const act = async () => {
     if (busy) return;
@@ -31,5 +32,7 @@ export function worker({ label, place, work, kind = "" }) {
       busy = false;
     }
   };
-  return el("button", { type: "button", class: kind, onclick: act }, label);
+  const button = el("button", { type: "button", class: kind, onclick: act }, label);
+  if (of) button.setAttribute("aria-label", `${label}: ${of}`);
+  return button;
 }

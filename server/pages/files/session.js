@@ -1,7 +1,7 @@
 /* Who is signed in here, in all tabs of this browser, and how a page learns that this is over. */
 
 import { announce, notice } from "./announce.js";
-import { api, end, onEnd, Problem, send, settled, signedInAs, take } from "./api.js";
+import { api, end, heldToken, onEnd, Problem, send, settled, signedInAs, take } from "./api.js";
 import { byId, el, focusOn, foreign } from "./dom.js";
 import { around, t } from "./messages.js";
 
@@ -107,7 +107,8 @@ export async function signOut() {
   // Else an answer to /refresh that comes after the one to /logout would bring a cookie back.
   await settled();
   try {
-    await send("POST", "/logout");
+    // The token also ends a session whose cookie is gone.
+    await send("POST", "/logout", { bearer: heldToken() });
   } catch (problem) {
     if (problem.status !== 401 && problem.code !== "session_conflict") throw problem;
   }
