@@ -31,8 +31,9 @@ BEGIN
         1465348708, hashtext(CASE TG_TABLE_SCHEMA WHEN 'watchword' THEN 'emails' ELSE TG_TABLE_SCHEMA || '.emails' END)
     );
     IF EXISTS (
-        SELECT FROM emails WHERE verified_at IS NOT NULL AND user_id <> NEW.id
-        AND (email_key = NEW.username_key OR name_key = NEW.username_key)
+        SELECT FROM emails WHERE email_key = NEW.username_key AND verified_at IS NOT NULL AND user_id <> NEW.id
+    ) OR EXISTS (
+        SELECT FROM emails WHERE name_key = NEW.username_key AND verified_at IS NOT NULL AND user_id <> NEW.id
     ) THEN
         RETURN NULL;
     END IF;

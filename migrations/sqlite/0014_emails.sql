@@ -24,16 +24,19 @@ ALTER TABLE users ADD COLUMN email_verified_at INTEGER;
 
 -- No username may be another user's verified address: such a row is passed over, as one whose username is taken. Here, since
 -- programs of the previous version make and rename users too. What verifies an address looks at the usernames itself.
+-- Two questions, since SQLite reads the whole table for one with OR.
 CREATE TRIGGER username_of_insert BEFORE INSERT ON users WHEN instr(new.username_key, '@') BEGIN
     SELECT RAISE(IGNORE) WHERE EXISTS (
-        SELECT 1 FROM emails WHERE verified_at IS NOT NULL AND user_id <> new.id
-        AND (email_key = new.username_key OR name_key = new.username_key)
+        SELECT 1 FROM emails WHERE email_key = new.username_key AND verified_at IS NOT NULL AND user_id <> new.id
+    ) OR EXISTS (
+        SELECT 1 FROM emails WHERE name_key = new.username_key AND verified_at IS NOT NULL AND user_id <> new.id
     );
 END;
 
 CREATE TRIGGER username_of_update BEFORE UPDATE OF username_key ON users WHEN instr(new.username_key, '@') BEGIN
     SELECT RAISE(IGNORE) WHERE EXISTS (
-        SELECT 1 FROM emails WHERE verified_at IS NOT NULL AND user_id <> new.id
-        AND (email_key = new.username_key OR name_key = new.username_key)
+        SELECT 1 FROM emails WHERE email_key = new.username_key AND verified_at IS NOT NULL AND user_id <> new.id
+    ) OR EXISTS (
+        SELECT 1 FROM emails WHERE name_key = new.username_key AND verified_at IS NOT NULL AND user_id <> new.id
     );
 END;

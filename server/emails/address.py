@@ -10,6 +10,7 @@ its A-label form. Mail servers may tell "Lak" from "lak" (RFC 5321 section 2.4),
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 from typing import NamedTuple
 
 from email_validator import EmailNotValidError, validate_email
@@ -21,6 +22,8 @@ ADDRESS_LENGTH = 254
 # Of a part of a domain in its A-label form (RFC 1035 section 2.3.4), which is never shorter than the U-label.
 _LABEL_LENGTH = 63
 ADDRESS_RULE = f"an address like lak@example.com, at most {ADDRESS_LENGTH} characters"
+# An import asks for the keys of its accounts several times, also while it keeps others from writing. Two batches.
+_REMEMBERED = 1000
 
 
 class AddressKeys(NamedTuple):
@@ -42,6 +45,7 @@ def address_of(text: str) -> str:
     return _parsed(text)[0]
 
 
+@lru_cache(_REMEMBERED)
 def address_keys(text: str) -> AddressKeys:
     """The keys of an address. Raises ValueError."""
     address, key = _parsed(text)
@@ -84,6 +88,7 @@ def check_spelling(username: str) -> None:
         raise ValueError(f"Write this address as {address_of(key)}")
 
 
+@lru_cache(_REMEMBERED)
 def _parsed(text: str) -> tuple[str, str]:
     """The address and its key."""
     # Longer text is refused here, since the parser takes its time for it.

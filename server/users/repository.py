@@ -142,7 +142,8 @@ class UserRepository:
         key = key_of(username)
         sql = (
             "SELECT 1 FROM users WHERE username_key = $1 UNION ALL "
-            "SELECT 1 FROM emails WHERE verified_at IS NOT NULL AND (email_key = $1 OR name_key = $1) LIMIT 1"
+            "SELECT 1 FROM emails WHERE email_key = $1 AND verified_at IS NOT NULL UNION ALL "
+            "SELECT 1 FROM emails WHERE name_key = $1 AND verified_at IS NOT NULL LIMIT 1"
         )
         return bool(await transaction.run(sql, key))
 

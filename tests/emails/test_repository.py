@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from server.core.errors import NotFound
@@ -9,7 +12,7 @@ from server.database.driver import Transaction
 from server.emails.errors import EmailNotVerified, EmailTaken
 from server.emails.model import Email
 from server.emails.service import Emails
-from server.repositories import Repositories
+from server.repositories import Repositories, open_repositories
 from server.users.errors import UsernameTaken
 from server.users.model import UserFilter
 from server.users.rows import INSERTED, inserted_values
@@ -110,6 +113,19 @@ async def test_a_program_of_the_previous_version_gives_no_username_that_is_an_ad
     assert await store.driver.write_one(rename, "lak@bücher.example", "lak@bücher.example", id_of(2))
     # What it has made can be given an address.
     assert (await change_user(store, id_of(3), NOW, email="new@example.com")).email == "new@example.com"
+
+
+async def test_sqlite_looks_for_a_username_among_the_addresses_by_indexes(tmp_path: Path) -> None:
+    """Else each new account would read the addresses of all."""
+    store = await open_repositories(f"sqlite:///{tmp_path}/watchword.db", serving=False)
+    triggers = await store.driver.read("SELECT sql FROM sqlite_schema WHERE name LIKE 'username_of_%'")
+    asked = [sql for row in triggers for sql in re.findall(r"SELECT 1 FROM emails [^)]*", row["sql"])]
+    assert len(asked) == 4
+    for sql in asked:
+        question = sql.replace("new.username_key", "$1").replace("new.id", "$2")
+        plan = await store.driver.read(f"EXPLAIN QUERY PLAN {question}", "lak@example.com", id_of(1))
+        assert [row["detail"][:26] for row in plan] == ["SEARCH emails USING INDEX "], question
+    await store.close()
 
 
 async def test_another_primary_address_replaces_the_one_before(store: Repositories) -> None:
