@@ -232,6 +232,22 @@ def test_a_user_is_changed_and_deleted(console: Console, server: LocalServer) ->
     console.says("That is not there any more.")
 
 
+def test_an_address_that_nobody_verified_is_verified_by_an_admin(
+    console: Console, server: LocalServer, folder: Path
+) -> None:
+    (folder / "vera.jsonl").write_text('{"username": "vera", "email": "vera@example.com", "email_verified": false}\n')
+    imported = run(folder, "users", "import", "vera.jsonl", "--role", "customer", **SETTINGS)
+    assert imported.returncode == 0, imported.stderr
+    (user,) = server.call("GET", "/users?q=vera@example.com", None, admin_token(server))[1]["users"]
+    console.go(f"#users/{user['id']}", user["name"])
+    assert "(not verified)" in console.text(".facts")
+    console.click("Mark address as verified")
+    console.announces("vera@example.com is verified: its owner can sign in with it.")
+    assert "(not verified)" not in console.text(".facts")
+    (user,) = server.call("GET", "/users?q=vera@example.com", None, admin_token(server))[1]["users"]
+    assert user["email_verified"]
+
+
 def test_what_is_dangerous_asks_for_the_password_when_the_sign_in_is_old(
     console: Console, server: LocalServer, folder: Path
 ) -> None:

@@ -61,6 +61,17 @@ export async function open({ id, me }) {
     },
   });
 
+  const verify = worker({
+    label: t("console.user.verify"),
+    place: said,
+    work: async () => {
+      ({ user } = await api("PATCH", `/users/${user.id}`, { body: { email: user.email } }));
+      describe();
+      await happened.restart();
+      announce(t("console.user.verified", { email: user.email }));
+    },
+  });
+
   const remove = worker({
     label: t("console.user.delete"),
     kind: "danger",
@@ -75,6 +86,7 @@ export async function open({ id, me }) {
 
   function describe() {
     about.replaceChildren(facts(factsOf(user)));
+    verify.hidden = user.email === null || user.email_verified;
     toggle.textContent = t(user.disabled ? "console.user.enable" : "console.user.disable");
   }
 
@@ -85,7 +97,7 @@ export async function open({ id, me }) {
   return {
     title: user.name,
     content: [
-      el("div", { class: "actions" }, reset, edit, toggle, remove),
+      el("div", { class: "actions" }, reset, edit, verify, toggle, remove),
       said,
       about,
       el("h2", {}, t("console.sessions.title")),
