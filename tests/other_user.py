@@ -9,6 +9,7 @@ import pwd
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,7 @@ async def _serve(url: str) -> None:
 if __name__ == "__main__":
     # What Python imports later may lie where that user can't read.
     codecs.lookup("ascii")
+    files("server").joinpath("__init__.py").read_bytes()
     os.setgroups([])
     os.setgid(nobody().pw_gid)
     os.setuid(nobody().pw_uid)
