@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 from aiohttp import web
 
@@ -291,12 +291,13 @@ def create_app(services: Services) -> web.Application:
 
 
 def _documents(table: RouteTable, settings: Settings, renderer: Renderer) -> Documents:
-    document = openapi_document(table.rows, settings.server.public_url)
+    public_url = settings.server.public_url
+    document = cache(lambda: openapi_document(table.rows, public_url))
     return Documents(
         routes=table.listing(),
         routes_for=table.routes_for,
         table=table,
-        openapi=openapi_bytes(document),
-        docs=docs_page(document, renderer, settings.server.public_url),
-        inspect=renderer.page("inspect.html", "en", languages=("en",)),
+        openapi=cache(lambda: openapi_bytes(document())),
+        docs=cache(lambda: docs_page(document(), renderer, public_url)),
+        inspect=cache(lambda: renderer.page("inspect.html", "en", languages=("en",))),
     )

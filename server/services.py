@@ -86,14 +86,17 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """The OpenAPI document and pages, made with the application."""
+    """The role table, the OpenAPI document and pages. Document and pages are made when they are asked for, once.
+
+    So they cost nothing at a start and a reload, and nothing where nobody reads them.
+    """
 
     routes: list[dict[str, object]]
     routes_for: RoutesFor
     table: RouteTable
-    openapi: bytes
-    docs: Page
-    inspect: Page
+    openapi: Callable[[], bytes]
+    docs: Callable[[], Page]
+    inspect: Callable[[], Page]
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 
-from tests.documents_once import documents_once
 from tests.postgres import migrated_postgres_url, postgres_server, postgres_url
 from tests.postgres_proxy import postgres_proxy
 from tests.postgres_standby import standby
@@ -14,7 +13,6 @@ from tests.stores import open_another, path, store, url
 
 __all__ = [
     "api",
-    "documents_once",
     "migrated_postgres_url",
     "open_another",
     "path",

@@ -46,12 +46,12 @@ async def show_settings(request: web.Request) -> web.Response:
 async def openapi(request: web.Request) -> web.Response:
     """GET /openapi.json."""
     headers: dict[str, str] = {hdrs.CACHE_CONTROL: "no-cache"}
-    return document_response(request.app[DOCUMENTS].openapi, "application/json", headers)
+    return document_response(request.app[DOCUMENTS].openapi(), "application/json", headers)
 
 
 async def docs(request: web.Request) -> web.Response:
     """GET /docs."""
-    return page_response(request, request.app[DOCUMENTS].docs)
+    return page_response(request, request.app[DOCUMENTS].docs())
 
 
 ROUTES: tuple[Route, ...] = (

@@ -18,7 +18,7 @@ from watchword_client.access import ANYONE
 
 async def inspect_page(request: web.Request) -> web.Response:
     """GET /inspect: the page. It sends the pasted token only to this server."""
-    return page_response(request, request.app[DOCUMENTS].inspect)
+    return page_response(request, request.app[DOCUMENTS].inspect())
 
 
 async def inspect_token(request: web.Request) -> web.Response:

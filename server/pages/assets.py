@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Self
 
@@ -43,8 +44,9 @@ class Assets:
         self._assets = {name: _asset(name, contents) for name in contents}
 
     @classmethod
+    @cache
     def load(cls) -> Self:
-        """The files of this package."""
+        """The files of this package. They are read once, so an upgrade takes a restart."""
         return cls(dict(_contents()))
 
     def get(self, name: str) -> Asset | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from server.pages.assets import Assets
@@ -20,13 +22,7 @@ class Renderer:
         self._assets = assets
         self.service = service
         self._messages = {language: load_messages(language) for language in (*languages, "en")}
-        self._environment = Environment(
-            loader=PackageLoader("server.pages"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
+        self._environment = _environment()
 
     def page(self, template: str, language: str, *, vary: str = "", **values: object) -> Page:
         """The page of a template. It finds `values`, and what `_context` has. Raises KeyError for a missing message."""
@@ -54,3 +50,17 @@ class Renderer:
             "asset": self._assets.path,
             "imports": imports,
         }
+
+
+@cache
+def _environment() -> Environment:
+    """The templates. They are compiled once, since that takes ten times as long as to render them."""
+    return Environment(
+        loader=PackageLoader("server.pages"),
+        # They belong to the assets, which are read once too.
+        auto_reload=False,
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
