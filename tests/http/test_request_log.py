@@ -40,7 +40,6 @@ async def test_a_line_has_the_template_and_the_id_that_goes_out(start_api: Start
 UNKNOWN = {
     "/nowhere": "/nowhere",
     "/nowhere/": "/nowhere/",
-    "/": "/",
     "/a/b?token=hush": "/a/b",
     "/a?b/hush": "/a",
     "/a/b/hush/d": "/a/b/...",

@@ -15,7 +15,7 @@ from server.core.ids import Ids, SystemRandomness
 from server.database.sqlite import waiting_unit
 from server.keys.custody import Custody
 from server.keys.derivation import root_keys
-from server.keys.errors import RotationUnderWay
+from server.keys.errors import KeysInSettings, RotationUnderWay
 from server.keys.key_material import shared_secret
 from server.keys.model import KeyRecord
 from server.keys.repository import KeyRepository
@@ -350,9 +350,9 @@ async def test_a_command_makes_no_signing_keys_but_what_reset_tokens_need(store:
 async def test_secrets_of_the_settings_are_not_rotated_or_revoked_here(store: Repositories) -> None:
     shared = await node(store, FakeClock(), SHARED)
     assert shared.published() == []
-    with pytest.raises(StoreRefused, match=r"tokens\.secret"):
+    with pytest.raises(KeysInSettings, match=r"tokens\.secret"):
         await shared.service.rotate(at_once=True)
-    with pytest.raises(StoreRefused, match=r"tokens\.secret"):
+    with pytest.raises(KeysInSettings, match=r"tokens\.secret"):
         await shared.service.revoke(shared.signing_kid())
     assert shared.knows(shared.sign())
 

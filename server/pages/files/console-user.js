@@ -97,7 +97,7 @@ export async function open({ id, me }) {
   return {
     title: user.name,
     content: [
-      el("div", { class: "actions" }, reset, edit, verify, toggle, remove),
+      el("div", { class: "actions" }, reset, edit, toggle, verify, remove),
       said,
       about,
       el("h2", {}, t("console.sessions.title")),
