@@ -86,9 +86,9 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Documents:
-    """The role table, the OpenAPI document and pages. Document and pages are made when they are asked for, once.
+    """The role table, the OpenAPI document and pages. What is sent is made when it is asked for, once.
 
-    So they cost nothing at a start and a reload, and nothing where nobody reads them.
+    So it costs nothing at a start and a reload, and nothing where nobody reads it.
     """
 
     routes: list[dict[str, object]]

@@ -63,7 +63,8 @@ async def database(server: PostgresServer, worker: str, template: str) -> AsyncI
     connection = await asyncpg.connect(server.url())
     try:
         await _make_template(server, connection)
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        # By default it goes through the log, which takes twice as long.
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
         yield server.url(name)
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     finally:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import orjson
 from pydantic import BaseModel
-from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
 from server import __version__
 from server.core.errors import ApiError
@@ -49,7 +50,7 @@ def openapi_document(rows: Iterable[GuardedRoute], public_url: str = "") -> Json
     `public_url` is what links in answers begin with, as in the settings.
     """
     rows = tuple(rows)
-    schemas = _schemas(rows)
+    schemas = _schemas(_models(rows))
     paths: dict[str, Json] = {}
     for row in rows:
         paths.setdefault(row.route.path, {})[row.route.method.lower()] = _operation(row, schemas)
@@ -176,7 +177,7 @@ def _path_parameters(path: str) -> list[Json]:
 def _query_parameters(model: type[BaseModel] | None) -> list[Json]:
     if model is None:
         return []
-    schema = model.model_json_schema(schema_generator=_Schemas)
+    schema = _query_schema(model)
     return [
         _query_parameter(name, part, schema.get("$defs", {}), required=name in schema.get("required", []))
         for name, part in schema["properties"].items()
@@ -199,11 +200,22 @@ def _reference(model: type[BaseModel]) -> Json:
     return {"$ref": _REFERENCE.format(model=model.__name__)}
 
 
-def _schemas(rows: Iterable[GuardedRoute]) -> Json:
-    models: dict[type[BaseModel], Any] = {Problem: "serialization"}
+@cache
+def _query_schema(model: type[BaseModel]) -> Json:
+    return model.model_json_schema(schema_generator=_Schemas)
+
+
+def _models(rows: Iterable[GuardedRoute]) -> tuple[tuple[type[BaseModel], JsonSchemaMode], ...]:
+    models: dict[type[BaseModel], JsonSchemaMode] = {Problem: "serialization"}
     for row in rows:
         if row.route.body is not None:
             models[row.route.body] = "validation"
         models |= {model: "serialization" for model in row.route.answers.values() if model is not None}
-    _, document = models_json_schema(list(models.items()), ref_template=_REFERENCE, schema_generator=_Schemas)
+    return tuple(models.items())
+
+
+@cache
+def _schemas(models: tuple[tuple[type[BaseModel], JsonSchemaMode], ...]) -> Json:
+    """The schemas by name. They are always the same for a program, and most of the work."""
+    _, document = models_json_schema(list(models), ref_template=_REFERENCE, schema_generator=_Schemas)
     return dict(sorted(document["$defs"].items()))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
+from importlib.resources import files
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined
 
 from server.pages.assets import Assets
 from server.pages.messages import filled, load_messages
@@ -54,11 +55,14 @@ class Renderer:
 
 @cache
 def _environment() -> Environment:
-    """The templates. They are compiled once, since that takes ten times as long as to render them."""
+    """The templates. Each is compiled once, which takes ten times as long as to render it.
+
+    All are read at once, as the assets are: later the files may be those of another version, or the process may have no
+    descriptor left.
+    """
+    found = files(__package__).joinpath("templates").iterdir()
     return Environment(
-        loader=PackageLoader("server.pages"),
-        # They belong to the assets, which are read once too.
-        auto_reload=False,
+        loader=DictLoader({file.name: file.read_text("utf-8") for file in found}),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -197,7 +197,7 @@ class Page:
     def until(self, condition: Callable[[], object], what: str) -> None:
         """Wait until the condition holds; `what` is said if it never does, with what the page shows."""
         try:
-            WebDriverWait(self._driver, DEADLINE_SECONDS, poll_frequency=0.02).until(lambda _: condition())
+            WebDriverWait(self._driver, DEADLINE_SECONDS, poll_frequency=0.05).until(lambda _: condition())
         except Exception as error:
             shown = (self.view(), self.text("error"), self.text("news"), self.requests())
             raise AssertionError(f"waited in vain until {what}; the page shows {shown}") from error

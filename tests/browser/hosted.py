@@ -104,7 +104,7 @@ class Hosted(Page):
     def until(self, condition: Callable[[], object], what: str) -> None:
         """Wait until the condition holds; `what` is said if it never does, with what the page shows."""
         try:
-            WebDriverWait(self._driver, DEADLINE_SECONDS, poll_frequency=0.02).until(lambda _: condition())
+            WebDriverWait(self._driver, DEADLINE_SECONDS, poll_frequency=0.05).until(lambda _: condition())
         except Exception as error:
             shown = self.run("return [location.href, document.body?.innerText.slice(0, 2000)]")
             raise AssertionError(f"waited in vain until {what}; the page shows {shown}") from error

@@ -54,7 +54,8 @@ def test_a_page_from_before_an_update_asks_to_be_loaded_again(chromium: Chromium
             page.sign_in("admin", server.admin_password())
             page.is_at("/account")
             page.visit("/console")
-        with mock.patch.object(assets, "_contents", return_value=contents), serving(tmp_path, **settings):
+        updated = assets.Assets(contents)
+        with mock.patch.object(assets.Assets, "load", return_value=updated), serving(tmp_path, **settings):
             page.run("location.hash = 'keys'")
             page.shows("#view [role=alert] button")
             page.until(lambda: not page.sees("#notices .notice"), "it is connected again")

@@ -209,7 +209,8 @@ def test_no_name_controls_a_terminal_or_makes_the_list_fail(tmp_path: Path, enco
 def test_the_list_tells_who_has_no_password_and_ends_with_the_last_user(tmp_path: Path) -> None:
     assert run(tmp_path, "migrate").returncode == 0
     assert json.loads(run(tmp_path, "users", "list", "--json").stdout) == {"users": []}
-    assert run(tmp_path, "users", "list").stdout.split() == ["username", "name", "role", "disabled", "password", "id"]
+    columns = ["username", "name", "email", "role", "disabled", "password", "id"]
+    assert run(tmp_path, "users", "list").stdout.split() == columns
     rows = "".join(f'{{"username": "user{number}", "role": "customer"}}\n' for number in range(450))
     assert run(tmp_path, "users", "import", "-", "--format", "jsonl", stdin=rows).returncode == 0
     made = run(tmp_path, "users", "create", "--username", "lak", "--role", "admin", "--password-stdin",
@@ -223,5 +224,6 @@ def test_the_list_tells_who_has_no_password_and_ends_with_the_last_user(tmp_path
     cells = [dict(zip(header.split("\t"), line.split("\t"), strict=True)) for line in lines]
     assert {row["password"] for row in cells if row["username"] != "lak"} == {"none"}
     (lak,) = [row for row in cells if row["username"] == "lak"]
-    assert lak == {"username": "lak", "name": "lak", "role": "admin", "disabled": "", "password": "", "id": lak["id"]}
+    wanted = dict.fromkeys(columns, "") | {"username": "lak", "name": "lak", "role": "admin", "id": lak["id"]}
+    assert lak == wanted
     assert [row["id"] for row in cells] == [user["id"] for user in listed]
