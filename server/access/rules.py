@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from server.core.errors import ConfigurationError
-from watchword_client.access import AccessRule, only
+from server.core.errors import ConfigurationError, InvalidRequest
+from watchword_client.access import AccessRule, Roles, only
 
 ADMIN = only("admin")
+
+
+def require_role(roles: Roles, name: str) -> None:
+    """Raise InvalidRequest if there is no such role."""
+    if name not in roles:
+        raise InvalidRequest([("role", f"There is no such role. Roles: {', '.join(roles.names())}.")])
 
 
 def rules_in_force(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from server.documents.fields import resolved
+
 Json = dict[str, Any]
 
 _TIME = "2026-11-26T08:00:00.000Z"
@@ -22,7 +24,7 @@ def example_of(schema: Json, definitions: Mapping[str, Json]) -> Any:
     if "enum" in schema:
         return schema["enum"][0]
     if "$ref" in schema:
-        return example_of(definitions[schema["$ref"].rpartition("/")[2]], definitions)
+        return example_of(resolved(schema, definitions), definitions)
     if "anyOf" in schema:
         return example_of(schema["anyOf"][0], definitions)
     return _of_type(schema, definitions)

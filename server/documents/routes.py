@@ -5,8 +5,8 @@ from __future__ import annotations
 from aiohttp import hdrs, web
 
 from server.access.explain import explain as explained
-from server.access.rules import ADMIN
-from server.core.errors import InvalidRequest, NotFound
+from server.access.rules import ADMIN, require_role
+from server.core.errors import NotFound
 from server.documents.schemas import ExplainAnswer, ExplainQuery, RoutesAnswer, SettingsAnswer, explain_json
 from server.http.body import read_query
 from server.http.responses import document_response, json_response
@@ -25,9 +25,8 @@ async def list_routes(request: web.Request) -> web.Response:
 async def explain(request: web.Request) -> web.Response:
     """GET /explain: decides as the middleware would."""
     query = read_query(request, ExplainQuery)
-    roles = services_of(request).roles
-    if query.role is not None and query.role not in roles:
-        raise InvalidRequest([("role", f"There is no such role. Roles: {', '.join(roles.names())}.")])
+    if query.role is not None:
+        require_role(services_of(request).roles, query.role)
     method, path = query.method.upper(), query.path.partition("?")[0]
     table = request.app[DOCUMENTS].table
     found = explained(table.role_table, method, path, query.role)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from server.access.rules import require_role
 from server.core.errors import InvalidRequest
 from server.emails.address import address_key
 from server.registration.errors import RegistrationClosed
@@ -39,8 +40,7 @@ class RegistrationRules:
 
     def check_role(self, role: str) -> None:
         """Raise InvalidRequest if there is no such role."""
-        if role not in self._roles:
-            raise InvalidRequest([("role", f"There is no such role. Roles: {', '.join(self._roles.names())}.")])
+        require_role(self._roles, role)
 
     def may_invite(self, role: str) -> bool:
         """Whether users of that role may invite others."""

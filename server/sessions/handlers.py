@@ -7,8 +7,9 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
+from server.access.rules import require_role
 from server.audit.model import AuditEvent
-from server.core.errors import InvalidRequest, Unauthorized
+from server.core.errors import Unauthorized
 from server.core.ids import id_in
 from server.http.auth_middleware import principal_of
 from server.http.body import read_query
@@ -152,8 +153,7 @@ async def verify(request: web.Request) -> web.Response:
         wanted = read_query(request, VerifyQuery).role
         roles = services_of(request).roles
         if wanted is not None:
-            if wanted not in roles:
-                raise InvalidRequest([("role", f"There is no such role. Roles: {', '.join(roles.names())}.")])
+            require_role(roles, wanted)
             if not roles.has(principal.role, wanted):
                 raise InsufficientRole(required=[wanted], role=principal.role)
     return empty_response(

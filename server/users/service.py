@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Unpack
 
+from server.access.rules import require_role
 from server.audit.repository import AuditRepository
 from server.authentication.throttling import Throttle
 from server.core.clock import Clock
@@ -180,7 +181,7 @@ class Users:
 
         Strangers' passwords are hashed in their own pool, `hashes`. Raises InvalidRequest, Overloaded.
         """
-        self._check_role(role)
+        require_role(self._roles, role)
         username = kept_username(username)
         email = None if email is None else kept_email(email)
         if not is_displayable(name) or not 1 <= len(name) <= NAME_LENGTH:
@@ -217,7 +218,7 @@ class Users:
         """
         change = in_kept_form(change)
         if (role := change.get("role")) is not None:
-            self._check_role(role)
+            require_role(self._roles, role)
         now = self._clock.now_ms()
         audit = self._audit.writer()
 
@@ -308,7 +309,3 @@ class Users:
     async def _require_other_admin(self, transaction: Transaction, user_id: str) -> None:
         if not await self._users.has_other(transaction, user_id, sorted(self._admin_roles)):
             raise LastAdmin
-
-    def _check_role(self, role: str) -> None:
-        if role not in self._roles:
-            raise InvalidRequest([("role", f"There is no such role. Roles: {', '.join(self._roles.names())}.")])
