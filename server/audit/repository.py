@@ -11,11 +11,9 @@ from server.audit.search import AuditSearch
 from server.core.errors import StoreUnavailable
 from server.core.origin import Origin, current_origin
 from server.database.driver import Driver, Transaction
+from server.database.inserting import insert_into
 
-_INSERT = (
-    f"INSERT INTO audit_events ({', '.join(COLUMNS)}) "
-    f"VALUES ({', '.join(f'${number}' for number in range(1, len(COLUMNS) + 1))})"
-)
+_INSERT = insert_into("audit_events", COLUMNS)
 _SEARCHED_TOGETHER = 100_000
 # Locks the head on all nodes until the transaction ends, and returns it. A trigger updates it after each INSERT.
 _TAKE_HEAD = "UPDATE audit_head SET seq = seq WHERE id = 1 RETURNING seq, hash"

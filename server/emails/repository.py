@@ -13,17 +13,17 @@ from collections.abc import Iterable, Sequence
 
 from server.core.ids import derived_id
 from server.database.driver import Driver, Row, Transaction
+from server.database.inserting import batches, insert_into
 from server.emails.address import AddressKeys, address_key, address_keys
 from server.emails.model import Email
 from server.users.model import User
 
-_EMAIL = (
+_EMAILS_OF = (
     "SELECT emails.id, emails.user_id, emails.email, emails.verified_at, emails.created_at, "
     "COALESCE(emails.email = users.email, FALSE) AS is_primary "
-    "FROM emails JOIN users ON users.id = emails.user_id"
+    "FROM emails JOIN users ON users.id = emails.user_id WHERE emails.user_id = $1 ORDER BY emails.id"
 )
 _INSERTED = ("id", "user_id", "email", "email_key", "name_key", "verified_at", "created_at")
-_ROWS_IN_A_STATEMENT = 50
 
 
 class EmailRepository:
@@ -34,10 +34,7 @@ class EmailRepository:
 
     async def list_emails(self, user_id: str) -> list[Email]:
         """The addresses of a user, the oldest first."""
-        return [
-            _email_of(row)
-            for row in await self._driver.read(f"{_EMAIL} WHERE emails.user_id = $1 ORDER BY emails.id", user_id)
-        ]
+        return list(map(_email_of, await self._driver.read(_EMAILS_OF, user_id)))
 
     async def lock(self, transaction: Transaction) -> None:
         """Keep other transactions from verifying addresses, and from giving usernames that look like one."""
@@ -45,10 +42,7 @@ class EmailRepository:
 
     async def emails_of(self, transaction: Transaction, user_id: str) -> list[Email]:
         """The same as `list_emails`, inside a transaction."""
-        return [
-            _email_of(row)
-            for row in await transaction.run(f"{_EMAIL} WHERE emails.user_id = $1 ORDER BY emails.id", user_id)
-        ]
+        return list(map(_email_of, await transaction.run(_EMAILS_OF, user_id)))
 
     async def put(self, transaction: Transaction, user_id: str, email: str, verified_at: int | None, now: int) -> bool:
         """Give a user an address, or change the one with the same key. False if it is verified and another user's.
@@ -64,8 +58,7 @@ class EmailRepository:
     async def put_primary(self, transaction: Transaction, users: Sequence[User]) -> None:
         """Give new users their addresses, which are free. Needs `lock` if one is verified."""
         having = [(user, user.email) for user in users if user.email is not None]
-        for start in range(0, len(having), _ROWS_IN_A_STATEMENT):
-            part = having[start : start + _ROWS_IN_A_STATEMENT]
+        for part in batches(having):
             values = [
                 value
                 for user, email in part
@@ -129,11 +122,8 @@ def _email_of(row: Row) -> Email:
 
 def _insert(count: int) -> str:
     """The INSERT of so many rows. An address that the user has already is changed."""
-    width = len(_INSERTED)
-    places = [", ".join(f"${row * width + column}" for column in range(1, width + 1)) for row in range(count)]
-    rows = ", ".join(f"({row})" for row in places)
     return (
-        f"INSERT INTO emails ({', '.join(_INSERTED)}) VALUES {rows} ON CONFLICT (user_id, email_key) DO UPDATE "
+        f"{insert_into('emails', _INSERTED, count)} ON CONFLICT (user_id, email_key) DO UPDATE "
         "SET email = excluded.email, name_key = excluded.name_key, verified_at = excluded.verified_at"
     )
 

@@ -8,11 +8,13 @@ from dataclasses import astuple, fields
 from server.audit.model import AuditNote
 from server.audit.repository import AuditRepository
 from server.database.driver import Driver, Transaction
+from server.database.inserting import insert_into
 from server.keys.model import KeyRecord
 
-_KEY = ", ".join(field.name for field in fields(KeyRecord))
+_COLUMNS = [field.name for field in fields(KeyRecord)]
+_KEY = ", ".join(_COLUMNS)
 _LIST = f"SELECT {_KEY} FROM server_keys ORDER BY created_at, kid"
-_INSERT = f"INSERT INTO server_keys ({_KEY}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+_INSERT = insert_into("server_keys", _COLUMNS)
 
 
 class KeyRepository:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import astuple, fields
 
 from server.database.driver import Driver, Transaction
+from server.database.inserting import insert_into
 from server.registration.model import AHEAD_MS, Invitation
 
 _COLUMNS = [field.name for field in fields(Invitation)]
 _INVITATION = ", ".join(_COLUMNS)
-_INSERT = f"INSERT INTO invitations ({_INVITATION}) VALUES ({', '.join(f'${n}' for n in range(1, len(_COLUMNS) + 1))})"
+_INSERT = insert_into("invitations", _COLUMNS)
 
 
 class InvitationRepository:

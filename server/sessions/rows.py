@@ -7,6 +7,7 @@ from typing import Any
 
 from server.authentication.model import PASSWORD_METHOD
 from server.database.driver import Row
+from server.database.inserting import insert_into
 from server.sessions.model import Session, UserSession
 
 _COLUMNS = tuple(field.name for field in fields(Session))
@@ -22,10 +23,7 @@ def _read(column: str) -> str:
 SESSION = ", ".join(map(_read, _COLUMNS))
 AUTHENTICATED_AT = _read("authenticated_at")
 # To insert one, with `inserted_values`.
-INSERT_SESSION = (
-    f"INSERT INTO sessions ({', '.join(_COLUMNS)}) "
-    f"VALUES ({', '.join(f'${number}' for number in range(1, len(_COLUMNS) + 1))})"
-)
+INSERT_SESSION = insert_into("sessions", _COLUMNS)
 
 
 def session_of(row: Row) -> Session:

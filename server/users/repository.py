@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from server.database.driver import Driver, Transaction
+from server.database.inserting import batches, insert_into
 from server.emails.address import address_key
 from server.emails.repository import EmailRepository
 from server.users.lookups import UserLookups
@@ -28,8 +29,6 @@ from server.users.rows import (
 )
 from server.users.search import UserSearch
 
-# More rows would need fewer round trips, but SQLite compares each placeholder with all before it.
-_ROWS_IN_A_STATEMENT = 50
 _PLACE = {column: f"${number}" for number, column in enumerate(UPDATED, 1)}
 # The time of the last change of the role always rises, even if the clock stood still or went back.
 _UPDATE = (
@@ -38,8 +37,7 @@ _UPDATE = (
     f"WHEN role_changed_at < {_PLACE['updated_at']} THEN {_PLACE['updated_at']} ELSE role_changed_at + 1 END "
     f"WHERE id = {_PLACE['id']} RETURNING role_changed_at"
 )
-
-
+# Who has that address.
 _VERIFIED = "(SELECT user_id FROM emails WHERE email_key = $2 AND verified_at IS NOT NULL)"
 
 
@@ -166,8 +164,7 @@ class UserRepository:
         made: set[str] = set()
         # Always in the same order, so two imports never wait for each other's rows.
         accounts = sorted(await self._with_free_emails(transaction, accounts), key=lambda new: new.user.id)
-        for start in range(0, len(accounts), _ROWS_IN_A_STATEMENT):
-            part = accounts[start : start + _ROWS_IN_A_STATEMENT]
+        for part in batches(accounts):
             values = [value for new in part for value in inserted_values(new)]
             made.update(row["id"] for row in await transaction.run(_insert(len(part)), *values))
         await self._emails.put_primary(transaction, [new.user for new in accounts if new.user.id in made])
@@ -223,7 +220,4 @@ class UserRepository:
 
 def _insert(count: int) -> str:
     """The INSERT of so many rows. It returns no row whose name or id is taken."""
-    width = len(INSERTED)
-    places = [", ".join(f"${row * width + column}" for column in range(1, width + 1)) for row in range(count)]
-    rows = ", ".join(f"({row})" for row in places)
-    return f"INSERT INTO users ({', '.join(INSERTED)}) VALUES {rows} ON CONFLICT DO NOTHING RETURNING id"
+    return f"{insert_into('users', INSERTED, count)} ON CONFLICT DO NOTHING RETURNING id"

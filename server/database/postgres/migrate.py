@@ -17,6 +17,7 @@ import asyncpg
 
 from server.core.clock import SystemClock
 from server.core.errors import StoreRefused, StoreUnavailable
+from server.database.inserting import insert_into
 from server.database.live_nodes import require_known
 from server.database.migration_files import Migration
 from server.database.postgres.connection import Connection
@@ -160,9 +161,7 @@ async def _make_schema(connection: Connection) -> None:
 
 async def _record(connection: Connection, migration: Migration) -> None:
     row = migration.record(SystemClock().now_ms())
-    places = ", ".join(f"${number}" for number in range(1, len(row) + 1))
-    table = f'"{connection.schema}".schema_migrations'
-    sql = f"INSERT INTO {table} ({', '.join(row)}) VALUES ({places})"  # noqa: S608 - our names
+    sql = insert_into(f'"{connection.schema}".schema_migrations', list(row))
     await connection.execute(sql, *row.values())
 
 
