@@ -9,8 +9,8 @@ import threading
 from collections.abc import Iterator
 from http.server import HTTPServer
 
-# The kernel gives these ports to no connection. Another one it may give away while the server on it is restarted: even
-# a client that tries to reach this server may be connected to itself (RFC 9293, simultaneous open).
+# The kernel gives these ports to no connection. Another port may be given away while the server on it is restarted,
+# even to a client that tries to reach this very server: it is connected to itself (RFC 9293, simultaneous open).
 _PORTS = range(20_000, 32_000)
 
 
