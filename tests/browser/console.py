@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from tests.in_process import LocalServer
@@ -10,7 +12,7 @@ from tests.in_process import LocalServer
 if TYPE_CHECKING:
     from selenium.webdriver.remote.webelement import WebElement
 
-    from tests.browser.chromium import Browser, Page
+    from tests.browser.chromium import Browser, Chromium, Page
 
 # As WebDriver sends this key.
 ENTER = "\ue007"
@@ -164,6 +166,15 @@ def signed_in(browser: Browser, server: LocalServer, username: str, password: st
     assert page.run_async(SIGN_IN, username, password) == 200
     page.go(f"{server.address}/console")
     return Console(browser, server, page)
+
+
+@contextlib.contextmanager
+def of_admin(chromium: Chromium, server: LocalServer) -> Iterator[Console]:
+    """The console as the first admin finds it, in a browser of its own."""
+    with chromium.browser() as browser:
+        opened = signed_in(browser, server, "admin", server.admin_password())
+        opened.shows("Users")
+        yield opened
 
 
 def users_file(count: int) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.console import Console, signed_in, users_file
+from tests.browser.console import Console, of_admin, signed_in, users_file
 from tests.browser.scene import PASSWORD, USERNAME, with_customer
 from tests.in_process import LocalServer, run, serving
 from tests.volume import volume
@@ -50,11 +50,9 @@ def server(folder: Path) -> Iterator[LocalServer]:
 @pytest.fixture
 def console(chromium: Chromium, server: LocalServer) -> Iterator[Console]:
     """Signed in as the first admin. Whatever a test does: no policy is violated, and nothing fails unseen."""
-    with chromium.browser() as browser:
-        opened = signed_in(browser, server, "admin", server.admin_password())
-        opened.shows("Users")
+    with of_admin(chromium, server) as opened:
         yield opened
-        complaints = [line for line in browser.complaints() if "Failed to load resource" not in line]
+        complaints = [line for line in opened.browser.complaints() if "Failed to load resource" not in line]
         assert complaints == []
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.console import Console, signed_in
+from tests.browser.console import Console, of_admin
 from tests.browser.scene import PASSWORD, USERNAME, with_customer
 from tests.in_process import LocalServer, serving
 
@@ -58,11 +58,9 @@ def log_in_from(server: LocalServer, user_agent: str) -> None:
 
 @pytest.fixture
 def console(chromium: Chromium, server: LocalServer) -> Iterator[Console]:
-    with chromium.browser() as browser:
-        opened = signed_in(browser, server, "admin", server.admin_password())
-        opened.shows("Users")
+    with of_admin(chromium, server) as opened:
         yield opened
-        assert browser.complaints() == []
+        assert opened.browser.complaints() == []
 
 
 @pytest.fixture

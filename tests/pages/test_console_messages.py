@@ -14,7 +14,7 @@ from watchword_client.access import ANY_USER, ANYONE, DEFAULT_ROLES, Roles, only
 
 FILES = files("server.pages").joinpath("files")
 # In a form and not by `t` alone, at which test_messages.py looks.
-USED = re.compile(r"""(?:phrase\(\s*|key: |\[)["'](console\.[\w.]+)["']""")
+USED = re.compile(r"""(?:around\(\s*|key: |\[)["'](console\.[\w.]+)["']""")
 
 
 def script(name: str) -> str:

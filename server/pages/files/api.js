@@ -1,5 +1,5 @@
-/* Requests to this server. The access token is in this module alone, and gone with the page; the refresh token is in a
- * cookie that no script can read. */
+/* Requests to this server. The access token is only in the memory of the page, and gone with it; the refresh token is in
+ * a cookie that no script can read. */
 
 import { askPassword } from "./dialog.js";
 import { Problem } from "./problem.js";
@@ -20,7 +20,9 @@ let ended = null;
 let tellEnd = () => {};
 
 /** A request without a token: JSON, or null for an answer without a body. Throws Problem. */
-export async function send(method, path, { query = {}, body, bearer, keepalive = false } = {}) {
+export async function send(
+  method, path, { query = {}, body, bearer, keepalive = false, credentials = "same-origin" } = {},
+) {
   const url = new URL(path, location.origin);
   for (const [name, value] of Object.entries(query)) {
     if (value !== null && value !== undefined && value !== "") url.searchParams.set(name, value);
@@ -32,7 +34,7 @@ export async function send(method, path, { query = {}, body, bearer, keepalive =
   try {
     response = await fetch(url, {
       method, headers, keepalive, body: body === undefined ? undefined : JSON.stringify(body),
-      cache: "no-store", credentials: "same-origin", redirect: "error", signal: AbortSignal.timeout(PATIENCE_MS),
+      cache: "no-store", credentials, redirect: "error", signal: AbortSignal.timeout(PATIENCE_MS),
     });
     const answer = response.status === 204 ? null : await response.json().catch(() => null);
     // A connection that broke off, or a network that answers in the place of the server.
@@ -80,8 +82,13 @@ export function take({ token: given, expires_in: seconds }) {
   }
   who = claims;
   token = given;
-  renewAt = Date.now() + Math.max(seconds * 1000 - AHEAD_MS, seconds * 900);
+  renewAt = timeToRenew(seconds);
   return claims;
+}
+
+/** When a token of that life has to be renewed, in epoch milliseconds. */
+export function timeToRenew(seconds) {
+  return Date.now() + Math.max(seconds * 1000 - AHEAD_MS, seconds * 900);
 }
 
 /** Be told once of the problem by which the session ended; null: forget it. */
@@ -145,7 +152,7 @@ function reauthenticate(proof) {
 }
 
 /** What the token says of its user; the server alone checks it. */
-function claimsOf(text) {
+export function claimsOf(text) {
   const bytes = atob(text.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"));
   return JSON.parse(new TextDecoder().decode(Uint8Array.from(bytes, (character) => character.charCodeAt(0))));
 }

@@ -5,9 +5,9 @@ import { filters } from "./console-filters.js";
 import { choice, field, input } from "./console-form.js";
 import { stayAt, to } from "./console-place.js";
 import { userLinks } from "./console-user-link.js";
-import { phrase, wordsFor } from "./console-words.js";
+import { wordsFor } from "./console-words.js";
 import { el } from "./dom.js";
-import { t } from "./messages.js";
+import { around, t } from "./messages.js";
 
 const EVENTS = [
   "login_succeeded",
@@ -82,7 +82,7 @@ function whose(id) {
   return el(
     "p",
     {},
-    phrase("console.audit.only", { user: userLinks()(id) }),
+    around("console.audit.only", { user: userLinks()(id) }),
     " ",
     el("a", { href: to("audit") }, t("console.audit.all")),
   );

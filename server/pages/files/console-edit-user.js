@@ -5,8 +5,8 @@ import { api } from "./api.js";
 import { choice, field, form, input } from "./console-form.js";
 import { go, to } from "./console-place.js";
 import { roles } from "./console-roles.js";
-import { name as named, phrase } from "./console-words.js";
-import { t } from "./messages.js";
+import { name as named } from "./console-words.js";
+import { around, t } from "./messages.js";
 
 export async function open({ id }) {
   const [names, { user }] = await Promise.all([roles(), api("GET", `/users/${encodeURIComponent(id)}`)]);
@@ -41,7 +41,7 @@ export async function open({ id }) {
     ],
     action: t("console.edit_user.save"),
     back: page,
-    codes: { username_taken: "username", email_taken: "email", last_admin: "role" },
+    codes: { last_admin: "role" },
     submit: async (values) => {
       const wanted = {
         name: values.name.trim(),
@@ -56,5 +56,5 @@ export async function open({ id }) {
       announce(t("console.edit_user.saved"));
     },
   });
-  return { title: phrase("console.edit_user.title", { name: named(user.name) }), content: [edit] };
+  return { title: around("console.edit_user.title", { name: named(user.name) }), content: [edit] };
 }

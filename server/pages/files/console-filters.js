@@ -1,5 +1,7 @@
 /* Filters above a list: what they let through is looked for as one types. */
 
+import { announce } from "./announce.js";
+import { table } from "./console-table.js";
 import { el } from "./dom.js";
 
 const PAUSE_MS = 250;
@@ -26,4 +28,17 @@ export function filters(fields, look) {
     now();
   });
   return form;
+}
+
+/** Filters above a table of those of `rows` that fit: `fits(row)` looks at the controls. `none` is the text where no row
+ * does, and `shown(number)` says how many do. */
+export function filtered({ fields, rows, columns, caption, none, fits, shown }) {
+  const place = el("div");
+  const look = () => {
+    const found = rows.filter(fits);
+    place.replaceChildren(found.length ? table({ caption, columns, rows: found }) : el("p", { class: "muted" }, none));
+    return found.length;
+  };
+  look();
+  return [filters(fields, () => announce(shown(look()))), place];
 }

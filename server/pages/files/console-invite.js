@@ -7,9 +7,9 @@ import { choice, field, form, input } from "./console-form.js";
 import { to } from "./console-place.js";
 import { roles } from "./console-roles.js";
 import { hand, linkTo } from "./console-secret.js";
-import { at, name, phrase } from "./console-words.js";
+import { at, name } from "./console-words.js";
 import { el } from "./dom.js";
-import { count, t } from "./messages.js";
+import { around, count, t } from "./messages.js";
 
 const DAY_SECONDS = 86_400;
 const DAYS = [1, 3, 7, 30];
@@ -46,7 +46,6 @@ export async function open() {
       ],
       action: t("console.invite.make"),
       back: to("users"),
-      codes: { email_taken: "email" },
       submit: async ({ email, role, days, uses }) => {
         const body = { expires_in: Number(days) * DAY_SECONDS, uses: /^\d+$/.test(uses.trim()) ? Number(uses) : uses };
         if (email.trim()) body.email = email.trim();
@@ -71,7 +70,7 @@ async function tell(content, { invitation, invitation_token: token, invitation_u
     at: at(invitation.expires_at),
   };
   const text = [
-    ...phrase(invitation.email ? "console.invite.text_for" : "console.invite.text", parts),
+    ...around(invitation.email ? "console.invite.text_for" : "console.invite.text", parts),
     " ",
     count("console.invite.times", invitation.uses),
   ];

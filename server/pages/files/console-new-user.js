@@ -6,10 +6,10 @@ import { choice, field, form, input } from "./console-form.js";
 import { to } from "./console-place.js";
 import { roles } from "./console-roles.js";
 import { hand, linkTo } from "./console-secret.js";
-import { name as named, phrase } from "./console-words.js";
+import { name as named } from "./console-words.js";
 import { el, focusOn } from "./dom.js";
 import { pageSettings } from "./layout.js";
-import { t } from "./messages.js";
+import { around, t } from "./messages.js";
 
 export async function open() {
   const [names, { password: rules }] = await Promise.all([roles(), pageSettings()]);
@@ -44,7 +44,6 @@ export async function open() {
     ],
     action: t("console.new_user.create"),
     back: to("users"),
-    codes: { username_taken: "username", email_taken: "email" },
     submit: async (values) => {
       const body = { username: values.username.trim(), name: values.name.trim(), role: values.role };
       if (values.email.trim()) body.email = values.email.trim();
@@ -63,7 +62,7 @@ export async function open() {
 }
 
 async function tell(content, { user, reset_token: token, reset_url: url }) {
-  const title = phrase("console.new_user.made", { name: named(user.name) });
+  const title = around("console.new_user.made", { name: named(user.name) });
   const place = el("div", {}, el("h2", {}, title));
   const further = el(
     "p",

@@ -3,10 +3,9 @@
 import { announce } from "./announce.js";
 import { api } from "./api.js";
 import { reasonWords } from "./console-reasons.js";
-import { filters } from "./console-filters.js";
+import { filtered } from "./console-filters.js";
 import { choice, field, form, input } from "./console-form.js";
 import { roles } from "./console-roles.js";
-import { table } from "./console-table.js";
 import { badge, whole, wordsFor } from "./console-words.js";
 import { el } from "./dom.js";
 import { count, t } from "./messages.js";
@@ -16,24 +15,16 @@ const METHODS = ["GET", "POST", "PATCH", "PUT", "DELETE"];
 export async function open() {
   const [{ routes }, names] = await Promise.all([api("GET", "/routes"), roles()]);
   const search = input("q", { type: "search", autocapitalize: "none", spellcheck: "false" });
-  const place = el("div");
-  const fitting = () =>
-    routes.filter((route) =>
-      `${route.method} ${route.path} ${route.access}`.toLowerCase().includes(search.value.trim().toLowerCase()),
-    );
-  const look = () => {
-    const rows = fitting();
-    place.replaceChildren(
-      rows.length
-        ? table({ caption: t("console.routes.title"), columns: columns(), rows })
-        : el("p", { class: "muted" }, t("console.routes.none")),
-    );
-  };
-  const asked = filters([field(search, t("console.routes.search"))], () => {
-    look();
-    announce(count("console.routes.shown", fitting().length));
+  const found = filtered({
+    fields: [field(search, t("console.routes.search"))],
+    rows: routes,
+    columns: columns(),
+    caption: t("console.routes.title"),
+    none: t("console.routes.none"),
+    fits: ({ method, path, access }) =>
+      `${method} ${path} ${access}`.toLowerCase().includes(search.value.trim().toLowerCase()),
+    shown: (number) => count("console.routes.shown", number),
   });
-  look();
   return {
     title: t("console.routes.title"),
     content: [
@@ -41,8 +32,7 @@ export async function open() {
       explain(names),
       el("h2", {}, t("console.routes.all")),
       el("p", {}, t("console.routes.text")),
-      asked,
-      place,
+      ...found,
     ],
   };
 }

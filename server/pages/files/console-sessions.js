@@ -4,11 +4,11 @@ import { announce } from "./announce.js";
 import { api } from "./api.js";
 import { List } from "./console-list.js";
 import { worker } from "./console-trouble.js";
-import { at, badge, name, phrase, since, whole } from "./console-words.js";
+import { at, badge, name, since, whole } from "./console-words.js";
 import { confirm } from "./dialog.js";
 import { device } from "./device.js";
 import { el } from "./dom.js";
-import { t } from "./messages.js";
+import { around, t } from "./messages.js";
 
 /** `{element, show, restart}`. */
 export function sessions(user) {
@@ -30,7 +30,7 @@ export function sessions(user) {
     place: said,
     work: async () => {
       const sure = await confirm({
-        title: phrase("console.sessions.end_title", { name: name(user.name) }),
+        title: around("console.sessions.end_title", { name: name(user.name) }),
         text: t("console.sessions.end_text"),
         action: t("console.sessions.end"),
         danger: true,

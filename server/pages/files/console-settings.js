@@ -1,10 +1,8 @@
 /* The settings in force. What is secret is masked by the server. */
 
-import { announce } from "./announce.js";
 import { api } from "./api.js";
-import { filters } from "./console-filters.js";
+import { filtered } from "./console-filters.js";
 import { field, input } from "./console-form.js";
-import { table } from "./console-table.js";
 import { badge, whole, wordsFor } from "./console-words.js";
 import { el } from "./dom.js";
 import { count, t } from "./messages.js";
@@ -15,36 +13,23 @@ export async function open() {
   const { settings, warnings } = await api("GET", "/settings");
   const search = input("q", { type: "search", autocapitalize: "none", spellcheck: "false" });
   const changed = input("changed", { type: "checkbox" });
-  const place = el("div");
-  const fitting = () =>
-    settings.filter(
-      (setting) =>
-        (!changed.checked || setting.source !== "default") &&
-        textOf(setting).includes(search.value.trim().toLowerCase()),
-    );
-  const look = () => {
-    const rows = fitting();
-    place.replaceChildren(
-      rows.length
-        ? table({ caption: t("console.settings.title"), columns: columns(), rows })
-        : el("p", { class: "muted" }, t("console.settings.none")),
-    );
-  };
-  const asked = filters(
-    [field(search, t("console.settings.search")), field(changed, t("console.settings.changed"))],
-    () => {
-      look();
-      announce(count("console.settings.shown", fitting().length));
-    },
-  );
-  look();
+  const found = filtered({
+    fields: [field(search, t("console.settings.search")), field(changed, t("console.settings.changed"))],
+    rows: settings,
+    columns: columns(),
+    caption: t("console.settings.title"),
+    none: t("console.settings.none"),
+    fits: (setting) =>
+      (!changed.checked || setting.source !== "default") &&
+      textOf(setting).includes(search.value.trim().toLowerCase()),
+    shown: (number) => count("console.settings.shown", number),
+  });
   return {
     title: t("console.settings.title"),
     content: [
       el("p", {}, t("console.settings.text")),
       ...warnings.map((warning) => el("p", { class: "notice", lang: "en" }, whole(warning, 400))),
-      asked,
-      place,
+      ...found,
     ],
   };
 }

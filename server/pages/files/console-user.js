@@ -8,10 +8,10 @@ import { hand, linkTo } from "./console-secret.js";
 import { sessions } from "./console-sessions.js";
 import { facts } from "./console-table.js";
 import { worker } from "./console-trouble.js";
-import { at, name, phrase, since, stateOf, whole } from "./console-words.js";
+import { at, name, since, stateOf, whole } from "./console-words.js";
 import { confirm } from "./dialog.js";
 import { el } from "./dom.js";
-import { span, t } from "./messages.js";
+import { around, span, t } from "./messages.js";
 
 export async function open({ id, me }) {
   let { user } = await api("GET", `/users/${encodeURIComponent(id)}`);
@@ -27,7 +27,7 @@ export async function open({ id, me }) {
 
   const sure = (what) =>
     confirm({
-      title: phrase(`console.user.${what}_title`, { name: name(user.name) }),
+      title: around(`console.user.${what}_title`, { name: name(user.name) }),
       text: [t(`console.user.${what}_text`), user.id === me.id && ` ${t("console.user.yourself")}`],
       action: t(`console.user.${what}`),
       danger: true,
@@ -41,7 +41,7 @@ export async function open({ id, me }) {
       hand({
         place: said,
         title: t("console.user.reset_title"),
-        text: phrase("console.user.reset_text", { name: name(user.name), span: span(answer.expires_in) }),
+        text: around("console.user.reset_text", { name: name(user.name), span: span(answer.expires_in) }),
         link: answer.reset_url ?? (await linkTo("/reset-password", answer.reset_token)),
       });
       await happened.show();

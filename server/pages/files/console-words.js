@@ -3,13 +3,6 @@
 import { el, foreign, visible } from "./dom.js";
 import { ago, has, t, time } from "./messages.js";
 
-/** A message whose placeholders are filled in by elements, as by a name that somebody else has chosen. */
-export function phrase(key, elements) {
-  return t(key)
-    .split(/\{(\w+)\}/)
-    .map((piece, index) => (index % 2 ? elements[piece] : piece));
-}
-
 /** A name as it fits into a line, a link or a title. It is cut if it is too long; the page of its user has it whole. */
 export function name(text, most = 60) {
   const characters = [...text];
@@ -19,7 +12,7 @@ export function name(text, most = 60) {
 
 /** Text that others wrote. Where it is too long, a button shows the rest. */
 export function whole(text, most = 120) {
-  return foreign(text, { most, more: t("layout.more") });
+  return foreign(text, { most });
 }
 
 /** How long ago, with the time itself for who points at it. */

@@ -1,13 +1,10 @@
 /* Who calls from this page. Both tokens are in this module alone: no storage, no cookie, and gone with the page. */
 
 import { announce } from "./announce.js";
+import { claimsOf, send, timeToRenew } from "./api.js";
 import { opened } from "./dialog.js";
 import { el } from "./dom.js";
 import { submits } from "./form.js";
-import { Problem } from "./problem.js";
-
-// A token is renewed so long before it expires, or at nine tenths of a short life.
-const AHEAD_MS = 20_000;
 
 let account = null;
 let renewing = null;
@@ -86,24 +83,13 @@ async function renew() {
 
 function take({ token, expires_in: seconds, refresh_token }) {
   const { username, role } = claimsOf(token);
-  account = { username, role, token, refresh_token, renewAt: Date.now() + Math.max(seconds * 1000 - AHEAD_MS, seconds * 900) };
+  account = { username, role, token, refresh_token, renewAt: timeToRenew(seconds) };
   changed();
 }
 
 /** Cookies stay out of it: the session of the account pages in this browser is another one. */
-async function post(path, body, keepalive = false) {
-  let response;
-  try {
-    response = await fetch(path, {
-      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body),
-      cache: "no-store", credentials: "omit", redirect: "error", keepalive,
-    });
-  } catch {
-    throw new Problem({ code: "network" });
-  }
-  const answer = await response.json().catch(() => ({}));
-  if (response.ok) return answer;
-  throw new Problem({ status: response.status, retryAfter: Number(response.headers.get("Retry-After")) || 0, ...answer });
+function post(path, body, keepalive = false) {
+  return send("POST", path, { body, keepalive, credentials: "omit" });
 }
 
 function field(label, name, type, autocomplete) {
@@ -113,11 +99,6 @@ function field(label, name, type, autocomplete) {
     el("input", { id: `try-${name}`, name, type, autocomplete, required: true, autocapitalize: "none", spellcheck: "false",
       "aria-describedby": error }),
     el("p", { class: "error", id: error, hidden: true }));
-}
-
-function claimsOf(token) {
-  const bytes = atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"));
-  return JSON.parse(new TextDecoder().decode(Uint8Array.from(bytes, (character) => character.charCodeAt(0))));
 }
 
 // Else a browser that keeps the page for going back would keep the tokens, and the server the session.

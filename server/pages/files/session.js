@@ -93,7 +93,6 @@ export async function start() {
   });
   tabs.addEventListener("message", ({ data }) => heard(data));
   for (const event of ["visibilitychange", "focus", "online"]) window.addEventListener(event, soon);
-  document.addEventListener("visibilitychange", soon);
   await watch();
   return new Promise((found) => {
     const once = () => found(user);
