@@ -1,4 +1,4 @@
-"""Who acts and from where: the audit log records this with each change.
+"""Who acts and from where: the audit log records this with each change, and mails speak the language.
 
 It is in a context variable, so services and queries do not pass it on. The HTTP edge sets it for a request, the command
 line for a command; if it is not set, the server itself acts.
@@ -18,7 +18,8 @@ class Origin:
     """`via` is "http", "command line" or "server".
 
     The actor is None if the caller has no token. On the command line `actor_name` is the user of the operating system
-    and `actor_id` is None.
+    and `actor_id` is None. `languages` are those that the request prefers, the best one first; the audit log does not
+    keep them.
     """
 
     via: str
@@ -26,6 +27,7 @@ class Origin:
     actor_name: str | None = None
     ip: str | None = None
     request_id: str | None = None
+    languages: tuple[str, ...] = ()
 
 
 # A function, not a value: a request that changes nothing never computes its origin.

@@ -21,6 +21,7 @@ from server.http.client_ip import client_ip
 from server.http.context import REQUEST_ID
 from server.http.cors import Cors
 from server.http.errors import InternalError, MalformedRequest, MethodNotAllowed, PayloadTooLarge
+from server.http.languages import preferred_languages
 from server.http.request_log import RequestLog
 from server.http.responses import REQUEST_ID_HEADER, problem_response
 from server.settings.networks import Network
@@ -129,7 +130,7 @@ class Edge:
 
 
 def _origin_of(request: web.Request, trusted: Sequence[Network]) -> Origin:
-    """Address, request id and caller, for the audit log. It is called for a change, so after the auth middleware."""
+    """Caller, address, request id and languages. It is called for a change, so after the auth middleware."""
     principal = request.get(PRINCIPAL)
     return Origin(
         "http",
@@ -137,6 +138,7 @@ def _origin_of(request: web.Request, trusted: Sequence[Network]) -> Origin:
         None if principal is None else principal.username,
         client_ip(request, trusted),
         request[REQUEST_ID],
+        preferred_languages(request),
     )
 
 

@@ -16,10 +16,13 @@ from pydantic import BaseModel
 from server.nodes.model import ClockAhead, Node
 from server.settings import Settings
 from server.settings.secrets import texts
+from server.settings.section import attributes
 
 # Sections and settings that may differ. A start checks by itself that the master key opens the keys of the store.
 _OWN = frozenset({"server", "store", "logs", "metrics"})
-_OWN_SETTINGS = frozenset({"tokens.cache_size", "passwords.hash_threads", "passwords.hash_queue", "keys.master_key"})
+_OWN_SETTINGS = frozenset(
+    {"tokens.cache_size", "passwords.hash_threads", "passwords.hash_queue", "keys.master_key", "mail.templates"}
+)
 # Below this, clocks that follow NTP do not get even on a bad day.
 _LEAST_MS = 1000
 _LONGEST_SHOWN = 60
@@ -40,11 +43,13 @@ def shared_settings(settings: Settings) -> dict[str, Any]:
         if section in _OWN:
             continue
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            shared |= {f"{section}.{name}": getattr(value, name) for name in type(value).model_fields}
+            shared |= {f"{section}.{key}": getattr(value, name) for key, name in attributes(type(value)).items()}
         else:
             shared[section] = value
     # All nodes answer under the same address, and each makes links of it.
     shared["server.public_url"] = settings.server.public_url
+    # It has a password, and each node may have a mail server of its own. But all have one, or none has.
+    shared["mail.url"] = "set" if settings.mail.enabled else ""
     # The first one is the default.
     shared["pages.languages"] = list(settings.pages.languages)
     shared["tokens.secret"] = [_digest(text) for text in texts(settings.tokens.secret)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ValidationError
 
 from server.core.errors import ConfigurationError
+from server.settings.section import attributes
 from server.settings.tree import Settings, setting_names
 
 # Whole sections and single settings that are read only at the start: sockets, processes and connections come from them.
@@ -31,8 +32,8 @@ def taken_live(running: Settings, read: Settings) -> Settings:
         value = getattr(read, section)
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             kept = {
-                key: getattr(getattr(running, section), key)
-                for key in field.annotation.model_fields
+                name: getattr(getattr(running, section), name)
+                for key, name in attributes(field.annotation).items()
                 if needs_restart(f"{section}.{key}")
             }
             value = value.model_copy(update=kept)
@@ -52,4 +53,4 @@ def taken_live(running: Settings, read: Settings) -> Settings:
 def _value(settings: Settings, name: str) -> object:
     section, _, key = name.partition(".")
     value = getattr(settings, section)
-    return getattr(value, key) if key else value
+    return getattr(value, attributes(type(value))[key]) if key else value

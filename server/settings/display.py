@@ -10,14 +10,16 @@ from pydantic.fields import FieldInfo
 
 from server.core.text import escaped
 from server.settings.masking import MASK, masked_url
+from server.settings.section import attributes
 from server.settings.tree import Settings, setting_names
 
 
 def plain(value: Any) -> Any:
     """Settings as dicts, lists and scalars. Secrets that are set are masked, also in URLs."""
     if isinstance(value, BaseModel):
-        fields = type(value).model_fields.items()
-        return {name: _plain_setting(name, field, getattr(value, name)) for name, field in fields}
+        fields = type(value).model_fields
+        named = attributes(type(value)).items()
+        return {key: _plain_setting(key, fields[name], getattr(value, name)) for key, name in named}
     if isinstance(value, Mapping):
         return {name: plain(part) for name, part in value.items()}
     return [plain(part) for part in value] if isinstance(value, tuple) else value

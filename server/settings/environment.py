@@ -15,6 +15,7 @@ from typing import Any, get_origin
 from pydantic import BaseModel, SecretStr
 
 from server.files.text_file import read_text, without_line_end
+from server.settings.section import attributes
 from server.settings.similar_names import similar_setting
 from server.settings.stray_characters import stray_characters
 from server.settings.tree import Settings, setting_names
@@ -186,7 +187,7 @@ def _kind_of(keys: tuple[str, ...]) -> type | None:
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             # The values in [roles.NAME] and [access] are lists.
             return tuple
-    field = model.model_fields.get(keys[-1])
+    field = model.model_fields.get(attributes(model).get(keys[-1], ""))
     if field is None:
         return None
     if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):

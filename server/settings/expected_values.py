@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from server.settings.section import attributes
 from server.settings.tree import Settings
 
 _LIMITS = ("ge", "le", "min_length", "max_length")
@@ -22,7 +23,7 @@ def what_it_takes(location: tuple[int | str, ...]) -> str | None:
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             # The location is an element of a list.
             break
-        field = model.model_fields.get(str(step))
+        field = model.model_fields.get(attributes(model).get(str(step), ""))
         model = None if field is None else field.annotation
     if field is None or (isinstance(model, type) and issubclass(model, BaseModel)):
         return "write a section, with settings in it"

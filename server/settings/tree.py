@@ -13,16 +13,18 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from server.settings.cores import usable_cores
 from server.settings.display_names import shown_name, unlike
+from server.settings.mail import MailSettings, mail_problems
 from server.settings.networks import Network, is_loopback, network
 from server.settings.origins import field_name, origin
 from server.settings.public_url import as_public_url, origin_of_listener
 from server.settings.registration import DEFAULT_ROLE, email_domain, registration_problems
 from server.settings.role_rules import access_problems, role_problems
 from server.settings.secrets import SealingSecrets, Secrets
+from server.settings.section import Section, attributes
 from server.settings.sources import Sourced
 from server.settings.store_url import direct_url, is_sqlite, listen_url_problems, schema, store_url
 from server.settings.warnings import one_address_for_all, weaknesses
@@ -37,11 +39,7 @@ def _frozen(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return MappingProxyType(dict(value))
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-
-class ServerSettings(_Section):
+class ServerSettings(Section):
     """The address of the server, and its limits for requests."""
 
     host: str = Field("127.0.0.1", min_length=1, description="address to listen on")
@@ -80,7 +78,7 @@ class ServerSettings(_Section):
         return tuple(ipaddress.ip_network(text) for text in self.trusted_proxies)
 
 
-class StoreSettings(_Section):
+class StoreSettings(Section):
     """The database."""
 
     url: Annotated[str, AfterValidator(store_url)] = Field(
@@ -111,7 +109,7 @@ class StoreSettings(_Section):
         return is_sqlite(self.url)
 
 
-class TokenSettings(_Section):
+class TokenSettings(Section):
     """The access tokens."""
 
     issuer: str = Field("my-api", min_length=1, max_length=200, description="`iss` of every token")
@@ -128,7 +126,7 @@ class TokenSettings(_Section):
     )
 
 
-class SessionSettings(_Section):
+class SessionSettings(Section):
     """How long a login lasts."""
 
     idle_ttl_seconds: int = Field(1209600, ge=1, le=315360000, description="a session ends when unused for so long")
@@ -138,7 +136,7 @@ class SessionSettings(_Section):
     )
 
 
-class PasswordSettings(_Section):
+class PasswordSettings(Section):
     """Rules for passwords, and the cost of their hashes."""
 
     bcrypt_cost: int = Field(12, ge=4, le=17, description="each step doubles the time of a hash; below 10 is for tests")
@@ -153,7 +151,7 @@ class PasswordSettings(_Section):
     reset_ttl_seconds: int = Field(86400, ge=60, le=2592000, description="life of a password reset token")
 
 
-class KeySettings(_Section):
+class KeySettings(Section):
     """The keys that sign tokens."""
 
     master_key: SealingSecrets = Field(
@@ -169,8 +167,8 @@ class KeySettings(_Section):
     )
 
 
-class LimitSettings(_Section):
-    """How often passwords may be tried."""
+class LimitSettings(Section):
+    """How often passwords may be tried, and mails asked for."""
 
     account_guesses: int = Field(
         100, ge=10, le=100, description="wrong passwords that are looked at for an account until a right one or a reset"
@@ -181,9 +179,16 @@ class LimitSettings(_Section):
     all_guesses_per_hour: int = Field(
         10000, ge=1, le=3600000, description="wrong passwords that are looked at in all; known devices are not counted"
     )
+    account_mails_per_hour: int = Field(
+        5, ge=1, le=1000, description="mails that anybody can make us send to an address, and about an account"
+    )
+    address_mails_per_hour: int = Field(
+        60, ge=1, le=1000000, description="such mails that are asked for from an address of the network (IPv6: a /64)"
+    )
+    all_mails_per_hour: int = Field(2000, ge=1, le=3600000, description="such mails that are asked for in all")
 
 
-class RegistrationSettings(_Section):
+class RegistrationSettings(Section):
     """Who may make an account of their own."""
 
     mode: Literal["closed", "invitation", "open"] = Field(
@@ -195,7 +200,7 @@ class RegistrationSettings(_Section):
     )
 
 
-class CorsSettings(_Section):
+class CorsSettings(Section):
     """Which web pages may call the API."""
 
     origins: tuple[Annotated[str, AfterValidator(origin)], ...] = Field(
@@ -206,7 +211,7 @@ class CorsSettings(_Section):
     )
 
 
-class PageSettings(_Section):
+class PageSettings(Section):
     """The pages for people: sign-in, account, console."""
 
     enabled: bool = Field(True, description="serve the pages for people: sign-in, account, console")
@@ -218,7 +223,7 @@ class PageSettings(_Section):
     )
 
 
-class MetricsSettings(_Section):
+class MetricsSettings(Section):
     """The listener of the metrics."""
 
     host: str = Field("127.0.0.1", min_length=1, description="address of the listener of GET /metrics")
@@ -230,7 +235,7 @@ class MetricsSettings(_Section):
         return is_loopback(self.host)
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """What is logged, on standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning or error")
@@ -240,7 +245,7 @@ class LogSettings(_Section):
     requests: bool = Field(True, description="one line for each request")
 
 
-class RoleSettings(_Section):
+class RoleSettings(Section):
     """One role."""
 
     includes: tuple[str, ...] = Field((), description="roles whose rights this one has too")
@@ -251,7 +256,7 @@ def default_roles() -> dict[str, RoleSettings]:
     return {"customer": RoleSettings(), "admin": RoleSettings(includes=("customer",))}
 
 
-class Settings(_Section, Sourced):
+class Settings(Section, Sourced):
     """All settings. A reload makes another tree of them."""
 
     server: ServerSettings = ServerSettings()
@@ -262,6 +267,7 @@ class Settings(_Section, Sourced):
     keys: KeySettings = KeySettings()
     limits: LimitSettings = LimitSettings()
     registration: RegistrationSettings = RegistrationSettings()
+    mail: MailSettings = MailSettings()
     cors: CorsSettings = CorsSettings()
     pages: PageSettings = PageSettings()
     metrics: MetricsSettings = MetricsSettings()
@@ -285,6 +291,7 @@ class Settings(_Section, Sourced):
         problems = [*role_problems(self.role_includes), *access_problems(self.access, self.roles)]
         closed = self.registration.mode == "closed"
         problems += registration_problems(self.registration.role, self.role_includes, closed=closed)
+        problems += mail_problems(self.mail, public_url=self.server.public_url, port=self.server.port)
         if self.tokens.algorithm == "HS256" and not self.tokens.secret:
             problems.append("tokens.secret: HS256 needs it; make one with: openssl rand -base64 32")
         if not self.store.is_sqlite and not self.keys.master_key:
@@ -324,7 +331,7 @@ def setting_names() -> list[str]:
     for section, field in Settings.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            names += [f"{section}.{key}" for key in kind.model_fields]
+            names += [f"{section}.{key}" for key in attributes(kind)]
         else:
             names.append(section)
     return names
