@@ -74,7 +74,13 @@ def test_what_is_of_one_machine_may_differ() -> None:
     own = {"server", "store", "logs", "metrics"}
     compared = set(shared_settings(with_tokens(algorithm="HS256", secret=(SecretStr(SECRET),))))
     left_out = {name for name in setting_names() if name.partition(".")[0] not in own} - compared
-    assert left_out == {"tokens.cache_size", "passwords.hash_threads", "passwords.hash_queue", "keys.master_key"}
+    assert left_out == {
+        "tokens.cache_size",
+        "passwords.hash_threads",
+        "passwords.hash_queue",
+        "keys.master_key",
+        "mail.templates",
+    }
     assert {name for name in compared if name.partition(".")[0] in own} == {"server.public_url"}
 
 

@@ -14,6 +14,7 @@ from server.settings import Settings, load_settings
 from server.settings.display import plain
 from server.settings.expected_values import what_it_takes
 from server.settings.secrets import texts
+from server.settings.section import attributes
 from server.settings.tree import RegistrationSettings, RoleSettings, setting_names
 
 ROOT = Path(__file__).parents[2]
@@ -47,8 +48,8 @@ def described() -> Iterator[tuple[str, str]]:
     for section, field in Settings.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            for key, inner in kind.model_fields.items():
-                yield f"{section}.{key}", str(inner.description)
+            for key, attribute in attributes(kind).items():
+                yield f"{section}.{key}", str(kind.model_fields[attribute].description)
         else:
             yield section, str(field.description)
 
