@@ -13,7 +13,7 @@ from server.settings.display import plain
 from server.settings.mail import MailServer, MailSettings, mail_place, mailbox_parts
 from server.settings.tree import ServerSettings, Settings
 
-PASSWORD = "p@ss/w?rd#1"  # noqa: S105 - of no server
+PASSWORD = "p@ss/w?rd#1"
 FROM = "Example <auth@example.com>"
 
 
