@@ -1,14 +1,19 @@
 """Cookies that no script can read, and the check against requests of other sites.
 
-In browser mode the refresh token is in a cookie. Every login sets the device cookie.
+In browser mode the refresh token is in a cookie. Every login sets the device cookie. Whoever asks for a mail with a
+link gets the browser cookie.
 """
 
 from __future__ import annotations
 
+import re
+
 from aiohttp import hdrs, web
 
+from server.core.ids import Ids
 from server.http.errors import CsrfRefused
 from server.settings import Settings
+from watchword_client.encoding import encode_base64url
 
 # `__Host-`: the browser takes it only with Secure, Path=/ and without Domain, so no other host can plant one
 # (draft-ietf-httpbis-rfc6265bis, section 4.1.3.2).
@@ -16,6 +21,13 @@ SESSION_COOKIE = "__Host-watchword"
 DEVICE_COOKIE = "__Host-watchword-device"
 # The longest time for which browsers keep a cookie (draft-ietf-httpbis-rfc6265bis, section 5.5). Each login renews it.
 DEVICE_SECONDS = 400 * 86_400
+# By it a mailed link works with one press in the browser that has asked for it, and nowhere else.
+BROWSER_COOKIE = "__Host-watchword-browser"
+# As long as the longest life of a mailed link.
+BROWSER_SECONDS = 7 * 86_400
+_BROWSER_BYTES = 32
+# 32 bytes in base64url.
+_BROWSER_VALUE = re.compile(r"[A-Za-z0-9_-]{43}")
 _WHITE_SPACE = " \t"
 
 
@@ -42,6 +54,24 @@ def set_device_cookie(response: web.Response, device_cookie: str) -> None:
 def device_cookie_of(request: web.Request) -> str | None:
     """The device cookie of an earlier login; None if there is none."""
     return _value_of(request, DEVICE_COOKIE)
+
+
+def browser_cookie_of(request: web.Request) -> str | None:
+    """The browser cookie; None if there is none, or one that was not made here."""
+    value = _value_of(request, BROWSER_COOKIE)
+    return value if value is not None and _BROWSER_VALUE.fullmatch(value) else None
+
+
+def browser_of(request: web.Request, ids: Ids) -> str:
+    """The browser cookie, or a new one for `set_browser_cookie`."""
+    return browser_cookie_of(request) or encode_base64url(ids.random_bytes(_BROWSER_BYTES))
+
+
+def set_browser_cookie(response: web.Response, browser: str) -> None:
+    """Know this browser when a mailed link is used in it. The cookie gives no access, and is kept for longer again."""
+    response.set_cookie(
+        BROWSER_COOKIE, browser, max_age=BROWSER_SECONDS, path="/", secure=True, httponly=True, samesite="Strict"
+    )
 
 
 def clear_session_cookie(response: web.Response) -> None:

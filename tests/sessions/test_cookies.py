@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import pytest
+from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from server.sessions.cookies import DEVICE_COOKIE, SESSION_COOKIE, device_cookie_of, session_cookie_of
+from server.core.ids import Ids, SystemRandomness
+from server.sessions.cookies import (
+    BROWSER_COOKIE,
+    DEVICE_COOKIE,
+    SESSION_COOKIE,
+    browser_cookie_of,
+    browser_of,
+    device_cookie_of,
+    session_cookie_of,
+    set_browser_cookie,
+)
 from server.settings import Settings
+from tests.clock import FakeClock
 
 NAME = SESSION_COOKIE
 
@@ -118,3 +130,42 @@ def test_a_repeated_name_counts_as_none(fields: tuple[str, ...]) -> None:
 def test_the_cookies_may_come_in_several_fields() -> None:
     """As HTTP/2 splits them (RFC 9113 section 8.2.3), where a proxy does not join them again."""
     assert session_and_device("a=b", f"{NAME}=own", f"{DEVICE_COOKIE}=mark") == ("own", "mark")
+
+
+BROWSER = "A" * 42 + "k"
+
+
+def browser_read(*fields: str) -> str | None:
+    return browser_cookie_of(
+        make_mocked_request("POST", "/login/code", headers=CIMultiDict([("Cookie", field) for field in fields]))
+    )
+
+
+def test_the_browser_cookie_is_read_as_the_others() -> None:
+    assert browser_read(f"a=b; {BROWSER_COOKIE}={BROWSER}; c=d") == BROWSER
+    assert browser_read() is None
+    other = "B" * 43
+    for planted in PLANTED:
+        cookie = planted.format(BROWSER_COOKIE).replace("=x", f"={other}")
+        assert browser_read(cookie) is None
+        assert browser_read(f"{BROWSER_COOKIE}={BROWSER}; {cookie}") == BROWSER
+
+
+@pytest.mark.parametrize("value", ["", "x", BROWSER[:-1], BROWSER + "k", f'"{BROWSER}"', BROWSER[:-1] + "+"])
+def test_a_browser_cookie_that_was_not_made_here_counts_as_none(value: str) -> None:
+    assert browser_read(f"{BROWSER_COOKIE}={value}") is None
+    assert browser_read(f"{BROWSER_COOKIE}={BROWSER}; {BROWSER_COOKIE}={value}") is None
+
+
+def test_a_browser_keeps_its_cookie_and_a_new_one_gets_32_random_bytes() -> None:
+    ids = Ids(FakeClock(), SystemRandomness())
+    known = make_mocked_request("POST", "/login/code", headers={"Cookie": f"{BROWSER_COOKIE}={BROWSER}"})
+    assert browser_of(known, ids) == BROWSER
+    new = {browser_of(make_mocked_request("POST", "/login/code"), ids) for _ in range(10)}
+    assert len(new) == 10
+    assert all(browser_read(f"{BROWSER_COOKIE}={value}") == value for value in new)
+    response = web.Response()
+    set_browser_cookie(response, BROWSER)
+    assert response.cookies[BROWSER_COOKIE].OutputString() == (
+        f"{BROWSER_COOKIE}={BROWSER}; HttpOnly; Max-Age=604800; Path=/; SameSite=Strict; Secure"
+    )
