@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +12,8 @@ from server.core.clock import Clock
 from server.core.ids import Ids
 from server.emails.service import Emails
 from server.keys.service import KeyService
+from server.mail.outbox import Outbox
+from server.mail.sealing import Sealing
 from server.passwords.pool import HashPool
 from server.policies import password_policy, registration_rules
 from server.registration.invitation_token import InvitationTokens
@@ -36,6 +39,12 @@ class Base:
     ids: Ids
     repositories: Repositories
     watchers: Watchers
+
+
+def outbox(base: Base, keys: KeyService, written: asyncio.Event) -> Outbox:
+    """Where mails wait. `written` wakes the sender of this process, whatever the settings are."""
+    sealing = Sealing(partial(keys.current.token_key, "mail"), base.ids)
+    return Outbox(base.repositories.mails, sealing, base.clock, base.ids, base.settings, written=written)
 
 
 def user_passwords(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -121,6 +122,7 @@ class _Lasting:
     keys: KeyService
     verifier: TokenVerifier
     nodes: Nodes
+    mail_written: asyncio.Event
 
 
 async def _services(base: Base, node: NodeName, hashes: HashPool, preferred: HashPool, *, serving: bool) -> Services:
@@ -129,7 +131,9 @@ async def _services(base: Base, node: NodeName, hashes: HashPool, preferred: Has
     await revocations.refresh()
     latest = latest_migration(base.repositories.driver.dialect)
     nodes = Nodes(base.repositories.nodes, base.settings, base.clock, node, latest_migration=latest)
-    return _connected(base, _Lasting(hashes, preferred, revocations, keys, _verifier(base, keys), nodes))
+    return _connected(
+        base, _Lasting(hashes, preferred, revocations, keys, _verifier(base, keys), nodes, asyncio.Event())
+    )
 
 
 async def renewed_services(services: Services, settings: Settings) -> Services:
@@ -143,7 +147,9 @@ async def renewed_services(services: Services, settings: Settings) -> Services:
         keys = await _keys(base, serving=True)
         verifier = _verifier(base, keys)
     nodes = services.nodes.with_settings(settings)
-    lasting = _Lasting(services.hashes, services.preferred_hashes, services.revocations, keys, verifier, nodes)
+    hashes, preferred = services.hashes, services.preferred_hashes
+    written = services.outbox.written
+    lasting = _Lasting(hashes, preferred, services.revocations, keys, verifier, nodes, written)
     return _connected(base, lasting)
 
 
@@ -151,6 +157,7 @@ def _connected(base: Base, lasting: _Lasting) -> Services:
     settings, clock, ids, repositories = base.settings, base.clock, base.ids, base.repositories
     keys, revocations, preferred = lasting.keys, lasting.revocations, lasting.preferred_hashes
     roles = Roles(settings.role_includes)
+    outbox = accounts.outbox(base, keys, lasting.mail_written)
     throttle = Throttle(
         Attempts(repositories.driver, repositories.attempts, repositories.audit), clock, settings.limits
     )
@@ -175,6 +182,7 @@ def _connected(base: Base, lasting: _Lasting) -> Services:
         authentication=authentication,
         users=users,
         emails=accounts.emails(base),
+        outbox=outbox,
         user_passwords=passwords,
         sessions=sessions,
         refresh_rotation=_refresh_rotation(base, sessions, refresh_tokens, issuer),

@@ -23,6 +23,7 @@ from server.database.open import Store, open_driver
 from server.emails.repository import EmailRepository
 from server.health.repository import ReadinessRepository
 from server.keys.repository import KeyRepository
+from server.mail.repository import MailRepository
 from server.nodes.repository import NodeRepository
 from server.registration.repository import InvitationRepository
 from server.sessions.repository import SessionRepository
@@ -41,6 +42,7 @@ class Repositories:
         self.emails = EmailRepository(driver)
         self.users = UserRepository(driver, self.emails)
         self.invitations = InvitationRepository(driver)
+        self.mails = MailRepository(driver)
         self.readiness = ReadinessRepository(driver)
         self.nodes = NodeRepository(driver)
 

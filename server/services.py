@@ -18,6 +18,7 @@ from server.health.service import Readiness
 from server.http.edge import Around, RequestWatcher
 from server.http.route_table import RouteTable
 from server.keys.service import KeyService
+from server.mail.outbox import Outbox
 from server.nodes.service import Nodes
 from server.pages.page import Page
 from server.passwords.pool import HashPool
@@ -70,6 +71,7 @@ class Services:
     authentication: Authentication
     users: Users
     emails: Emails
+    outbox: Outbox
     user_passwords: UserPasswords
     sessions: Sessions
     refresh_rotation: RefreshRotation

@@ -28,7 +28,8 @@ CREATE TABLE mails (
 );
 
 -- Those that were never tried come first: whatever waits for a mail server holds up nothing new.
-CREATE INDEX mails_waiting ON mails (attempts, next_attempt_at) WHERE state = 'waiting';
+CREATE INDEX mails_new ON mails (id) WHERE state = 'waiting' AND attempts = 0;
+CREATE INDEX mails_again ON mails (next_attempt_at) WHERE state = 'waiting' AND attempts > 0;
 CREATE INDEX mails_by_state ON mails (state, id);
 CREATE INDEX mails_ended ON mails (ended_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX mails_of_user ON mails (user_id) WHERE user_id IS NOT NULL;
