@@ -1,0 +1,59 @@
+"""How a mail leaves this server: what a way to send mails offers, and how an attempt ends."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from email.message import EmailMessage
+from enum import StrEnum
+from typing import Protocol
+
+# No call of `MailSession.send` takes longer: half of it to open a connection and log in, half of it for the mail.
+LONGEST_SEND_SECONDS = 60
+# Nor does the end of a session.
+LONGEST_CLOSE_SECONDS = 5
+
+
+class Outcome(StrEnum):
+    """How an attempt to send one mail ended."""
+
+    # The server has taken the mail, and answers for it from now on.
+    SENT = "sent"
+    # It refuses this mail, and would again (a reply 5yz, RFC 5321 section 4.2.1).
+    REFUSED = "refused"
+    # It refuses this mail for now (4yz), or the connection was lost on the way, and then it may have the mail.
+    LATER = "later"
+    # No mail can be sent now: no connection, no TLS, a certificate that is refused, no login. This mail was not tried.
+    UNREACHABLE = "unreachable"
+
+
+@dataclass(frozen=True)
+class Sending:
+    """How an attempt ended. `reason` is one printable line without secrets; empty if the mail was sent."""
+
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class OutgoingMail:
+    """A mail that is ready to leave. `recipient` is the address as it is kept, its domain in U-labels."""
+
+    recipient: str
+    message: EmailMessage
+
+
+class MailSession(Protocol):
+    """A conversation with the server. It connects at the first mail, and again when a connection has ended."""
+
+    async def send(self, mail: OutgoingMail) -> Sending:
+        """How it ended; raises nothing of its own. One mail at a time."""
+        ...
+
+
+class Transport(Protocol):
+    """A way to send mails."""
+
+    def session(self) -> AbstractAsyncContextManager[MailSession]:
+        """For mails that leave one after the other. Its end says goodbye to the server; it raises nothing."""
+        ...
