@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import ipaddress
 import ssl
 from pathlib import Path
 
@@ -34,3 +36,54 @@ def certified(host: str, path: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(both)
     return context
+
+
+class Authority:
+    """A certificate authority, whose own certificate is in `path`, for SSL_CERT_FILE."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Authority of the tests")])
+        made = (
+            self._builder(self._name, self._key, dt.timedelta(hours=2))
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+        path.write_bytes(made.public_bytes(Encoding.PEM))
+
+    def server(self, *hosts: str, until: dt.timedelta = dt.timedelta(hours=1)) -> ssl.SSLContext:
+        """A server with a certificate for these names or addresses, which ends after `until`."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, hosts[0])])
+        made = (
+            self._builder(name, key, until)
+            .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )
+        both = self.path.with_name(f"{x509.random_serial_number():x}.both")
+        secret = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        both.write_bytes(secret + made.public_bytes(Encoding.PEM))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(both)
+        return context
+
+    def _builder(
+        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, until: dt.timedelta
+    ) -> x509.CertificateBuilder:
+        now = dt.datetime.now(dt.UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - dt.timedelta(hours=24))
+            .not_valid_after(now + until)
+        )
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    with contextlib.suppress(ValueError):
+        return x509.IPAddress(ipaddress.ip_address(host))
+    return x509.DNSName(host)

@@ -1,0 +1,15 @@
+"""Addresses as mail servers take them."""
+
+from __future__ import annotations
+
+from email_validator import validate_email
+
+
+def smtp_address(address: str) -> str:
+    """An address as it is kept, with its domain in A-labels (RFC 5890), so that only a local part needs SMTPUTF8."""
+    local, _, domain = address.rpartition("@")
+    if domain.isascii():
+        return address
+    # The check has passed long ago, so names of a local network are no reason to refuse.
+    found = validate_email(f"a@{domain}", check_deliverability=False, globally_deliverable=False)
+    return f"{local}@{found.ascii_domain}"
