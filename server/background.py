@@ -14,6 +14,7 @@ from server.core.clock import Clock, Steadiness
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.core.tasks import beside
 from server.passwords.pool import HashPool
+from server.registration.unconfirmed import delete_unconfirmed
 from server.repositories import Repositories
 from server.services import Services
 
@@ -108,7 +109,7 @@ async def follow(
 
 
 async def purge(repositories: Repositories, clock: Clock) -> None:
-    """Delete ended sessions, expired revocations, old invitations and counts of attempts.
+    """Delete ended sessions, expired revocations, old invitations, unconfirmed accounts and counts of attempts.
 
     It takes steps, so other writes can pass.
     """
@@ -120,6 +121,7 @@ async def purge(repositories: Repositories, clock: Clock) -> None:
         pass
     while await repositories.attempts.purge(now - FORGET_MS, PURGE_STEP) == PURGE_STEP:
         pass
+    await delete_unconfirmed(repositories, now)
 
 
 async def _learn(running: Running) -> None:

@@ -28,6 +28,7 @@ from server.nodes.repository import NodeRepository
 from server.registration.repository import InvitationRepository
 from server.sessions.repository import SessionRepository
 from server.users.repository import UserRepository
+from server.users.unconfirmed import UnconfirmedRepository
 
 
 class Repositories:
@@ -41,6 +42,7 @@ class Repositories:
         self.sessions = SessionRepository(driver)
         self.emails = EmailRepository(driver)
         self.users = UserRepository(driver, self.emails)
+        self.unconfirmed = UnconfirmedRepository(driver)
         self.invitations = InvitationRepository(driver)
         self.mails = MailRepository(driver)
         self.readiness = ReadinessRepository(driver)

@@ -14,6 +14,18 @@ class InvalidCredentials(ApiError):
     default_detail = "Invalid username or password"
 
 
+class EmailNotConfirmed(ApiError):
+    """The account has registered with an address that it has to confirm first. Only who knows the password hears it."""
+
+    status = 403
+    code = "email_not_confirmed"
+    title = "Address not confirmed"
+    default_detail = (
+        "Confirm your e-mail address first, by the link or the code that was mailed to it. If there is no such mail, "
+        "look among the unwanted ones, or ask an admin."
+    )
+
+
 class ChangedMeanwhile(Exception):
     """The user was disabled, or the password changed, since the credentials were read."""
 

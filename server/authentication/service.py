@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from server.audit.model import AuditEvent, AuditNote
 from server.authentication.attempt import Attempt
 from server.authentication.device import DeviceCookies
-from server.authentication.errors import ChangedMeanwhile, InvalidCredentials
+from server.authentication.errors import ChangedMeanwhile, EmailNotConfirmed, InvalidCredentials
 from server.authentication.model import PASSWORD_METHOD, Authenticated
 from server.authentication.throttling import Throttle
 from server.core.clock import Clock
@@ -59,7 +59,8 @@ class Authentication:
 
         `username` may be a verified address too. Raises InvalidCredentials, in the same words and after one hash, for
         an unknown user, a disabled one and a wrong password, and if the block raises ChangedMeanwhile; TooManyAttempts,
-        for each of them alike; Overloaded if too many hashes wait, or too many attempts run.
+        for each of them alike; Overloaded if too many hashes wait, or too many attempts run. The block may also raise
+        EmailNotConfirmed: the password was right, so the attempt counts as a success.
         """
         credentials = await self._users.find_credentials(username)
         user = credentials.user if credentials is not None else None
@@ -83,6 +84,9 @@ class Authentication:
             except ChangedMeanwhile:
                 await attempt.failed(failure("changed meanwhile"))
                 raise InvalidCredentials from None
+            except EmailNotConfirmed:
+                await attempt.succeeded()
+                raise
             await attempt.succeeded()
 
     async def reauthenticate(self, user_id: str, password: str, failed: AuditEvent) -> Authenticated:

@@ -19,6 +19,7 @@ STATUSES = (*(status.value for status in HTTPStatus if status >= 200), 499, OTHE
 LOGIN_RESULTS = (
     "ok",
     "invalid_credentials",
+    "email_not_confirmed",
     "too_many_attempts",
     "overloaded",
     "store_unavailable",

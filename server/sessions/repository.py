@@ -1,8 +1,9 @@
 """The SQL of sessions, and of what revokes tokens that are already issued.
 
-What has to hold against another node stands in the WHERE of one statement: that the user is enabled and still has the
-password that was checked (`open`), that a step of a chain is taken once (`step_session`), that a session ends once
-(`_end`). Everything else is decided by the callers. What takes a Transaction is part of their unit.
+What has to hold against another node stands in the WHERE of one statement: that the user is enabled, has no address to
+confirm first and still has the password that was checked (`open`), that a step of a chain is taken once
+(`step_session`), that a session ends once (`_end`). Everything else is decided by the callers. What takes a Transaction
+is part of their unit.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from server.sessions.rows import (
     session_of,
     user_session_of,
 )
+from server.users.rows import UNCONFIRMED
 
 # Subqueries, since what an UPDATE returns can't be joined in SQLite.
 _USERNAME = "(SELECT username FROM users WHERE users.id = sessions.user_id) AS username"
@@ -51,7 +53,7 @@ class SessionRepository:
         """Open a session. It first updates the user's row, which locks it against changes at the same moment."""
         sql = (
             "UPDATE users SET last_login_at = $1 "
-            "WHERE id = $2 AND disabled_at IS NULL AND password_changed_at = $3 "
+            f"WHERE id = $2 AND disabled_at IS NULL AND password_changed_at = $3 AND NOT {UNCONFIRMED} "
             "RETURNING username, role, role_changed_at"
         )
         rows = await transaction.run(sql, session.created_at, session.user_id, password_changed_at)
@@ -59,6 +61,13 @@ class SessionRepository:
             return None
         await transaction.run(INSERT_SESSION, *inserted_values(session))
         return UserSession(session, **rows[0])
+
+    async def waits_for_confirmation(self, transaction: Transaction, user_id: str, password_changed_at: int) -> bool:
+        """Whether it is only for an address that the user has to confirm first that `open` has opened nothing."""
+        sql = (
+            f"SELECT 1 FROM users WHERE id = $1 AND disabled_at IS NULL AND password_changed_at = $2 AND {UNCONFIRMED}"
+        )
+        return bool(await transaction.run(sql, user_id, password_changed_at))
 
     async def get_session(self, session_id: str) -> UserSession | None:
         """The session of that id with its user, who always exists: deleting a user deletes the sessions."""

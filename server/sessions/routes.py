@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.access.rules import ADMIN
-from server.authentication.errors import InvalidCredentials, TooManyAttempts
+from server.authentication.errors import EmailNotConfirmed, InvalidCredentials, TooManyAttempts
 from server.core.errors import NotFound, Overloaded, StoreUnavailable
 from server.http.errors import CsrfRefused
 from server.http.route import Route
@@ -39,7 +39,7 @@ ROUTES: tuple[Route, ...] = (
         summary="Log in with username and password",
         body=LoginBody,
         answers={200: TokenAnswer},
-        errors=(InvalidCredentials, TooManyAttempts, CsrfRefused, Overloaded, StoreUnavailable),
+        errors=(InvalidCredentials, EmailNotConfirmed, TooManyAttempts, CsrfRefused, Overloaded, StoreUnavailable),
     ),
     Route(
         method="POST",

@@ -9,7 +9,7 @@ import structlog
 
 from server.audit.model import AuditEvent, AuditNote
 from server.audit.repository import AuditRepository
-from server.authentication.errors import ChangedMeanwhile
+from server.authentication.errors import ChangedMeanwhile, EmailNotConfirmed
 from server.authentication.model import Authenticated
 from server.core.client import Client
 from server.core.clock import EARLIEST_MS, Clock
@@ -57,7 +57,8 @@ class Sessions:
     async def open(self, authenticated: Authenticated, client: Client) -> IssuedTokens:
         """For who has just proved who they are, in whatever way.
 
-        Raises ChangedMeanwhile if the user was disabled, or the password changed, since the credentials were read.
+        Raises ChangedMeanwhile if the user was disabled, or the password changed, since the credentials were read;
+        EmailNotConfirmed if the user has registered and has to confirm an address first.
         """
         credentials = authenticated.credentials
         now = self._clock.now_ms()
@@ -81,7 +82,10 @@ class Sessions:
         return self._issuer.issue(opened, now)
 
     async def add(self, session: Session, password_changed_at: int) -> UserSession | None:
-        """None, and nothing is changed, if the user was disabled or has had another password since that time."""
+        """None, and nothing is changed, if the user was disabled or has had another password since that time.
+
+        Raises EmailNotConfirmed.
+        """
         audit = self._audit.writer()
 
         async def unit(transaction: Transaction) -> UserSession | None:
@@ -96,6 +100,8 @@ class Sessions:
                     by_target=True,
                 )
                 await audit.write(transaction, note)
+            elif await self._repository.waits_for_confirmation(transaction, session.user_id, password_changed_at):
+                raise EmailNotConfirmed
             return opened
 
         return await self._driver.write(unit)

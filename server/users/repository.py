@@ -17,6 +17,7 @@ from server.users.names import username_key
 from server.users.rows import (
     CREDENTIALS,
     INSERTED,
+    UNCONFIRMED,
     UPDATED,
     USER,
     credentials_of,
@@ -86,9 +87,15 @@ class UserRepository:
         rows = await self._driver.read(f"SELECT {CREDENTIALS} FROM users WHERE {condition}", *values)
         return credentials_of(rows[0]) if rows else None
 
-    async def list_credentials(self, limit: int, after_id: str = "") -> list[Credentials]:
-        """A page of credentials in the order of ids, after `after_id`. No id is empty, so "" means the first page."""
-        sql = f"SELECT {CREDENTIALS} FROM users WHERE id > $1 ORDER BY id LIMIT $2"
+    async def list_credentials(
+        self, limit: int, after_id: str = "", *, confirmed_only: bool = False
+    ) -> list[Credentials]:
+        """A page of credentials in the order of ids, after `after_id`. No id is empty, so "" means the first page.
+
+        `confirmed_only` leaves out those who have registered and never confirmed their address.
+        """
+        condition = f"AND NOT {UNCONFIRMED} " if confirmed_only else ""
+        sql = f"SELECT {CREDENTIALS} FROM users WHERE id > $1 {condition}ORDER BY id LIMIT $2"
         return [credentials_of(row) for row in await self._driver.read(sql, after_id, limit)]
 
     async def count_by_role(self) -> dict[str, int]:
@@ -151,9 +158,12 @@ class UserRepository:
         return next(map(user_of, await transaction.run(sql, user_id)), None)
 
     async def has_other(self, transaction: Transaction, user_id: str, roles: Sequence[str]) -> bool:
-        """Whether there is another enabled user with one of these roles."""
+        """Whether there is another enabled user with one of these roles, who can sign in."""
         places = ", ".join(f"${number}" for number in range(2, len(roles) + 2))
-        sql = f"SELECT 1 FROM users WHERE id <> $1 AND disabled_at IS NULL AND role IN ({places}) LIMIT 1"
+        sql = (
+            f"SELECT 1 FROM users WHERE id <> $1 AND disabled_at IS NULL AND role IN ({places}) "
+            f"AND NOT {UNCONFIRMED} LIMIT 1"
+        )
         return bool(await transaction.run(sql, user_id, *roles))
 
     async def insert(self, transaction: Transaction, accounts: Sequence[Credentials]) -> set[str]:
@@ -187,8 +197,13 @@ class UserRepository:
         return free
 
     async def update(self, transaction: Transaction, user: User) -> int:
-        """Write the fields of a user that can change. Returns when the role was changed last (epoch ms)."""
+        """Write the fields of a user that can change. Returns when the role was changed last (epoch ms).
+
+        Whoever has verified the primary address has nothing to confirm before the first sign-in any more.
+        """
         rows = await transaction.run(_UPDATE, *updated_values(user))
+        if user.email_verified_at is not None:
+            await transaction.run("DELETE FROM unconfirmed_users WHERE user_id = $1", user.id)
         role_changed_at: int = rows[0]["role_changed_at"]
         return role_changed_at
 

@@ -30,6 +30,13 @@ INSERTED = (*_USER_COLUMNS, "username_key", "search_text", "password_hash", "pas
 # To update an account, with `updated_values`; the id is for the condition.
 UPDATED = (*_CHANGING, "search_text", "id")
 
+# Of a row of users: it has registered and has to confirm an address before the first sign-in. A program that knows no
+# such accounts may verify the address and leave the row of unconfirmed_users.
+UNCONFIRMED = (
+    "(users.email_verified_at IS NULL "
+    "AND EXISTS (SELECT 1 FROM unconfirmed_users WHERE unconfirmed_users.user_id = users.id))"
+)
+
 
 def user_of(row: Row) -> User:
     """From a row that has the columns of USER."""

@@ -21,7 +21,7 @@ async def export_pages(users: UserRepository, *, as_csv: bool) -> AsyncIterator[
     if as_csv:
         yield 0, _csv([list(COLUMNS)])
     after_id = ""
-    while page := await users.list_credentials(PAGE, after_id):
+    while page := await users.list_credentials(PAGE, after_id, confirmed_only=True):
         after_id = page[-1].user.id
         rows = [_fields(credentials) for credentials in page]
         if as_csv:
