@@ -63,6 +63,10 @@ async def page_settings(request: web.Request) -> web.Response:
             "public_url": settings.server.public_url,
             "registration": {"mode": settings.registration.mode},
             "password": {"min_length": settings.passwords.min_length},
+            "mail": {
+                "enabled": settings.mail.enabled,
+                "sign_in_codes": settings.mail.enabled and settings.mail.sign_in_codes,
+            },
             "return_origin": origin if origin in settings.cors.origins else None,
         }
     )

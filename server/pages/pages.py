@@ -13,7 +13,7 @@ from server.pages.rendering import Renderer
 from server.settings import Settings
 
 # The pages in all languages, by path. The template has the same name.
-PATHS = ("/sign-in", "/sign-up", "/invitation", "/reset-password", "/account", "/console")
+PATHS = ("/sign-in", "/sign-up", "/invitation", "/reset-password", "/confirm-email", "/account", "/console")
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,8 @@ PAGES: tuple[Route, ...] = (
     _page("/sign-in", "Sign in, in a browser"),
     _page("/sign-up", "Create an account, in a browser"),
     _page("/invitation", "Create an account by an invitation, in a browser"),
-    _page("/reset-password", "Set a new password by a link, in a browser"),
+    _page("/reset-password", "Set a new password, in a browser"),
+    _page("/confirm-email", "Confirm an email address by a link or a code, in a browser"),
     _page("/account", "Look after your account, in a browser"),
     _page("/console", "Administer this server, in a browser"),
     Route(

@@ -31,6 +31,13 @@ class PasswordRules(Answer):
     min_length: int = Field(description="The least number of characters")
 
 
+class MailUse(Answer):
+    """What people can do by mail here."""
+
+    enabled: bool = Field(description="Whether mail is sent, as for a forgotten password")
+    sign_in_codes: bool = Field(description="Whether one can sign in with a code that is mailed")
+
+
 class PageSettingsAnswer(Answer):
     """What pages have to know of this server. All of it is public."""
 
@@ -44,6 +51,7 @@ class PageSettingsAnswer(Answer):
     )
     registration: RegistrationMode = Field(description="Who may sign up")
     password: PasswordRules = Field(description="Rules for new passwords")
+    mail: MailUse = Field(description="What people can do by mail")
     return_origin: str | None = Field(
         description="The origin of the query, if pages may lead back to it; else null",
         examples=["https://app.example.com"],

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gzip
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from server.pages.assets import Assets
 from server.pages.pages import PATHS
+from server.settings.mail import MailSettings
 from server.settings.tree import CorsSettings, PageSettings, PasswordSettings
 from tests.running import Api, StartApi
 
@@ -184,6 +186,7 @@ async def test_what_pages_know_of_the_server(start_api: StartApi) -> None:
         "public_url": "",
         "registration": {"mode": "closed"},
         "password": {"min_length": 17},
+        "mail": {"enabled": False, "sign_in_codes": False},
         "return_origin": None,
     }
     assert await (await get(api, "/pages/settings")).json() == expected
@@ -191,3 +194,11 @@ async def test_what_pages_know_of_the_server(start_api: StartApi) -> None:
         answer = await get(api, f"/pages/settings?return_origin={origin}")
         assert (await answer.json()) == expected | {"return_origin": told}
     await api.problem(await get(api, "/pages/settings?return_origin="), 422, "invalid_request")
+
+
+@pytest.mark.parametrize("codes", [False, True])
+async def test_what_pages_know_of_mail(start_api: StartApi, tmp_path: Path, codes: bool) -> None:
+    mail = {"url": f"file://{tmp_path}/mail", "from": "auth@example.com", "sign_in_codes": codes}
+    api = await start_api(mail=MailSettings.model_validate(mail))
+    told = (await (await get(api, "/pages/settings")).json())["mail"]
+    assert told == {"enabled": True, "sign_in_codes": codes}

@@ -203,6 +203,7 @@ TABLE = {
     "GET /sign-up": Listed(ANYONE),
     "GET /invitation": Listed(ANYONE),
     "GET /reset-password": Listed(ANYONE),
+    "GET /confirm-email": Listed(ANYONE),
     "GET /account": Listed(ANYONE),
     "GET /pages/settings": Listed(ANYONE),
     "GET /health/live": Listed(ANYONE),

@@ -1,15 +1,21 @@
 /* The section of /account about email addresses. */
 
+import { codeForm } from "./account-email-code.js";
 import { announce, notice } from "./announce.js";
 import { api } from "./api.js";
 import { confirm } from "./dialog.js";
-import { byId, el, foreign } from "./dom.js";
+import { byId, el, focusOn, foreign, show } from "./dom.js";
+import { submits } from "./form.js";
+import { pageSettings } from "./layout.js";
 import { around, t } from "./messages.js";
 import { Problem, words } from "./problem.js";
 
 /** Show the addresses. Returns a function that reads them anew. */
 export function showEmails() {
   const list = byId("emails");
+  let mail = false;
+  // The id of the address for which a code is being typed.
+  let asked = null;
 
   async function read() {
     let rows;
@@ -25,25 +31,28 @@ export function showEmails() {
     list.removeAttribute("aria-busy");
   }
 
-  function emailRow({ id, email, verified, primary }) {
+  function emailRow(address) {
+    const { id, email, verified, primary } = address;
     const badges = [
       primary && el("span", { class: "badge good" }, t("emails.primary")),
       !verified && el("span", { class: "badge late" }, t("emails.unverified")),
     ].filter(Boolean);
-    const button = (text, label, action) =>
-      el("button", { type: "button", class: "small", "aria-label": `${label}: ${email}`, onclick: action }, text);
+    const button = (text, action, more = {}) =>
+      el("button", { type: "button", class: "small", "aria-label": `${text}: ${email}`, onclick: action, ...more }, text);
+    const code = !verified && mail && codeForm(address, { sent: asked === id, done: () => changed(t("emails.confirmed")) });
     const buttons = [
-      verified && !primary && button(t("emails.make_primary"), t("emails.make_primary"), () =>
+      code && button(t("emails.confirm"), () => code.open(), { "data-action": "confirm" }),
+      verified && !primary && button(t("emails.make_primary"), () =>
         change("POST", `/me/emails/${id}/primary`, t("emails.made_primary"))),
-      button(t("emails.remove"), t("emails.remove"), async () => {
-        const text = around("emails.remove_text", { email: foreign(email) });
+      button(t("emails.remove"), async () => {
+        const text = around(verified ? "emails.remove_text" : "emails.remove_unverified", { email: foreign(email) });
         if (await confirm({ title: t("emails.remove_title"), text, action: t("emails.remove"), danger: true })) {
           await change("DELETE", `/me/emails/${id}`, t("emails.removed"));
         }
       }),
     ];
     return el("li", {}, el("div", {}, el("p", {}, foreign(email), ...badges.flatMap((badge) => [" ", badge]))),
-      el("div", { class: "buttons" }, buttons));
+      el("div", { class: "buttons" }, buttons), code && code.element);
   }
 
   async function change(method, path, said) {
@@ -56,11 +65,44 @@ export function showEmails() {
       if (problem.status === 401 || problem.code === "cancelled") return;
       notice("account", words(problem));
     }
-    await read();
-    byId("emails-title").setAttribute("tabindex", "-1");
-    byId("emails-title").focus();
+    await goOn();
   }
 
-  read();
+  /** What was pressed is gone, so the keyboard goes on at the title. */
+  async function goOn() {
+    asked = null;
+    await read();
+    focusOn(byId("emails-title"));
+  }
+
+  async function changed(said) {
+    await goOn();
+    announce(said);
+  }
+
+  /** Let people add an address: it counts once it is confirmed by a mail. */
+  function offerMore() {
+    const form = byId("add-email");
+    submits(form, async ({ email }) => {
+      const typed = email.trim();
+      await api("POST", "/me/emails", { body: { email: typed } });
+      form.reset();
+      const { emails } = await api("GET", "/me/emails");
+      const waiting = emails.filter(({ verified }) => !verified);
+      asked = (waiting.find((one) => one.email.toLowerCase() === typed.toLowerCase()) ?? waiting.at(-1))?.id ?? null;
+      await read();
+      list.querySelector("form")?.elements.namedItem("code").focus();
+      announce(t("emails.added"));
+    });
+    byId("emails-hint").textContent = t("emails.hint_mail");
+    show(form);
+  }
+
+  pageSettings().then(({ mail: { enabled } }) => {
+    mail = enabled;
+    if (enabled) offerMore();
+  }).catch((problem) => {
+    if (!(problem instanceof Problem)) throw problem;
+  }).then(read);
   return read;
 }

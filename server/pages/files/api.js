@@ -19,7 +19,7 @@ let asking = null;
 let ended = null;
 let tellEnd = () => {};
 
-/** A request without a token: JSON, or null for an answer without a body. Throws Problem. */
+/** A request without a token: JSON, or null for an answer without a body (202 or 204). Throws Problem. */
 export async function send(
   method, path, { query = {}, body, bearer, keepalive = false, credentials = "same-origin" } = {},
 ) {
@@ -36,14 +36,24 @@ export async function send(
       method, headers, keepalive, body: body === undefined ? undefined : JSON.stringify(body),
       cache: "no-store", credentials, redirect: "error", signal: AbortSignal.timeout(PATIENCE_MS),
     });
-    const answer = response.status === 204 ? null : await response.json().catch(() => null);
+    const text = response.status === 204 ? "" : await response.text();
+    const answer = parsed(text);
     // A connection that broke off, or a network that answers in the place of the server.
-    if (response.ok && response.status !== 204 && answer === null) throw new Problem({ code: "network" });
+    const empty = [202, 204].includes(response.status) && text === "";
+    if (response.ok && answer === null && !empty) throw new Problem({ code: "network" });
     if (response.ok) return answer;
     throw problemOf(response, answer ?? {});
   } catch (error) {
     if (error instanceof Problem) throw error;
     throw new Problem({ code: "network" });
+  }
+}
+
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
   }
 }
 

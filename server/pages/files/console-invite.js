@@ -73,6 +73,7 @@ async function tell(content, { invitation, invitation_token: token, invitation_u
     ...around(invitation.email ? "console.invite.text_for" : "console.invite.text", parts),
     " ",
     count("console.invite.times", invitation.uses),
+    ...(invitation.mailed ? [" ", ...around("console.invite.mailed", { email: name(invitation.email) })] : []),
   ];
   hand({ place, title: t("console.invite.made"), text, link });
   announce(t("console.invite.made"));

@@ -20,6 +20,7 @@ const VIEWS = {
   invitations: "invitations",
   "invitations/new": "invite",
   audit: "audit",
+  mails: "mails",
   keys: "keys",
   settings: "settings",
   routes: "routes",

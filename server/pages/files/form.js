@@ -32,7 +32,7 @@ export function submits(form, action) {
 }
 
 // Failures that are about one field.
-const FIELDS = { username_taken: "username", email_taken: "email" };
+const FIELDS = { username_taken: "username", email_taken: "email", code_invalid: "code" };
 
 /** Show a problem: beside the fields that it names, and else above the button. 429 and 503 keep the button waiting. */
 export function explain(form, problem) {
@@ -64,11 +64,11 @@ export function done(form, text) {
   announce(text);
 }
 
-/** Say what is wrong with a field; false if the form has no such field. */
+/** Say what is wrong with a field; false if the form shows no such field. */
 export function mark(form, name, text) {
   const field = form.elements.namedItem(name);
   const place = field && form.querySelector(`#${CSS.escape(`${field.id}-error`)}`);
-  if (!place) return false;
+  if (!place || field.closest("[hidden]")) return false;
   field.setAttribute("aria-invalid", "true");
   place.textContent = text;
   show(place);

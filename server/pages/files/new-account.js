@@ -1,25 +1,31 @@
 /* The form of a new account, for /sign-up and /invitation. */
 
-import { byId, el, focusOn, show } from "./dom.js";
+import { awaitConfirmation } from "./confirm-account.js";
+import { byId, el, show } from "./dom.js";
 import { submits } from "./form.js";
 import { t } from "./messages.js";
 import { tellRules } from "./password-field.js";
 import { leave } from "./return-to.js";
 import { signIn } from "./session.js";
+import { finish } from "./states.js";
 import { Problem, send } from "./api.js";
 
-/** Show the form. `more` are further members of what is sent. */
-export function offerAccount(form, more = {}) {
+/** Show the form. `more` are further members of what is sent. `confirms`: the address has to be confirmed first. */
+export function offerAccount(form, more = {}, { confirms = false } = {}) {
   show(form);
   tellRules(form.elements.namedItem("password"));
   submits(form, async ({ name, username, email, password }) => {
-    const body = { username: username.trim(), name: name.trim(), password, ...(email.trim() ? { email: email.trim() } : {}), ...more };
+    const address = email.trim();
+    const body = { username: username.trim(), name: name.trim(), password, ...(address ? { email: address } : {}), ...more };
     const { user } = await send("POST", "/sign-up", { body });
+    const account = { username: user.username, password, email: address };
+    // A mail is on its way already: a sign-in would send another one.
+    if (confirms) return awaitConfirmation(account);
     try {
       await signIn(user.username, password);
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
-      return tellMade();
+      return problem.code === "email_not_confirmed" ? awaitConfirmation(account) : tellMade();
     }
     return leave();
   });
@@ -27,10 +33,8 @@ export function offerAccount(form, more = {}) {
 
 /** The account is there, but the sign-in has to wait. */
 function tellMade() {
-  const heading = el("h1", {}, t("new_account.made"));
-  byId("main").replaceChildren(heading, el("p", {}, t("new_account.made_text")),
-    el("p", { class: "actions" }, el("a", { class: "button primary", href: "/sign-in" }, t("sign_in.title"))));
-  focusOn(heading);
+  finish(t("new_account.made"), t("new_account.made_text"),
+    el("p", { class: "actions" }, el("a", { class: "button primary", href: `/sign-in${location.search}` }, t("sign_in.title"))));
 }
 
 /** Say why there is no account to be had here. If it may be had later, `again` is called by a button. */

@@ -6,17 +6,22 @@ import { count, t } from "./messages.js";
 import { pageSettings } from "./layout.js";
 import { Problem } from "./problem.js";
 
-for (const button of document.querySelectorAll("button.reveal")) {
-  const field = byId(button.getAttribute("aria-controls"));
-  const reveal = (shown) => {
-    field.type = shown ? "text" : "password";
-    button.setAttribute("aria-label", t(shown ? "form.conceal_password" : "form.reveal_password"));
-    button.textContent = t(shown ? "form.conceal" : "form.reveal");
-  };
-  button.addEventListener("click", () => reveal(field.type === "password"));
-  // A browser must not keep it among the texts that it offers again.
-  field.form.addEventListener("submit", () => reveal(false));
+/** Let the buttons there show what is typed into the field of each. */
+export function reveals(within) {
+  for (const button of within.querySelectorAll("button.reveal")) {
+    const field = byId(button.getAttribute("aria-controls"));
+    const reveal = (shown) => {
+      field.type = shown ? "text" : "password";
+      button.setAttribute("aria-label", t(shown ? "form.conceal_password" : "form.reveal_password"));
+      button.textContent = t(shown ? "form.conceal" : "form.reveal");
+    };
+    button.addEventListener("click", () => reveal(field.type === "password"));
+    // A browser must not keep it among the texts that it offers again.
+    field.form.addEventListener("submit", () => reveal(false));
+  }
 }
+
+reveals(document);
 
 /** Tell below the field how many characters are missing. */
 export async function tellRules(field) {

@@ -19,8 +19,8 @@ export function words(problem) {
   return has(key) ? t(key, values) : problem.detail || t("problem.unknown", values);
 }
 
-/** Keep a button out of order for so many seconds, and let it say how long; then it is as before. */
-export function countdown(button, seconds) {
+/** Keep a button out of order for so many seconds, and let it say how long by the message `wait`; then it is as before. */
+export function countdown(button, seconds, { wait = "form.wait", ready = "form.ready" } = {}) {
   const label = button.textContent;
   const end = Date.now() + seconds * 1000;
   button.disabled = true;
@@ -28,13 +28,13 @@ export function countdown(button, seconds) {
     const tick = () => {
       const left = Math.ceil((end - Date.now()) / 1000);
       if (left > 0) {
-        button.textContent = t("form.wait", { time: span(left) });
+        button.textContent = t(wait, { time: span(left) });
         setTimeout(tick, 250);
         return;
       }
       button.textContent = label;
       button.disabled = false;
-      announce(t("form.ready"));
+      announce(t(ready));
       done();
     };
     tick();

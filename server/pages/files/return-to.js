@@ -3,6 +3,8 @@
 import { send } from "./api.js";
 
 const HOME = "/account";
+const KEPT = "watchword-return-to";
+const KEPT_MS = 86_400_000;
 // Browsers drop some of these, and read a backslash as a slash, so two programs could see two addresses in one text.
 const SUSPICIOUS = /[\\\p{C}\p{Z}]/u;
 
@@ -14,9 +16,37 @@ export async function returnTarget(search = location.search) {
   return (await addressOfAllowedOrigin(text)) ?? HOME;
 }
 
+/** Keep where to go, for who comes back by the link of a mail: it does not say it. */
+export function keepReturn() {
+  const target = new URLSearchParams(location.search).get("return_to");
+  store(target && JSON.stringify({ target, until: Date.now() + KEPT_MS }));
+}
+
+/** The query that leads on: that of this page, or the one that was kept. */
+export function searchOn() {
+  if (location.search) return location.search;
+  try {
+    const { target, until } = JSON.parse(localStorage.getItem(KEPT)) ?? {};
+    return target && until > Date.now() ? `?${new URLSearchParams({ return_to: target })}` : "";
+  } catch {
+    return "";
+  }
+}
+
+function store(text) {
+  try {
+    if (text) localStorage.setItem(KEPT, text);
+    else localStorage.removeItem(KEPT);
+  } catch {
+    // A browser may refuse it. Then the link of a mail leads to the account.
+  }
+}
+
 /** Go there. It never returns, so a form that waits for it can't be sent again until the page has gone. */
-export async function leave() {
-  location.replace(await returnTarget());
+export async function leave(search = location.search) {
+  const target = await returnTarget(search);
+  store(null);
+  location.replace(target);
   return new Promise(() => {});
 }
 

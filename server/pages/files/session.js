@@ -20,8 +20,13 @@ let timer = 0;
 let failures = 0;
 
 /** Sign in: throws Problem, or the cookie is set. */
-export async function signIn(username, password) {
-  const claims = take(await send("POST", "/login", { body: { username, password, cookie: true } }));
+export function signIn(username, password) {
+  return signInBy("/login", { username, password });
+}
+
+/** The same by another proof, which that path takes. */
+export async function signInBy(path, proof) {
+  const claims = take(await send("POST", path, { body: { ...proof, cookie: true } }));
   remember(Date.now());
   tabs.postMessage({ kind: "signed-in", subject: claims.sub, username: claims.username });
 }
@@ -65,6 +70,17 @@ export function onSignIn(told) {
   tabs.addEventListener("message", ({ data }) => {
     if (data.kind === "signed-in") told();
   });
+}
+
+/** Be told when an address is confirmed in another tab, as by the link of a mail. */
+export function onConfirmed(told) {
+  tabs.addEventListener("message", ({ data }) => {
+    if (data.kind === "confirmed") told();
+  });
+}
+
+export function tellConfirmed() {
+  tabs.postMessage({ kind: "confirmed" });
 }
 
 /** Be told of the user now and after each change. */

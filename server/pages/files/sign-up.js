@@ -11,13 +11,21 @@ const form = byId("sign-up");
 async function open() {
   hide(byId("refused"));
   try {
-    const { registration } = await pageSettings();
-    if (registration.mode === "open") offerAccount(form);
+    const { registration, mail } = await pageSettings();
+    if (registration.mode === "open") offer(mail.enabled);
     else refuse(form, t(`sign_up.${registration.mode}`));
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     refuse(form, words(problem), orLater(problem, open));
   }
+}
+
+/** `mail`: the address is needed, and is confirmed before the first sign-in. */
+function offer(mail) {
+  const field = form.elements.namedItem("email");
+  field.required = mail;
+  if (mail) field.labels[0].textContent = t("new_account.email_needed");
+  offerAccount(form, {}, { confirms: mail });
 }
 
 byId("to-sign-in").search = location.search;

@@ -1,0 +1,66 @@
+/* Signing in by a mail, without a password: by its code, or by its link. */
+
+import { send } from "./api.js";
+import { byId, el, focusOn } from "./dom.js";
+import { submits } from "./form.js";
+import { askForCode, sendsAgain } from "./mailed-code.js";
+import { t } from "./messages.js";
+import { keepReturn, leave, searchOn } from "./return-to.js";
+import { signInBy } from "./session.js";
+import { begin, finish, turnTo } from "./states.js";
+
+const CONFIRM = "/login/code/confirm";
+
+/** Ask who wants a mail. `name` is what is known already. */
+export function askForName(name) {
+  const form = turnTo("ask-code");
+  leadBack();
+  form.elements.namedItem("identifier").value = name;
+  submits(form, async ({ identifier }) => {
+    keepReturn();
+    const ask = () => send("POST", "/login/code", { body: { identifier: identifier.trim() } });
+    askForTheCode(await ask(), ask);
+  });
+  begin(form);
+}
+
+/** `challenge` is the one to which the last mail belongs; `ask()` sends another one. */
+function askForTheCode({ challenge }, ask) {
+  const form = turnTo("code-sent");
+  leadBack();
+  let current = challenge;
+  submits(form, async ({ code }) => {
+    await signInBy(CONFIRM, { challenge: current, code });
+    await leave();
+  });
+  sendsAgain(form, async () => {
+    ({ challenge: current } = await ask());
+  });
+  begin(form);
+}
+
+/** Let whoever has opened the link of a mail sign in by a button, and by the code too if another browser has asked. */
+export function signInByLink(token) {
+  const form = turnTo("link");
+  submits(form, async ({ code }) => {
+    try {
+      await signInBy(CONFIRM, { token, ...(code ? { code } : {}) });
+    } catch (problem) {
+      if (problem.code === "code_required") return askForCode(form);
+      // Without a code it was the link.
+      if (problem.code === "code_invalid" && !code) return tellOver();
+      throw problem;
+    }
+    return leave(searchOn());
+  });
+  focusOn(form.querySelector('button[type="submit"]'));
+}
+
+function tellOver() {
+  finish(t("sign_in_code.over"), t("sign_in_code.over_text"), el("p", { class: "actions" },
+    el("a", { class: "button primary", href: `/sign-in${searchOn()}` }, t("sign_in.title"))));
+}
+
+function leadBack() {
+  byId("state").querySelector(".to-password").search = location.search;
+}
