@@ -25,6 +25,8 @@ from server.settings.mail import MailServer
 
 # The replies that ask for a login, or for a better one (RFC 4954 section 6): the settings are wrong, no mail is.
 _LOGIN_CODES = frozenset({530, 534, 535, 538})
+# RFC 5321 section 3.8.
+_GOING_DOWN = 421
 # Of the event loop, in which it ends a connection with TLS.
 _ROUNDS = 10
 
@@ -155,7 +157,7 @@ class SmtpConnection:
         code, text = await self._command(
             Outcome.UNREACHABLE, b"MAIL", f"FROM:<{sender}>", *(("BODY=8BITMIME", "SMTPUTF8") if utf8 else ())
         )
-        if code in _LOGIN_CODES or code == aiosmtplib.SMTPStatus.domain_unavailable:
+        if code in _LOGIN_CODES or code == _GOING_DOWN:
             raise self._unreachable("", code, text)
         if code != 250:
             raise self._refusal("the sender is refused", code, text)
@@ -208,8 +210,8 @@ class SmtpConnection:
 
     def _refusal(self, what: str, code: int, text: str) -> Failed:
         """What a reply means for this mail (RFC 5321 section 4.2.1)."""
-        if not 400 <= code <= 599:
-            # What comes next from such a server can't be known.
+        if not 400 <= code <= 599 or code == _GOING_DOWN:
+            # The server ends the connection, or what comes next from it can't be known.
             self._client.close()
         for_good = 500 <= code <= 599 and code not in _LOGIN_CODES
         return Failed(Outcome.REFUSED if for_good else Outcome.LATER, f"{what}: {reply(code, text, self._secrets)}")

@@ -45,6 +45,11 @@ class RawServer:
     replies: dict[str, Reply] = field(default_factory=dict)
     heard: list[str] = field(default_factory=list)
     connections: int = 0
+    # What it says without being asked when the client begins TLS.
+    after_starttls: bytes = b""
+
+    async def pause(self) -> None:
+        """What it waits for before each answer."""
 
     @property
     def url(self) -> str:
@@ -59,7 +64,12 @@ class RawServer:
                 self.heard.append(line)
                 name = line.split(" ")[0]
                 going_on = await self._answer(writer, name)
-                if name == "DATA" and self.replies.get("DATA", b"354").startswith(b"354"):  # type: ignore[union-attr]
+                if name == "STARTTLS" and self.after_starttls:
+                    # The beginning of TLS has no line break that could be waited for.
+                    await reader.read(1)
+                    writer.write(self.after_starttls)
+                    going_on = False
+                if name == "DATA" and "DATA" not in self.replies:
                     mail = await reader.readuntil(b"\r\n.\r\n")
                     self.heard.append(mail.decode())
                     going_on = await self._answer(writer, MAIL_END)
@@ -67,6 +77,7 @@ class RawServer:
 
     async def _answer(self, writer: asyncio.StreamWriter, name: str) -> bool:
         """Answer, and say whether the conversation goes on."""
+        await self.pause()
         reply = self.replies.get(name, _WELL.get(name, b"500 what?\r\n"))
         while reply in {Bad.ENDLESS_LINES, Bad.ENDLESS_LINE}:
             writer.write(b"250-more\r\n" * 100 if reply is Bad.ENDLESS_LINES else b"x" * 1000)
@@ -78,9 +89,11 @@ class RawServer:
 
 
 @contextlib.asynccontextmanager
-async def raw_server(replies: Mapping[str, Reply] | None = None) -> AsyncIterator[RawServer]:
+async def raw_server(
+    replies: Mapping[str, Reply] | None = None, kind: type[RawServer] = RawServer
+) -> AsyncIterator[RawServer]:
     """A server on 127.0.0.1 that answers well, but for these replies."""
-    kept = RawServer(replies=dict(replies or {}))
+    kept = kind(replies=dict(replies or {}))
     talks: set[asyncio.Task[None]] = set()
 
     async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

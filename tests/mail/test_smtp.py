@@ -13,6 +13,8 @@ from tests.mail.mail_server import mail_server
 from tests.mail.sending import LAK, SENDER, outgoing, sent, transport_to
 
 SENT = Sending(Outcome.SENT)
+# The resolver takes it for 127.0.0.1, the settings don't: a server on another machine.
+ELSEWHERE = "127.1"
 
 
 @pytest.fixture
@@ -55,12 +57,28 @@ async def test_tls_with_a_login(authority: Authority, security: str) -> None:
     login = ("watch@word", "p:/@ ü%")
     with mail_server(
         "starttls" if security == "starttls" else "smtps",
-        tls=authority.server("localhost", "127.0.0.1"),
+        tls=authority.server(ELSEWHERE),
         login=login,
+        host=ELSEWHERE,
     ) as server:
-        # Only so is it not this machine, where no STARTTLS is required.
         assert await sent(transport_to(server.url), outgoing(), outgoing()) == [SENT] * 2
         assert {(one.tls, one.login) for one in server.messages} == {(True, login[0])}
+
+
+async def test_on_this_machine_tls_is_used_if_the_login_needs_it(authority: Authority) -> None:
+    with mail_server("starttls", tls=authority.server("127.0.0.1"), login=("watchword", "secret")) as server:
+        assert await sent(transport_to(server.url), outgoing()) == [SENT]
+        assert [one.tls for one in server.messages] == [True]
+
+
+async def test_a_login_without_tls_is_for_this_machine_alone() -> None:
+    with mail_server(login=("watchword", "secret"), host=ELSEWHERE) as server:
+        (failed,) = await sent(transport_to(server.url), outgoing())
+        assert failed.outcome is Outcome.UNREACHABLE
+        assert failed.reason.startswith("TLS is not offered")
+        url = server.url.replace(ELSEWHERE, "127.0.0.1")
+        assert await sent(transport_to(url), outgoing()) == [SENT]
+        assert [one.login for one in server.messages] == ["watchword"]
 
 
 async def test_what_this_server_calls_itself() -> None:
