@@ -101,6 +101,9 @@ def _parsed(text: str) -> tuple[str, str]:
         found = validate_email(text, check_deliverability=False)
     except EmailNotValidError as error:
         raise ValueError(str(error).removesuffix(".")) from None
+    # Mail programs, Python's among them, take it for an encoded word (RFC 2047). That may hold a line break (CWE-93).
+    if "=?" in found.local_part:
+        raise ValueError("The characters =? can't be in front of the @")
     for part in (found.local_part, *found.domain.split(".")):
         if len(scripts_looking_alike(part)) > 1:
             raise ValueError("Use letters of one script: these have letters that look alike")

@@ -58,6 +58,8 @@ def test_an_address_has_a_form_to_show_and_a_key(text: str, kept: str, key: str)
         '"lak"@example.com',
         '"lak p"@example.com',
         "lak@[192.0.2.1]",
+        # Python's email package makes `To: a`, line break, `Bcc: evil` of it (CVE-2024-6923, CWE-93).
+        "=?utf-8?q?a=0D=0ABcc=3Aevil?=@example.com",
         "lak@192.0.2.1",
         "Lak <lak@example.com>",
         "lak @example.com",
