@@ -1,4 +1,4 @@
-"""Constructs the services of accounts, of their addresses and of registration, for app.py."""
+"""Constructs the services of accounts, of their addresses, of mailed codes and of registration, for app.py."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from functools import partial
 
 from server.authentication.service import Authentication
 from server.authentication.throttling import Throttle
+from server.challenges.digests import ChallengeDigests
+from server.challenges.service import Challenges
 from server.core.clock import Clock
 from server.core.ids import Ids
 from server.emails.service import Emails
@@ -47,6 +49,21 @@ def outbox(base: Base, keys: KeyService, written: asyncio.Event) -> Outbox:
     return Outbox(base.repositories.mails, sealing, base.clock, base.ids, base.settings, written=written)
 
 
+def challenges(base: Base, keys: KeyService, throttle: Throttle) -> Challenges:
+    """What mailed links and codes are made by and looked at."""
+    repositories = base.repositories
+    return Challenges(
+        driver=repositories.driver,
+        repository=repositories.challenges,
+        users=repositories.users,
+        emails=repositories.emails,
+        throttle=throttle,
+        digests=ChallengeDigests(partial(keys.current.token_key, "challenge")),
+        clock=base.clock,
+        ids=base.ids,
+    )
+
+
 def user_passwords(
     base: Base,
     keys: KeyService,
@@ -54,6 +71,7 @@ def user_passwords(
     throttle: Throttle,
     revocations: Revocations,
     *,
+    challenges: Challenges,
     hashes: HashPool,
 ) -> UserPasswords:
     """What changes passwords. `hashes` is the pool of those who are known."""
@@ -67,6 +85,7 @@ def user_passwords(
         policy=password_policy(base.settings),
         reset_tokens=ResetTokens(partial(keys.current.token_key, "password reset token")),
         revocations=revocations,
+        challenges=challenges,
         throttle=throttle,
         clock=base.clock,
         settings=base.settings.passwords,

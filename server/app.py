@@ -162,7 +162,10 @@ def _connected(base: Base, lasting: _Lasting) -> Services:
         Attempts(repositories.driver, repositories.attempts, repositories.audit), clock, settings.limits
     )
     authentication = _authentication(base, keys, throttle, lasting.hashes, preferred)
-    passwords = accounts.user_passwords(base, keys, authentication, throttle, revocations, hashes=preferred)
+    challenges = accounts.challenges(base, keys, throttle)
+    passwords = accounts.user_passwords(
+        base, keys, authentication, throttle, revocations, challenges=challenges, hashes=preferred
+    )
     refresh_tokens = RefreshTokens(partial(keys.current.token_key, "refresh token"))
     issuer = TokenIssuer(Signer(keys.current), refresh_tokens, ids, settings.tokens)
     sessions = _sessions(base, revocations, issuer)
@@ -183,6 +186,7 @@ def _connected(base: Base, lasting: _Lasting) -> Services:
         users=users,
         emails=accounts.emails(base),
         outbox=outbox,
+        challenges=challenges,
         user_passwords=passwords,
         sessions=sessions,
         refresh_rotation=_refresh_rotation(base, sessions, refresh_tokens, issuer),

@@ -109,7 +109,7 @@ async def follow(
 
 
 async def purge(repositories: Repositories, clock: Clock) -> None:
-    """Delete ended sessions, expired revocations, old invitations, unconfirmed accounts and counts of attempts.
+    """Delete what is over: sessions, revocations, invitations, challenges, counts of attempts, unconfirmed accounts.
 
     It takes steps, so other writes can pass.
     """
@@ -118,6 +118,8 @@ async def purge(repositories: Repositories, clock: Clock) -> None:
     while gone == PURGE_STEP:
         gone = await repositories.sessions.purge(now, now - PURGE_DELAY_MS, PURGE_STEP)
     while await repositories.invitations.purge(now - INVITATION_DELAY_MS, PURGE_STEP) == PURGE_STEP:
+        pass
+    while await repositories.challenges.purge(now - PURGE_DELAY_MS, PURGE_STEP) == PURGE_STEP:
         pass
     while await repositories.attempts.purge(now - FORGET_MS, PURGE_STEP) == PURGE_STEP:
         pass

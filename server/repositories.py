@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from server.audit.repository import AuditRepository
 from server.authentication.repository import AttemptRepository
+from server.challenges.repository import ChallengeRepository
 from server.core.observer import Observer
 from server.database.driver import Driver
 from server.database.observed import ObservedDriver
@@ -45,6 +46,7 @@ class Repositories:
         self.unconfirmed = UnconfirmedRepository(driver)
         self.invitations = InvitationRepository(driver)
         self.mails = MailRepository(driver)
+        self.challenges = ChallengeRepository(driver)
         self.readiness = ReadinessRepository(driver)
         self.nodes = NodeRepository(driver)
 

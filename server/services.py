@@ -10,6 +10,7 @@ from aiohttp import web
 from server.audit.service import Audit
 from server.authentication.service import Authentication
 from server.authentication.throttling import Throttle
+from server.challenges.service import Challenges
 from server.core.clock import Clock
 from server.core.ids import Ids
 from server.core.observer import Observer, Outcomes
@@ -72,6 +73,7 @@ class Services:
     users: Users
     emails: Emails
     outbox: Outbox
+    challenges: Challenges
     user_passwords: UserPasswords
     sessions: Sessions
     refresh_rotation: RefreshRotation

@@ -7,7 +7,10 @@ from typing import Any
 
 from server.authentication.attempts import Attempts
 from server.authentication.throttling import Throttle
+from server.challenges.digests import ChallengeDigests
+from server.challenges.service import Challenges
 from server.core.clock import Clock
+from server.core.ids import Ids, SystemRandomness
 from server.repositories import Repositories
 from server.sessions.revocation import Revocations
 from server.sessions.service import Sessions
@@ -50,6 +53,19 @@ def _of_accounts(store: Repositories, clock: Clock) -> dict[str, Any]:
     }
 
 
+def challenges_on(store: Repositories, clock: Clock, **limits: int) -> Challenges:
+    return Challenges(
+        driver=store.driver,
+        repository=store.challenges,
+        users=store.users,
+        emails=store.emails,
+        throttle=throttle_on(store, clock, **limits),
+        digests=ChallengeDigests(lambda: b"k" * 32),
+        clock=clock,
+        ids=Ids(clock, SystemRandomness()),
+    )
+
+
 def passwords_on(store: Repositories, now: int) -> UserPasswords:
     clock = FakeClock(now)
     return UserPasswords(
@@ -58,6 +74,7 @@ def passwords_on(store: Repositories, now: int) -> UserPasswords:
         hashes=UNUSED,
         policy=UNUSED,
         reset_tokens=UNUSED,
+        challenges=challenges_on(store, clock),
         throttle=throttle_on(store, clock),
         settings=UNUSED,
     )

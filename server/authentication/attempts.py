@@ -75,6 +75,27 @@ class Attempts:
         """Undo `take`: nothing was checked."""
         await self._repository.give_back(taken)
 
+    async def spend(self, transaction: Transaction, budgets: Sequence[Budget], now: int) -> None:
+        """Take the cost of one from each budget, at once. Raises TooManyAttempts, which must undo the transaction."""
+        for budget in _in_order(budgets):
+            if not await self._repository.spend(transaction, budget, now=now, furthest_at=_furthest_at(budget, now)):
+                raise refusal_of_budget(budget, await self._repository.count_of(transaction, budget.key), now)
+
+    async def spend_if_possible(self, transaction: Transaction, budgets: Sequence[Budget], now: int) -> bool:
+        """The same, but False if one has too little left. Then none has paid."""
+        paid: list[Budget] = []
+        for budget in _in_order(budgets):
+            if not await self._repository.spend(transaction, budget, now=now, furthest_at=_furthest_at(budget, now)):
+                await self.refund(transaction, paid)
+                return False
+            paid.append(budget)
+        return True
+
+    async def refund(self, transaction: Transaction, budgets: Sequence[Budget]) -> None:
+        """Give back to each budget what was spent."""
+        for budget in _in_order(budgets):
+            await self._repository.refund(transaction, budget)
+
     async def settle(self, taken: AttemptLimits | None, counters: Sequence[AttemptCounter]) -> None:
         """Reset these counters, and end the attempt that was taken.
 
@@ -120,6 +141,11 @@ def refusal_of_budget(budget: Budget, count: StoredCount, now: int) -> TryLater:
     if over > 0 and count.retry_at <= _furthest_at(budget, now):
         return TooManyAttempts(_seconds(over))
     return Overloaded(_BUSY_SECONDS)
+
+
+def _in_order(budgets: Sequence[Budget]) -> list[Budget]:
+    """Budgets in the order in which their rows are locked."""
+    return sorted(budgets, key=lambda budget: budget.key)
 
 
 def _furthest_at(one: AttemptCounter | Budget, now: int) -> int:

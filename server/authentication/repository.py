@@ -54,6 +54,15 @@ _FAIL_BUDGET = (
     "WHERE key = $1"
 )
 
+# What costs something at once, whatever becomes of it, has no running attempts. $2 now, $3 cost, $4 capacity, $5 the
+# furthest time, $6 now and the cost.
+_LEFT = "CASE WHEN guesses.retry_at BETWEEN $2 AND $5 THEN guesses.retry_at ELSE $2 END"
+_SPEND = (
+    "INSERT INTO guesses (key, failures, retry_at, touched_at, period, running, running_before) "
+    "VALUES ($1, 0, $6, $2, 0, 0, 0) ON CONFLICT (key) DO UPDATE SET touched_at = $2, "
+    f"retry_at = {_LEFT} + $3 WHERE {_LEFT} - $2 + $3 <= $4 RETURNING key"
+)
+
 
 class AttemptRepository:
     """Reads and writes the counts. A method with a Transaction is a part of the caller's transaction.
@@ -98,6 +107,16 @@ class AttemptRepository:
     ) -> None:
         """Take the cost of a failed attempt of that period from the budget."""
         await transaction.run(_FAIL_BUDGET, budget.key, period, now, budget.cost_ms, furthest_at)
+
+    async def spend(self, transaction: Transaction, budget: Budget, *, now: int, furthest_at: int) -> bool:
+        """Take the cost from the budget at once; False if it has too little left."""
+        limits = (budget.cost_ms, budget.capacity_ms, furthest_at, now + budget.cost_ms)
+        return bool(await transaction.run(_SPEND, budget.key, now, *limits))
+
+    async def refund(self, transaction: Transaction, budget: Budget) -> None:
+        """Give the cost back."""
+        sql = "UPDATE guesses SET retry_at = retry_at - $2 WHERE key = $1"
+        await transaction.run(sql, budget.key, budget.cost_ms)
 
     async def begin_anew(self, transaction: Transaction, counters: Iterable[AttemptCounter]) -> None:
         """Reset the failures of these counters."""

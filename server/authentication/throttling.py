@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from collections.abc import Sequence
 
 import structlog
 
@@ -37,6 +38,9 @@ DEVICE_ATTEMPTS = 10
 FREE_FAILURES = 20
 # Whose attempts the counters of an account count, in the order of `_counted`.
 _BY = ("unknown devices", "known devices", "logged in users")
+
+# Its cost is nothing, so it is never spent.
+_NOTHING = Budget("code-of-nobody", 0, HOUR_MS)
 
 _log = structlog.get_logger("watchword.limits")
 
@@ -77,6 +81,42 @@ class Throttle:
         """
         budgets = self._budgets(address, "registration-")
         return Attempt(self._attempts, self._clock, (), AttemptLimits((), budgets[:1] if invited else budgets))
+
+    async def spend_look(self, transaction: Transaction, address: str | None, *, link: bool) -> None:
+        """Pay for a look at a mailed code, in the transaction that counts it. Raises TooManyAttempts.
+
+        Its budgets are as large as those of logins, but others. With the `link` of the same mail only the client pays:
+        strangers who guess codes use up the budget of all without keeping out who has the mail.
+        """
+        await self._attempts.spend(transaction, self._look_budgets(address, link=link), self._clock.now_ms())
+
+    async def refund_look(self, transaction: Transaction, address: str | None, *, link: bool) -> None:
+        """Give back what a look has cost: it was at a right one."""
+        await self._attempts.refund(transaction, self._look_budgets(address, link=link))
+
+    async def spend_nothing(self, transaction: Transaction) -> None:
+        """Write a row that keeps nobody from anything, where a code has no challenge whose row would be written."""
+        await self._attempts.spend_if_possible(transaction, [_NOTHING], self._clock.now_ms())
+
+    async def spend_mail_request(self, transaction: Transaction, address: str | None) -> None:
+        """Pay for a mail that somebody asks for, in the transaction that notes it. Raises TooManyAttempts."""
+        settings = self._settings
+        budgets = [
+            _budget("mail-asked-by", network_of(address), settings.address_mails_per_hour),
+            _budget("mail-asked-in-all", "", settings.all_mails_per_hour),
+        ]
+        await self._attempts.spend(transaction, budgets, self._clock.now_ms())
+
+    async def mail_allowed(self, transaction: Transaction, recipient_key: str, user_id: str | None) -> bool:
+        """Whether a mail that anybody can ask for may go to an address, about an account (None: about none).
+
+        If so, it is counted. Call it after `spend_mail_request`, and with the row of the user locked before.
+        """
+        per_hour = self._settings.account_mails_per_hour
+        budgets = [_budget("mail-to", recipient_key, per_hour)]
+        if user_id is not None:
+            budgets.append(_budget("mail-of", user_id, per_hour))
+        return await self._attempts.spend_if_possible(transaction, budgets, self._clock.now_ms())
 
     async def clear(self, *accounts: str) -> None:
         """Forget earlier failures, for new accounts and after a password was set."""
@@ -121,6 +161,10 @@ class Throttle:
             _budget(f"{of}address", network_of(address), settings.address_guesses_per_hour),
             _budget(f"{of}all", "", settings.all_guesses_per_hour),
         )
+
+    def _look_budgets(self, address: str | None, *, link: bool) -> Sequence[Budget]:
+        budgets = self._budgets(address, "code-")
+        return budgets[:1] if link else budgets
 
 
 def network_of(address: str | None) -> str:

@@ -9,6 +9,7 @@ from server.audit.repository import AuditRepository
 from server.authentication.errors import InvalidCredentials
 from server.authentication.service import Authentication
 from server.authentication.throttling import Throttle
+from server.challenges.service import Challenges
 from server.core.clock import Clock
 from server.core.errors import InvalidRequest, NotFound
 from server.database.driver import Driver, Transaction
@@ -42,6 +43,7 @@ class UserPasswords:
         policy: PasswordPolicy,
         reset_tokens: ResetTokens,
         revocations: Revocations,
+        challenges: Challenges,
         throttle: Throttle,
         clock: Clock,
         settings: PasswordSettings,
@@ -55,6 +57,7 @@ class UserPasswords:
         self._policy = policy
         self._reset_tokens = reset_tokens
         self._revocations = revocations
+        self._challenges = challenges
         self._throttle = throttle
         self._clock = clock
         self._settings = settings
@@ -120,7 +123,10 @@ class UserPasswords:
         keep_session_id: str | None = None,
         event: AuditEvent = AuditEvent.PASSWORD_CHANGED,
     ) -> bool:
-        """Set a password hash and end all sessions but one. False if the password has changed since `credentials`."""
+        """Set a password hash, end all sessions but one, and what was mailed to reset the password or to sign in.
+
+        False if the password has changed since `credentials`.
+        """
         user_id = credentials.user.id
         now = self._clock.now_ms()
         # It must differ from the old value, even if the clock stood still.
@@ -131,6 +137,7 @@ class UserPasswords:
             username = await self._users.set_password_hash(transaction, credentials, password_hash, changed_at, now)
             if username is None:
                 return False
+            await self._challenges.end_all(transaction, user_id)
             ended = await self._sessions.end_all(transaction, user_id, keep_session_id, now)
             after = {"sessions_ended": len(ended)}
             await audit.write(transaction, AuditNote(event, now, user_id, username, after=after))

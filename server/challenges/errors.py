@@ -1,0 +1,27 @@
+"""What challenges refuse."""
+
+from __future__ import annotations
+
+from server.core.errors import WatchwordError
+
+
+class LinkInvalid(WatchwordError):
+    """The token of the link is unknown, used, expired, or for something else. Each caller has its own answer for it."""
+
+
+class CodeInvalid(WatchwordError):
+    """The code is wrong, used or expired, or too many wrong ones came before it: one answer for all."""
+
+    status = 400
+    code = "code_invalid"
+    title = "Invalid code"
+    default_detail = "This code is wrong or no longer valid. Ask for a new mail if you need another one."
+
+
+class CodeRequired(WatchwordError):
+    """The token is good, but another browser has asked for the mail, or none."""
+
+    status = 403
+    code = "code_required"
+    title = "Code required"
+    default_detail = "The link works alone only in the browser that asked for it. Enter the code of the same mail here."
