@@ -14,6 +14,7 @@ import { begin, turnTo } from "./states.js";
 export function awaitConfirmation({ username, password, email }) {
   keepReturn();
   const form = turnTo("confirm-account");
+  byId("state").querySelector(".to-sign-in").search = location.search;
   const field = form.elements.namedItem("email");
   field.value = email;
   field.closest(".field").hidden = email !== "";

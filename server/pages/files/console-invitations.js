@@ -24,10 +24,7 @@ export function open() {
     columns: [
       {
         title: t("console.invitations.for"),
-        cell: (row) =>
-          row.email
-            ? [name(row.email), row.mailed && el("small", {}, t("console.invitations.mailed"))]
-            : t("console.invitations.anyone"),
+        cell: (row) => (row.email ? name(row.email) : t("console.invitations.anyone")),
       },
       { title: t("console.role"), cell: (row) => name(row.role) },
       {

@@ -57,7 +57,7 @@ export async function open() {
   return { title: t("console.invite.title"), content: [closedNote(), content] };
 }
 
-async function tell(content, { invitation, invitation_token: token, invitation_url: url }) {
+async function tell(content, { invitation, invitation_token: token, invitation_url: url, mailed }) {
   const link = url ?? (await linkTo("/invitation", token));
   const place = el("div");
   content.replaceChildren(
@@ -73,7 +73,7 @@ async function tell(content, { invitation, invitation_token: token, invitation_u
     ...around(invitation.email ? "console.invite.text_for" : "console.invite.text", parts),
     " ",
     count("console.invite.times", invitation.uses),
-    ...(invitation.mailed ? [" ", ...around("console.invite.mailed", { email: name(invitation.email) })] : []),
+    ...(mailed ? [" ", ...around("console.invite.mailed", { email: name(invitation.email) })] : []),
   ];
   hand({ place, title: t("console.invite.made"), text, link });
   announce(t("console.invite.made"));

@@ -27,7 +27,7 @@ export function open({ query }) {
     caption: t("console.mails.title"),
     empty: t("console.mails.none"),
     columns: [
-      { title: t("console.mails.recipient"), cell: recipient },
+      { title: t("console.mails.recipient"), cell: recipient, className: "recipient" },
       { title: t("console.mails.kind"), cell: (mail) => wordsFor("console.mails.kind", mail.kind) },
       { title: t("console.state"), cell: told },
       { title: t("console.mails.made"), cell: (mail) => since(mail.created_at) },

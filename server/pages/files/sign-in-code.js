@@ -42,6 +42,7 @@ function askForTheCode({ challenge }, ask) {
 /** Let whoever has opened the link of a mail sign in by a button, and by the code too if another browser has asked. */
 export function signInByLink(token) {
   const form = turnTo("link");
+  leadBack(searchOn());
   submits(form, async ({ code }) => {
     try {
       await signInBy(CONFIRM, { token, ...(code ? { code } : {}) });
@@ -61,6 +62,6 @@ function tellOver() {
     el("a", { class: "button primary", href: `/sign-in${searchOn()}` }, t("sign_in.title"))));
 }
 
-function leadBack() {
-  byId("state").querySelector(".to-password").search = location.search;
+function leadBack(search = location.search) {
+  byId("state").querySelector(".to-password").search = search;
 }
