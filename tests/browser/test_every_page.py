@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server.pages.pages import PATHS
+from tests.browser.looking import look_at
 from tests.browser.scene import USERNAME
 from tests.listening import listening
 
@@ -20,10 +21,10 @@ SIGNED_IN = [path for path in PATHS if path in {"/account", "/console"}]
 OPEN = [path for path in PATHS if path not in SIGNED_IN]
 # For people who write programs, in English alone.
 FOR_DEVELOPERS = ["/docs", "/inspect"]
-# A token that is none: such pages say so.
-WITH_TOKEN = {"/invitation": "/invitation#wwi_none", "/reset-password": "/reset-password#wwr_none"}
-VIEWS = ["users", "users/new", "users/{user}", "users/{user}/edit", "invitations", "invitations/new", "audit", "keys",
-         "settings", "routes", "today"]  # fmt: skip
+# A token that is none: such pages say so. test_mailed_pages.py looks at what people do by mail.
+WITH_TOKEN = {"/invitation": "/invitation#wwi_none", "/reset-password": "/reset-password#wwf_none"}
+VIEWS = ["users", "users/new", "users/{user}", "users/{user}/edit", "invitations", "invitations/new", "audit", "mails",
+         "keys", "settings", "routes", "today"]  # fmt: skip
 OPEN_SOME = """
 const some = ".contents, #get-users, #post-users, #delete-users-user_id, #last_admin";
 for (const part of document.querySelectorAll(some)) {
@@ -54,23 +55,6 @@ def signed_in(visit: Visit, hosted: LocalServer, path: str, **screen: object) ->
     page.browser.all_exchanges()
     page.visit(path)
     return page
-
-
-def look_at(page: Hosted, axe: str | None, language: str) -> None:
-    """On a phone and a desk, in light and dark: nothing keeps anybody from using it. Without axe, whether it fits."""
-    from tests.browser.hosted import Screen  # noqa: PLC0415 - needs selenium
-
-    assert page.run("return document.documentElement.lang") == language
-    assert page.run("return document.querySelectorAll('h1').length") == 1
-    for width in (1280, 360, 320):
-        page.show_on(Screen(width))
-        assert page.too_wide() == [], width
-    if axe is None:
-        return
-    page.show_on(Screen(360, scheme="dark"))
-    assert page.barriers(axe, "color-contrast") == []
-    page.show_on(Screen(360))
-    assert page.barriers(axe) == []
 
 
 @pytest.mark.parametrize("path", OPEN)

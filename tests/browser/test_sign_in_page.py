@@ -177,3 +177,13 @@ def test_what_a_page_may_do_without_is_not_missed(visit: Visit) -> None:
     # Who is signed in is led on, although nothing says so but the cookie.
     page.go("/sign-in")
     page.is_at("/account")
+
+
+def test_without_mail_nothing_offers_it_and_an_admin_helps(visit: Visit) -> None:
+    page = visit("/sign-in")
+    page.shows("#to-sign-up")
+    assert not page.sees("#to-reset, #to-code")
+    page.visit("/reset-password")
+    page.shows("#state .actions a")
+    assert "admin" in page.content()
+    assert not page.sees("form")

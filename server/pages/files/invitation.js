@@ -3,6 +3,7 @@
 import { send } from "./api.js";
 import { byId, foreign, hide, show } from "./dom.js";
 import { tokenOfAddress } from "./fragment.js";
+import { pageSettings } from "./layout.js";
 import { around, t, time } from "./messages.js";
 import { offerAccount, orLater, refuse } from "./new-account.js";
 import { Problem, words } from "./problem.js";
@@ -15,7 +16,7 @@ async function open() {
   hide(byId("refused"));
   show(greeting);
   try {
-    welcome(await send("POST", "/invitations/check", { body: { invitation_token: token } }));
+    await welcome(await send("POST", "/invitations/check", { body: { invitation_token: token } }));
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     hide(greeting);
@@ -23,7 +24,7 @@ async function open() {
   }
 }
 
-function welcome({ email, expires_at: until }) {
+async function welcome({ email, expires_at: until }) {
   greeting.textContent = t("invitation.welcome", { time: time(until) });
   if (email) {
     greeting.append(" ", ...around("invitation.for", { email: foreign(email) }));
@@ -32,7 +33,18 @@ function welcome({ email, expires_at: until }) {
     field.value = email;
     hide(field.closest(".field"));
   }
-  offerAccount(form, { invitation_token: token });
+  // The address that the invitation is for needs no confirmation.
+  offerAccount(form, { invitation_token: token }, { confirms: !email && await sendsMail() });
+}
+
+async function sendsMail() {
+  try {
+    return (await pageSettings()).mail.enabled;
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    // The first sign-in tells it.
+    return false;
+  }
 }
 
 if (token) {

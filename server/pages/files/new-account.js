@@ -10,7 +10,7 @@ import { signIn } from "./session.js";
 import { finish } from "./states.js";
 import { Problem, send } from "./api.js";
 
-/** Show the form. `more` are further members of what is sent. `confirms`: the address has to be confirmed first. */
+/** Show the form. `more` are further members of what is sent. `confirms`: an address that is given has to be confirmed first. */
 export function offerAccount(form, more = {}, { confirms = false } = {}) {
   show(form);
   tellRules(form.elements.namedItem("password"));
@@ -20,7 +20,7 @@ export function offerAccount(form, more = {}, { confirms = false } = {}) {
     const { user } = await send("POST", "/sign-up", { body });
     const account = { username: user.username, password, email: address };
     // A mail is on its way already: a sign-in would send another one.
-    if (confirms) return awaitConfirmation(account);
+    if (confirms && address) return awaitConfirmation(account);
     try {
       await signIn(user.username, password);
     } catch (problem) {

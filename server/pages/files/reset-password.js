@@ -38,7 +38,8 @@ function button(href, label) {
 }
 
 function tellInvalid() {
-  if (!token.startsWith(MAILED)) return finish(t("reset.invalid"), t("reset.invalid_text"));
+  // An admin has made this one.
+  if (token && !token.startsWith(MAILED)) return finish(t("reset.invalid"), t("reset.invalid_text"));
   return finish(t("reset.invalid"), t("reset.invalid_mailed"), button(`/reset-password${searchOn()}`, t("forgot.another")));
 }
 
