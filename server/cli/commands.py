@@ -30,6 +30,7 @@ COMMANDS = {
     "users": ("server.users.commands:app", "Make and change accounts; the server may be running."),
     "keys": ("server.keys.commands:app", "The keys that sign tokens; the server may be running."),
     "token": ("server.inspection.commands:app", "Look into an access token."),
+    "mail": ("server.mail.commands:app", "Look at mails, and after those that wait."),
     "audit": ("server.audit.commands:app", "Who did what to whom; the server may be running."),
 }
 # Commands that belong to a group, but whose module the group's module may not import.
@@ -87,6 +88,9 @@ INNER_LINES = {
     "token": {
         "inspect": "Print what a token says and whether it is accepted.",
         "verify": "Exit with 0 if a token is accepted, else with 1.",
+    },
+    "mail": {
+        "preview": "Show what a mail says, with made-up values.",
     },
     "audit": {
         "list": "Print the newest records, the newest first.",

@@ -27,7 +27,9 @@ def checked_templates(folder: str) -> Templates:
         templates = compiled(tuple(files.items()))
     except TemplateSyntaxError as error:
         place = escaped(error.filename or str(error.name))
-        raise ConfigurationError([_problem(place, error.lineno, f"{error.message}; mend it")]) from None
+        raise ConfigurationError(
+            [_problem(place, error.lineno, f"{str(error.message).rstrip('.')}; mend it")]
+        ) from None
     problems = list(_unknown_names(templates, files)) or list(_failures(templates, files))
     if problems:
         raise ConfigurationError(list(dict.fromkeys(problems))[:_SHOWN])
@@ -45,10 +47,14 @@ def _unknown_names(templates: Templates, files: Mapping[str, TemplateFile]) -> I
             advice = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(known))}"
             yield _problem(file.place, _line(tree, nodes.Name, variable), f"there is no {variable!r}; {advice}")
         yield from _unknown_calls(environment, file, tree)
+        for node in tree.find_all((nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport)):
+            other = getattr(node, "template", None)
+            if isinstance(other, nodes.Const) and other.value not in templates.files:
+                yield _problem(file.place, node.lineno, f"there is no template {other.value!r}; take this away")
 
 
 def _unknown_calls(environment: Environment, file: TemplateFile, tree: nodes.Template) -> Iterator[str]:
-    """Filters, tests and other templates."""
+    """Filters and tests."""
     for each in tree.find_all((nodes.Filter, nodes.Test)):
         known = environment.filters if isinstance(each, nodes.Filter) else environment.tests
         if each.name not in known:
@@ -110,7 +116,8 @@ def _line(tree: nodes.Template, kind: type[nodes.Name], name: str) -> int:
 
 
 def _said(error: Exception) -> str:
-    return escaped(str(error) if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}")
+    said = str(error) if isinstance(error, TemplateError) else f"{type(error).__name__}: {error}"
+    return escaped(said.rstrip("."))
 
 
 def _problem(place: str, line: int, what: str) -> str:

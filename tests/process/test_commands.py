@@ -52,6 +52,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str, tuple[int, str]]] = {
     "token inspect": (("x",), "", (0, "token_invalid")),
     "token verify": (("x",), "", (1, "token_invalid")),
     "completion": (("bash",), "", (0, "complete -o default")),
+    "mail preview": (("test",), "", (0, "Test mail of Watchword")),
     "audit list": ((), "", (0, "user_created")),
     "audit verify": ((), "", (0, "none altered")),
     "audit export": ((), "", (0, "user_created")),

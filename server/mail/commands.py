@@ -1,0 +1,9 @@
+"""The commands `mail …`."""
+
+from __future__ import annotations
+
+from server.cli.command import Commands
+from server.mail.preview import preview
+
+app = Commands("Look at mails, and after those that wait.\n\nExample: mail preview reset-password")
+app.command()(preview)
