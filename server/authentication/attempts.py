@@ -96,6 +96,10 @@ class Attempts:
         for budget in _in_order(budgets):
             await self._repository.refund(transaction, budget)
 
+    async def is_counted(self, transaction: Transaction, budget: Budget) -> bool:
+        """Whether anything was ever spent of a budget."""
+        return await self._repository.has(transaction, budget.key)
+
     async def settle(self, taken: AttemptLimits | None, counters: Sequence[AttemptCounter]) -> None:
         """Reset these counters, and end the attempt that was taken.
 

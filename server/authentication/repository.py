@@ -93,6 +93,10 @@ class AttemptRepository:
         rows = await transaction.run("SELECT failures, retry_at FROM guesses WHERE key = $1", key)
         return StoredCount(**rows[0])
 
+    async def has(self, transaction: Transaction, key: str) -> bool:
+        """Whether there is a row of that key."""
+        return bool(await transaction.run("SELECT 1 FROM guesses WHERE key = $1", key))
+
     async def fail_counter(self, transaction: Transaction, counter: AttemptCounter, period: int) -> int:
         """Count a failure of an attempt from that period. Returns the number of failures; 0 if the row is gone."""
         rows = await transaction.run(_FAIL_COUNTER, counter.key, period)

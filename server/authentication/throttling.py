@@ -94,9 +94,15 @@ class Throttle:
         """Give back what a look has cost: it was at a right one."""
         await self._attempts.refund(transaction, self._look_budgets(address, link=link))
 
-    async def spend_nothing(self, transaction: Transaction) -> None:
-        """Write a row that keeps nobody from anything, where a code has no challenge whose row would be written."""
-        await self._attempts.spend_if_possible(transaction, [_NOTHING], self._clock.now_ms())
+    async def even_out(self, transaction: Transaction, *, counted: bool) -> None:
+        """Do what takes as long whether a code was counted for a challenge or there is none.
+
+        If a row was written, one is read, else one is written that keeps nobody from anything.
+        """
+        if counted:
+            await self._attempts.is_counted(transaction, _NOTHING)
+        else:
+            await self._attempts.spend(transaction, [_NOTHING], self._clock.now_ms())
 
     async def spend_mail_request(self, transaction: Transaction, address: str | None) -> None:
         """Pay for a mail that somebody asks for, in the transaction that notes it. Raises TooManyAttempts."""

@@ -200,8 +200,7 @@ class Challenges:
             await self._throttle.spend_look(transaction, address, link=False)
             # No id and no key is empty.
             counted = await self._repository.count_without_token(transaction, purpose, found, value or "", now)
-            if not counted:
-                await self._throttle.spend_nothing(transaction)
+            await self._throttle.even_out(transaction, counted=bool(counted))
             return counted
 
         counted = await self._driver.write(unit)
