@@ -26,6 +26,9 @@ from tests.deployment.machine import CHECKOUT, Machine, machine
 from tests.environment import ROOT
 from tests.postgres import PostgresServer
 
+# One process of the tests does all of them, so the page is followed once.
+pytestmark = pytest.mark.xdist_group("production")
+
 PAGE = ROOT / "docs" / "production.md"
 PASSWORD = "brown otters juggle turnips"
 APT_GET = """
