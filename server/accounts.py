@@ -12,6 +12,7 @@ from server.challenges.digests import ChallengeDigests
 from server.challenges.service import Challenges
 from server.core.clock import Clock
 from server.core.ids import Ids
+from server.emails.confirmations import Confirmations
 from server.emails.service import Emails
 from server.keys.service import KeyService
 from server.mail.outbox import Outbox
@@ -122,8 +123,31 @@ def emails(base: Base) -> Emails:
     )
 
 
+def confirmations(base: Base, challenges: Challenges, throttle: Throttle, outbox: Outbox) -> Confirmations:
+    """What mails to addresses that are to be confirmed, and confirms them."""
+    repositories = base.repositories
+    return Confirmations(
+        driver=repositories.driver,
+        users=repositories.users,
+        emails=repositories.emails,
+        audit=repositories.audit,
+        challenges=challenges,
+        throttle=throttle,
+        outbox=outbox,
+        clock=base.clock,
+    )
+
+
 def registration(
-    base: Base, keys: KeyService, users: Users, throttle: Throttle, roles: Roles, *, hashes: HashPool
+    base: Base,
+    keys: KeyService,
+    users: Users,
+    throttle: Throttle,
+    roles: Roles,
+    *,
+    confirmations: Confirmations,
+    outbox: Outbox,
+    hashes: HashPool,
 ) -> tuple[Invitations, Registration]:
     """What invites and what registers people. `hashes` is the pool of strangers."""
     rules = registration_rules(base.settings, roles)
@@ -134,6 +158,7 @@ def registration(
         emails=base.repositories.emails,
         audit=base.repositories.audit,
         tokens=InvitationTokens(partial(keys.current.token_key, "invitation token")),
+        outbox=outbox,
         throttle=throttle,
         rules=rules,
         clock=base.clock,
@@ -143,6 +168,8 @@ def registration(
         driver=base.repositories.driver,
         audit=base.repositories.audit,
         accounts=users,
+        unconfirmed=base.repositories.unconfirmed,
+        confirmations=confirmations,
         invitations=invitations,
         hashes=hashes,
         throttle=throttle,

@@ -170,7 +170,10 @@ def _connected(base: Base, lasting: _Lasting) -> Services:
     issuer = TokenIssuer(Signer(keys.current), refresh_tokens, ids, settings.tokens)
     sessions = _sessions(base, revocations, issuer)
     users = accounts.users(base, passwords, throttle, revocations, roles)
-    invitations, registration = accounts.registration(base, keys, users, throttle, roles, hashes=lasting.hashes)
+    confirmations = accounts.confirmations(base, challenges, throttle, outbox)
+    invitations, registration = accounts.registration(
+        base, keys, users, throttle, roles, confirmations=confirmations, outbox=outbox, hashes=lasting.hashes
+    )
     return Services(
         settings=settings,
         clock=clock,
@@ -185,6 +188,7 @@ def _connected(base: Base, lasting: _Lasting) -> Services:
         authentication=authentication,
         users=users,
         emails=accounts.emails(base),
+        confirmations=confirmations,
         outbox=outbox,
         challenges=challenges,
         user_passwords=passwords,

@@ -14,6 +14,7 @@ from server.challenges.service import Challenges
 from server.core.clock import Clock
 from server.core.ids import Ids
 from server.core.observer import Observer, Outcomes
+from server.emails.confirmations import Confirmations
 from server.emails.service import Emails
 from server.health.service import Readiness
 from server.http.edge import Around, RequestWatcher
@@ -72,6 +73,7 @@ class Services:
     authentication: Authentication
     users: Users
     emails: Emails
+    confirmations: Confirmations
     outbox: Outbox
     challenges: Challenges
     user_passwords: UserPasswords

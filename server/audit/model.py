@@ -21,6 +21,8 @@ class AuditEvent(StrEnum):
     USER_CHANGED = "user_changed"
     USER_RENAMED = "user_renamed"
     USER_DELETED = "user_deleted"
+    EMAIL_ADDED = "email_added"
+    EMAIL_CONFIRMED = "email_confirmed"
     EMAIL_REMOVED = "email_removed"
     EMAIL_MADE_PRIMARY = "email_made_primary"
     USERS_IMPORTED = "users_imported"

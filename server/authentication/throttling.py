@@ -113,6 +113,14 @@ class Throttle:
         ]
         await self._attempts.spend(transaction, budgets, self._clock.now_ms())
 
+    async def spend_mail_of(self, transaction: Transaction, user_id: str) -> None:
+        """Pay for a mail that a signed-in user asks for, whose row is locked. Raises TooManyAttempts.
+
+        It is the budget of `mail_allowed`, which then is asked about no account.
+        """
+        budget = _budget("mail-of", user_id, self._settings.account_mails_per_hour)
+        await self._attempts.spend(transaction, [budget], self._clock.now_ms())
+
     async def mail_allowed(self, transaction: Transaction, recipient_key: str, user_id: str | None) -> bool:
         """Whether a mail that anybody can ask for may go to an address, about an account (None: about none).
 

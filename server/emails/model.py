@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# So many addresses a user can have before adding another one. Admins give any.
+MOST_EMAILS = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Email:
@@ -20,3 +23,11 @@ class Email:
     def verified(self) -> bool:
         """Whether it counts: the user signs in with it, and it belongs to nobody else."""
         return self.verified_at is not None
+
+
+@dataclass(frozen=True, slots=True)
+class EmailHolder:
+    """The user who has an address verified, in the form of `email`. None: it is the username, and proves nothing."""
+
+    user_id: str
+    email: str | None

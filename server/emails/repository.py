@@ -15,7 +15,7 @@ from server.core.ids import derived_id
 from server.database.driver import Driver, Row, Transaction
 from server.database.inserting import batches, insert_into
 from server.emails.address import AddressKeys, address_key, address_keys
-from server.emails.model import Email
+from server.emails.model import Email, EmailHolder
 from server.users.model import User
 
 _EMAILS_OF = (
@@ -68,11 +68,16 @@ class EmailRepository:
 
     async def taken(self, transaction: Transaction, keys: AddressKeys, user_id: str) -> bool:
         """Whether somebody else has the address verified, or as the username. Needs `lock`."""
+        return await self.holder(transaction, keys, user_id) is not None
+
+    async def holder(self, transaction: Transaction, keys: AddressKeys, user_id: str) -> EmailHolder | None:
+        """Who else has the address verified, or as the username. Without `lock` this may change at once."""
         sql = (
-            "SELECT 1 FROM emails WHERE email_key = $1 AND verified_at IS NOT NULL AND user_id <> $3 "
-            "UNION ALL SELECT 1 FROM users WHERE username_key IN ($1, $2) AND id <> $3 LIMIT 1"
+            "SELECT user_id, email FROM emails WHERE email_key = $1 AND verified_at IS NOT NULL AND user_id <> $3 "
+            "UNION ALL SELECT id, NULL FROM users WHERE username_key IN ($1, $2) AND id <> $3 LIMIT 1"
         )
-        return bool(await transaction.run(sql, *keys, user_id))
+        rows = await transaction.run(sql, *keys, user_id)
+        return EmailHolder(**rows[0]) if rows else None
 
     async def replace_primary(self, transaction: Transaction, before: User, after: User) -> bool:
         """Write the primary address that a user has after a change, and delete the one before.

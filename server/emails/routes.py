@@ -1,43 +1,28 @@
-"""The routes of one's own addresses."""
+"""The routes of one's own addresses, and of their confirmation."""
 
 from __future__ import annotations
 
-from aiohttp import web
-
+from server.authentication.errors import TooManyAttempts
+from server.challenges.errors import CodeInvalid, CodeRequired
 from server.core.errors import NotFound, StoreUnavailable
-from server.emails.errors import EmailNotVerified
-from server.emails.schemas import EmailsAnswer, email_json
-from server.http.auth_middleware import principal_of
-from server.http.requests import id_of
-from server.http.responses import empty_response, json_response
+from server.emails import handlers
+from server.emails.errors import (
+    ConfirmationInvalid,
+    EmailAlreadyVerified,
+    EmailNotVerified,
+    EmailTaken,
+    TooManyEmails,
+)
+from server.emails.schemas import ConfirmationBody, EmailsAnswer, NewEmailBody
 from server.http.route import ALWAYS, Route
-from server.services import services_of
-from watchword_client.access import ANY_USER
-
-
-async def list_emails(request: web.Request) -> web.Response:
-    """GET /me/emails."""
-    found = await services_of(request).emails.list(principal_of(request).subject)
-    return json_response({"emails": [email_json(email) for email in found]})
-
-
-async def remove_email(request: web.Request) -> web.Response:
-    """DELETE /me/emails/{email_id}."""
-    await services_of(request).emails.remove(principal_of(request).subject, id_of(request, "email_id"))
-    return empty_response()
-
-
-async def make_primary(request: web.Request) -> web.Response:
-    """POST /me/emails/{email_id}/primary."""
-    await services_of(request).emails.make_primary(principal_of(request).subject, id_of(request, "email_id"))
-    return empty_response()
-
+from server.mail.errors import MailNotConfigured
+from watchword_client.access import ANY_USER, ANYONE
 
 ROUTES: tuple[Route, ...] = (
     Route(
         method="GET",
         path="/me/emails",
-        handler=list_emails,
+        handler=handlers.list_emails,
         access=ANY_USER,
         tag="Own account",
         summary="Your e-mail addresses",
@@ -45,9 +30,43 @@ ROUTES: tuple[Route, ...] = (
         errors=(StoreUnavailable,),
     ),
     Route(
+        method="POST",
+        path="/me/emails",
+        handler=handlers.add_email,
+        access=ANY_USER,
+        tag="Own account",
+        summary="Add an e-mail address, and mail to it how it is confirmed; the same answer if it is somebody else's",
+        body=NewEmailBody,
+        answers={202: None},
+        errors=(MailNotConfigured, NotFound, TooManyEmails, TooManyAttempts, StoreUnavailable),
+        recent=ALWAYS,
+    ),
+    Route(
+        method="POST",
+        path="/me/emails/{email_id}/send",
+        handler=handlers.send_confirmation,
+        access=ANY_USER,
+        tag="Own account",
+        summary="Mail again how one of your e-mail addresses is confirmed",
+        answers={202: None},
+        errors=(MailNotConfigured, NotFound, EmailAlreadyVerified, TooManyAttempts, StoreUnavailable),
+    ),
+    Route(
+        method="POST",
+        path="/email/confirm",
+        handler=handlers.confirm_email,
+        access=ANYONE,
+        fixed=True,
+        tag="Own account",
+        summary="Confirm an e-mail address by what was mailed to it, once",
+        body=ConfirmationBody,
+        answers={204: None},
+        errors=(ConfirmationInvalid, CodeInvalid, CodeRequired, EmailTaken, TooManyAttempts, StoreUnavailable),
+    ),
+    Route(
         method="DELETE",
         path="/me/emails/{email_id}",
-        handler=remove_email,
+        handler=handlers.remove_email,
         access=ANY_USER,
         tag="Own account",
         summary="Remove one of your e-mail addresses",
@@ -58,7 +77,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="POST",
         path="/me/emails/{email_id}/primary",
-        handler=make_primary,
+        handler=handlers.make_primary,
         access=ANY_USER,
         tag="Own account",
         summary="Make one of your verified e-mail addresses the primary one",

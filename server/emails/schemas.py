@@ -1,14 +1,41 @@
-"""Answers about addresses."""
+"""Bodies and answers about addresses."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from server.challenges.schemas import CODE_RULE, MailedCode
 from server.core.clock import rfc3339
+from server.emails.address import ADDRESS_RULE
 from server.emails.model import Email
-from server.http.schemas import Answer, Timestamp
+from server.http.schemas import Answer, Input, OpaqueToken, Timestamp
+from server.users.schemas import Email as EmailAddress
+
+_TOKEN = "wwe_AZqn0gxLfhmm-DtdfJ4fJG0vqzW2Vd5Nn8mJx0pQe4s"  # noqa: S105 - an example
+
+
+class NewEmailBody(Input):
+    """Another address of one's own."""
+
+    email: EmailAddress = Field(description=f"The address, to which link and code are mailed: {ADDRESS_RULE}")
+
+
+class ConfirmationBody(Input):
+    """The token of the link, in another browser also the code; or the address and the code."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"token": _TOKEN}, {"email": "lak@example.com", "code": "7KQ4-XW2M"}]}
+    )
+
+    token: OpaqueToken | None = Field(
+        default=None, description="What stands behind the `#` of the mailed link", examples=[_TOKEN]
+    )
+    code: MailedCode | None = Field(
+        default=None, description=f"{CODE_RULE}. The link needs it outside of the browser that asked"
+    )
+    email: EmailAddress | None = Field(default=None, description="The address, if the token is not given")
 
 
 class EmailAnswer(Answer):

@@ -60,9 +60,9 @@ def json_text_response(text: str) -> web.Response:
     return web.Response(body=text.encode("ascii"), headers=_JSON)
 
 
-def empty_response(headers: Mapping[str, str] | None = None) -> web.Response:
-    """Answer 204."""
-    response = web.Response(status=204, headers=_COMMON)
+def empty_response(headers: Mapping[str, str] | None = None, status: int = 204) -> web.Response:
+    """Answer 204, or another status without a body."""
+    response = web.Response(status=status, headers=_COMMON)
     if headers:
         response.headers.update(headers)
     return response

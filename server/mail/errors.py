@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from server.core.errors import WatchwordError
+from server.core.errors import ApiError, WatchwordError
 
 
-class MailNotConfigured(WatchwordError):
+class MailNotConfigured(ApiError):
     """The setting `mail.url` is empty, and what was asked for needs a mail."""
+
+    status = 403
+    code = "mail_not_configured"
+    title = "Mail not configured"
+    default_detail = "This server sends no mail: the setting mail.url is empty."
 
 
 class MailFailed(WatchwordError):

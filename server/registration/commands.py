@@ -13,8 +13,8 @@ from server.core.clock import rfc3339
 from server.core.errors import NotFound
 from server.core.ids import id_in
 from server.emails.address import address_of
-from server.registration.model import DEFAULT_LIFE_SECONDS, LONGEST_LIFE_SECONDS, MOST_USES, Invitation
-from server.registration.schemas import invitation_json
+from server.registration.model import DEFAULT_LIFE_SECONDS, LONGEST_LIFE_SECONDS, MOST_USES, Invitation, NewInvitation
+from server.registration.schemas import invitation_json, new_invitation_json
 from server.services import Services
 from server.settings import Settings
 
@@ -42,7 +42,8 @@ def invite(
 ) -> None:
     """Print a link with which somebody can register.
 
-    Whoever has the link can use it, so hand it over where nobody else reads it.
+    Whoever has the link can use it, so hand it over where nobody else reads it. One for an address is mailed there too,
+    if the settings say where mail goes out.
 
     Example: users invite --email lak@example.com
     """
@@ -52,19 +53,21 @@ def invite(
     except ValueError as error:
         raise typer.BadParameter(f"{error}", param_hint="--email") from None
 
-    async def work(services: Services) -> tuple[Invitation, str]:
+    async def work(services: Services) -> NewInvitation:
         return await services.invitations.invite(
             role=role, email=address, life_seconds=expires_in, uses=uses, created_by=None
         )
 
-    made, token = run_with_services(settings, work)
-    link = link_of(settings, token)
+    new = run_with_services(settings, work)
+    made, link = new.invitation, link_of(settings, new.token)
     if as_json:
-        print_json({"invitation": invitation_json(made), "invitation_token": token, "link": link})
+        print_json(new_invitation_json(new) | {"link": link})
         return
     whom = made.email or f"{made.uses} {'person' if made.uses == 1 else 'people'}"
     typer.echo(f"invited {whom} ({made.role}) until {rfc3339(made.expires_at)}, id {made.id}")
     typer.echo(link)
+    if new.mailed:
+        typer.echo(f"the link is mailed to {made.email} by a server on this store")
 
 
 def link_of(settings: Settings, token: str) -> str:

@@ -17,9 +17,11 @@ from server.registration.schemas import (
     InvitationTokenBody,
     SignUpBody,
     invitation_json,
+    new_invitation_json,
 )
 from server.registration.service import NewAccount
 from server.services import services_of
+from server.sessions.cookies import browser_of, set_browser_cookie
 from server.sessions.recent import require_recent
 from server.users.schemas import user_json
 
@@ -28,8 +30,13 @@ async def sign_up(request: web.Request) -> web.Response:
     """POST /sign-up."""
     body = await body_of(request, SignUpBody)
     wanted = NewAccount(body.username, body.name, body.password, body.email, body.invitation_token)
-    user = await services_of(request).registration.sign_up(wanted, client_of(request).ip)
-    return json_response({"user": user_json(user)}, 201)
+    services, browser = services_of(request), browser_of(request, services_of(request).ids)
+    user = await services.registration.sign_up(wanted, client_of(request).ip, browser)
+    response = json_response({"user": user_json(user)}, 201)
+    if services.outbox.enabled:
+        # The link of the mail works in this browser.
+        set_browser_cookie(response, browser)
+    return response
 
 
 async def invite(request: web.Request) -> web.Response:
@@ -38,14 +45,14 @@ async def invite(request: web.Request) -> web.Response:
     services = services_of(request)
     if services.users.is_admin_role(body.role or services.settings.registration.role):
         await require_recent(request)
-    made, token = await services.invitations.invite(
+    made = await services.invitations.invite(
         role=body.role,
         email=body.email,
         life_seconds=body.expires_in,
         uses=body.uses,
         created_by=principal_of(request).subject,
     )
-    return json_response({"invitation": invitation_json(made), "invitation_token": token}, 201)
+    return json_response(new_invitation_json(made), 201)
 
 
 async def list_invitations(request: web.Request) -> web.Response:

@@ -11,10 +11,12 @@ from server.database.driver import Driver, Transaction
 from server.emails.address import address_keys
 from server.emails.errors import EmailTaken
 from server.emails.repository import EmailRepository
+from server.mail.model import MailKind, NewMail
+from server.mail.outbox import Outbox
 from server.registration.audit_notes import invitation_created, invitation_withdrawn
 from server.registration.errors import InvalidInvitation
 from server.registration.invitation_token import InvitationTokens
-from server.registration.model import Invitation
+from server.registration.model import Invitation, NewInvitation
 from server.registration.repository import InvitationRepository
 from server.registration.rules import RegistrationRules
 from server.users.model import User
@@ -38,6 +40,7 @@ class Invitations:
         emails: EmailRepository,
         audit: AuditRepository,
         tokens: InvitationTokens,
+        outbox: Outbox,
         throttle: Throttle,
         rules: RegistrationRules,
         clock: Clock,
@@ -49,6 +52,7 @@ class Invitations:
         self._emails = emails
         self._audit = audit
         self._tokens = tokens
+        self._outbox = outbox
         self._throttle = throttle
         self._rules = rules
         self._clock = clock
@@ -56,11 +60,11 @@ class Invitations:
 
     async def invite(
         self, *, role: str | None, email: str | None, life_seconds: int, uses: int, created_by: str | None
-    ) -> tuple[Invitation, str]:
+    ) -> NewInvitation:
         """A new invitation and its token, which nobody gets to see again. Without a role it is that of the settings.
 
-        `email` is in the form of server.emails.address.address_of. Raises RegistrationClosed, EmailTaken,
-        InvalidRequest.
+        `email` is in the form of server.emails.address.address_of; if mail is sent, the link goes there. Raises
+        RegistrationClosed, EmailTaken, InvalidRequest.
         """
         self._rules.require_not_closed()
         role = self._rules.role if role is None else role
@@ -79,17 +83,22 @@ class Invitations:
             created_at=now,
             expires_at=now + life_seconds * 1000,
         )
-        audit = self._audit.writer()
+        token = self._tokens.issue(made.id)
+        mails, audit = self._outbox.writer(), self._audit.writer()
 
         async def unit(transaction: Transaction) -> None:
             # Whoever makes it should know at once. The use decides, and holds the lock that this would need for that.
             if email is not None and await self._emails.taken(transaction, address_keys(email), _NOBODY):
                 raise EmailTaken
             await self._repository.insert(transaction, made)
+            if made.email is not None:
+                await mails.put(transaction, _mail(made.email, made, token))
             await audit.write(transaction, invitation_created(made))
 
         await self._driver.write(unit)
-        return made, self._tokens.issue(made.id)
+        if made.email is not None:
+            self._outbox.soon()
+        return NewInvitation(made, token, mailed=made.email is not None and self._outbox.enabled)
 
     async def list(self, limit: int, before_id: str | None) -> list[Invitation]:
         """Invitations, the newest first; behind `before_id` in that order."""
@@ -159,3 +168,9 @@ class Invitations:
 
     def _may_invite(self, user: User | None) -> bool:
         return user is not None and not user.disabled and self._rules.may_invite(user.role)
+
+
+def _mail(recipient: str, made: Invitation, token: str) -> NewMail:
+    """An admin has chosen to write to that address, so no budget is asked."""
+    values: dict[str, str | int] = {"path": f"/invitation#{token}", "expires_at": made.expires_at}
+    return NewMail(MailKind.INVITATION, recipient, values, useful_until=made.expires_at)

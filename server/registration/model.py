@@ -40,3 +40,12 @@ class Invitation:
         if now >= self.expires_at:
             return "expired"
         return "open" if self.created_at - AHEAD_MS <= now else "made by a wrong clock"
+
+
+@dataclass(frozen=True, slots=True)
+class NewInvitation:
+    """An invitation that was just made, with its token. `mailed`: a mail with the link goes to its address."""
+
+    invitation: Invitation
+    token: str
+    mailed: bool

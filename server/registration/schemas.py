@@ -20,7 +20,7 @@ from server.http.schemas import (
     RoleName,
     Timestamp,
 )
-from server.registration.model import DEFAULT_LIFE_SECONDS, LONGEST_LIFE_SECONDS, MOST_USES, Invitation
+from server.registration.model import DEFAULT_LIFE_SECONDS, LONGEST_LIFE_SECONDS, MOST_USES, Invitation, NewInvitation
 from server.users.names import USERNAME_RULE
 from server.users.schemas import Email, Name, Username
 
@@ -47,7 +47,9 @@ class SignUpBody(Input):
     name: Name = Field(description="The name to show to people")
     password: Password = Field(description="The rules for passwords hold")
     email: Email | None = Field(
-        default=None, description="Where the account can be reached; needed if only some domains may register"
+        default=None,
+        description="Where the account can be reached; needed if only some domains may register, and without an "
+        "invitation if the server sends mail. With mail it has to be confirmed before the first sign-in",
     )
     invitation_token: InvitationToken | None = Field(
         default=None, description="The token of an invitation; needed unless registration is open"
@@ -61,7 +63,9 @@ class InvitationBody(Input):
         default=None, description="The role of who registers with it; else `registration.role`"
     )
     email: Email | None = Field(
-        default=None, description="The only address that it is for, which counts as verified then; else for anybody"
+        default=None,
+        description="The only address that it is for, which counts as verified then; else for anybody. "
+        "The link is mailed there if the server sends mail",
     )
     expires_in: Annotated[int, Field(ge=1, le=LONGEST_LIFE_SECONDS)] = Field(
         default=DEFAULT_LIFE_SECONDS, description="Seconds until it expires"
@@ -108,6 +112,7 @@ class NewInvitationAnswer(Answer):
         description="To hand over: `/invitation#` and this token is the address of a page. It is told only now",
         examples=[_TOKEN],
     )
+    mailed: bool = Field(description="Whether a mail with the link goes to the address of the invitation")
 
 
 class InvitationsAnswer(Answer):
@@ -122,6 +127,15 @@ class CheckedInvitationAnswer(Answer):
 
     email: str | None = Field(description="The only address that it is for; null: for anybody", examples=[_EMAIL])
     expires_at: Timestamp = Field(description="From then on nobody can register with it")
+
+
+def new_invitation_json(made: NewInvitation) -> dict[str, Any]:
+    """A new invitation in the form of NewInvitationAnswer."""
+    return {
+        "invitation": invitation_json(made.invitation),
+        "invitation_token": made.token,
+        "mailed": made.mailed,
+    }
 
 
 def invitation_json(invitation: Invitation) -> Mapping[str, Any]:

@@ -1,4 +1,7 @@
-"""Registration: people who make an account of their own, by an invitation or where that is open to all."""
+"""Registration: people who make an account of their own, by an invitation or where that is open to all.
+
+If mail is sent, whoever gives an address has to confirm it before the first sign-in, unless an invitation was for it.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,19 @@ from server.core.clock import Clock
 from server.core.errors import InvalidRequest, StoreUnavailable
 from server.database.driver import Driver, Transaction
 from server.emails.address import address_key, throttle_name
+from server.emails.confirmations import Asking, Confirmations
 from server.passwords.pool import HashPool
 from server.registration.audit_notes import invitation_used
 from server.registration.errors import InvalidInvitation
 from server.registration.invitations import Invitations
 from server.registration.model import Invitation
 from server.registration.rules import RegistrationRules
+from server.registration.unconfirmed import CONFIRM_MS
 from server.users.audit_notes import user_created
 from server.users.model import Credentials, User
 from server.users.names import username_key
 from server.users.service import Users
+from server.users.unconfirmed import UnconfirmedRepository
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,8 @@ class Registration:
         driver: Driver,
         audit: AuditRepository,
         accounts: Users,
+        unconfirmed: UnconfirmedRepository,
+        confirmations: Confirmations,
         invitations: Invitations,
         hashes: HashPool,
         throttle: Throttle,
@@ -53,18 +61,21 @@ class Registration:
         self._driver = driver
         self._audit = audit
         self._accounts = accounts
+        self._unconfirmed = unconfirmed
+        self._confirmations = confirmations
         self._invitations = invitations
         self._hashes = hashes
         self._throttle = throttle
         self._rules = rules
         self._clock = clock
 
-    async def sign_up(self, wanted: NewAccount, address: str | None) -> User:
+    async def sign_up(self, wanted: NewAccount, address: str | None, browser: str | None = None) -> User:
         """Make an account. An attempt that fails costs as a wrong password does, and so does one without an invitation.
 
-        The address of an invitation is verified, since an admin has vouched for it. Any other one stays unverified, and
-        nothing tells whether it is somebody else's. Raises RegistrationClosed, InvalidInvitation, UsernameTaken,
-        EmailTaken (of an invitation's address), InvalidRequest, TooManyAttempts, Overloaded.
+        The address of an invitation is verified, since an admin has vouched for it. Any other one has to be confirmed
+        if mail is sent, best in the browser of that cookie, and else stays unverified; nothing tells whether it is
+        somebody else's. Raises RegistrationClosed, InvalidInvitation, UsernameTaken, EmailTaken (of an invitation's
+        address), InvalidRequest, TooManyAttempts, Overloaded.
         """
         token = wanted.invitation_token
         if token is None:
@@ -76,6 +87,8 @@ class Registration:
             invitation = None if token is None else await self._invitations.good(token)
             invited = None if invitation is None else invitation.email
             email = _address(wanted.email, invited)
+            if email is None and token is None and self._confirmations.enabled:
+                raise InvalidRequest([("email", "Give your e-mail address: the account is confirmed by a mail to it.")])
             self._rules.check_address(email, required=True)
             _check_username(wanted.username, invited)
             role = self._rules.role if invitation is None else invitation.role
@@ -88,7 +101,10 @@ class Registration:
                 email=email,
                 email_verified=invited is not None,
             )
-            await self._add(new, invitation)
+            asking = None
+            if email is not None and invited is None and self._confirmations.enabled:
+                asking = self._confirmations.asking(new.user.id, email, browser)
+            await self._add(new, invitation, asking, address)
             if invitation is None:
                 # It is made, whatever the store says now. Nobody can fill the store with accounts faster than guess
                 # passwords.
@@ -97,8 +113,10 @@ class Registration:
         await self._throttle.clear(throttle_name(new.user.username))
         return new.user
 
-    async def _add(self, new: Credentials, invitation: Invitation | None) -> None:
-        """The account, its address and the use of the invitation, or nothing of it."""
+    async def _add(
+        self, new: Credentials, invitation: Invitation | None, asking: Asking | None, address: str | None
+    ) -> None:
+        """The account, its address, the use of the invitation and the mail to confirm by, or nothing of it."""
         now = self._clock.now_ms()
         audit = self._audit.writer()
 
@@ -108,9 +126,14 @@ class Registration:
                 used = await self._invitations.use(transaction, invitation.id, now)
                 notes.append(invitation_used(used, new.user, now))
             await self._accounts.insert(transaction, new)
+            if asking is not None:
+                await self._unconfirmed.add(transaction, new.user.id, now + CONFIRM_MS)
+                await self._confirmations.ask(transaction, asking, address, invited=invitation is not None)
             await audit.write(transaction, *notes)
 
         await self._driver.write(unit)
+        if asking is not None:
+            self._confirmations.sent_soon()
 
 
 def _address(given: str | None, invited: str | None) -> str | None:

@@ -9,6 +9,7 @@ from aiohttp import hdrs, web
 
 from server.access.rules import require_role
 from server.audit.model import AuditEvent
+from server.authentication.errors import EmailNotConfirmed
 from server.core.errors import Unauthorized
 from server.core.ids import id_in
 from server.http.auth_middleware import principal_of
@@ -20,16 +21,19 @@ from server.http.responses import empty_response, json_response, problem_respons
 from server.http.schemas import PageQuery
 from server.services import services_of
 from server.sessions.cookies import (
+    browser_of,
     clear_session_cookie,
     device_cookie_of,
     refuse_cross_site,
     session_cookie_of,
+    set_browser_cookie,
     set_device_cookie,
     set_session_cookie,
 )
 from server.sessions.errors import RefreshInvalid, SessionConflict
 from server.sessions.issuing import IssuedTokens
 from server.sessions.schemas import LoginBody, ReauthenticationBody, RefreshBody, VerifyQuery, session_json
+from server.users.model import User
 from watchword_client.bearer import bearer_token
 from watchword_client.claims import AccessClaims
 from watchword_client.errors import InsufficientRole
@@ -47,11 +51,24 @@ async def log_in(request: web.Request) -> web.Response:
         refuse_cross_site(request, services.settings)
     client = client_of(request)
     signing_in = services.authentication.log_in(body.username, body.password, client.ip, device_cookie_of(request))
-    with services.watchers.outcomes.login:
-        async with signing_in as authenticated:
-            tokens = await services.sessions.open(authenticated, client)
+    try:
+        with services.watchers.outcomes.login:
+            async with signing_in as authenticated:
+                tokens = await services.sessions.open(authenticated, client)
+    except EmailNotConfirmed as refused:
+        # The password was right.
+        return await _remind(request, authenticated.credentials.user, refused)
     response = _tokens_response(tokens, in_cookie=body.cookie)
     set_device_cookie(response, services.authentication.device_cookie(authenticated))
+    return response
+
+
+async def _remind(request: web.Request, user: User, refused: EmailNotConfirmed) -> web.Response:
+    """Mail again how the address is confirmed. The link works in this browser, which may be another one by now."""
+    services, browser = services_of(request), browser_of(request, services_of(request).ids)
+    await services.confirmations.remind(user, browser, client_of(request).ip)
+    response = problem_response(refused, request[REQUEST_ID], services.settings.server.public_url)
+    set_browser_cookie(response, browser)
     return response
 
 

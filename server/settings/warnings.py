@@ -21,9 +21,10 @@ def weaknesses(settings: Settings) -> list[str]:
         lines.append("tokens.access_ttl_seconds is over an hour: services that verify offline see no logout until then")
     if any(weakness(text) for text in texts(settings.keys.master_key[1:])):
         lines.append("keys.master_key still has one that can be guessed: `keys rewrap`, then take it out")
-    if settings.registration.mode == "open":
+    if settings.registration.mode == "open" and not settings.mail.enabled:
         lines.append(
-            "registration.mode = open: anybody can make accounts, and nobody confirms the addresses that they give"
+            "registration.mode = open without mail.url: anybody can make accounts, and nobody confirms the addresses "
+            "that they give"
         )
     if any(origin.startswith("http://") for origin in settings.cors.origins):
         lines.append("cors.origins has an http:// origin: whoever is on its network can read what it reads")

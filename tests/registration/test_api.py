@@ -303,9 +303,9 @@ async def test_who_may_invite_is_said_by_the_settings(start_api: StartApi) -> No
 
 async def test_an_invitation_of_a_command_is_good_whoever_is_there(start_api: StartApi) -> None:
     api = await start_api(**BY_INVITATION)
-    made, token = await api.services.invitations.invite(role=None, email=None, life_seconds=60, uses=1, created_by=None)
-    assert made.created_by is None
-    await user_of(await sign_up(api, token=token))
+    made = await api.services.invitations.invite(role=None, email=None, life_seconds=60, uses=1, created_by=None)
+    assert made.invitation.created_by is None
+    await user_of(await sign_up(api, token=made.token))
 
 
 async def test_an_invitation_whose_role_the_settings_have_lost_is_not_good(start_api: StartApi) -> None:

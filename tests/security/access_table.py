@@ -6,7 +6,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from server.settings.tree import RegistrationSettings, RoleSettings, default_roles
+from server.challenges.model import Purpose
+from server.database.driver import Transaction
+from server.settings.mail import MailSettings
+from server.settings.tree import LimitSettings, RegistrationSettings, RoleSettings, default_roles
 from tests.running import PASSWORD, Api
 
 NEW_PASSWORD = "another horse, another battery"
@@ -15,6 +18,9 @@ SETTINGS: dict[str, Any] = {
     "roles": default_roles() | {"support": RoleSettings(includes=("customer",))},
     "access": {"GET /users": ("support",), "GET /routes": ("customer",)},
     "registration": RegistrationSettings(mode="open"),
+    # Nobody listens there. Each cell may ask for a mail.
+    "mail": MailSettings(url="smtp://127.0.0.1:9", sign_in_codes=True, **{"from": "auth@mail.example"}),
+    "limits": LimitSettings(address_mails_per_hour=1_000_000, all_mails_per_hour=3_600_000),
 }
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -124,14 +130,36 @@ async def _update(_api: Api, _caller: Caller, _other: Person) -> dict[str, Any]:
 
 async def invitation_by(api: Api, user_id: str) -> tuple[str, str]:
     """The id of an invitation that this user has made, and its token."""
-    made, token = await api.services.invitations.invite(
-        role=None, email=None, life_seconds=60, uses=1, created_by=user_id
-    )
-    return made.id, token
+    made = await api.services.invitations.invite(role=None, email=None, life_seconds=60, uses=1, created_by=user_id)
+    return made.invitation.id, made.token
 
 
 async def _sign_up(_api: Api, caller: Caller, _other: Person) -> dict[str, Any]:
-    return {"username": f"signed-up-{caller.person.username}", "name": "New", "password": PASSWORD}
+    username = f"signed-up-{caller.person.username}"
+    return {"username": username, "name": "New", "password": PASSWORD, "email": f"{username}@example.com"}
+
+
+async def _add_email(_api: Api, caller: Caller, _other: Person) -> dict[str, Any]:
+    return {"email": f"another-of-{caller.person.username}@example.com"}
+
+
+async def _unverified(api: Api, caller: Caller, _other: Person) -> dict[str, Any]:
+    """No body; the address of the caller is one that can be confirmed."""
+    driver = api.services.repositories.driver
+    await driver.write_one("UPDATE emails SET verified_at = NULL WHERE id = $1", caller.person.email_id)
+    return {}
+
+
+async def _confirm_email(api: Api, _caller: Caller, other: Person) -> dict[str, Any]:
+    services, email = api.services, f"confirmed-by-{other.username}@example.com"
+    new = services.challenges.make(Purpose.CONFIRM_EMAIL, user_id=other.id, email=email)
+
+    async def unit(transaction: Transaction) -> None:
+        await services.challenges.insert(transaction, new)
+        await services.repositories.emails.put(transaction, other.id, email, None, services.clock.now_ms())
+
+    await services.repositories.driver.write(unit)
+    return {"token": new.token, "code": new.code}
 
 
 async def _invite(_api: Api, _caller: Caller, _other: Person) -> dict[str, Any]:
@@ -163,6 +191,9 @@ TABLE = {
     "DELETE /me/sessions": Listed(USERS, 204),
     "DELETE /me/sessions/{session_id}": Listed(USERS, 204, objects=OWN),
     "GET /me/emails": Listed(USERS),
+    "POST /me/emails": Listed(USERS, 202, _add_email, recent=("",)),
+    "POST /me/emails/{email_id}/send": Listed(USERS, 202, _unverified, objects=OWN),
+    "POST /email/confirm": Listed(ANYONE, 204, _confirm_email),
     "DELETE /me/emails/{email_id}": Listed(USERS, 204, objects=OWN, recent=OBJECTS),
     "POST /me/emails/{email_id}/primary": Listed(USERS, 204, objects=OWN, recent=OBJECTS),
     "POST /password/reset": Listed(ANYONE, 204, _reset_password),

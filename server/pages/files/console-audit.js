@@ -27,6 +27,8 @@ const EVENTS = [
   "password_change_failed",
   "password_reset_requested",
   "password_reset",
+  "email_added",
+  "email_confirmed",
   "email_removed",
   "email_made_primary",
   "invitation_created",
