@@ -91,6 +91,7 @@ INNER_LINES = {
     },
     "mail": {
         "preview": "Show what a mail says, with made-up values.",
+        "test": "Send a mail, and say step by step what works.",
     },
     "audit": {
         "list": "Print the newest records, the newest first.",

@@ -221,6 +221,9 @@ async def _greeting(services: Services, listening: socket.socket, *, demo: bool)
     one_address = services.settings.one_address_for_all()
     if one_address is not None and not demo:
         _log.warning("client addresses", reason=one_address)
+    without_mail = services.settings.without_mail()
+    if without_mail is not None and not demo:
+        _log.info("mail is off", reason=without_mail)
     address = address_of(listening)
     origin = services.settings.server.public_origin(listening.getsockname()[1])
     accounts = await (make_demo_users(services, address) if demo else make_first_admin(services, address))

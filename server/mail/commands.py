@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from server.cli.command import Commands
 from server.mail.preview import preview
+from server.mail.trying_out import send_test
 
 app = Commands("Look at mails, and after those that wait.\n\nExample: mail preview reset-password")
 app.command()(preview)
+app.command("test")(send_test)

@@ -19,7 +19,7 @@ import aiosmtplib
 from aiosmtplib.protocol import SMTPProtocol
 
 from server.mail.reasons import one_line, reply, secrets_of
-from server.mail.smtp_failures import connection_reason
+from server.mail.smtp_failures import connection_reason, is_about_tls
 from server.mail.transport import Outcome
 from server.settings.mail import MailServer
 
@@ -45,11 +45,11 @@ class Limits:
 
 
 class Failed(Exception):
-    """A step failed. `reason` is fit for a `Sending`."""
+    """A step failed. `reason` is fit for a `Sending`; `in_tls` if what failed is TLS, or the certificate."""
 
-    def __init__(self, outcome: Outcome, reason: str) -> None:
+    def __init__(self, outcome: Outcome, reason: str, *, in_tls: bool = False) -> None:
         super().__init__(reason)
-        self.outcome, self.reason = outcome, one_line(reason)
+        self.outcome, self.reason, self.in_tls = outcome, one_line(reason), in_tls
 
 
 @dataclass(frozen=True)
@@ -234,7 +234,9 @@ class SmtpConnection:
         except aiosmtplib.SMTPResponseException as error:
             raise self._unreachable(refused, error.code, error.message) from error
         except (aiosmtplib.SMTPException, OSError, TimeoutError, UnicodeError) as error:
-            raise self._unreachable(connection_reason(error)) from error
+            in_tls = is_about_tls(error)
+            reason = f"{self._where}: {connection_reason(error)}"
+            raise Failed(Outcome.UNREACHABLE, reason, in_tls=in_tls) from error
 
     def _info(self, name: str) -> Any:
         """What asyncio knows about the connection. Raises Failed if it has just ended."""

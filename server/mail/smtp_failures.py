@@ -29,3 +29,8 @@ def connection_reason(error: BaseException) -> str:
         # asyncio's own texts have addresses in them. Those of name servers have negative numbers.
         return (os.strerror(error.errno) if error.errno > 0 else error.strerror) or "no connection"
     return one_line(str(error)) or "the connection was lost"
+
+
+def is_about_tls(error: BaseException) -> bool:
+    """Whether TLS failed, or a certificate was refused."""
+    return isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError)

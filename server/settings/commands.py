@@ -29,9 +29,8 @@ def check(context: typer.Context, config: Config = None) -> None:
         typer.echo(line)
     for line in settings.weaknesses():
         typer.echo(f"weak: {line}")
-    one_address = settings.one_address_for_all()
-    if one_address is not None:
-        typer.echo(f"note: {one_address}")
+    for note in filter(None, (settings.one_address_for_all(), settings.without_mail())):
+        typer.echo(f"note: {note}")
     typer.echo("the settings are fine")
 
 

@@ -27,7 +27,7 @@ from server.settings.secrets import SealingSecrets, Secrets
 from server.settings.section import Section, attributes
 from server.settings.sources import Sourced
 from server.settings.store_url import direct_url, is_sqlite, listen_url_problems, schema, store_url
-from server.settings.warnings import one_address_for_all, weaknesses
+from server.settings.warnings import one_address_for_all, weaknesses, without_mail
 
 # Bytes of JSON. A token may have 4096 characters; the rest of them is for the longest username, role and signature, and
 # for six methods of a sign-in (RFC 8176).
@@ -323,6 +323,10 @@ class Settings(Section, Sourced):
     def one_address_for_all(self) -> str | None:
         """A warning if no proxy is trusted: behind a proxy all clients would have its address, and share its limits."""
         return one_address_for_all(self)
+
+    def without_mail(self) -> str | None:
+        """What is off if no mail is sent."""
+        return without_mail(self)
 
 
 def setting_names() -> list[str]:

@@ -35,7 +35,22 @@ def weaknesses(settings: Settings) -> list[str]:
             f"metrics.host = {settings.metrics.host}: whoever reaches that port reads the metrics, for they ask for no "
             "password; let only your Prometheus reach it"
         )
+    if settings.mail.is_on_another_machine and not settings.server.public_url:
+        lines.append(
+            f"mails go to people elsewhere, and their links lead to {settings.server.public_origin()}, for "
+            "server.public_url is empty: whatever runs there on their machines gets the tokens in them"
+        )
     return lines
+
+
+def without_mail(settings: Settings) -> str | None:
+    """What is off if no mail is sent."""
+    if settings.mail.enabled:
+        return None
+    return (
+        "no mail is sent, since mail.url is empty: nobody can set a forgotten password anew, confirm an address or "
+        "hear of sign-ins from new devices, and who invites somebody has to hand over the link"
+    )
 
 
 def one_address_for_all(settings: Settings) -> str | None:

@@ -42,7 +42,7 @@ def test_a_store_that_was_served_is_well_and_stays_as_it_is(tmp_path: Path) -> N
     assert (found.code, found.levels("store"), found.levels("keys")) == (0, {"ok"}, {"ok"})
     assert {one["topic"] for one in found.findings} == {
         "versions", "settings", "files", "store", "clock", "keys", "proxies", "address", "listener", "metrics",
-        "machine",
+        "machine", "mail",
     }  # fmt: skip
     assert any("signs since" in text for text in found.told("ok", "keys"))
     assert any("is next, from" in text for text in found.told("ok", "keys"))
