@@ -28,6 +28,7 @@ from rich.table import Table
 
 from tests.bench.cost import cost
 from tests.bench.load import CONNECTIONS, Client, Rate, chain, get, in_turn, post
+from tests.bench.mail_timing import mail_timing
 from tests.bench.pages import pages
 from tests.bench.sign_up_timing import sign_up_timing
 from tests.bench.timing import timing
@@ -37,7 +38,7 @@ from tests.listening import free_port
 from tests.process.server_process import ServerProcess, serving
 from tests.tracing.collector import collecting
 
-PARTS = ("cost", "workers", "checked", "refresh", "verification", "timing", "pages")
+PARTS = ("cost", "workers", "checked", "refresh", "verification", "timing", "mails", "pages")
 # Tokens must live as long as the run.
 SETTINGS = {"WATCHWORD__TOKENS__ACCESS_TTL_SECONDS": "86400", "WATCHWORD__LOGS__FORMAT": "json"}
 
@@ -180,6 +181,8 @@ def main() -> None:
         if options.only in {None, "timing"}:
             timing(new_folder(folder, "timing"), options.tries)
             sign_up_timing(new_folder(folder, "sign-up"), options.tries * 10)
+        if options.only in {None, "mails"}:
+            mail_timing(new_folder(folder, "mails"), options.tries * 10)
         if options.only in {None, "pages"}:
             pages(new_folder(folder, "pages"), options.rounds)
         if options.only in {None, "workers"}:

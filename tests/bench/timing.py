@@ -15,7 +15,7 @@ import math
 import random
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -101,12 +101,12 @@ class Client:
     def __init__(self, server: ServerProcess) -> None:
         self._connection = http.client.HTTPConnection(server.address.removeprefix("http://"), timeout=60)
 
-    def post(self, path: str, body: dict[str, str]) -> tuple[float, http.client.HTTPResponse, dict[str, Any]]:
+    def post(self, path: str, body: Mapping[str, str]) -> tuple[float, http.client.HTTPResponse, dict[str, Any]]:
         """Milliseconds, the answer and its content."""
         started = time.perf_counter()
         self._connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
         answer = self._connection.getresponse()
-        content = json.loads(answer.read())
+        content = json.loads(answer.read() or b"{}")
         return (time.perf_counter() - started) * 1000, answer, content
 
     def try_password(self, username: str, password: str) -> tuple[float, Answer]:
