@@ -11,11 +11,12 @@ import pytest
 
 from server.authentication.attempts import FORGET_MS, LONGEST_WAIT_MS
 from server.authentication.throttling import DEVICE_ATTEMPTS, FREE_FAILURES
+from server.challenges.model import CODES, OPEN, Purpose
 from server.http.body import MAXIMUM_MEMBERS
 from server.http.connection import FRAMING_BYTES, HALF_CLOSED_SECONDS, HEAD_BYTES, WRITE_SECONDS
 from server.http.runner import ENOUGH_DESCRIPTORS, KEEPALIVE_SECONDS, KEPT_DESCRIPTORS
 from server.passwords.hasher import MAXIMUM_BYTES
-from server.sessions.cookies import DEVICE_SECONDS
+from server.sessions.cookies import BROWSER_SECONDS, DEVICE_SECONDS
 from server.settings import Settings
 from watchword_client import token_checks
 
@@ -36,6 +37,13 @@ FIXED = {
     "who is logged in, to change the password or to prove again who they are": ACCOUNT_GUESSES // 10,
     "wrong passwords from unknown devices before the first wait": FREE_FAILURES,
     "longest wait, in seconds": LONGEST_WAIT_MS // 1000,
+    "codes that are looked at for a mail without its link": CODES,
+    "codes that are looked at for a mail with its link": CODES,
+    "mails of a user and purpose that are good at the same time, but for resets of passwords": OPEN,
+    "minutes in which a mail sets a new password": Purpose.RESET_PASSWORD.life_ms // 60_000,
+    "minutes in which a mail signs in": Purpose.SIGN_IN.life_ms // 60_000,
+    "hours in which a mail confirms an address": Purpose.CONFIRM_EMAIL.life_ms // 3_600_000,
+    "days that a browser is known that has asked for a mail": BROWSER_SECONDS // DAY_SECONDS,
     "days until a count that nobody touched is deleted": FORGET_MS // 1000 // DAY_SECONDS,
     "days that a browser keeps the device cookie after a login": DEVICE_SECONDS // DAY_SECONDS,
     "bytes of a password": MAXIMUM_BYTES,
