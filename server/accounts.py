@@ -19,6 +19,12 @@ from server.mail.outbox import Outbox
 from server.mail.sealing import Sealing
 from server.passwords.pool import HashPool
 from server.policies import password_policy, registration_rules
+from server.recovery.proofs import Proofs
+from server.recovery.requests import MailRequests
+from server.recovery.resets import MailedResets
+from server.recovery.resolving import Resolver
+from server.recovery.service import Recovery
+from server.recovery.sign_in_codes import SignInCodes
 from server.registration.invitation_token import InvitationTokens
 from server.registration.invitations import Invitations
 from server.registration.service import Registration
@@ -177,3 +183,55 @@ def registration(
         clock=base.clock,
     )
     return invitations, registration
+
+
+def recovery(
+    base: Base,
+    keys: KeyService,
+    authentication: Authentication,
+    throttle: Throttle,
+    *,
+    outbox: Outbox,
+    challenges: Challenges,
+    passwords: UserPasswords,
+) -> Recovery:
+    """Forgotten passwords, and signing in by a mailed code."""
+    repositories, clock = base.repositories, base.clock
+    sealing = Sealing(partial(keys.current.token_key, "mail request"), base.ids)
+    proofs = Proofs(challenges, repositories.users, repositories.emails)
+    return Recovery(
+        requests=MailRequests(
+            driver=repositories.driver,
+            repository=repositories.mail_requests,
+            challenges=challenges,
+            outbox=outbox,
+            sealing=sealing,
+            throttle=throttle,
+            clock=clock,
+            ids=base.ids,
+            settings=base.settings,
+        ),
+        resets=MailedResets(challenges, proofs, passwords),
+        sign_in_codes=SignInCodes(
+            challenges=challenges,
+            proofs=proofs,
+            authentication=authentication,
+            users=repositories.users,
+            audit=repositories.audit,
+            throttle=throttle,
+            clock=clock,
+        ),
+        resolver=Resolver(
+            driver=repositories.driver,
+            repository=repositories.mail_requests,
+            users=repositories.users,
+            emails=repositories.emails,
+            unconfirmed=repositories.unconfirmed,
+            audit=repositories.audit,
+            challenges=challenges,
+            outbox=outbox,
+            sealing=sealing,
+            throttle=throttle,
+            clock=clock,
+        ),
+    )

@@ -174,6 +174,9 @@ def _connected(base: Base, lasting: _Lasting) -> Services:
     invitations, registration = accounts.registration(
         base, keys, users, throttle, roles, confirmations=confirmations, outbox=outbox, hashes=lasting.hashes
     )
+    recovery = accounts.recovery(
+        base, keys, authentication, throttle, outbox=outbox, challenges=challenges, passwords=passwords
+    )
     return Services(
         settings=settings,
         clock=clock,
@@ -196,6 +199,7 @@ def _connected(base: Base, lasting: _Lasting) -> Services:
         refresh_rotation=_refresh_rotation(base, sessions, refresh_tokens, issuer),
         invitations=invitations,
         registration=registration,
+        recovery=recovery,
         audit=Audit(repositories.audit, repositories.users, AuditChain(keys.audit_key)),
         statistics=_statistics(base),
         verifier=lasting.verifier,

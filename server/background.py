@@ -19,6 +19,8 @@ from server.repositories import Repositories
 from server.services import Services
 
 ROUND_SECONDS = 60
+# Requests for mails wait for so long at most; none is answered at once, so that the time of no answer tells anything.
+REQUEST_SECONDS = 1.0
 # How often the other nodes are told that this one runs. Six times before it is taken for gone.
 BEAT_SECONDS = 10
 # The store reports changes; after this time they are read even without a report.
@@ -64,6 +66,10 @@ async def background(running: Running, _: web.Application) -> AsyncIterator[None
     async def beat() -> None:
         await running.services.nodes.beat()
 
+    async def answer_requests() -> None:
+        if running.services.outbox.enabled:
+            await running.services.recovery.resolve()
+
     following: list[Callable[[], Awaitable[None]]] = [services.revocations.refresh, running.refresh_keys]
     if services.watchers.followed is not None:
         following.append(services.watchers.followed)
@@ -71,6 +77,7 @@ async def background(running: Running, _: web.Application) -> AsyncIterator[None
         follow(services.repositories.driver.wait_for_change, following),
         _each_round("signing keys", maintain_keys),
         _each_round("purge", tidy),
+        _each_round("mail requests", answer_requests, REQUEST_SECONDS, ROUND_SECONDS),
         _learn(running),
     ]
     tells_nodes = not services.settings.store.is_sqlite and services.nodes.name.worker == 0
@@ -144,10 +151,18 @@ async def learn_costs(repositories: Repositories, hashes: HashPool) -> None:
         _log.exception("background task failed", task="costs of password hashes")
 
 
-async def _each_round(what: str, work: Callable[[], Awaitable[None]], seconds: float | None = None) -> None:
+async def _each_round(
+    what: str,
+    work: Callable[[], Awaitable[None]],
+    seconds: float | None = None,
+    seconds_after_failure: float | None = None,
+) -> None:
+    pause = ROUND_SECONDS if seconds is None else seconds
     while True:
+        wait = pause if seconds_after_failure is None else seconds_after_failure
         try:
             await work()
+            wait = pause
         except StoreUnavailable:
             _log.warning("the store could not be reached; trying again in a minute", task=what)
         except StoreRefused as error:
@@ -156,4 +171,4 @@ async def _each_round(what: str, work: Callable[[], Awaitable[None]], seconds: f
             _log.error("background task failed; trying again in a minute", task=what, reason=str(error))
         except Exception:  # noqa: BLE001 - a defect in one round must not end the later rounds
             _log.exception("background task failed", task=what)
-        await asyncio.sleep(ROUND_SECONDS if seconds is None else seconds)
+        await asyncio.sleep(wait)

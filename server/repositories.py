@@ -26,6 +26,7 @@ from server.health.repository import ReadinessRepository
 from server.keys.repository import KeyRepository
 from server.mail.repository import MailRepository
 from server.nodes.repository import NodeRepository
+from server.recovery.repository import MailRequestRepository
 from server.registration.repository import InvitationRepository
 from server.sessions.repository import SessionRepository
 from server.users.repository import UserRepository
@@ -47,6 +48,7 @@ class Repositories:
         self.invitations = InvitationRepository(driver)
         self.mails = MailRepository(driver)
         self.challenges = ChallengeRepository(driver)
+        self.mail_requests = MailRequestRepository(driver)
         self.readiness = ReadinessRepository(driver)
         self.nodes = NodeRepository(driver)
 

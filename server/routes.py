@@ -16,6 +16,7 @@ from server.http.route_table import RouteTable
 from server.inspection import routes as inspection
 from server.keys import routes as keys
 from server.pages import routes as pages
+from server.recovery import routes as recovery
 from server.registration import routes as registration
 from server.sessions import routes as sessions
 from server.settings import Settings
@@ -25,6 +26,7 @@ from watchword_client.access import Roles, only
 
 ROUTES: tuple[Route, ...] = (
     *sessions.ROUTES,
+    *recovery.ROUTES,
     *users.ROUTES,
     *emails.ROUTES,
     *registration.ROUTES,

@@ -24,6 +24,7 @@ from server.mail.outbox import Outbox
 from server.nodes.service import Nodes
 from server.pages.page import Page
 from server.passwords.pool import HashPool
+from server.recovery.service import Recovery
 from server.registration.invitations import Invitations
 from server.registration.service import Registration
 from server.repositories import Repositories
@@ -81,6 +82,7 @@ class Services:
     refresh_rotation: RefreshRotation
     invitations: Invitations
     registration: Registration
+    recovery: Recovery
     audit: Audit
     statistics: Statistics
     verifier: TokenVerifier

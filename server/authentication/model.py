@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from server.database.driver import Transaction
 from server.users.model import Credentials
 
 # RFC 8176 section 2.
 PASSWORD_METHOD = "pwd"  # noqa: S105 - the name of a method
+OTP_METHOD = "otp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,12 +18,14 @@ class Authenticated:
     """Somebody who has just proved who they are. `methods` are how, in the words of RFC 8176 section 2.
 
     `credentials` are those that it was proved with: a session is opened only if they are still in force. `device_id` is
-    that of the device cookie, None for a device that is not known.
+    that of the device cookie, None for a device that is not known. `use` uses up what counts only once, such as a
+    mailed code, in the transaction that opens the session and locks the row of the user; False if that is gone.
     """
 
     credentials: Credentials
     methods: tuple[str, ...]
     device_id: str | None = None
+    use: Callable[[Transaction], Awaitable[bool]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,10 @@ class Authentication:
         """The value of the cookie by which this device is known the next time. An unknown device gets a new id."""
         return self._devices.issue(authenticated.credentials.user.id, authenticated.device_id)
 
+    def known_device(self, device_cookie: str | None, user_id: str) -> str | None:
+        """The device of the cookie, if the user has signed in there before."""
+        return self._devices.device_of(device_cookie, user_id)
+
     async def _check(
         self,
         attempt: Attempt,

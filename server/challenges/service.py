@@ -183,7 +183,7 @@ class Challenges:
         challenge = seen.found.challenge
         if not seen.by_browser and code is not None:
             if not seen.counted or not self._is_code(seen.found, code):
-                raise CodeInvalid
+                raise CodeInvalid(challenge.user_id)
             await self._refund(address, challenge, "token_failures")
             return challenge
         await self._refund(address, challenge, None)
@@ -206,7 +206,7 @@ class Challenges:
         counted = await self._driver.write(unit)
         right = [one.challenge for one in counted if self._is_code(one, code or "")]
         if not right:
-            raise CodeInvalid
+            raise CodeInvalid(counted[0].challenge.user_id if counted else None)
         await self._refund(address, right[0], "failures")
         return right[0]
 

@@ -20,6 +20,8 @@ LOGIN_RESULTS = (
     "ok",
     "invalid_credentials",
     "email_not_confirmed",
+    "code_invalid",
+    "code_required",
     "too_many_attempts",
     "overloaded",
     "store_unavailable",

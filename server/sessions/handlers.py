@@ -58,7 +58,7 @@ async def log_in(request: web.Request) -> web.Response:
     except EmailNotConfirmed as refused:
         # The password was right.
         return await _remind(request, authenticated.credentials.user, refused)
-    response = _tokens_response(tokens, in_cookie=body.cookie)
+    response = tokens_response(tokens, in_cookie=body.cookie)
     set_device_cookie(response, services.authentication.device_cookie(authenticated))
     return response
 
@@ -83,7 +83,7 @@ async def refresh(request: web.Request) -> web.Response:
         await _refuse_other_bearer(request, token)
         # A failure does not delete the cookie: another tab may have logged in again meanwhile.
         tokens = await services.refresh_rotation.refresh(token, client_of(request).ip)
-    return _tokens_response(tokens, in_cookie=cookie is not None)
+    return tokens_response(tokens, in_cookie=cookie is not None)
 
 
 async def log_out(request: web.Request) -> web.Response:
@@ -148,7 +148,8 @@ async def _bearer_claims(request: web.Request) -> AccessClaims:
     return await services_of(request).authenticator.claims_of_session(bearer_token(request))
 
 
-def _tokens_response(tokens: IssuedTokens, *, in_cookie: bool) -> web.Response:
+def tokens_response(tokens: IssuedTokens, *, in_cookie: bool) -> web.Response:
+    """The answer to a login or a refresh: with `in_cookie` the refresh token is in the cookie."""
     answer = _access_token_json(tokens)
     if not in_cookie:
         answer["refresh_token"] = tokens.refresh_token

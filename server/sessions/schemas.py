@@ -95,7 +95,9 @@ class SessionAnswer(Answer):
     ip: str | None = Field(description="The address of the client at the last refresh", examples=["203.0.113.7"])
     user_agent: str | None = Field(description="What the client said it is, at the login", examples=["curl/8.14.1"])
     auth_time: Timestamp = Field(description="When the user has proved who they are, the last time")
-    amr: list[str] = Field(description="By which methods (RFC 8176): `pwd` is a password", examples=[["pwd"]])
+    amr: list[str] = Field(
+        description="By which methods (RFC 8176): `pwd` is a password, `otp` a mailed code", examples=[["pwd"]]
+    )
     current: bool = Field(description="Whether it is the session of the token in this request", examples=[True])
 
 

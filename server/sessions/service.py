@@ -5,6 +5,8 @@ Each change is one unit, with its audit record last (server/audit/repository.py 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import structlog
 
 from server.audit.model import AuditEvent, AuditNote
@@ -57,8 +59,9 @@ class Sessions:
     async def open(self, authenticated: Authenticated, client: Client) -> IssuedTokens:
         """For who has just proved who they are, in whatever way.
 
-        Raises ChangedMeanwhile if the user was disabled, or the password changed, since the credentials were read;
-        EmailNotConfirmed if the user has registered and has to confirm an address first.
+        Raises ChangedMeanwhile if the user was disabled, or the password changed, since the credentials were read, or
+        if what counts only once was used meanwhile; EmailNotConfirmed if the user has registered and has to confirm an
+        address first.
         """
         credentials = authenticated.credentials
         now = self._clock.now_ms()
@@ -76,21 +79,28 @@ class Sessions:
             authenticated_at=now,
             amr=authenticated.methods,
         )
-        opened = await self.add(session, credentials.password_changed_at)
+        opened = await self.add(session, credentials.password_changed_at, authenticated.use)
         if opened is None:
             raise ChangedMeanwhile
         return self._issuer.issue(opened, now)
 
-    async def add(self, session: Session, password_changed_at: int) -> UserSession | None:
+    async def add(
+        self,
+        session: Session,
+        password_changed_at: int,
+        use: Callable[[Transaction], Awaitable[bool]] | None = None,
+    ) -> UserSession | None:
         """None, and nothing is changed, if the user was disabled or has had another password since that time.
 
-        Raises EmailNotConfirmed.
+        Raises ChangedMeanwhile if `use` returns False (Authenticated.use); EmailNotConfirmed.
         """
         audit = self._audit.writer()
 
         async def unit(transaction: Transaction) -> UserSession | None:
             opened = await self._repository.open(transaction, session, password_changed_at)
             if opened is not None:
+                if use is not None and not await use(transaction):
+                    raise ChangedMeanwhile
                 note = AuditNote(
                     AuditEvent.LOGIN_SUCCEEDED,
                     session.created_at,

@@ -8,7 +8,7 @@ from server.core.ids import id_in
 from server.http.auth_middleware import principal_of
 from server.http.body import read_query
 from server.http.cursor import page_of, position_of
-from server.http.requests import body_of, client_of, id_of
+from server.http.requests import body_of, id_of
 from server.http.responses import empty_response, json_response
 from server.services import services_of
 from server.sessions.recent import is_recent, require_recent
@@ -17,7 +17,6 @@ from server.users.model import UserFilter
 from server.users.schemas import (
     NewUserBody,
     PasswordBody,
-    PasswordResetBody,
     ProfileBody,
     UserChangeBody,
     UsersQuery,
@@ -45,13 +44,6 @@ async def change_password(request: web.Request) -> web.Response:
     await services_of(request).user_passwords.change(
         principal.subject, principal.session_id, body.current_password, body.new_password
     )
-    return empty_response()
-
-
-async def reset_password(request: web.Request) -> web.Response:
-    """POST /password/reset."""
-    body = await body_of(request, PasswordResetBody)
-    await services_of(request).user_passwords.reset(body.reset_token, body.new_password, client_of(request).ip)
     return empty_response()
 
 

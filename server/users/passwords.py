@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from server.audit.model import AuditEvent, AuditNote
 from server.audit.repository import AuditRepository
@@ -26,6 +26,10 @@ from server.users.reset_token import ResetToken, ResetTokens
 
 # The longest life that `passwords.reset_ttl_seconds` gives a reset token, and a minute for clocks that differ.
 LONGEST_RESET_MS = 2_592_000_000 + 60_000
+
+
+class _NothingToUse(Exception):
+    """Undoes the transaction."""
 
 
 class UserPasswords:
@@ -70,13 +74,13 @@ class UserPasswords:
         # The current password is checked first: without it the policy must not examine the new one.
         proved = await self._authentication.reauthenticate(user_id, current, AuditEvent.PASSWORD_CHANGE_FAILED)
         credentials = proved.credentials
-        password_hash = await self.hash(new, _names_of(credentials.user), "new_password")
+        password_hash = await self.hash(new, names_of(credentials.user), "new_password")
         if not await self.set_hash(credentials, password_hash, keep_session_id=session_id):
             raise InvalidCredentials("The password was changed meanwhile.")
 
     async def replace(self, credentials: Credentials, new: str) -> None:
         """Set a password without the current one, for operators; all sessions end. Raises InvalidRequest."""
-        password_hash = await self.hash(new, _names_of(credentials.user), "password")
+        password_hash = await self.hash(new, names_of(credentials.user), "password")
         if not await self.set_hash(credentials, password_hash):
             raise InvalidCredentials("The password was changed meanwhile; try again.")
 
@@ -96,7 +100,7 @@ class UserPasswords:
         """
         async with self._throttle.reset_token_attempt(address):
             credentials = await self._credentials_for(reset_token)
-        password_hash = await self.hash(new_password, _names_of(credentials.user), "new_password")
+        password_hash = await self.hash(new_password, names_of(credentials.user), "new_password")
         if not await self.set_hash(credentials, password_hash, event=AuditEvent.PASSWORD_RESET):
             raise InvalidResetToken
 
@@ -122,10 +126,12 @@ class UserPasswords:
         *,
         keep_session_id: str | None = None,
         event: AuditEvent = AuditEvent.PASSWORD_CHANGED,
+        use: Callable[[Transaction], Awaitable[bool]] | None = None,
     ) -> bool:
         """Set a password hash, end all sessions but one, and what was mailed to reset the password or to sign in.
 
-        False if the password has changed since `credentials`.
+        False if the password has changed since `credentials`. `use` uses up in the same transaction what lets somebody
+        do this once; False, and nothing is changed, if that is gone.
         """
         user_id = credentials.user.id
         now = self._clock.now_ms()
@@ -137,13 +143,18 @@ class UserPasswords:
             username = await self._users.set_password_hash(transaction, credentials, password_hash, changed_at, now)
             if username is None:
                 return False
+            if use is not None and not await use(transaction):
+                raise _NothingToUse
             await self._challenges.end_all(transaction, user_id)
             ended = await self._sessions.end_all(transaction, user_id, keep_session_id, now)
             after = {"sessions_ended": len(ended)}
             await audit.write(transaction, AuditNote(event, now, user_id, username, after=after))
             return True
 
-        done = await self._driver.write(unit)
+        try:
+            done = await self._driver.write(unit)
+        except _NothingToUse:
+            return False
         await self._revocations.soon()
         if done:
             await self._throttle.clear(throttle_name(credentials.user.username))
@@ -161,5 +172,6 @@ class UserPasswords:
         return credentials
 
 
-def _names_of(user: User) -> list[str]:
+def names_of(user: User) -> list[str]:
+    """The names of a user, of which the password must not be made."""
     return [user.username, user.name, *([] if user.email is None else [user.email])]

@@ -8,20 +8,19 @@ from server.core.errors import NotFound, Overloaded, StoreUnavailable
 from server.emails.errors import EmailTaken
 from server.http.route import ALWAYS, Route
 from server.users import handlers
-from server.users.errors import InvalidResetToken, LastAdmin, UsernameTaken
+from server.users.errors import LastAdmin, UsernameTaken
 from server.users.schemas import (
     NewUserAnswer,
     NewUserBody,
     OneUserAnswer,
     PasswordBody,
-    PasswordResetBody,
     ProfileBody,
     ResetTokenAnswer,
     UserChangeBody,
     UsersAnswer,
     UsersQuery,
 )
-from watchword_client.access import ANY_USER, ANYONE
+from watchword_client.access import ANY_USER
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -56,18 +55,6 @@ ROUTES: tuple[Route, ...] = (
         answers={204: None},
         errors=(InvalidCredentials, TooManyAttempts, NotFound, Overloaded, StoreUnavailable),
         recent=ALWAYS,
-    ),
-    Route(
-        method="POST",
-        path="/password/reset",
-        handler=handlers.reset_password,
-        access=ANYONE,
-        fixed=True,
-        tag="Own account",
-        summary="Set a new password with a reset token, once",
-        body=PasswordResetBody,
-        answers={204: None},
-        errors=(InvalidResetToken, TooManyAttempts, Overloaded, StoreUnavailable),
     ),
     Route(
         method="GET",

@@ -16,7 +16,6 @@ from server.http.schemas import (
     Cursor,
     Input,
     Limit,
-    OpaqueToken,
     Password,
     RoleName,
     Timestamp,
@@ -78,13 +77,6 @@ class NewUserBody(Input):
     role: RoleName = Field(description="One of the roles in the settings")
     password: Password | None = Field(default=None, description="The first password; the rules for passwords hold")
     email: Email | None = Field(default=None, description=_GIVEN_EMAIL)
-
-
-class PasswordResetBody(Input):
-    """A reset token and the new password."""
-
-    reset_token: OpaqueToken = Field(description="The token that an admin or a command has made", examples=[_RESET])
-    new_password: NewPassword
 
 
 class PasswordBody(Input):

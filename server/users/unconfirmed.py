@@ -24,6 +24,10 @@ class UnconfirmedRepository:
             "INSERT INTO unconfirmed_users (user_id, confirm_until) VALUES ($1, $2)", user_id, confirm_until
         )
 
+    async def waits(self, transaction: Transaction, user_id: str) -> bool:
+        """Whether the account has to confirm its address first."""
+        return bool(await transaction.run(_STILL_UNCONFIRMED, user_id))
+
     async def expired(self, now: int, limit: int) -> list[str]:
         """The ids of at most `limit` accounts whose time is over, the first ones first."""
         sql = "SELECT user_id FROM unconfirmed_users WHERE confirm_until <= $1 ORDER BY confirm_until, user_id LIMIT $2"
@@ -34,8 +38,8 @@ class UnconfirmedRepository:
 
         Needs the lock of the user's row, so that a confirmation at the same moment is before this or fails.
         """
-        found = await transaction.run(_STILL_UNCONFIRMED, user_id)
+        found = await self.waits(transaction, user_id)
         taken = await transaction.run(
             "DELETE FROM unconfirmed_users WHERE user_id = $1 AND confirm_until <= $2 RETURNING user_id", user_id, now
         )
-        return bool(found and taken)
+        return found and bool(taken)

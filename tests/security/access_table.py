@@ -116,6 +116,26 @@ async def _reset_password(api: Api, _caller: Caller, other: Person) -> dict[str,
     return {"reset_token": await api.services.user_passwords.request_reset(other.id), "new_password": NEW_PASSWORD}
 
 
+async def _ask_for_mail(_api: Api, _caller: Caller, other: Person) -> dict[str, Any]:
+    return {"identifier": other.username}
+
+
+async def _mailed_code(api: Api, _caller: Caller, other: Person) -> dict[str, Any]:
+    credentials = await api.services.users.credentials_of(other.username)
+    email = f"{other.username}@example.com"
+    if credentials.user.email is None:
+        await api.services.users.update(other.id, email=email)
+    new = api.services.challenges.make(
+        Purpose.SIGN_IN, user_id=other.id, email=email, password_changed_at=credentials.password_changed_at
+    )
+
+    async def unit(transaction: Transaction) -> None:
+        await api.services.challenges.insert(transaction, new)
+
+    await api.services.repositories.driver.write(unit)
+    return {"challenge": new.challenge.id, "code": new.code}
+
+
 async def _reauthenticate(_api: Api, _caller: Caller, _other: Person) -> dict[str, Any]:
     return {"password": PASSWORD}
 
@@ -180,6 +200,8 @@ THERE = ("own", "other")
 
 TABLE = {
     "POST /login": Listed(ANYONE, body=_log_in),
+    "POST /login/code": Listed(ANYONE, 202, _ask_for_mail),
+    "POST /login/code/confirm": Listed(ANYONE, body=_mailed_code),
     "POST /refresh": Listed(ANYONE, body=_refresh),
     # By the bearer token alone; its session is theirs to end, though its role is out of date.
     "POST /logout": Listed(USERS | {"demoted"}, 204),
@@ -196,6 +218,7 @@ TABLE = {
     "POST /email/confirm": Listed(ANYONE, 204, _confirm_email),
     "DELETE /me/emails/{email_id}": Listed(USERS, 204, objects=OWN, recent=OBJECTS),
     "POST /me/emails/{email_id}/primary": Listed(USERS, 204, objects=OWN, recent=OBJECTS),
+    "POST /password/forgot": Listed(ANYONE, 202, _ask_for_mail),
     "POST /password/reset": Listed(ANYONE, 204, _reset_password),
     "GET /users": Listed(SUPPORT),
     "POST /users": Listed(ADMIN, 201, _create, recent=("",)),

@@ -26,7 +26,7 @@ const MEANINGS = new Map([
   ["role", "decides which routes are open"],
   ["username", "the name to log in with"],
   ["auth_time", "when the user has proved who they are, the last time"],
-  ["amr", "by which methods; pwd is a password"],
+  ["amr", "by which methods; pwd is a password, otp a mailed code"],
   ["alg", "algorithm of the signature"],
   ["kid", "key id: which key has signed"],
   ["typ", "type: at+jwt is an access token"],

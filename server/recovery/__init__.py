@@ -1,0 +1,1 @@
+"""Forgotten passwords, and signing in by a mailed code (docs/mail.md)."""
