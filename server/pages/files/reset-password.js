@@ -13,6 +13,7 @@ import { keepReturn, searchOn } from "./return-to.js";
 import { begin, finish, turnTo } from "./states.js";
 
 const MAILED = "wwf_";
+const waiting = history.state?.waiting;
 const token = tokenOfAddress();
 
 /** Show the form of a new password. `proof(values)` says for whom it is. */
@@ -49,6 +50,8 @@ function askForName() {
   submits(form, async ({ identifier }) => {
     await forgot(identifier);
     await askForNewPassword(identifier.trim(), true);
+    // Phones load a page again when one comes back from the mails.
+    history.replaceState({ waiting: identifier.trim() }, "");
   });
   byId("have-code").addEventListener("click", () => {
     askForNewPassword(form.elements.namedItem("identifier").value.trim(), false);
@@ -83,6 +86,10 @@ function tellNoMail() {
 async function open() {
   if (token) {
     begin(await setPassword("by-link", ({ code }) => ({ reset_token: token, ...(code ? { code } : {}) })));
+    return;
+  }
+  if (waiting) {
+    await askForNewPassword(waiting, true);
     return;
   }
   let enabled = true;

@@ -18,23 +18,31 @@ export function askForName(name) {
   form.elements.namedItem("identifier").value = name;
   submits(form, async ({ identifier }) => {
     keepReturn();
-    const ask = () => send("POST", "/login/code", { body: { identifier: identifier.trim() } });
-    askForTheCode(await ask(), ask);
+    askForTheCode(await mailed(identifier.trim()));
   });
   begin(form);
 }
 
-/** `challenge` is the one to which the last mail belongs; `ask()` sends another one. */
-function askForTheCode({ challenge }, ask) {
+/** Have a mail sent. What it belongs to stays in this entry of the history: phones load a page again when one comes back
+ * from the mails. */
+async function mailed(identifier) {
+  const { challenge } = await send("POST", "/login/code", { body: { identifier } });
+  const waiting = { identifier, challenge };
+  history.replaceState({ waiting }, "");
+  return waiting;
+}
+
+/** Take the code. `waiting` is what `history.state` of this name has. */
+export function askForTheCode(waiting) {
   const form = turnTo("code-sent");
   leadBack();
-  let current = challenge;
+  let { challenge } = waiting;
   submits(form, async ({ code }) => {
-    await signInBy(CONFIRM, { challenge: current, code });
+    await signInBy(CONFIRM, { challenge, code });
     await leave();
   });
   sendsAgain(form, async () => {
-    ({ challenge: current } = await ask());
+    ({ challenge } = await mailed(waiting.identifier));
   });
   begin(form);
 }

@@ -9,8 +9,9 @@ import "./password-field.js";
 import { Problem } from "./problem.js";
 import { leave, searchOn } from "./return-to.js";
 import { goesOn, onSignIn, signIn } from "./session.js";
-import { askForName, signInByLink } from "./sign-in-code.js";
+import { askForName, askForTheCode, signInByLink } from "./sign-in-code.js";
 
+const waiting = history.state?.waiting;
 const token = tokenOfAddress();
 const form = byId("sign-in");
 
@@ -29,6 +30,7 @@ submits(form, async ({ username, password }) => {
   return leave();
 });
 if (token.startsWith("wws_")) signInByLink(token);
+else if (waiting) askForTheCode(waiting);
 else form.elements.namedItem("username").focus();
 
 // The link of a mail does not say where to go on.
