@@ -8,8 +8,10 @@ from importlib.resources import files
 import pytest
 
 from server.audit.model import AuditEvent
+from server.mail.model import MailKind
 from server.pages.messages import load_messages
 from server.routes import ROUTES
+from server.settings import Settings
 from watchword_client.access import ANY_USER, ANYONE, DEFAULT_ROLES, Roles, only
 
 FILES = files("server.pages").joinpath("files")
@@ -30,6 +32,16 @@ def test_every_event_has_words_and_can_be_chosen(messages: dict[str, str]) -> No
     chosen = re.findall(r'"(\w+)"', re.search(r"EVENTS = \[(.*?)\]", script("console-audit.js"), re.DOTALL)[1])  # type: ignore[index]
     assert sorted(chosen) == sorted(AuditEvent)
     assert [event for event in AuditEvent if f"console.event.{event}" not in messages] == []
+
+
+def test_what_is_off_without_mail_is_said_as_at_the_start_of_a_server() -> None:
+    words = Settings().without_mail()
+    assert words is not None
+    assert load_messages("en")["console.mails.off"] == f"{words[0].upper()}{words[1:]}."
+
+
+def test_every_kind_of_mail_has_words(messages: dict[str, str]) -> None:
+    assert [kind for kind in MailKind if f"console.mails.kind.{kind}" not in messages] == []
 
 
 def test_every_reason_for_a_recent_sign_in_has_words(messages: dict[str, str]) -> None:

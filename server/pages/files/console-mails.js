@@ -65,12 +65,7 @@ export function open({ query }) {
 
 /** Something to read only where no mail is sent. */
 function offNote() {
-  const note = el(
-    "div",
-    { class: "notice", hidden: true },
-    el("p", {}, t("console.mails.off")),
-    el("p", {}, t("console.mails.off_way")),
-  );
+  const note = el("p", { class: "notice", hidden: true }, t("console.mails.off"));
   pageSettings().then(
     ({ mail }) => {
       note.hidden = mail.enabled;

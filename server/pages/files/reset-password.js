@@ -76,6 +76,10 @@ async function askForNewPassword(name, sent) {
   field.value = name;
   if (sent) show(byId("sent"));
   sendsAgain(form, () => forgot(field.value));
+  byId("other-name").addEventListener("click", () => {
+    history.replaceState(null, "");
+    askForName();
+  });
   begin(form);
 }
 

@@ -71,5 +71,8 @@ function tellOver() {
 }
 
 function leadBack(search = location.search) {
-  byId("state").querySelector(".to-password").search = search;
+  const link = byId("state").querySelector(".to-password");
+  link.search = search;
+  // It may lead to this very address, and a browser takes that for loading the page again.
+  link.addEventListener("click", () => history.replaceState(null, ""));
 }
