@@ -15,8 +15,10 @@ from server.core.ids import Ids
 from server.emails.confirmations import Confirmations
 from server.emails.service import Emails
 from server.keys.service import KeyService
+from server.mail.mailing import Mailing
 from server.mail.outbox import Outbox
 from server.mail.sealing import Sealing
+from server.mail.service import Mails
 from server.passwords.pool import HashPool
 from server.policies import password_policy, registration_rules
 from server.recovery.proofs import Proofs
@@ -68,6 +70,29 @@ def challenges(base: Base, keys: KeyService, throttle: Throttle) -> Challenges:
         digests=ChallengeDigests(partial(keys.current.token_key, "challenge")),
         clock=base.clock,
         ids=base.ids,
+    )
+
+
+def mailing(base: Base, outbox: Outbox) -> Mailing | None:
+    """What sends mails; None if mail is off. Raises ConfigurationError if something is wrong with `mail.templates`."""
+    if not outbox.enabled:
+        return None
+    # A server without mail need not wait for these at its start. They are not imported while it serves.
+    from server.mail.rendering import MailRenderer  # noqa: PLC0415
+    from server.mail.transports import transport_of  # noqa: PLC0415
+
+    return Mailing(outbox, MailRenderer.of(base.settings), transport_of(base.settings, base.ids))
+
+
+def mails(base: Base, outbox: Outbox) -> Mails:
+    """What admins do with the outbox."""
+    repositories = base.repositories
+    return Mails(
+        driver=repositories.driver,
+        repository=repositories.mails,
+        audit=repositories.audit,
+        outbox=outbox,
+        clock=base.clock,
     )
 
 

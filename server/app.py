@@ -131,9 +131,8 @@ async def _services(base: Base, node: NodeName, hashes: HashPool, preferred: Has
     await revocations.refresh()
     latest = latest_migration(base.repositories.driver.dialect)
     nodes = Nodes(base.repositories.nodes, base.settings, base.clock, node, latest_migration=latest)
-    return _connected(
-        base, _Lasting(hashes, preferred, revocations, keys, _verifier(base, keys), nodes, asyncio.Event())
-    )
+    lasting = _Lasting(hashes, preferred, revocations, keys, _verifier(base, keys), nodes, asyncio.Event())
+    return _connected(base, lasting, serving=serving)
 
 
 async def renewed_services(services: Services, settings: Settings) -> Services:
@@ -150,10 +149,10 @@ async def renewed_services(services: Services, settings: Settings) -> Services:
     hashes, preferred = services.hashes, services.preferred_hashes
     written = services.outbox.written
     lasting = _Lasting(hashes, preferred, services.revocations, keys, verifier, nodes, written)
-    return _connected(base, lasting)
+    return _connected(base, lasting, serving=True)
 
 
-def _connected(base: Base, lasting: _Lasting) -> Services:
+def _connected(base: Base, lasting: _Lasting, *, serving: bool) -> Services:
     settings, clock, ids, repositories = base.settings, base.clock, base.ids, base.repositories
     keys, revocations, preferred = lasting.keys, lasting.revocations, lasting.preferred_hashes
     roles = Roles(settings.role_includes)
@@ -194,6 +193,8 @@ def _connected(base: Base, lasting: _Lasting) -> Services:
         confirmations=confirmations,
         outbox=outbox,
         challenges=challenges,
+        mails=accounts.mails(base, outbox),
+        mailing=accounts.mailing(base, outbox) if serving else None,
         user_passwords=passwords,
         sessions=sessions,
         refresh_rotation=_refresh_rotation(base, sessions, refresh_tokens, issuer),

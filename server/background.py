@@ -1,4 +1,4 @@
-"""Tasks in the background: following other processes, keys, deleting old rows, other nodes, costs of hashes."""
+"""Tasks in the background: following other processes, keys, mails, deleting old rows, other nodes, costs of hashes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from server.authentication.attempts import FORGET_MS
 from server.core.clock import Clock, Steadiness
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.core.tasks import beside
+from server.mail.outbox_model import MailResult
+from server.mail.sender import Sender
+from server.mail.tidying import tidy_mails
 from server.passwords.pool import HashPool
 from server.registration.unconfirmed import delete_unconfirmed
 from server.repositories import Repositories
@@ -48,17 +51,26 @@ class Running(Protocol):
         """Read the keys. Raises StoreUnavailable."""
         ...
 
+    def on_end(self, begin_end: Callable[[], None]) -> None:
+        """Call this when the end of the server begins, while it still finishes requests."""
+        ...
+
 
 async def background(running: Running, _: web.Application) -> AsyncIterator[None]:
     """A cleanup context: the tasks run while the server does."""
     services = running.services
     steadiness = Steadiness(services.clock, services.settings.tokens.access_ttl_seconds)
 
+    count = services.watchers.mails or _uncounted
+    sender = _sender(running, count)
+    running.on_end(sender.begin_end)
+
     async def tidy() -> None:
         steadiness.require(running.services.settings.tokens.access_ttl_seconds)
         if steadiness.holds():
             await running.services.sessions.repair_future_times()
             await purge(services.repositories, services.clock)
+            await tidy_mails(services.repositories, services.clock.now_ms(), count)
 
     async def maintain_keys() -> None:
         await running.services.keys.maintain()
@@ -78,6 +90,7 @@ async def background(running: Running, _: web.Application) -> AsyncIterator[None
         _each_round("signing keys", maintain_keys),
         _each_round("purge", tidy),
         _each_round("mail requests", answer_requests, REQUEST_SECONDS, ROUND_SECONDS),
+        sender.run(),
         _learn(running),
     ]
     tells_nodes = not services.settings.store.is_sqlite and services.nodes.name.worker == 0
@@ -89,6 +102,24 @@ async def background(running: Running, _: web.Application) -> AsyncIterator[None
     finally:
         if tells_nodes:
             await running.services.nodes.leave()
+
+
+def _uncounted(_: MailResult) -> None:
+    """Nobody counts mails."""
+
+
+def _sender(running: Running, count: Callable[[MailResult], None]) -> Sender:
+    services = running.services
+    return Sender(
+        claims=services.repositories.mail_claims,
+        mailing=lambda: running.services.mailing,
+        written=services.outbox.written,
+        clock=services.clock,
+        ids=services.ids,
+        node=services.nodes.name,
+        alone=services.settings.store.is_sqlite,
+        count=count,
+    )
 
 
 async def follow(

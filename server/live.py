@@ -49,6 +49,7 @@ class Live:
         self._create_app = create_app
         self._renew = renew
         self._prepared: _Prepared | None = None
+        self._at_end: list[Callable[[], None]] = []
         app = create_app(services)
         app.cleanup_ctx.append(partial(background, self))
         self.runner = EdgeRunner(app, self._edge(services), self._begin_end)
@@ -129,8 +130,14 @@ class Live:
             around=services.watchers.around,
         )
 
+    def on_end(self, begin_end: Callable[[], None]) -> None:
+        """Call this when the end begins, while requests are still finished."""
+        self._at_end.append(begin_end)
+
     def _begin_end(self) -> None:
         self.services.readiness.drain()
         # Logins that would have to wait get 503 at once.
         self.services.hashes.stop_waiting()
         self.services.preferred_hashes.stop_waiting()
+        for begin_end in self._at_end:
+            begin_end()

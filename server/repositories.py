@@ -24,6 +24,7 @@ from server.database.open import Store, open_driver
 from server.emails.repository import EmailRepository
 from server.health.repository import ReadinessRepository
 from server.keys.repository import KeyRepository
+from server.mail.claims import ClaimRepository
 from server.mail.repository import MailRepository
 from server.nodes.repository import NodeRepository
 from server.recovery.repository import MailRequestRepository
@@ -49,6 +50,7 @@ class Repositories:
         self.mails = MailRepository(driver)
         self.challenges = ChallengeRepository(driver)
         self.mail_requests = MailRequestRepository(driver)
+        self.mail_claims = ClaimRepository(driver)
         self.readiness = ReadinessRepository(driver)
         self.nodes = NodeRepository(driver)
 

@@ -15,6 +15,7 @@ from server.http.route import Route
 from server.http.route_table import RouteTable
 from server.inspection import routes as inspection
 from server.keys import routes as keys
+from server.mail import routes as mail
 from server.pages import routes as pages
 from server.recovery import routes as recovery
 from server.registration import routes as registration
@@ -30,6 +31,7 @@ ROUTES: tuple[Route, ...] = (
     *users.ROUTES,
     *emails.ROUTES,
     *registration.ROUTES,
+    *mail.ROUTES,
     *audit.ROUTES,
     *inspection.ROUTES,
     *keys.ROUTES,

@@ -20,7 +20,10 @@ from server.health.service import Readiness
 from server.http.edge import Around, RequestWatcher
 from server.http.route_table import RouteTable
 from server.keys.service import KeyService
+from server.mail.mailing import Mailing
 from server.mail.outbox import Outbox
+from server.mail.outbox_model import MailResult
+from server.mail.service import Mails
 from server.nodes.service import Nodes
 from server.pages.page import Page
 from server.passwords.pool import HashPool
@@ -52,6 +55,7 @@ class Watchers:
     # Is around the answering of each request.
     around: Around | None = None
     tokens: TokenWatcher | None = None
+    mails: Callable[[MailResult], None] | None = None
     outcomes: Outcomes = field(default_factory=Outcomes)
     # Called each time that revocations and keys were read.
     followed: Callable[[], Awaitable[None]] | None = None
@@ -77,6 +81,9 @@ class Services:
     confirmations: Confirmations
     outbox: Outbox
     challenges: Challenges
+    mails: Mails
+    # None: this process sends none.
+    mailing: Mailing | None
     user_passwords: UserPasswords
     sessions: Sessions
     refresh_rotation: RefreshRotation

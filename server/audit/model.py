@@ -44,6 +44,7 @@ class AuditEvent(StrEnum):
     KEYS_ROTATED = "keys_rotated"
     KEYS_REVOKED = "keys_revoked"
     MASTER_KEY_CHANGED = "master_key_changed"
+    MAIL_RETRIED = "mail_retried"
 
 
 # A JSON value.
@@ -54,7 +55,8 @@ Value = str | int | bool | None | Sequence["Value"] | Mapping[str, "Value"]
 class AuditNote:
     """What happened to whom. The record also says who did it and from where (server/core/origin.py).
 
-    The target is a user, or a key, whose `kid` is its id and its name, or an invitation, whose name is its address.
+    The target is a user, or a key, whose `kid` is its id and its name, an invitation or a mail,
+    whose name is its address.
     `before` and `after` hold the values that have changed; they never hold a secret, hash or token. `by_target` says
     that the target has just authenticated or registered: if the request had no token, the target is the actor.
     """

@@ -70,7 +70,7 @@ class AuditEventAnswer(Answer):
     target_id: str | None = Field(
         description="The id of the user, or of the key, that it was done to", examples=[_USER_ID]
     )
-    target_name: str | None = Field(description="The name of that user or key, at that time", examples=["lak"])
+    target_name: str | None = Field(description="The name of that user, key or mail, at that time", examples=["lak"])
     via: str = Field(description="`http`, `command line`, or `server` for what it does by itself", examples=["http"])
     ip: str | None = Field(description="The address of the client", examples=["203.0.113.7"])
     request_id: str | None = Field(description="The `X-Request-Id` of the answer", examples=["6c1f0a6f2b9be1d7aa-1c"])

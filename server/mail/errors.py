@@ -26,3 +26,12 @@ class TemplateFailed(MailFailed):
         self.place = place
         self.line = line
         self.cause = cause
+
+
+class MailNotRetryable(ApiError):
+    """The mail was sent already, or what was in it is deleted since its time is over."""
+
+    status = 409
+    code = "mail_not_retryable"
+    title = "Mail can't be tried again"
+    default_detail = "This mail was sent, or its content is deleted since its links are of no use any more."

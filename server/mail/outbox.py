@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import orjson
 
@@ -13,14 +14,11 @@ from server.core.origin import current_origin
 from server.database.driver import Transaction
 from server.mail.errors import MailNotConfigured
 from server.mail.model import NewMail
-from server.mail.outbox_model import MailState, WrittenMail
+from server.mail.outbox_model import TRY_FOR_MS, ClaimedMail, MailState, WrittenMail
 from server.mail.repository import MailRepository
 from server.mail.sealing import Seal, Sealing
 from server.settings import Settings
 from server.settings.mail import mailbox_parts
-
-# After so long nobody tries any more to send a mail.
-TRY_FOR_MS = 86_400_000
 
 
 class MailWriter:
@@ -107,6 +105,11 @@ class Outbox:
             domain=self._domain,
             language=best_language(current_origin().languages, self._languages),
         )
+
+    def values_of(self, mail: ClaimedMail) -> dict[str, Any]:
+        """What its templates are filled with. Raises Unreadable, StoreUnavailable."""
+        values: dict[str, Any] = orjson.loads(self._sealing.current().unseal(mail.content, mail.id))
+        return values
 
     def soon(self) -> None:
         """A mail is on disk: the sender of this process looks now. Those of others look every few seconds."""

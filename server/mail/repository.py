@@ -7,10 +7,11 @@ from dataclasses import astuple, fields
 
 from server.database.driver import Driver, Transaction
 from server.database.inserting import insert_into
-from server.mail.outbox_model import WrittenMail
+from server.mail.outbox_model import MailRecord, MailState, WrittenMail
 
 _COLUMNS = [field.name for field in fields(WrittenMail)]
 _INSERT = insert_into("mails", _COLUMNS)
+_RECORD = ", ".join(field.name for field in fields(MailRecord))
 
 
 class MailRepository:
@@ -23,3 +24,52 @@ class MailRepository:
         """Add new ones."""
         for mail in mails:
             await transaction.run(_INSERT, *astuple(mail))
+
+    async def get(self, mail_id: str) -> MailRecord | None:
+        """The mail of that id."""
+        rows = await self._driver.read(f"SELECT {_RECORD} FROM mails WHERE id = $1", mail_id)
+        return MailRecord(**rows[0]) if rows else None
+
+    async def list_mails(self, state: MailState | None, limit: int, before_id: str) -> list[MailRecord]:
+        """Mails of a state or of any, the newest first, after `before_id` in this order."""
+        which, values = ("", ()) if state is None else ("state = $3 AND ", (state.value,))
+        sql = f"SELECT {_RECORD} FROM mails WHERE {which}id < $1 ORDER BY id DESC LIMIT $2"
+        return [MailRecord(**row) for row in await self._driver.read(sql, before_id, limit, *values)]
+
+    async def retry(self, transaction: Transaction, mail_id: str, now: int) -> MailRecord | None:
+        """Let it be tried at once, whether it waits or was given up; None if it was sent or its content is gone.
+
+        Who sends it just now is not disturbed, and says what becomes of it.
+        """
+        sql = (
+            f"UPDATE mails SET state = '{MailState.WAITING}', next_attempt_at = $2, ended_at = NULL "
+            f"WHERE id = $1 AND state <> '{MailState.SENT}' AND content IS NOT NULL AND give_up_at > $2 "
+            f"RETURNING {_RECORD}"
+        )
+        rows = await transaction.run(sql, mail_id, now)
+        return MailRecord(**rows[0]) if rows else None
+
+    async def purge(self, now: int, sent_before: int, given_up_before: int, limit: int) -> int:
+        """Delete those that have ended so long ago, and the contents of those that were given up and are of no use.
+
+        At most `limit` of each, in one transaction. The greater of the two numbers, so `limit` says that more are left.
+        """
+
+        async def unit(transaction: Transaction) -> int:
+            gone = await transaction.run(
+                "DELETE FROM mails WHERE id IN (SELECT id FROM mails WHERE ended_at <= $1 "
+                f"AND (state = '{MailState.SENT}' OR ended_at <= $2) LIMIT $3) RETURNING id",
+                sent_before,
+                given_up_before,
+                limit,
+            )
+            useless = f"state = '{MailState.GIVEN_UP}' AND content IS NOT NULL AND give_up_at <= $1"
+            emptied = await transaction.run(
+                "UPDATE mails SET content = NULL "
+                f"WHERE id IN (SELECT id FROM mails WHERE {useless} LIMIT $2) RETURNING id",
+                now,
+                limit,
+            )
+            return max(len(gone), len(emptied))
+
+        return await self._driver.write(unit)

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from server.database.driver import Dialect, Driver, Transaction
+from server.database.driver import Driver, Transaction
 from server.database.live_nodes import GONE_MS
+from server.database.now import NOW_MS
 from server.nodes.model import Node
 
-# The clock of the database, in epoch milliseconds.
-_NOW: dict[Dialect, str] = {
-    "postgres": "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)",
-    "sqlite": "CAST(round((julianday('now') - 2440587.5) * 86400000) AS INTEGER)",
-}
 _NODE = ", ".join(field.name for field in fields(Node))
 
 
@@ -21,7 +17,7 @@ class NodeRepository:
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        now = _NOW[driver.dialect]
+        now = NOW_MS[driver.dialect]
         self._now = f"SELECT {now} AS now"
         self._write = (
             f"INSERT INTO nodes ({_NODE}) VALUES ($1, $2, $3, $4, $5, $6, $7, {now}, {now}) "

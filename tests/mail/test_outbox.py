@@ -2,49 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 
 import orjson
 import pytest
 
-from server.core.clock import Clock
 from server.core.ids import Ids, SystemRandomness
 from server.core.origin import Origin, reset_origin, set_origin
-from server.database.driver import Row, Transaction
+from server.database.driver import Transaction
 from server.mail.errors import MailNotConfigured
 from server.mail.model import MailKind, NewMail
-from server.mail.outbox import TRY_FOR_MS, Outbox
+from server.mail.outbox_model import TRY_FOR_MS
 from server.mail.sealing import Sealing, Unreadable
 from server.repositories import Repositories
-from server.settings import Settings
 from server.settings.mail import MailSettings
 from tests.clock import FakeClock
+from tests.mail.outboxes import invitation, outbox_on, put, rows
 
-MAIL = MailSettings(url="smtp://127.0.0.1", **{"from": "Example <auth@mail.example>"})
-INVITATION = NewMail(MailKind.INVITATION, "lak@example.com", {"path": "/invitation#wwi_secret", "days": 7})
-
-
-def outbox_on(
-    store: Repositories, clock: Clock, *, mail: MailSettings = MAIL, key: bytes = bytes(32), **settings: object
-) -> Outbox:
-    ids = Ids(clock, SystemRandomness())
-    sealing = Sealing(lambda: key, ids)
-    return Outbox(store.mails, sealing, clock, ids, Settings(mail=mail, **settings), written=asyncio.Event())
-
-
-async def put(store: Repositories, outbox: Outbox, *mails: NewMail) -> None:
-    writer = outbox.writer()
-
-    async def unit(transaction: Transaction) -> None:
-        await writer.put(transaction, *mails)
-
-    await store.driver.write(unit)
-    outbox.soon()
-
-
-async def rows(store: Repositories) -> list[Row]:
-    return list(await store.driver.read("SELECT * FROM mails ORDER BY id"))
+INVITATION = invitation()
 
 
 async def test_a_mail_is_on_disk_with_the_change_and_nobody_reads_it_there(store: Repositories) -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 from server.challenges.model import Purpose
 from server.database.driver import Transaction
+from server.mail.model import MailKind, NewMail
 from server.settings.mail import MailSettings
 from server.settings.tree import LimitSettings, RegistrationSettings, RoleSettings, default_roles
+from tests.mail.outboxes import put
 from tests.running import PASSWORD, Api
 
 NEW_PASSWORD = "another horse, another battery"
@@ -154,6 +156,13 @@ async def invitation_by(api: Api, user_id: str) -> tuple[str, str]:
     return made.invitation.id, made.token
 
 
+async def waiting_mail(api: Api) -> str:
+    """The id of a mail that waits."""
+    repositories = api.services.repositories
+    await put(repositories, api.services.outbox, NewMail(MailKind.TEST, "lak@example.com", {}))
+    return (await repositories.mails.list_mails(None, 1, "g"))[0].id
+
+
 async def _sign_up(_api: Api, caller: Caller, _other: Person) -> dict[str, Any]:
     username = f"signed-up-{caller.person.username}"
     return {"username": username, "name": "New", "password": PASSWORD, "email": f"{username}@example.com"}
@@ -235,6 +244,8 @@ TABLE = {
     "POST /invitations": Listed(ADMIN, 201, _invite, recent=("",)),
     "GET /invitations": Listed(ADMIN),
     "DELETE /invitations/{invitation_id}": Listed(ADMIN, 204, objects=THERE),
+    "GET /mails": Listed(ADMIN),
+    "POST /mails/{mail_id}/retry": Listed(ADMIN, 204, objects=THERE),
     "GET /audit": Listed(ADMIN),
     "GET /stats": Listed(ADMIN),
     "GET /keys": Listed(ADMIN),

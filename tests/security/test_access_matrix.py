@@ -22,6 +22,7 @@ from tests.security.access_table import (
     Listed,
     Person,
     invitation_by,
+    waiting_mail,
 )
 from tests.sessions.refreshing import refresh
 
@@ -164,6 +165,8 @@ async def answer_of(api: Api, cell: Cell, caller: Caller, other: Person) -> tupl
     kid = UNKNOWN if cell.target == "unknown" else api.services.keys.current.keyring.records[-1].kid
     if "{invitation_id}" in cell.path:
         ids["invitation_id"] = UNKNOWN if whose is None else (await invitation_by(api, whose.id))[0]
+    if "{mail_id}" in cell.path:
+        ids["mail_id"] = UNKNOWN if whose is None else await waiting_mail(api)
     file = "missing.css" if cell.target == "unknown" else "base.css"
     path = cell.path.format(**ids, kid=kid, version="1", file=file)
     if row is not None and row.query:

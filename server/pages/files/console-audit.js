@@ -37,6 +37,7 @@ const EVENTS = [
   "keys_rotated",
   "keys_revoked",
   "master_key_changed",
+  "mail_retried",
 ];
 
 export function open({ query }) {
