@@ -6,12 +6,14 @@ import asyncio
 import os
 import sqlite3
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from server.core.errors import StoreRefused
+from server.database.driver import Row
 from server.database.migration_files import Migration, migrations
 from server.database.sqlite.contents import LOCKS, beside, uri
 from server.database.sqlite.copy_reader import CopyReader
@@ -49,12 +51,24 @@ async def pending(path: Path) -> list[Migration]:
         return await to_the_end(partial(inspect, path, thorough=False))
 
 
+class _Reader(CopyReader):
+    """Reads a file that may be damaged. Raises StoreRefused."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, pending: Sequence[Migration]) -> None:
+        super().__init__(connection, pending)
+        self._path = path
+
+    async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
+        with refusals(self._path):
+            return await super().read(sql, *parameters)
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[CopyReader]:
     """A reader of the store as it is now. Raises StoreRefused."""
     with refusals(path), closing(_connect(path)) as connection:
         connection.row_factory = sqlite3.Row
-        yield CopyReader(connection, pending_of(connection, path, migrations("sqlite")))
+        yield _Reader(path, connection, pending_of(connection, path, migrations("sqlite")))
 
 
 async def find_damage(path: Path) -> None:
