@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from email_validator import validate_email
 
+# At the first domain beyond ASCII it loads tables, and then there may be no file left to open.
+validate_email("a@ä.example.com", check_deliverability=False)
+
 
 def smtp_address(address: str) -> str:
     """An address as it is kept, with its domain in A-labels (RFC 5890), so that only a local part needs SMTPUTF8."""

@@ -117,13 +117,13 @@ class SmtpConnection:
             await self._client.ehlo()
         return str(self._info("peername")[0])
 
-    async def secure(self) -> Secured | None:
-        """TLS, if it is not there already. None: there is none, to a server on this machine."""
+    async def secure(self) -> bool:
+        """TLS, if it is not there already. False: there is none, to a server on this machine."""
         client, server = self._client, self._server
         if server.scheme == "smtp":
             offered = client.supports_extension("starttls")
             if server.is_loopback and not (offered and server.username and not client.supports_extension("auth")):
-                return None
+                return False
             if not offered:
                 raise Failed(
                     Outcome.UNREACHABLE,
@@ -132,7 +132,15 @@ class SmtpConnection:
             async with self._opening(" refuses TLS"):
                 await client.starttls()
                 await client.ehlo()
-        return _secured(self._info("ssl_object"))
+        return True
+
+    def secured(self) -> Secured:
+        """What TLS has shown."""
+        connected: ssl.SSLObject = self._info("ssl_object")
+        certificate: dict[str, Any] = connected.getpeercert() or {}
+        names = tuple(value for kind, value in certificate.get("subjectAltName", ()) if kind in {"DNS", "IP Address"})
+        until = ssl.cert_time_to_seconds(certificate["notAfter"]) * 1000
+        return Secured(connected.version() or "TLS", names, until)
 
     async def login(self) -> bool:
         """Log in, if the settings say as whom."""
@@ -250,10 +258,3 @@ def _literal(address: str) -> str:
     """How a client without a name presents itself (RFC 5321 section 4.1.3)."""
     found = ipaddress.ip_address(address.partition("%")[0])
     return f"[{found}]" if found.version == 4 else f"[IPv6:{found}]"
-
-
-def _secured(connected: ssl.SSLObject) -> Secured:
-    certificate: dict[str, Any] = connected.getpeercert() or {}
-    names = tuple(value for kind, value in certificate.get("subjectAltName", ()) if kind in {"DNS", "IP Address"})
-    until = ssl.cert_time_to_seconds(certificate["notAfter"]) * 1000
-    return Secured(connected.version() or "TLS", names, until)

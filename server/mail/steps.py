@@ -75,10 +75,10 @@ async def _server(settings: Settings, server: MailServer, mail: OutgoingMail | N
         address = await connection.connect()
         yield Step(name, f"{server.host}:{server.port} answers at {address}")
         name = "TLS"
-        secured = await connection.secure()
-        if secured is None:
+        if not await connection.secure():
             yield Step(name, "none, and none is needed: the server is on this machine")
         else:
+            secured = connection.secured()
             names, until = ", ".join(secured.names[:3]), rfc3339(secured.until)
             text = f"{secured.version}, a certificate for {names} until {until}"
             yield Step(name, text, certified_until=secured.until)

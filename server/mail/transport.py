@@ -5,8 +5,10 @@ from __future__ import annotations
 import email.policy
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from email.generator import BytesGenerator
 from email.message import EmailMessage
 from enum import StrEnum
+from io import BytesIO
 from typing import Protocol
 
 # No call of `MailSession.send` takes longer: 30 to open a connection and log in, 30 for the mail, and 60 for the last
@@ -47,7 +49,9 @@ class OutgoingMail:
     def as_bytes(self, *, utf8: bool) -> bytes:
         """The mail in seven bits, which every server takes; with `utf8`, its headers as RFC 6532 has them."""
         policy = (email.policy.SMTPUTF8 if utf8 else email.policy.SMTP).clone(cte_type="7bit")
-        return self.message.as_bytes(policy=policy)
+        written = BytesIO()
+        BytesGenerator(written, mangle_from_=False, policy=policy).flatten(self.message)
+        return written.getvalue()
 
 
 class MailSession(Protocol):
