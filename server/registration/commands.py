@@ -67,7 +67,7 @@ def invite(
     typer.echo(f"invited {whom} ({made.role}) until {rfc3339(made.expires_at)}, id {made.id}")
     typer.echo(link)
     if new.mailed:
-        typer.echo(f"the link is mailed to {made.email} by a server on this store")
+        typer.echo(f"the link is mailed to {made.email}")
 
 
 def link_of(settings: Settings, token: str) -> str:

@@ -78,3 +78,23 @@ def test_what_can_not_be_done_is_said_in_a_line(tmp_path: Path) -> None:
             assert "Traceback" not in refused.stderr
         wrong_role = run(tmp_path, "users", "invite", "--role", "king", **BY_INVITATION)
         assert (wrong_role.returncode, "There is no such role" in wrong_role.stderr) == (1, True)
+
+
+def test_the_link_for_an_address_is_mailed_if_the_settings_say_where_mail_goes_out(tmp_path: Path) -> None:
+    mail = {
+        "WATCHWORD__MAIL__URL": f"file://{tmp_path}/mails",
+        "WATCHWORD__MAIL__FROM": "auth@mail.example",
+        "WATCHWORD__SERVER__PUBLIC_URL": ORIGIN,
+    }
+    with serving(tmp_path, **BY_INVITATION):
+        printed = run(tmp_path, "users", "invite", "--email", "nuwan@example.com", **BY_INVITATION, **mail)
+        assert (printed.returncode, printed.stderr) == (0, "")
+        said, link, mailed = printed.stdout.splitlines()
+        assert said.startswith("invited nuwan@example.com (customer) until 20")
+        assert (link.partition("#")[2][:4], mailed) == ("wwi_", "the link is mailed to nuwan@example.com")
+        to_other, to_lak = ("--email", "other@example.com"), ("--email", "lak@example.com")
+        answers = [
+            json.loads(run(tmp_path, "users", "invite", "--json", *options, **BY_INVITATION, **settings).stdout)
+            for options, settings in ((to_other, mail), ((), mail), (to_lak, {}))
+        ]
+        assert [answer["mailed"] for answer in answers] == [True, False, False]

@@ -321,6 +321,11 @@ def test_a_setting_that_weakens_security_says_so(section: str, change: dict[str,
     assert line.startswith(f"{section}.{next(iter(change))}")
 
 
+def test_where_addresses_are_confirmed_anybody_may_register() -> None:
+    mail = '[mail]\nurl = "smtp://127.0.0.1"\nfrom = "auth@example.com"\n'
+    assert load(f'{mail}[registration]\nmode = "open"').weaknesses() == []
+
+
 def test_domains_of_addresses_are_kept_in_the_form_in_which_they_are_compared() -> None:
     domains = load('[registration]\nemail_domains = ["Example.COM", "m\u00fcnchen.example"]').registration.email_domains
     assert domains == ("example.com", "xn--mnchen-3ya.example")
