@@ -28,6 +28,9 @@ _DEEPEST_SHOWN = 32
 _OTHER_KINDS = (
     ("wwr_", "it is a refresh token, which only ever goes to `POST /refresh` and `POST /logout`"),
     ("wwp_", "it is a reset token, with which a user sets a password"),
+    ("wwf_", "it is the token of a mailed link, with which a user sets a password"),
+    ("wws_", "it is the token of a mailed link, with which a user signs in"),
+    ("wwe_", "it is the token of a mailed link, which confirms an address"),
     ("wwi_", "it is an invitation token, with which somebody registers"),
     ("{", "it is JSON; of the two forms of a JWS only the compact one is taken here (RFC 7515 section 7.1)"),
 )

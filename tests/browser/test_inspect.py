@@ -145,6 +145,12 @@ def test_a_refresh_token_is_not_sent(inspector: Inspector, server: LocalServer) 
     inspector.page.until(lambda: "password reset token" in inspector.shown("reasons"), "it tells what it is")
     inspector.paste("wwi_AZqn0gxLfhmm")
     inspector.page.until(lambda: "invitation token" in inspector.shown("reasons"), "it tells what it is")
+    inspector.paste("wwf_AZqn0gxLfhmm")
+    inspector.page.until(lambda: "it sets a new password" in inspector.shown("reasons"), "it tells what it is")
+    inspector.paste("wws_AZqn0gxLfhmm")
+    inspector.page.until(lambda: "it signs in" in inspector.shown("reasons"), "it tells what it is")
+    inspector.paste("wwe_AZqn0gxLfhmm")
+    inspector.page.until(lambda: "it confirms an address" in inspector.shown("reasons"), "it tells what it is")
     assert inspector.sent() == []
 
 

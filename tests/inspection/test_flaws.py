@@ -120,6 +120,9 @@ def test_a_right_signature_is_right_whatever_it_is_over(payload: bytes) -> None:
         ("a.b.c.d", "it is not three parts with dots between them (RFC 7515 section 7.1)"),
         ("wwr_AZq", "it is a refresh token, which only ever goes to `POST /refresh` and `POST /logout`"),
         ("wwp_AZq", "it is a reset token, with which a user sets a password"),
+        ("wwf_AZq", "it is the token of a mailed link, with which a user sets a password"),
+        ("wws_AZq", "it is the token of a mailed link, with which a user signs in"),
+        ("wwe_AZq", "it is the token of a mailed link, which confirms an address"),
         ("wwi_AZq", "it is an invitation token, with which somebody registers"),
         (
             '{"payload":"a.b","signatures":[{"header":{"x":"."}}]}',

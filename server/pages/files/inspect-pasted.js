@@ -7,6 +7,12 @@ const OTHER_KINDS = {
     "nothing to read in it, so it was not sent.",
   wwi: "This is an invitation token: whoever has it makes an account, by `POST /sign-up`. There is nothing to read in it, so " +
     "it was not sent.",
+  wwf: "This is the token of a mailed link: with the code of the same mail it sets a new password, once. There is nothing " +
+    "to read in it, so it was not sent.",
+  wws: "This is the token of a mailed link: with the code of the same mail it signs in, once. There is nothing to read in " +
+    "it, so it was not sent.",
+  wwe: "This is the token of a mailed link: with the code of the same mail it confirms an address, once. There is nothing " +
+    "to read in it, so it was not sent.",
 };
 const NO_TOKEN = "No token was found in what you pasted. A token is three parts of letters, digits, `-` and `_` with dots " +
   "between them. Nothing was sent.";
@@ -17,7 +23,7 @@ export function readPasted(text) {
   const given = text.replace(/[\u200b-\u200d\u2060\ufeff]/g, "").trim();
   if (!given) return {};
   const token = tokenIn(given);
-  const secret = /(ww[rpi])_[\w-]{8}/.exec(token || given);
+  const secret = /(ww[rpifse])_[\w-]{8}/.exec(token || given);
   if (secret) return { other: OTHER_KINDS[secret[1]] };
   if (!token) return { other: NO_TOKEN };
   if (token.length > LONGEST) return { other: `This is longer than any token: ${token.length} characters.` };
