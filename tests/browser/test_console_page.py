@@ -25,6 +25,7 @@ VIEWS = {
     "#invitations": ("Invitations", "Einladungen"),
     "#invitations/new": ("Invite", "Einladen"),
     "#audit": ("Audit log", "Protokoll"),
+    "#mails": ("Mail", "E-Mails"),
     "#keys": ("Keys", "Schlüssel"),
     "#settings": ("Settings", "Einstellungen"),
     "#routes": ("Routes", "Routen"),
