@@ -112,10 +112,10 @@ class SmtpConnection:
         """Connect, and wait for the server to say who it is. Returns its address."""
         async with self._opening(""):
             await self._client.connect(timeout=self._limits.connect_seconds)
-            self._client.local_hostname = self._own_name or _literal(self._info("sockname")[0])
+            self._client.local_hostname = self._own_name or _literal(self._address("sockname"))
         async with self._opening(" refuses our greeting"):
             await self._client.ehlo()
-        return str(self._info("peername")[0])
+        return self._address("peername")
 
     async def secure(self) -> bool:
         """TLS, if it is not there already. False: there is none, to a server on this machine."""
@@ -241,10 +241,18 @@ class SmtpConnection:
             yield
         except aiosmtplib.SMTPResponseException as error:
             raise self._unreachable(refused, error.code, error.message) from error
-        except (aiosmtplib.SMTPException, OSError, TimeoutError, UnicodeError) as error:
+        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
             in_tls = is_about_tls(error)
             reason = f"{self._where}: {connection_reason(error)}"
             raise Failed(Outcome.UNREACHABLE, reason, in_tls=in_tls) from error
+
+    def _address(self, name: str) -> str:
+        """An end of the connection. Raises Failed."""
+        found = self._info(name)
+        if not found:
+            # So says uvloop of a connection that the server has ended already.
+            raise self._unreachable("the connection was lost")
+        return str(found[0])
 
     def _info(self, name: str) -> Any:
         """What asyncio knows about the connection. Raises Failed if it has just ended."""

@@ -21,7 +21,7 @@ def connection_reason(error: BaseException) -> str:
         return f"TLS failed: {(error.reason or 'no reason given').replace('_', ' ').lower()}"
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    if isinstance(error, UnicodeError):
+    if isinstance(error, ValueError):
         return "its name is no name of a host"
     if isinstance(error, SMTPServerDisconnected):
         return "the connection was lost"

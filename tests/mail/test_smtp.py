@@ -116,11 +116,15 @@ async def test_a_server_without_smtputf8_gets_no_such_mail() -> None:
 
 
 async def test_a_mail_that_cannot_be_written_does_not_hold_up_the_others() -> None:
-    broken = OutgoingMail("lak@ä..com", outgoing().message)
+    message = outgoing().message
+    addresses = ("lak@ä..com", "lak@example.com>\r\nRCPT TO:<moore@example.com")
     with mail_server() as server:
-        refused, after = await sent(transport_to(server.url), broken, outgoing())
-        assert refused.outcome is Outcome.REFUSED
+        *refused, after = await sent(
+            transport_to(server.url), *(OutgoingMail(address, message) for address in addresses), outgoing()
+        )
+        assert {one.outcome for one in refused} == {Outcome.REFUSED}
         assert after == SENT
+        assert [one.recipient for one in server.messages] == [LAK]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from server.core.ids import Ids, SystemRandomness
 from server.mail.folder import FolderTransport
 from server.mail.mailbox import smtp_address
 from server.mail.smtp import SmtpTransport
+from server.mail.smtp_connection import _literal
 from server.mail.transports import own_name, transport_of
 from server.settings import Settings
 from tests.clock import FakeClock
@@ -37,6 +38,35 @@ def test_the_url_decides() -> None:
 )
 def test_what_this_server_calls_itself(public_url: str, name: str) -> None:
     assert own_name(public_url) == name
+
+
+@pytest.mark.parametrize(
+    ("address", "literal"),
+    [("192.0.2.1", "[192.0.2.1]"), ("::1", "[IPv6:::1]"), ("fe80::1%eth0", "[IPv6:fe80::1]")],
+)
+def test_without_a_name_it_is_its_address(address: str, literal: str) -> None:
+    """RFC 5321 section 4.1.3."""
+    assert _literal(address) == literal
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "lak@example.com>\r\nRCPT TO:<moore@example.com",
+        "lak@example.com> SIZE=1",
+        "<lak@example.com",
+        '"lak@example.com moore"@example.org',
+        "lak\0@example.com",
+        "lak\x85@example.com",
+        "@example.com",
+        "example.com",
+        "",
+    ],
+)
+def test_what_would_end_the_address_is_never_sent(address: str) -> None:
+    """CWE-93. Such an address is refused where it is given; this is the last door (CVE-2025-13033 of another mailer)."""
+    with pytest.raises(ValueError, match="no address"):
+        smtp_address(address)
 
 
 @pytest.mark.parametrize(
