@@ -8,6 +8,8 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import structlog
+
 from server.mail.mailbox import smtp_address
 from server.mail.smtp_connection import Failed, Limits, SmtpConnection
 from server.mail.transport import MailSession, Outcome, OutgoingMail, Sending
@@ -15,6 +17,8 @@ from server.settings.mail import MailServer
 
 # Names of hosts go through this codec, which would be loaded at the first mail; then no file may be left to open.
 codecs.lookup("idna")
+_log = structlog.get_logger("watchword.mail")
+
 # Servers end connections that bring many more.
 _MOST_PER_CONNECTION = 100
 
@@ -72,8 +76,12 @@ class _SmtpSession:
         except Failed as failed:
             return Sending(failed.outcome, failed.reason)
         except TimeoutError:
-            await connection.drop()
+            await self.drop()
             return Sending(Outcome.LATER, "no answer in time")
+        except Exception as error:  # noqa: BLE001 - a defect with one mail must not hold up the others
+            _log.exception("a mail can't be sent")
+            await self.drop()
+            return Sending(Outcome.LATER, f"something went wrong here ({type(error).__name__})")
         return Sending(Outcome.SENT)
 
     async def close(self) -> None:

@@ -6,7 +6,9 @@ import datetime as dt
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from server.mail.smtp_connection import SmtpConnection
 from server.mail.transport import Outcome, OutgoingMail, Sending
 from tests.certificates import Authority
 from tests.mail.mail_server import mail_server
@@ -125,6 +127,18 @@ async def test_a_mail_that_cannot_be_written_does_not_hold_up_the_others() -> No
         assert {one.outcome for one in refused} == {Outcome.REFUSED}
         assert after == SENT
         assert [one.recipient for one in server.messages] == [LAK]
+
+
+async def test_a_defect_of_ours_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    with mail_server() as server, capture_logs() as logs:
+        async with transport_to(server.url).session() as session:
+            with monkeypatch.context() as patched:
+                patched.setattr(SmtpConnection, "recipient", lambda *_: 1 / 0)
+                failed = await session.send(outgoing())
+            assert failed == Sending(Outcome.LATER, "something went wrong here (ZeroDivisionError)")
+            assert await session.send(outgoing()) == SENT
+        assert server.connections == 2
+    assert [line["event"] for line in logs] == ["a mail can't be sent"]
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_without_a_name_it_is_its_address(address: str, literal: str) -> None:
     ],
 )
 def test_what_would_end_the_address_is_never_sent(address: str) -> None:
-    """CWE-93. Such an address is refused where it is given; this is the last door (CVE-2025-13033 of another mailer)."""
+    """CWE-93. Such an address is refused where it is given; this is the last door."""
     with pytest.raises(ValueError, match="no address"):
         smtp_address(address)
 
