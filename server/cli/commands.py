@@ -92,6 +92,8 @@ INNER_LINES = {
     "mail": {
         "preview": "Show what a mail says, with made-up values.",
         "test": "Send a mail, and say step by step what works.",
+        "list": "Print the newest mails, the newest first.",
+        "retry": "Let a mail be tried at once that waits or was given up.",
     },
     "audit": {
         "list": "Print the newest records, the newest first.",

@@ -36,6 +36,11 @@ class MailRepository:
         sql = f"SELECT {_RECORD} FROM mails WHERE {which}id < $1 ORDER BY id DESC LIMIT $2"
         return [MailRecord(**row) for row in await self._driver.read(sql, before_id, limit, *values)]
 
+    async def count_waiting(self) -> int:
+        """How many wait."""
+        sql = f"SELECT count(*) AS count FROM mails WHERE state = '{MailState.WAITING}'"
+        return int((await self._driver.read(sql))[0]["count"])
+
     async def retry(self, transaction: Transaction, mail_id: str, now: int) -> MailRecord | None:
         """Let it be tried at once, whether it waits or was given up; None if it was sent or its content is gone.
 

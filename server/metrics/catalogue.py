@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
 from server.http.methods import KNOWN_METHODS, OTHER
+from server.mail.outbox_model import MailResult
 from server.metrics.families import Counter, Family, Gauge, Histogram, Row
 from server.metrics.process_state import Cell
 
@@ -39,6 +40,7 @@ REFRESH_RESULTS = (
     "internal_error",
 )
 TOKEN_RESULTS = ("valid", "missing", "invalid", "expired", "revoked")
+MAIL_RESULTS = tuple(result.value for result in MailResult)
 STORE_OPERATIONS = ("read", "write", "follow")
 
 # Those of OpenTelemetry for this metric.
@@ -78,6 +80,12 @@ class Catalogue:
             labels=("result", "remembered"),
             series=[(result, known) for result in TOKEN_RESULTS for known in ("true", "false")],
         )
+        self.mails = Counter(
+            name="watchword_mail_total",
+            documentation="Attempts to send a mail by how they ended",
+            labels=("result",),
+            series=[(result,) for result in MAIL_RESULTS],
+        )
         self.hash_wait = Histogram(
             name="watchword_hash_wait_seconds",
             documentation="Time that password hashes waited for a thread",
@@ -110,6 +118,7 @@ class Catalogue:
         )
         self.workers = Gauge("watchword_workers", "Processes that serve")
         self.sessions_live = Gauge("watchword_sessions_live", "Sessions that can be refreshed, of the whole store")
+        self.mails_waiting = Gauge("watchword_mails_waiting", "Mails that wait to be sent, of the whole store")
         self.ready = Gauge("watchword_ready", "1 if /health/ready is 200, else 0")
         self.signing_key_age = Gauge("watchword_signing_key_age_seconds", "Time since the key that signs began to")
         # Those whose numbers are in a row.
@@ -118,6 +127,7 @@ class Catalogue:
             self.logins,
             self.refreshes,
             self.token_checks,
+            self.mails,
             self.hash_wait,
             self.store,
             self.store_failures,

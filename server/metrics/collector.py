@@ -23,6 +23,7 @@ class StoreState:
 
     ready: bool
     sessions_live: int | None
+    mails_waiting: int | None
     signing_key_age_seconds: float | None
 
 
@@ -31,7 +32,7 @@ class AllProcesses(Collector):
 
     def __init__(self, shared: SharedMetrics) -> None:
         self._shared = shared
-        self.store = StoreState(ready=False, sessions_live=0, signing_key_age_seconds=0.0)
+        self.store = StoreState(ready=False, sessions_live=0, mails_waiting=0, signing_key_age_seconds=0.0)
 
     def describe(self) -> Iterable[Metric]:
         """All names, for the registry. It asks once, before the first scrape."""
@@ -57,6 +58,8 @@ class AllProcesses(Collector):
         yield catalogue.ready.metric(store.ready)
         if store.sessions_live is not None:
             yield catalogue.sessions_live.metric(store.sessions_live)
+        if store.mails_waiting is not None:
+            yield catalogue.mails_waiting.metric(store.mails_waiting)
         if store.signing_key_age_seconds is not None:
             yield catalogue.signing_key_age.metric(store.signing_key_age_seconds)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from server.core.errors import ApiError, StoreUnavailable, Unauthorized
 from server.core.observer import Outcomes, StoreOperation
 from server.http.methods import OTHER
+from server.mail.outbox_model import MailResult
 from server.metrics.catalogue import LOGIN_RESULTS, METHODS, REFRESH_RESULTS, STATUSES, Catalogue
 from server.metrics.families import Counting
 from server.metrics.memory import SharedMemory
@@ -60,6 +61,7 @@ class Metrics:
         self._store = catalogue.store.on(catalogue.of(catalogue.store, row))
         self._store_failures = catalogue.store_failures.on(catalogue.of(catalogue.store_failures, row))
         self._token_checks = catalogue.token_checks.on(catalogue.of(catalogue.token_checks, row))
+        self._mails = catalogue.mails.on(catalogue.of(catalogue.mails, row))
         self._outcomes = Outcomes(
             login=Ending(catalogue.logins.on(catalogue.of(catalogue.logins, row)), LOGIN_RESULTS),
             refresh=Ending(catalogue.refreshes.on(catalogue.of(catalogue.refreshes, row)), REFRESH_RESULTS),
@@ -67,7 +69,14 @@ class Metrics:
 
     def watchers(self) -> Watchers:
         """Everything that is told to this process's metrics."""
-        return Watchers(observer=self, requests=self, tokens=self, outcomes=self._outcomes, followed=self.followed)
+        return Watchers(
+            observer=self,
+            requests=self,
+            tokens=self,
+            mails=self.mail_tried,
+            outcomes=self._outcomes,
+            followed=self.followed,
+        )
 
     def request_answered(self, method: str, route: str | None, status: int, seconds: float) -> None:
         """`route` is a template of the route table, None if no route matches."""
@@ -92,6 +101,10 @@ class Metrics:
     def hashed(self, submitted: float, began: float) -> None:
         """A hash has ended."""
         self._hash_wait.observe(began - submitted)
+
+    def mail_tried(self, result: MailResult) -> None:
+        """An attempt to send a mail has ended."""
+        self._mails.add(result.value)
 
     async def followed(self) -> None:
         """Revocations and keys were read. background.py awaits what it calls after a change."""

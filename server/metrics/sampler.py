@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from server.core.errors import StoreUnavailable, TryLater
 from server.metrics.collector import StoreState
@@ -12,9 +12,34 @@ from server.metrics.metrics import Metrics
 from server.metrics.process_state import TICK_SECONDS
 from server.services import Services
 
-# Counting sessions may take this part of the time, so a scrape counts anew only if the last count was quick.
+# Counting sessions may take this part of the time, and so may counting mails: a scrape counts anew only if the last
+# count was quick.
 COUNTING_PART = 0.01
 COUNT_SECONDS = 1.0
+
+
+class _Count:
+    """A number of the store, as it was counted last."""
+
+    def __init__(self) -> None:
+        self._found: int | None = None
+        self._again_at = 0.0
+
+    async def ask(self, count: Callable[[], Awaitable[int]]) -> int | None:
+        """The number; None if the store does not answer within COUNT_SECONDS."""
+        started = time.monotonic()
+        if started >= self._again_at:
+            # Scrapes at the same moment do not count twice.
+            self._again_at = started + COUNT_SECONDS
+            try:
+                async with asyncio.timeout(COUNT_SECONDS):
+                    self._found = await count()
+            except (StoreUnavailable, TimeoutError):
+                self._found = None
+            else:
+                now = time.monotonic()
+                self._again_at = now + (now - started) / COUNTING_PART
+        return self._found
 
 
 class Sampler:
@@ -24,8 +49,7 @@ class Sampler:
         """`services` are those that serve at the moment: a reload replaces them."""
         self._metrics = metrics
         self._services = services
-        self._sessions_live: int | None = None
-        self._count_again_at = 0.0
+        self._sessions_live, self._mails_waiting = _Count(), _Count()
 
     async def run(self) -> None:
         """Tick until cancelled."""
@@ -42,29 +66,17 @@ class Sampler:
         self._metrics.state.hashes_waiting(services.hashes.waiting + services.preferred_hashes.waiting)
 
     async def ask(self) -> StoreState:
-        """What is asked at a scrape, within two seconds."""
+        """What is asked at a scrape, within three seconds."""
         self.note()
         try:
             await self._services().readiness.check()
             ready = True
         except TryLater:
             ready = False
-        return StoreState(ready, await self._count_sessions(), self._signing_key_age())
-
-    async def _count_sessions(self) -> int | None:
-        started = time.monotonic()
-        if started >= self._count_again_at:
-            # Scrapes at the same moment do not count twice.
-            self._count_again_at = started + COUNT_SECONDS
-            try:
-                async with asyncio.timeout(COUNT_SECONDS):
-                    self._sessions_live = await self._services().sessions.count_living()
-            except (StoreUnavailable, TimeoutError):
-                self._sessions_live = None
-            else:
-                now = time.monotonic()
-                self._count_again_at = now + (now - started) / COUNTING_PART
-        return self._sessions_live
+        services = self._services()
+        sessions_live = await self._sessions_live.ask(services.sessions.count_living)
+        mails_waiting = await self._mails_waiting.ask(services.repositories.mails.count_waiting)
+        return StoreState(ready, sessions_live, mails_waiting, self._signing_key_age())
 
     def _signing_key_age(self) -> float | None:
         now = self._services().clock.now_ms()

@@ -8,6 +8,7 @@ import pytest
 
 from server.metrics.catalogue import (
     LOGIN_RESULTS,
+    MAIL_RESULTS,
     METHODS,
     REFRESH_RESULTS,
     STORE_OPERATIONS,
@@ -42,6 +43,7 @@ def test_every_metric_is_there_with_its_labels() -> None:
         ("`watchword_login_total{", LOGIN_RESULTS),
         ("`watchword_refresh_total{", REFRESH_RESULTS),
         ("`watchword_token_check_total{", TOKEN_RESULTS),
+        ("`watchword_mail_total{", MAIL_RESULTS),
     ],
 )
 def test_every_result_has_its_meaning(begins: str, results: tuple[str, ...]) -> None:

@@ -13,12 +13,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from server.core.errors import StoreUnavailable
 from server.http.methods import OTHER
+from server.mail.outbox_model import MailResult
 from server.metrics.catalogue import Catalogue
 from server.metrics.listener import MOST_CONNECTIONS
 from server.metrics.process_state import Cell
 from server.routes import route_table
 from server.settings import Settings
 from server.settings.tree import PasswordSettings
+from tests.mail.outboxes import invitation, outbox_on, put
 from tests.metrics.conftest import StartWatched
 from tests.metrics.scraping import Watched, read, requests, value
 from tests.running import PASSWORD, Api
@@ -328,3 +330,18 @@ def test_a_port_of_its_own() -> None:
     assert any(line.startswith("metrics.host = 192.0.2.7") for line in open_to_all.weaknesses())
     assert not Settings.model_validate({"metrics": {"port": 9464, "host": "::1"}}).weaknesses()
     assert not Settings.model_validate({"metrics": {"host": "192.0.2.7"}}).weaknesses()
+
+
+async def test_mails_are_counted_by_how_they_ended_and_those_that_wait(start_watched: StartWatched) -> None:
+    watched = await start_watched()
+    repositories, count = watched.api.services.repositories, watched.api.services.watchers.mails
+    assert count is not None
+    assert value(await watched.samples(), "watchword_mails_waiting") == 0
+    await put(repositories, outbox_on(repositories, watched.api.clock), invitation(), invitation())
+    assert await repositories.mails.count_waiting() == 2
+    count(MailResult.SENT)
+    count(MailResult.REFUSED)
+    count(MailResult.SENT)
+    samples = await watched.samples()
+    found = {result: value(samples, "watchword_mail_total", result=result) for result in MailResult}
+    assert {result: number for result, number in found.items() if number} == {"sent": 2, "refused": 1}

@@ -54,6 +54,8 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str, tuple[int, str]]] = {
     "completion": (("bash",), "", (0, "complete -o default")),
     "mail preview": (("test",), "", (0, "Test mail of Watchword")),
     "mail test": (("lak@example.com",), "", (1, "")),
+    "mail list": ((), "", (0, "recipient")),
+    "mail retry": (("--all",), "", (0, "0 mails are tried at once")),
     "audit list": ((), "", (0, "user_created")),
     "audit verify": ((), "", (0, "none altered")),
     "audit export": ((), "", (0, "user_created")),
