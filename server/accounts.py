@@ -16,6 +16,7 @@ from server.emails.confirmations import Confirmations
 from server.emails.service import Emails
 from server.keys.service import KeyService
 from server.mail.mailing import Mailing
+from server.mail.notices import Notices
 from server.mail.outbox import Outbox
 from server.mail.sealing import Sealing
 from server.mail.service import Mails
@@ -96,6 +97,13 @@ def mails(base: Base, outbox: Outbox) -> Mails:
     )
 
 
+def notices(base: Base, outbox: Outbox) -> Notices:
+    """What tells users of changes of their accounts."""
+    repositories = base.repositories
+    sign_ins = base.settings.mail.sign_in_notices
+    return Notices(outbox, repositories.users, repositories.known_clients, sign_ins=sign_ins)
+
+
 def user_passwords(
     base: Base,
     keys: KeyService,
@@ -104,6 +112,7 @@ def user_passwords(
     revocations: Revocations,
     *,
     challenges: Challenges,
+    notices: Notices,
     hashes: HashPool,
 ) -> UserPasswords:
     """What changes passwords. `hashes` is the pool of those who are known."""
@@ -119,12 +128,21 @@ def user_passwords(
         revocations=revocations,
         challenges=challenges,
         throttle=throttle,
+        notices=notices,
         clock=base.clock,
         settings=base.settings.passwords,
     )
 
 
-def users(base: Base, passwords: UserPasswords, throttle: Throttle, revocations: Revocations, roles: Roles) -> Users:
+def users(
+    base: Base,
+    passwords: UserPasswords,
+    throttle: Throttle,
+    revocations: Revocations,
+    roles: Roles,
+    *,
+    notices: Notices,
+) -> Users:
     """What makes, changes and deletes accounts."""
     return Users(
         driver=base.repositories.driver,
@@ -133,6 +151,7 @@ def users(base: Base, passwords: UserPasswords, throttle: Throttle, revocations:
         sessions=base.repositories.sessions,
         audit=base.repositories.audit,
         passwords=passwords,
+        notices=notices,
         revocations=revocations,
         throttle=throttle,
         roles=roles,
@@ -142,7 +161,7 @@ def users(base: Base, passwords: UserPasswords, throttle: Throttle, revocations:
     )
 
 
-def emails(base: Base) -> Emails:
+def emails(base: Base, notices: Notices) -> Emails:
     """What changes addresses."""
     repositories = base.repositories
     return Emails(
@@ -150,6 +169,7 @@ def emails(base: Base) -> Emails:
         users=repositories.users,
         emails=repositories.emails,
         audit=repositories.audit,
+        notices=notices,
         clock=base.clock,
     )
 

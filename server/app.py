@@ -34,6 +34,7 @@ from server.keys.custody import open_custody
 from server.keys.service import KeyService
 from server.keys.signer import Signer
 from server.live import Live
+from server.mail.notices import Notices
 from server.nodes.model import NodeName
 from server.nodes.service import Nodes
 from server.pages.pages import PAGES, Pages
@@ -157,18 +158,19 @@ def _connected(base: Base, lasting: _Lasting, *, serving: bool) -> Services:
     keys, revocations, preferred = lasting.keys, lasting.revocations, lasting.preferred_hashes
     roles = Roles(settings.role_includes)
     outbox = accounts.outbox(base, keys, lasting.mail_written)
+    notices = accounts.notices(base, outbox)
     throttle = Throttle(
         Attempts(repositories.driver, repositories.attempts, repositories.audit), clock, settings.limits
     )
     authentication = _authentication(base, keys, throttle, lasting.hashes, preferred)
     challenges = accounts.challenges(base, keys, throttle)
     passwords = accounts.user_passwords(
-        base, keys, authentication, throttle, revocations, challenges=challenges, hashes=preferred
+        base, keys, authentication, throttle, revocations, challenges=challenges, notices=notices, hashes=preferred
     )
     refresh_tokens = RefreshTokens(partial(keys.current.token_key, "refresh token"))
     issuer = TokenIssuer(Signer(keys.current), refresh_tokens, ids, settings.tokens)
-    sessions = _sessions(base, revocations, issuer)
-    users = accounts.users(base, passwords, throttle, revocations, roles)
+    sessions = _sessions(base, revocations, issuer, notices)
+    users = accounts.users(base, passwords, throttle, revocations, roles, notices=notices)
     confirmations = accounts.confirmations(base, challenges, throttle, outbox)
     invitations, registration = accounts.registration(
         base, keys, users, throttle, roles, confirmations=confirmations, outbox=outbox, hashes=lasting.hashes
@@ -189,7 +191,7 @@ def _connected(base: Base, lasting: _Lasting, *, serving: bool) -> Services:
         throttle=throttle,
         authentication=authentication,
         users=users,
-        emails=accounts.emails(base),
+        emails=accounts.emails(base, notices),
         confirmations=confirmations,
         outbox=outbox,
         challenges=challenges,
@@ -237,12 +239,13 @@ def _authentication(
     )
 
 
-def _sessions(base: Base, revocations: Revocations, issuer: TokenIssuer) -> Sessions:
+def _sessions(base: Base, revocations: Revocations, issuer: TokenIssuer, notices: Notices) -> Sessions:
     return Sessions(
         driver=base.repositories.driver,
         repository=base.repositories.sessions,
         audit=base.repositories.audit,
         revocations=revocations,
+        notices=notices,
         issuer=issuer,
         clock=base.clock,
         ids=base.ids,

@@ -13,6 +13,7 @@ from server.authentication.attempts import FORGET_MS
 from server.core.clock import Clock, Steadiness
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.core.tasks import beside
+from server.mail.known_clients import REMEMBERED_MS
 from server.mail.outbox_model import MailResult
 from server.mail.sender import Sender
 from server.mail.tidying import tidy_mails
@@ -147,7 +148,7 @@ async def follow(
 
 
 async def purge(repositories: Repositories, clock: Clock) -> None:
-    """Delete what is over: sessions, revocations, invitations, challenges, counts of attempts, unconfirmed accounts.
+    """Delete what is over: sessions, revocations, invitations, challenges, counts, known devices, unconfirmed accounts.
 
     It takes steps, so other writes can pass.
     """
@@ -160,6 +161,8 @@ async def purge(repositories: Repositories, clock: Clock) -> None:
     while await repositories.challenges.purge(now - PURGE_DELAY_MS, PURGE_STEP) == PURGE_STEP:
         pass
     while await repositories.attempts.purge(now - FORGET_MS, PURGE_STEP) == PURGE_STEP:
+        pass
+    while await repositories.known_clients.purge(now - REMEMBERED_MS, PURGE_STEP) == PURGE_STEP:
         pass
     await delete_unconfirmed(repositories, now)
 

@@ -25,6 +25,7 @@ from server.emails.repository import EmailRepository
 from server.health.repository import ReadinessRepository
 from server.keys.repository import KeyRepository
 from server.mail.claims import ClaimRepository
+from server.mail.known_clients import KnownClients
 from server.mail.repository import MailRepository
 from server.nodes.repository import NodeRepository
 from server.recovery.repository import MailRequestRepository
@@ -48,6 +49,7 @@ class Repositories:
         self.unconfirmed = UnconfirmedRepository(driver)
         self.invitations = InvitationRepository(driver)
         self.mails = MailRepository(driver)
+        self.known_clients = KnownClients(driver)
         self.challenges = ChallengeRepository(driver)
         self.mail_requests = MailRequestRepository(driver)
         self.mail_claims = ClaimRepository(driver)

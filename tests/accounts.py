@@ -11,9 +11,12 @@ from server.challenges.digests import ChallengeDigests
 from server.challenges.service import Challenges
 from server.core.clock import Clock
 from server.core.ids import Ids, SystemRandomness
+from server.mail.notices import Notices
+from server.mail.outbox import Outbox
 from server.repositories import Repositories
 from server.sessions.revocation import Revocations
 from server.sessions.service import Sessions
+from server.settings import Settings
 from server.settings.tree import LimitSettings
 from server.users.passwords import UserPasswords
 from server.users.service import Users
@@ -49,8 +52,15 @@ def _of_accounts(store: Repositories, clock: Clock) -> dict[str, Any]:
         "sessions": store.sessions,
         "audit": store.audit,
         "revocations": _Unread(store.sessions, clock, 300),
+        "notices": no_notices(store, clock),
         "clock": clock,
     }
+
+
+def no_notices(store: Repositories, clock: Clock) -> Notices:
+    """As in a server that sends no mail."""
+    outbox = Outbox(store.mails, UNUSED, clock, UNUSED, Settings(), written=UNUSED)
+    return Notices(outbox, store.users, store.known_clients, sign_ins=True)
 
 
 def challenges_on(store: Repositories, clock: Clock, **limits: int) -> Challenges:
@@ -100,6 +110,7 @@ def sessions_on(store: Repositories, now: int) -> Sessions:
         repository=store.sessions,
         audit=store.audit,
         revocations=_Unread(store.sessions, clock, 300),
+        notices=no_notices(store, clock),
         issuer=UNUSED,
         clock=clock,
         ids=UNUSED,

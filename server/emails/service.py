@@ -13,6 +13,7 @@ from server.database.driver import Driver, Transaction
 from server.emails.errors import EmailNotVerified
 from server.emails.model import Email
 from server.emails.repository import EmailRepository
+from server.mail.notices import Notices
 from server.users.model import User
 from server.users.repository import UserRepository
 
@@ -21,12 +22,20 @@ class Emails:
     """The addresses of users. Each change is one transaction, with its audit record."""
 
     def __init__(
-        self, *, driver: Driver, users: UserRepository, emails: EmailRepository, audit: AuditRepository, clock: Clock
+        self,
+        *,
+        driver: Driver,
+        users: UserRepository,
+        emails: EmailRepository,
+        audit: AuditRepository,
+        notices: Notices,
+        clock: Clock,
     ) -> None:
         self._driver = driver
         self._users = users
         self._emails = emails
         self._audit = audit
+        self._notices = notices
         self._clock = clock
 
     async def list(self, user_id: str) -> Sequence[Email]:
@@ -38,7 +47,7 @@ class Emails:
 
         It is free at once. After the primary one, the oldest other one that is verified is the primary one.
         """
-        audit, now = self._audit.writer(), self._clock.now_ms()
+        audit, notices, now = self._audit.writer(), self._notices.writer(), self._clock.now_ms()
 
         async def unit(transaction: Transaction) -> None:
             user, removed, others = await self._found(transaction, user_id, email_id)
@@ -47,6 +56,7 @@ class Emails:
             if removed.primary:
                 after = _with_primary(user, next((email for email in others if email.verified), None), now)
                 await self._users.update(transaction, after)
+                await notices.primary_changed(transaction, user, after)
             note = AuditNote(
                 AuditEvent.EMAIL_REMOVED,
                 now,
@@ -58,10 +68,11 @@ class Emails:
             await audit.write(transaction, note)
 
         await self._driver.write(unit)
+        self._notices.soon()
 
     async def make_primary(self, user_id: str, email_id: str) -> None:
         """Make an address the primary one. Raises NotFound, EmailNotVerified."""
-        audit, now = self._audit.writer(), self._clock.now_ms()
+        audit, notices, now = self._audit.writer(), self._notices.writer(), self._clock.now_ms()
 
         async def unit(transaction: Transaction) -> None:
             user, chosen, _ = await self._found(transaction, user_id, email_id)
@@ -71,11 +82,13 @@ class Emails:
                 return
             after = _with_primary(user, chosen, now)
             await self._users.update(transaction, after)
+            await notices.primary_changed(transaction, user, after)
             before, now_primary = {"primary": user.email}, {"primary": after.email}
             event = AuditEvent.EMAIL_MADE_PRIMARY
             await audit.write(transaction, AuditNote(event, now, user.id, user.username, before, now_primary))
 
         await self._driver.write(unit)
+        self._notices.soon()
 
     async def _found(
         self, transaction: Transaction, user_id: str, email_id: str

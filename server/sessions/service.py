@@ -18,6 +18,7 @@ from server.core.clock import EARLIEST_MS, Clock
 from server.core.errors import NotFound
 from server.core.ids import Ids
 from server.database.driver import Driver, Transaction
+from server.mail.notices import Notices
 from server.sessions.errors import TokenRevoked
 from server.sessions.issuing import IssuedTokens, TokenIssuer
 from server.sessions.model import LAST_ID, Session, UserSession
@@ -42,6 +43,7 @@ class Sessions:
         repository: SessionRepository,
         audit: AuditRepository,
         revocations: Revocations,
+        notices: Notices,
         issuer: TokenIssuer,
         clock: Clock,
         ids: Ids,
@@ -51,6 +53,7 @@ class Sessions:
         self._repository = repository
         self._audit = audit
         self._revocations = revocations
+        self._notices = notices
         self._issuer = issuer
         self._clock = clock
         self._ids = ids
@@ -79,7 +82,8 @@ class Sessions:
             authenticated_at=now,
             amr=authenticated.methods,
         )
-        opened = await self.add(session, credentials.password_changed_at, authenticated.use)
+        known_device = authenticated.device_id is not None
+        opened = await self.add(session, credentials.password_changed_at, authenticated.use, known_device=known_device)
         if opened is None:
             raise ChangedMeanwhile
         return self._issuer.issue(opened, now)
@@ -89,21 +93,25 @@ class Sessions:
         session: Session,
         password_changed_at: int,
         use: Callable[[Transaction], Awaitable[bool]] | None = None,
+        *,
+        known_device: bool = False,
     ) -> UserSession | None:
         """None, and nothing is changed, if the user was disabled or has had another password since that time.
 
         Raises ChangedMeanwhile if `use` returns False (Authenticated.use); EmailNotConfirmed.
         """
-        audit = self._audit.writer()
+        audit, notices = self._audit.writer(), self._notices.writer()
+        client, now = Client(session.ip, session.user_agent), session.created_at
 
         async def unit(transaction: Transaction) -> UserSession | None:
             opened = await self._repository.open(transaction, session, password_changed_at)
             if opened is not None:
                 if use is not None and not await use(transaction):
                     raise ChangedMeanwhile
+                await notices.signed_in(transaction, session.user_id, client, now, known_device=known_device)
                 note = AuditNote(
                     AuditEvent.LOGIN_SUCCEEDED,
-                    session.created_at,
+                    now,
                     session.user_id,
                     opened.username,
                     after={"session_id": session.id, "user_agent": session.user_agent},
@@ -114,7 +122,9 @@ class Sessions:
                 raise EmailNotConfirmed
             return opened
 
-        return await self._driver.write(unit)
+        opened = await self._driver.write(unit)
+        self._notices.soon()
+        return opened
 
     async def renew(self, session_id: str | None, authenticated: Authenticated) -> IssuedTokens:
         """For who has just proved again who they are, in a session of theirs.

@@ -14,6 +14,7 @@ from server.core.clock import Clock
 from server.core.errors import InvalidRequest, NotFound
 from server.database.driver import Driver, Transaction
 from server.emails.address import throttle_name
+from server.mail.notices import Notices
 from server.passwords.policy import PasswordPolicy
 from server.passwords.pool import HashPool
 from server.sessions.repository import SessionRepository
@@ -49,6 +50,7 @@ class UserPasswords:
         revocations: Revocations,
         challenges: Challenges,
         throttle: Throttle,
+        notices: Notices,
         clock: Clock,
         settings: PasswordSettings,
     ) -> None:
@@ -63,6 +65,7 @@ class UserPasswords:
         self._revocations = revocations
         self._challenges = challenges
         self._throttle = throttle
+        self._notices = notices
         self._clock = clock
         self._settings = settings
 
@@ -137,7 +140,7 @@ class UserPasswords:
         now = self._clock.now_ms()
         # It must differ from the old value, even if the clock stood still.
         changed_at = max(now, credentials.password_changed_at + 1)
-        audit = self._audit.writer()
+        audit, notices = self._audit.writer(), self._notices.writer()
 
         async def unit(transaction: Transaction) -> bool:
             username = await self._users.set_password_hash(transaction, credentials, password_hash, changed_at, now)
@@ -147,6 +150,7 @@ class UserPasswords:
                 raise _NothingToUse
             await self._challenges.end_all(transaction, user_id)
             ended = await self._sessions.end_all(transaction, user_id, keep_session_id, now)
+            await notices.password_changed(transaction, user_id, now)
             after = {"sessions_ended": len(ended)}
             await audit.write(transaction, AuditNote(event, now, user_id, username, after=after))
             return True
@@ -155,6 +159,7 @@ class UserPasswords:
             done = await self._driver.write(unit)
         except _NothingToUse:
             return False
+        self._notices.soon()
         await self._revocations.soon()
         if done:
             await self._throttle.clear(throttle_name(credentials.user.username))

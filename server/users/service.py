@@ -21,6 +21,7 @@ from server.database.driver import Driver, Transaction
 from server.emails.address import throttle_name
 from server.emails.errors import EmailTaken
 from server.emails.repository import EmailRepository
+from server.mail.notices import Notices
 from server.passwords.pool import HashPool
 from server.sessions.errors import ReauthenticationRequired
 from server.sessions.repository import SessionRepository
@@ -56,6 +57,7 @@ class Users:
         sessions: SessionRepository,
         audit: AuditRepository,
         passwords: UserPasswords,
+        notices: Notices,
         revocations: Revocations,
         throttle: Throttle,
         roles: Roles,
@@ -69,6 +71,7 @@ class Users:
         self._sessions = sessions
         self._audit = audit
         self._passwords = passwords
+        self._notices = notices
         self._revocations = revocations
         self._throttle = throttle
         self._roles = roles
@@ -220,7 +223,7 @@ class Users:
         if (role := change.get("role")) is not None:
             require_role(self._roles, role)
         now = self._clock.now_ms()
-        audit = self._audit.writer()
+        audit, notices = self._audit.writer(), self._notices.writer()
 
         async def unit(transaction: Transaction) -> User:
             before = await self._lock(transaction, user_id)
@@ -238,10 +241,12 @@ class Users:
             role_changed_at = await self._users.update(transaction, after)
             if after.role != before.role:
                 await self._sessions.revoke_for_role(transaction, user_id, after.role, role_changed_at, now)
+            await notices.primary_changed(transaction, before, after)
             await audit.write(transaction, *user_changes(before, after))
             return after
 
         user = await self._driver.write(unit)
+        self._notices.soon()
         await self._revocations.soon()
         return user
 

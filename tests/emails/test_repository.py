@@ -16,6 +16,7 @@ from server.repositories import Repositories, open_repositories
 from server.users.errors import UsernameTaken
 from server.users.model import UserFilter
 from server.users.rows import INSERTED, inserted_values
+from tests.accounts import no_notices
 from tests.clock import FakeClock
 from tests.records import NOW, add_user, change_user, delete_user, id_of, import_users, new_user
 
@@ -23,7 +24,15 @@ ADDRESS = "lak@example.com"
 
 
 def emails_on(store: Repositories, now: int = NOW) -> Emails:
-    return Emails(driver=store.driver, users=store.users, emails=store.emails, audit=store.audit, clock=FakeClock(now))
+    clock = FakeClock(now)
+    return Emails(
+        driver=store.driver,
+        users=store.users,
+        emails=store.emails,
+        audit=store.audit,
+        notices=no_notices(store, clock),
+        clock=clock,
+    )
 
 
 async def put(store: Repositories, number: int, email: str, verified_at: int | None, now: int = NOW) -> bool:

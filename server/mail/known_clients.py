@@ -1,0 +1,51 @@
+"""From where each user has signed in: a digest of program and network, and when it was last seen."""
+
+from __future__ import annotations
+
+from server.database.driver import Driver, Transaction
+from server.mail.model import MailKind
+
+# What was not seen for so long is new again.
+REMEMBERED_MS = 90 * 86_400_000
+# The time is noted no more often than that.
+_EXACT_MS = 3_600_000
+
+
+class KnownClients:
+    """The SQL of known_clients, for transactions that have locked the row of the user."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    async def see(self, transaction: Transaction, user_id: str, name: str, now: int) -> bool:
+        """Note that a user signs in from there. Whether that is news: it was not seen, and it is not the first one."""
+        sql = "SELECT seen_at FROM known_clients WHERE user_id = $1 AND client = $2"
+        seen_at = next((int(row["seen_at"]) for row in await transaction.run(sql, user_id, name)), None)
+        if seen_at is not None and now - _EXACT_MS < seen_at <= now:
+            return False
+        sql = "SELECT 1 FROM known_clients WHERE user_id = $1 LIMIT 1"
+        others = await transaction.run(sql, user_id)
+        sql = (
+            "INSERT INTO known_clients (user_id, client, seen_at) VALUES ($1, $2, $3) "
+            "ON CONFLICT (user_id, client) DO UPDATE SET seen_at = excluded.seen_at"
+        )
+        await transaction.run(sql, user_id, name, now)
+        return bool(others) and (seen_at is None or seen_at < now - REMEMBERED_MS)
+
+    async def count_notices(self, transaction: Transaction, user_id: str, since: int) -> int:
+        """How many mails of new sign-ins were written to a user since then."""
+        sql = "SELECT count(*) AS count FROM mails WHERE user_id = $1 AND kind = $2 AND created_at > $3"
+        return int((await transaction.run(sql, user_id, MailKind.NEW_SIGN_IN.value, since))[0]["count"])
+
+    async def purge(self, before: int, limit: int) -> int:
+        """Delete what was not seen since `before`; how many, at most `limit`.
+
+        The last one of each user stays. Else a sign-in after a long time would be a first one, which is no news.
+        """
+        sql = (
+            "DELETE FROM known_clients WHERE (user_id, client) IN ("
+            "SELECT old.user_id, old.client FROM known_clients AS old WHERE old.seen_at < $1 AND EXISTS ("
+            "SELECT 1 FROM known_clients AS later WHERE later.user_id = old.user_id "
+            "AND (later.seen_at, later.client) > (old.seen_at, old.client)) LIMIT $2) RETURNING client"
+        )
+        return len(await self._driver.write_one(sql, before, limit))
