@@ -21,7 +21,7 @@ Found = Literal["id", "user_id", "email_key"]
 
 _CHALLENGE = [field.name for field in fields(Challenge)]
 _DIGESTS = ["token_digest", "code_digest", "browser_digest"]
-_INSERT = insert_into("challenges", [*_CHALLENGE, *_DIGESTS, "email_key"])
+_INSERT = insert_into("challenges", [*_CHALLENGE, *_DIGESTS, "email_key", "used_at"])
 _STORED = ", ".join([*_CHALLENGE, *_DIGESTS])
 # $1 now, $2 the latest time at which it may have been made.
 _OPEN = "used_at IS NULL AND expires_at > $1 AND created_at <= $2"
@@ -33,9 +33,9 @@ class ChallengeRepository:
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
 
-    async def insert(self, transaction: Transaction, new: NewChallenge, email_key: str) -> None:
+    async def insert(self, transaction: Transaction, new: NewChallenge, email_key: str, used_at: int | None) -> None:
         """Add a new one."""
-        await transaction.run(_INSERT, *astuple(new.challenge), *astuple(new.digests), email_key)
+        await transaction.run(_INSERT, *astuple(new.challenge), *astuple(new.digests), email_key, used_at)
 
     async def find_by_token(
         self, transaction: Transaction, purpose: Purpose, token_digest: bytes, now: int

@@ -93,20 +93,26 @@ class Challenges:
         """What the store keeps of the value of the browser cookie."""
         return self._digests.browser(cookie) if cookie else None
 
-    async def insert(self, transaction: Transaction, new: NewChallenge) -> bool:
+    async def insert(self, transaction: Transaction, new: NewChallenge, *, mailed: bool = True) -> bool:
         """Add a challenge to the store; False if its user is gone.
 
-        A newer one to reset a password ends all older ones of the user; of the other purposes the newest stay. The row
+        A newer one to reset a password ends all older ones of the user; of the other purposes the newest stay. One that
+        is not `mailed`, since there were too many mails, costs the same, but is of no use and ends no others. The row
         of the user is locked, so no other node adds one meanwhile. It must be the first row that is locked.
         """
         challenge = new.challenge
         if await self._users.lock(transaction, challenge.user_id) is None:
             return False
-        others = 0 if challenge.purpose is Purpose.RESET_PASSWORD else OPEN - 1
+        kept = 0 if challenge.purpose is Purpose.RESET_PASSWORD else OPEN - 1
         await self._repository.end(
-            transaction, challenge.purpose, challenge.user_id, challenge.created_at, but_newest=others
+            transaction,
+            challenge.purpose,
+            challenge.user_id,
+            challenge.created_at,
+            but_newest=kept if mailed else OPEN,
         )
-        await self._repository.insert(transaction, new, address_keys(challenge.email).email)
+        ended_at = None if mailed else challenge.created_at
+        await self._repository.insert(transaction, new, address_keys(challenge.email).email, ended_at)
         return True
 
     async def look(

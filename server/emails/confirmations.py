@@ -110,10 +110,9 @@ class Confirmations:
             await self._throttle.spend_mail_of(transaction, challenge.user_id)
         keys = address_keys(challenge.email)
         holder = await self._emails.holder(transaction, keys, challenge.user_id)
-        if not await self._challenges.insert(transaction, new):
-            return
         account = None if signed_in else challenge.user_id
-        if await self._throttle.mail_allowed(transaction, keys.email, account):
+        allowed = await self._throttle.mail_allowed(transaction, keys.email, account)
+        if await self._challenges.insert(transaction, new, mailed=allowed) and allowed:
             mail = _confirm_mail(new) if holder is None else _taken_mail(challenge, holder.email or challenge.email)
             await asking.mails.put(transaction, mail)
 

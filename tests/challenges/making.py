@@ -27,13 +27,13 @@ class Made:
     clock: FakeClock
     challenges: Challenges
 
-    async def make(self, purpose: Purpose, number: int = 1, **fields: Any) -> NewChallenge:
+    async def make(self, purpose: Purpose, number: int = 1, *, mailed: bool = True, **fields: Any) -> NewChallenge:
         """A challenge of that user, in the store."""
         wanted = {"user_id": id_of(number), "email": address(number), "browser": BROWSER} | fields
         new = self.challenges.make(purpose, **wanted)
 
         async def unit(transaction: Transaction) -> bool:
-            return await self.challenges.insert(transaction, new)
+            return await self.challenges.insert(transaction, new, mailed=mailed)
 
         assert await self.store.driver.write(unit)
         return new

@@ -177,6 +177,18 @@ async def test_of_the_others_the_newest_stay_open(made: Made, purpose: Purpose) 
     assert outcomes == ["link", "link", *(new.challenge.id for new in [*all_made[2:], theirs])]
 
 
+@pytest.mark.parametrize("purpose", list(Purpose))
+async def test_what_is_not_mailed_is_of_no_use_and_ends_nothing(made: Made, purpose: Purpose) -> None:
+    """Else somebody who asks often makes all mails useless that came."""
+    mailed = await made.make(purpose)
+    for _ in range(OPEN + 1):
+        made.clock.advance(0.001)
+        unsent = await made.make(purpose, mailed=False)
+        assert await made.outcome(purpose, token=unsent.token, browser=BROWSER) == "link"
+        assert await made.outcome(purpose, challenge_id=unsent.challenge.id, code=unsent.code) == "code"
+    assert await made.outcome(purpose, token=mailed.token, browser=BROWSER) == mailed.challenge.id
+
+
 async def test_a_new_password_ends_resets_and_sign_ins_but_no_confirmation(made: Made) -> None:
     mine = {purpose: await made.make(purpose) for purpose in Purpose}
     theirs = {purpose: await made.make(purpose, 2) for purpose in Purpose}

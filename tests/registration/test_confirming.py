@@ -90,6 +90,18 @@ async def test_a_right_password_mails_again_and_a_wrong_one_is_one_of_anybody(st
     assert reasons == [("nuwan", "not confirmed"), ("nuwan", "wrong password"), (None, "unknown user")]
 
 
+async def test_who_tries_often_uses_the_mails_that_came(start_api: StartApi) -> None:
+    """Beyond the limit none is mailed, and none of those before is ended by it."""
+    api = await start_api(**OPEN)
+    browser = Browser(api)
+    await user_of(await sign_up(browser, email=NUWAN))
+    for _ in range(12):
+        assert await log_in(browser) == (403, "email_not_confirmed")
+    came = await mails(api, NUWAN)
+    assert len(came) == 5
+    assert await browser.confirm(token=came[0].token) == "done"
+
+
 async def test_a_right_password_of_an_unconfirmed_account_begins_anew_with_the_wrong_ones(start_api: StartApi) -> None:
     api = await start_api(**OPEN)
     browser = Browser(api)
