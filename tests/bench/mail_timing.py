@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import json
 import random
+import sqlite3
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from rich.console import Console
@@ -27,8 +29,8 @@ PASSWORD = "brown otters juggle turnips"
 KINDS = {"n": "nobody", "v": "verified", "u": "unverified", "d": "disabled", "t": "throttled"}
 CODES_OF_A_CHALLENGE = 10
 MAILS_AN_HOUR = 5
-# Requests for mails are answered once a second.
-QUIET_SECONDS = 3
+# Requests for mails are answered so often.
+ROUND_SECONDS = 1
 WRONG = "2345-6789"
 Body = Mapping[str, str]
 # What is sent of each kind: the body by the number of the try.
@@ -39,6 +41,8 @@ def settings(folder: Path) -> dict[str, str]:
     return SETTINGS | {
         "WATCHWORD__PASSWORDS__BCRYPT_COST": "4",
         "WATCHWORD__REGISTRATION__MODE": "open",
+        # Links need one; nobody follows them.
+        "WATCHWORD__SERVER__PUBLIC_URL": "http://127.0.0.1:1",
         "WATCHWORD__MAIL__URL": f"file://{folder}/mails",
         "WATCHWORD__MAIL__FROM": "watchword@example.com",
         "WATCHWORD__MAIL__SIGN_IN_CODES": "true",
@@ -49,7 +53,8 @@ def settings(folder: Path) -> dict[str, str]:
 
 
 def name_of(kind: str, number: int) -> str:
-    return f"{kind}{number:06}"
+    """Whoever is throttled is always the same."""
+    return f"{kind}{0 if kind == 't' else number:06}"
 
 
 def address_of(name: str) -> str:
@@ -57,10 +62,10 @@ def address_of(name: str) -> str:
 
 
 def accounts(count: int) -> Iterable[dict[str, object]]:
-    """So many of each kind. Those of one kind more are asked about before: their mails are used up."""
+    """So many of each kind, and of another one whose addresses somebody else wants."""
     password_hash = Hasher(4).hash("a password that nobody tries")
     for kind in ("v", "u", "d", "t", "s"):
-        for number in range(count):
+        for number in range(1 if kind == "t" else count):
             name = name_of(kind, number)
             yield {
                 "username": name,
@@ -73,12 +78,12 @@ def accounts(count: int) -> Iterable[dict[str, object]]:
 
 
 def mails_in(folder: Path) -> int:
-    """How many there are when no more come."""
-    seen = -1
-    while (count := len(list((folder / "mails").glob("*.eml")))) != seen:
-        seen = count
-        time.sleep(QUIET_SECONDS)
-    return seen
+    """How many there are in the store, when all that were asked for are."""
+    with closing(sqlite3.connect(f"file:{folder}/data/watchword.db?mode=ro", uri=True)) as connection:
+        while connection.execute("SELECT COUNT(*) FROM mail_requests").fetchone()[0]:
+            time.sleep(ROUND_SECONDS)
+        count: int = connection.execute("SELECT COUNT(*) FROM mails").fetchone()[0]
+    return count
 
 
 class Measurement:
@@ -128,8 +133,7 @@ def asking(title: str, path: str, form: Callable[[str], str]) -> Measurement:
     """Of the routes that ask for a mail by a name, in one of its forms."""
 
     def sender(kind: str) -> Callable[[int], Body]:
-        # Whoever is throttled is one account.
-        return lambda number: {"identifier": form(name_of(kind, 0 if kind == "t" else number))}
+        return lambda number: {"identifier": form(name_of(kind, number))}
 
     return Measurement(title, path, {what: sender(kind) for kind, what in KINDS.items()}, "nobody")
 
