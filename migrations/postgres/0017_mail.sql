@@ -63,9 +63,6 @@ CREATE TABLE challenges (
     browser_digest BYTEA,
     -- The state of the password that it was made for.
     password_changed_at BIGINT NOT NULL,
-    -- Codes that were looked at, without the link and with it.
-    failures INTEGER NOT NULL DEFAULT 0,
-    token_failures INTEGER NOT NULL DEFAULT 0,
     created_at BIGINT NOT NULL,
     expires_at BIGINT NOT NULL,
     used_at BIGINT

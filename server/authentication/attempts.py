@@ -96,9 +96,13 @@ class Attempts:
         for budget in _in_order(budgets):
             await self._repository.refund(transaction, budget)
 
-    async def is_counted(self, transaction: Transaction, budget: Budget) -> bool:
-        """Whether anything was ever spent of a budget."""
-        return await self._repository.has(transaction, budget.key)
+    async def count(self, transaction: Transaction, key: str, now: int) -> int:
+        """Count one more under that key. Returns how many there are."""
+        return await self._repository.count(transaction, key, now)
+
+    async def uncount(self, transaction: Transaction, key: str) -> None:
+        """Take back what `count` has counted."""
+        await self._repository.uncount(transaction, key)
 
     async def settle(self, taken: AttemptLimits | None, counters: Sequence[AttemptCounter]) -> None:
         """Reset these counters, and end the attempt that was taken.

@@ -62,6 +62,12 @@ _SPEND = (
     "VALUES ($1, 0, $6, $2, 0, 0, 0) ON CONFLICT (key) DO UPDATE SET touched_at = $2, "
     f"retry_at = {_LEFT} + $3 WHERE {_LEFT} - $2 + $3 <= $4 RETURNING key"
 )
+# Counts one more, and says the how manyth it is. $2 now.
+_COUNT = (
+    "INSERT INTO guesses (key, failures, retry_at, touched_at, period, running, running_before) "
+    "VALUES ($1, 1, 0, $2, 0, 0, 0) "
+    "ON CONFLICT (key) DO UPDATE SET failures = guesses.failures + 1, touched_at = $2 RETURNING failures"
+)
 
 
 class AttemptRepository:
@@ -93,10 +99,6 @@ class AttemptRepository:
         rows = await transaction.run("SELECT failures, retry_at FROM guesses WHERE key = $1", key)
         return StoredCount(**rows[0])
 
-    async def has(self, transaction: Transaction, key: str) -> bool:
-        """Whether there is a row of that key."""
-        return bool(await transaction.run("SELECT 1 FROM guesses WHERE key = $1", key))
-
     async def fail_counter(self, transaction: Transaction, counter: AttemptCounter, period: int) -> int:
         """Count a failure of an attempt from that period. Returns the number of failures; 0 if the row is gone."""
         rows = await transaction.run(_FAIL_COUNTER, counter.key, period)
@@ -121,6 +123,15 @@ class AttemptRepository:
         """Give the cost back."""
         sql = "UPDATE guesses SET retry_at = retry_at - $2 WHERE key = $1"
         await transaction.run(sql, budget.key, budget.cost_ms)
+
+    async def count(self, transaction: Transaction, key: str, now: int) -> int:
+        """Count one more under that key. Returns how many there are."""
+        rows = await transaction.run(_COUNT, key, now)
+        return int(rows[0]["failures"])
+
+    async def uncount(self, transaction: Transaction, key: str) -> None:
+        """Count one less."""
+        await transaction.run("UPDATE guesses SET failures = failures - 1 WHERE key = $1 AND failures > 0", key)
 
     async def begin_anew(self, transaction: Transaction, counters: Iterable[AttemptCounter]) -> None:
         """Reset the failures of these counters."""

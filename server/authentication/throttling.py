@@ -39,9 +39,6 @@ FREE_FAILURES = 20
 # Whose attempts the counters of an account count, in the order of `_counted`.
 _BY = ("unknown devices", "known devices", "logged in users")
 
-# Its cost is nothing, so it is never spent.
-_NOTHING = Budget("code-of-nobody", 0, HOUR_MS)
-
 _log = structlog.get_logger("watchword.limits")
 
 
@@ -94,15 +91,13 @@ class Throttle:
         """Give back what a look has cost: it was at a right one."""
         await self._attempts.refund(transaction, self._look_budgets(address, link=link))
 
-    async def even_out(self, transaction: Transaction, *, counted: bool) -> None:
-        """Do what takes as long whether a code was counted for a challenge or there is none.
+    async def count_code(self, transaction: Transaction, target: str, *, link: bool) -> int:
+        """Count a code for a target, after `spend_look`. Returns the how manyth it is, with the link or without."""
+        return await self._attempts.count(transaction, _code_key(target, link=link), self._clock.now_ms())
 
-        If a row was written, one is read, else one is written that keeps nobody from anything.
-        """
-        if counted:
-            await self._attempts.is_counted(transaction, _NOTHING)
-        else:
-            await self._attempts.spend(transaction, [_NOTHING], self._clock.now_ms())
+    async def uncount_code(self, transaction: Transaction, target: str, *, link: bool) -> None:
+        """Take back the count of a code: it was right."""
+        await self._attempts.uncount(transaction, _code_key(target, link=link))
 
     async def spend_mail_request(self, transaction: Transaction, address: str | None) -> None:
         """Pay for a mail that somebody asks for, in the transaction that notes it. Raises TooManyAttempts."""
@@ -197,6 +192,10 @@ def _counter(kind: str, name: str, limit: int) -> AttemptCounter:
 
 def _budget(kind: str, name: str, per_hour: int) -> Budget:
     return Budget(_digest(kind, name), HOUR_MS // per_hour, HOUR_MS)
+
+
+def _code_key(target: str, *, link: bool) -> str:
+    return _digest("code-with" if link else "code-for", target)
 
 
 def _digest(kind: str, name: str) -> str:

@@ -1,8 +1,7 @@
 """The SQL of challenges, once for both databases.
 
-Whether a challenge is open, and whether one more code may be looked at, is in the WHERE of the statement that uses it
-or counts the code. So two nodes never use a challenge twice, and together look at no more codes than one. Rows of
-challenges are locked after the row of their user, and after all rows of throttling.
+Whether a challenge is open is in the WHERE of the statement that uses it, so two nodes never use it twice. Rows are
+locked after the row of their user.
 """
 
 from __future__ import annotations
@@ -10,12 +9,10 @@ from __future__ import annotations
 from dataclasses import astuple, fields
 from typing import Literal
 
-from server.challenges.model import AHEAD_MS, CODES, OPEN, Challenge, Digests, NewChallenge, Purpose, StoredChallenge
+from server.challenges.model import AHEAD_MS, OPEN, Challenge, Digests, NewChallenge, Purpose, StoredChallenge
 from server.database.driver import Driver, Row, Transaction
 from server.database.inserting import insert_into
 
-# What counts the codes: those that came without the link, and those with it.
-Counted = Literal["failures", "token_failures"]
 # By what challenges are found without their link.
 Found = Literal["id", "user_id", "email_key"]
 
@@ -45,32 +42,16 @@ class ChallengeRepository:
         rows = await transaction.run(sql, now, now + AHEAD_MS, token_digest, purpose)
         return _stored(rows[0]) if rows else None
 
-    async def count_with_token(self, transaction: Transaction, challenge_id: str, now: int) -> bool:
-        """Count a code that came with the link; False if that were too many, or the challenge is not open any more."""
-        sql = (
-            "UPDATE challenges SET token_failures = token_failures + 1 "
-            f"WHERE id = $3 AND token_failures < {CODES} AND {_OPEN} RETURNING id"
-        )
-        return bool(await transaction.run(sql, now, now + AHEAD_MS, challenge_id))
-
-    async def count_without_token(
+    async def find(
         self, transaction: Transaction, purpose: Purpose, found: Found, value: str, now: int
     ) -> list[StoredChallenge]:
-        """Count a code for the newest open challenges that may have one more, and return them."""
-        wanted = (
-            f"SELECT id FROM challenges WHERE {found} = $3 AND purpose = $4 AND failures < {CODES} AND {_OPEN} "
+        """The newest open challenges, in the order of their ids."""
+        sql = (
+            f"SELECT {_STORED} FROM challenges WHERE {found} = $3 AND purpose = $4 AND {_OPEN} "
             f"ORDER BY id DESC LIMIT {OPEN}"
         )
-        sql = (
-            f"UPDATE challenges SET failures = failures + 1 WHERE id IN ({self._driver.locking(wanted)}) "
-            f"AND failures < {CODES} AND {_OPEN} RETURNING {_STORED}"
-        )
-        return [_stored(row) for row in await transaction.run(sql, now, now + AHEAD_MS, value, purpose)]
-
-    async def uncount(self, transaction: Transaction, challenge_id: str, counted: Counted) -> None:
-        """Take back the count of a code, which was right."""
-        sql = f"UPDATE challenges SET {counted} = {counted} - 1 WHERE id = $1 AND {counted} > 0"
-        await transaction.run(sql, challenge_id)
+        rows = await transaction.run(sql, now, now + AHEAD_MS, value, purpose)
+        return [_stored(row) for row in reversed(rows)]
 
     async def use(self, transaction: Transaction, challenge_id: str, now: int) -> bool:
         """Use it up; False if it is not open any more."""

@@ -1,8 +1,9 @@
 """Making, looking at, using and ending challenges.
 
 A code is counted before it is compared, in a transaction of its own, which also pays with the budgets of the client
-and of all. So a crash, parallel requests and other nodes give nobody more codes than the limit. Whether there is a
-challenge or not, the transaction writes as much. A right code is not counted in the end, nor does it cost anything.
+and of all. So a crash, parallel requests and other nodes give nobody more codes than the limit. Where there is no
+challenge, a code is counted and compared all the same, for what was meant: so the time tells nothing. A right code is
+not counted in the end, nor does it cost anything.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from server.authentication.throttling import Throttle
 from server.challenges.codes import new_code
 from server.challenges.digests import ChallengeDigests
 from server.challenges.errors import CodeInvalid, CodeRequired, LinkInvalid
-from server.challenges.model import OPEN, Challenge, Digests, NewChallenge, Purpose, StoredChallenge
-from server.challenges.repository import ChallengeRepository, Counted, Found
+from server.challenges.model import CODES, OPEN, Challenge, Digests, NewChallenge, Purpose, StoredChallenge
+from server.challenges.repository import ChallengeRepository, Found
 from server.core.clock import Clock
 from server.core.ids import Ids, id_in
 from server.database.driver import Driver, Transaction
@@ -35,6 +36,15 @@ class _Seen:
     found: StoredChallenge
     by_browser: bool
     counted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Meant:
+    """What a code without a link is for: a column with a value. `text` is what was meant, if there is no such value."""
+
+    found_by: Found
+    value: str | None
+    text: str
 
 
 class Challenges:
@@ -126,20 +136,23 @@ class Challenges:
         challenge_id: str | None = None,
         email_key: str | None = None,
         user_id: str | None = None,
+        name: str | None = None,
     ) -> Challenge:
         """The challenge that somebody has the link or the code of. It is not used up.
 
         `address` is of the client. With `token`: the link, which needs no code in the `browser` that asked (the value
-        of its cookie). Else the code of a challenge: of that id, of an address, or of a user (None: nobody). Raises
-        LinkInvalid, CodeRequired, CodeInvalid, TooManyAttempts.
+        of its cookie). Else the code of a challenge: of that id, of an address, or of the user that was meant by `name`
+        (None: nobody). Raises LinkInvalid, CodeRequired, CodeInvalid, TooManyAttempts.
         """
         if token is not None:
             return await self._look_at_link(purpose, address, token, code, browser)
         if challenge_id is not None:
-            return await self._look_at_code(purpose, address, "id", id_in(challenge_id), code)
-        if email_key is not None:
-            return await self._look_at_code(purpose, address, "email_key", email_key, code)
-        return await self._look_at_code(purpose, address, "user_id", user_id, code)
+            meant = _Meant("id", id_in(challenge_id), challenge_id)
+        elif email_key is not None:
+            meant = _Meant("email_key", email_key, email_key)
+        else:
+            meant = _Meant("user_id", user_id, user_id or name or "")
+        return await self._look_at_code(purpose, address, meant, code or "")
 
     async def use(self, transaction: Transaction, challenge: Challenge) -> bool:
         """Use it up; False if it was used, ended or has expired meanwhile. Lock the row of its user before."""
@@ -180,7 +193,7 @@ class Challenges:
                 return None
             if _same(found.digests.browser, browser_digest):
                 return _Seen(found, by_browser=True, counted=False)
-            counted = code is not None and await self._repository.count_with_token(transaction, found.challenge.id, now)
+            counted = code is not None and await self._count(transaction, found, link=True)
             return _Seen(found, by_browser=False, counted=counted)
 
         seen = await self._driver.write(unit)
@@ -190,45 +203,51 @@ class Challenges:
         if not seen.by_browser and code is not None:
             if not seen.counted or not self._is_code(seen.found, code):
                 raise CodeInvalid(challenge.user_id)
-            await self._refund(address, challenge, "token_failures")
+            await self._refund(address, challenge, link=True)
             return challenge
-        await self._refund(address, challenge, None)
+        await self._refund(address, None, link=True)
         if not seen.by_browser:
             raise CodeRequired
         return challenge
 
-    async def _look_at_code(
-        self, purpose: Purpose, address: str | None, found: Found, value: str | None, code: str | None
-    ) -> Challenge:
-        now = self._clock.now_ms()
+    async def _look_at_code(self, purpose: Purpose, address: str | None, meant: _Meant, code: str) -> Challenge:
+        now, nobodys = self._clock.now_ms(), _nobodys(purpose, f"{purpose} {meant.found_by} {meant.text}")
 
         async def unit(transaction: Transaction) -> list[StoredChallenge]:
             await self._throttle.spend_look(transaction, address, link=False)
             # No id and no key is empty.
-            counted = await self._repository.count_without_token(transaction, purpose, found, value or "", now)
-            await self._throttle.even_out(transaction, counted=bool(counted))
-            return counted
+            there = await self._repository.find(transaction, purpose, meant.found_by, meant.value or "", now)
+            return [one for one in there or [nobodys] if await self._count(transaction, one, link=False)]
 
         counted = await self._driver.write(unit)
-        right = [one.challenge for one in counted if self._is_code(one, code or "")]
+        right = [one.challenge for one in counted if self._is_code(one, code)]
         if not right:
-            raise CodeInvalid(counted[0].challenge.user_id if counted else None)
-        await self._refund(address, right[0], "failures")
+            raise CodeInvalid((counted[0].challenge.user_id or None) if counted else None)
+        await self._refund(address, right[0], link=False)
         return right[0]
+
+    async def _count(self, transaction: Transaction, stored: StoredChallenge, *, link: bool) -> bool:
+        """Count a code for a challenge; False if there were too many before."""
+        return await self._throttle.count_code(transaction, stored.challenge.id, link=link) <= CODES
 
     def _is_code(self, stored: StoredChallenge, code: str) -> bool:
         challenge = stored.challenge
         return _same(stored.digests.code, self._digests.code(challenge.purpose, challenge.id, code))
 
-    async def _refund(self, address: str | None, challenge: Challenge, counted: Counted | None) -> None:
+    async def _refund(self, address: str | None, counted_for: Challenge | None, *, link: bool) -> None:
         """Give back what a look has cost that was at the right one."""
 
         async def unit(transaction: Transaction) -> None:
-            await self._throttle.refund_look(transaction, address, link=counted != "failures")
-            if counted is not None:
-                await self._repository.uncount(transaction, challenge.id, counted)
+            await self._throttle.refund_look(transaction, address, link=link)
+            if counted_for is not None:
+                await self._throttle.uncount_code(transaction, counted_for.id, link=link)
 
         await self._driver.write(unit)
+
+
+def _nobodys(purpose: Purpose, target: str) -> StoredChallenge:
+    """What a code is counted for, and compared with, where there is no challenge. No code is right."""
+    return StoredChallenge(Challenge(target, purpose, "", "", 0, 0, 0), Digests(b"", b"", None))
 
 
 def _same(known: bytes | None, given: bytes | None) -> bool:

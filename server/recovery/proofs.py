@@ -5,7 +5,7 @@ from __future__ import annotations
 from server.challenges.model import Challenge, Purpose
 from server.challenges.service import Challenges
 from server.database.driver import Transaction
-from server.emails.address import address_keys
+from server.emails.address import address_keys, throttle_name
 from server.emails.repository import EmailRepository
 from server.recovery.model import ChallengeCode, Link, NamedCode
 from server.users.repository import UserRepository
@@ -31,7 +31,8 @@ class Proofs:
             return await look(purpose, address=address, challenge_id=proof.challenge_id, code=proof.code)
         found = await self._users.find_credentials(proof.identifier)
         user_id = None if found is None else found.user.id
-        return await look(purpose, address=address, user_id=user_id, code=proof.code)
+        name = throttle_name(proof.identifier)
+        return await look(purpose, address=address, user_id=user_id, name=name, code=proof.code)
 
     async def use(self, transaction: Transaction, challenge: Challenge) -> bool:
         """Use the challenge up. False if it gives no access any more, which is for the transaction to undo.

@@ -98,3 +98,5 @@ async def test_a_wrong_code_costs_the_same_whether_there_is_anything_to_guess(st
         await recording.of(made, email_key="nobody@example.com", code=wrong),
     ]
     assert set(costs) == {(4, 3)}
+    # What nobody has is counted as what somebody has: one row for each name.
+    assert len(await store.driver.read("SELECT key FROM guesses WHERE key LIKE 'code-for:%'")) == 6
