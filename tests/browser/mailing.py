@@ -26,6 +26,7 @@ class Mailing:
 
     server: LocalServer
     mails: MailServer
+    store: Path
 
     def mail(self, recipient: str, path: str, number: int = 1) -> Received:
         """The mail with that number whose link leads to this path of the pages, once it is there."""
@@ -52,7 +53,7 @@ def mailing(folder: Path) -> Iterator[Mailing]:
             WATCHWORD__MAIL__SIGN_IN_CODES="true",
         ) as server,
     ):
-        yield Mailing(with_customer(server), mails)
+        yield Mailing(with_customer(server), mails, folder / "data" / "watchword.db")
 
 
 def presses(page: Hosted, link: str, form: str) -> None:

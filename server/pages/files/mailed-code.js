@@ -2,12 +2,13 @@
 
 import { announce } from "./announce.js";
 import { show } from "./dom.js";
-import { explain } from "./form.js";
+import { tell } from "./form.js";
 import { t } from "./messages.js";
-import { countdown, Problem } from "./problem.js";
+import { countdown, Problem, words } from "./problem.js";
 
 // The server sends only a few mails an hour to one address, so each pause is twice as long as the one before.
 const PAUSE_SECONDS = 30;
+const AGAIN = { wait: "code.again_in", ready: "code.again_ready" };
 
 /** Ask for the code too: the link of the mail was opened in another browser than the one that asked for it. */
 export function askForCode(form) {
@@ -23,7 +24,7 @@ export function sendsAgain(form, send, { waits = true } = {}) {
   const button = form.querySelector(".again");
   let pause = PAUSE_SECONDS;
   const wait = () => {
-    countdown(button, pause, { wait: "code.again_in", ready: "code.again_ready" });
+    countdown(button, pause, AGAIN);
     pause *= 2;
   };
   button.addEventListener("click", async () => {
@@ -37,7 +38,9 @@ export function sendsAgain(form, send, { waits = true } = {}) {
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       button.disabled = false;
-      explain(form, problem);
+      tell(form, words(problem));
+      // Only mails have to wait: the code of the last one can still be typed.
+      if (problem.retryAfter) await countdown(button, problem.retryAfter, AGAIN);
     }
   });
   if (waits) wait();
