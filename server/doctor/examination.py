@@ -35,6 +35,7 @@ from server.doctor import (
 )
 from server.doctor.model import Case, Finding, Level, refused, wrong
 from server.keys.repository import KeyRepository
+from server.mail.repository import MailRepository
 from server.repositories import Repositories, open_repositories
 from server.settings import LoadedSettings
 
@@ -143,6 +144,8 @@ async def _contents(case: Case, driver: Driver | None) -> AsyncIterator[Finding]
             _made(keys.TOPIC, partial(keys.keys, case, keyring)),
             _made(proxies.TOPIC, partial(proxies.proxies, case, audit)),
         ]
+    if driver is not None:
+        parts.append(_made(mail.TOPIC, partial(mail.outbox, case, MailRepository(driver))))
     parts.append(_made(address.TOPIC, partial(address.address, case, keyring)))
     for part in parts:
         async for finding in part:

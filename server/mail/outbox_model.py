@@ -67,6 +67,15 @@ class ClaimedMail:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsent:
+    """Those of a state that are not sent. `oldest_at` is when the oldest of them was written (epoch ms)."""
+
+    state: str
+    count: int
+    oldest_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class MailRecord:
     """A mail as admins see it: never what is in it.
 

@@ -7,7 +7,7 @@ from dataclasses import astuple, fields
 
 from server.database.driver import Driver, Transaction
 from server.database.inserting import insert_into
-from server.mail.outbox_model import MailRecord, MailState, WrittenMail
+from server.mail.outbox_model import MailRecord, MailState, Unsent, WrittenMail
 
 _COLUMNS = [field.name for field in fields(WrittenMail)]
 _INSERT = insert_into("mails", _COLUMNS)
@@ -35,6 +35,14 @@ class MailRepository:
         which, values = ("", ()) if state is None else ("state = $3 AND ", (state.value,))
         sql = f"SELECT {_RECORD} FROM mails WHERE {which}id < $1 ORDER BY id DESC LIMIT $2"
         return [MailRecord(**row) for row in await self._driver.read(sql, before_id, limit, *values)]
+
+    async def unsent(self) -> list[Unsent]:
+        """How many mails wait, and how many were given up; a state without mails is not there."""
+        sql = (
+            "SELECT state, COUNT(*) AS count, MIN(created_at) AS oldest_at FROM mails "
+            f"WHERE state IN ('{MailState.WAITING}', '{MailState.GIVEN_UP}') GROUP BY state ORDER BY state"
+        )
+        return [Unsent(**row) for row in await self._driver.read(sql)]
 
     async def count_waiting(self) -> int:
         """How many wait."""

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+from server.core.clock import SystemClock
 from tests.certificates import Authority
 from tests.doctor.examined import Examined, examined
+from tests.in_process import serving
 from tests.mail.mail_server import mail_server
 
 ELSEWHERE = "127.1"
@@ -62,6 +66,25 @@ def test_a_folder(tmp_path: Path) -> None:
     assert not (tmp_path / "mails").exists()
     (tmp_path / "file").write_text("")
     assert _examined(tmp_path, f"file://{tmp_path}/file").names("mail", "takes no files")
+
+
+def test_what_waits_and_what_was_given_up(tmp_path: Path) -> None:
+    with serving(tmp_path):
+        pass
+    assert examined(tmp_path).told("ok", "mail") == []
+    now = SystemClock().now_ms()
+    with closing(sqlite3.connect(tmp_path / "data" / "watchword.db", isolation_level=None)) as connection:
+        for number, (state, minutes) in enumerate([("waiting", 5), ("waiting", 31), ("given_up", 600), ("sent", 700)]):
+            connection.execute(
+                "INSERT INTO mails (id, kind, recipient, language, message_id, state, attempts, created_at, "
+                "next_attempt_at, give_up_at) VALUES (?, 'test', 'lak@example.com', 'en', '<1@x>', ?, 1, ?, 0, 0)",
+                (str(number), state, now - minutes * 60_000),
+            )
+    found = examined(tmp_path)
+    given_up, waiting = found.told("warning", "mail")
+    assert given_up.startswith("given up: 1 in the last 30 days; ")
+    assert waiting.startswith("waiting: 2, one of them for 31 minutes; ")
+    assert "lak@example.com" not in str(found.findings)
 
 
 def test_templates_that_cannot_be_used(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from server.mail.outbox_model import TRY_FOR_MS, MailResult, MailState
+from server.mail.outbox_model import TRY_FOR_MS, MailResult, MailState, Unsent
 from server.mail.tidying import GIVEN_UP_MS, SENT_MS, tidy_mails
 from server.repositories import Repositories
 from tests.clock import FakeClock
@@ -38,6 +38,10 @@ async def test_mails_are_listed_by_state_the_newest_first(store: Repositories) -
         "user2@example.com"
     ]
     assert await store.mails.get(oldest.id) == everything[3]
+    assert await store.mails.unsent() == [
+        Unsent("given_up", 1, everything[2].created_at),
+        Unsent("waiting", 2, everything[1].created_at),
+    ]
     assert await store.mails.get("01990000-0000-7000-8000-000000000009") is None
 
 

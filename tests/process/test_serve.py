@@ -33,6 +33,7 @@ def test_the_first_start_shows_how_to_log_in_and_the_second_does_not(tmp_path: P
         assert [(user["username"], user["role"]) for user in listed["users"]] == [("admin", "admin")]
         assert server.stop() == 0
         assert server.admin_password() not in server.log()
+        assert '"mail is off"' in server.log()
         # People are shown first where to sign in, and programs after that.
         at = [server.banner.index(text) for text in (f"Sign in at {server.address}/sign-in\n", "curl ", "listens on")]
         assert at == sorted(at)
