@@ -17,7 +17,7 @@ from tests.running import Api
 ORIGIN = "https://auth.example.com"
 # Nobody listens there: these tests look at what waits.
 MAIL: dict[str, Any] = {
-    "mail": MailSettings(url="smtp://127.0.0.1:9", **{"from": "auth@mail.example"}),
+    "mail": MailSettings(url="smtp://127.0.0.1:9", sign_in_notices=False, **{"from": "auth@mail.example"}),
     "server": ServerSettings(public_url=ORIGIN, trusted_proxies=("127.0.0.0/8",)),
 }
 OPEN: dict[str, Any] = MAIL | {"registration": RegistrationSettings(mode="open")}
