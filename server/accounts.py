@@ -174,7 +174,9 @@ def emails(base: Base, notices: Notices) -> Emails:
     )
 
 
-def confirmations(base: Base, challenges: Challenges, throttle: Throttle, outbox: Outbox) -> Confirmations:
+def confirmations(
+    base: Base, challenges: Challenges, throttle: Throttle, outbox: Outbox, notices: Notices
+) -> Confirmations:
     """What mails to addresses that are to be confirmed, and confirms them."""
     repositories = base.repositories
     return Confirmations(
@@ -185,6 +187,7 @@ def confirmations(base: Base, challenges: Challenges, throttle: Throttle, outbox
         challenges=challenges,
         throttle=throttle,
         outbox=outbox,
+        notices=notices,
         clock=base.clock,
     )
 

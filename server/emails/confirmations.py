@@ -25,6 +25,7 @@ from server.emails.errors import ConfirmationInvalid, EmailAlreadyVerified, Emai
 from server.emails.model import MOST_EMAILS, Email
 from server.emails.repository import EmailRepository
 from server.mail.model import MailKind, NewMail
+from server.mail.notices import Notices
 from server.mail.outbox import MailWriter, Outbox
 from server.users.model import User
 from server.users.repository import UserRepository
@@ -67,6 +68,7 @@ class Confirmations:
         challenges: Challenges,
         throttle: Throttle,
         outbox: Outbox,
+        notices: Notices,
         clock: Clock,
     ) -> None:
         self._driver = driver
@@ -76,6 +78,7 @@ class Confirmations:
         self._challenges = challenges
         self._throttle = throttle
         self._outbox = outbox
+        self._notices = notices
         self._clock = clock
 
     @property
@@ -193,7 +196,7 @@ class Confirmations:
         Raises ConfirmationInvalid, CodeInvalid, CodeRequired, EmailTaken, TooManyAttempts.
         """
         challenge = await self._look(proof)
-        mails, audit, now = self._outbox.writer(), self._audit.writer(), self._clock.now_ms()
+        notices, audit, now = self._notices.writer(), self._audit.writer(), self._clock.now_ms()
 
         async def unit(transaction: Transaction) -> None:
             user = await self._users.lock(transaction, challenge.user_id)
@@ -210,12 +213,11 @@ class Confirmations:
             if user.email_verified_at is None:
                 after = replace(user, email=found.email, email_verified_at=now, updated_at=now)
                 await self._users.update(transaction, after)
-            else:
-                await mails.put(transaction, _added_mail(user, found.email))
+            await notices.email_added(transaction, user, found.email)
             await audit.write(transaction, email_confirmed(user, after, found.email, now))
 
         await self._driver.write(unit)
-        self.sent_soon()
+        self._notices.soon()
 
     async def _look(self, proof: Proof) -> Challenge:
         look = partial(
@@ -248,9 +250,3 @@ def _confirm_mail(new: NewChallenge) -> NewMail:
 def _taken_mail(challenge: Challenge, owner: str) -> NewMail:
     """It goes to somebody who has not asked, so it holds nothing that a stranger has chosen."""
     return NewMail(MailKind.ADDRESS_TAKEN, owner, {"path": "/sign-in"}, challenge.user_id, challenge.expires_at)
-
-
-def _added_mail(user: User, email: str) -> NewMail:
-    """To the primary address, which stays that."""
-    values = {"path": "/account", "username": user.username, "email": email}
-    return NewMail(MailKind.EMAIL_ADDED, user.email or "", values, user.id)
