@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from server.audit.model import AuditEvent
-from server.challenges.errors import LinkInvalid
+from server.challenges.errors import CodeInvalid, LinkInvalid
 from server.challenges.model import Purpose
 from server.challenges.service import Challenges
 from server.database.driver import Transaction
@@ -28,15 +28,17 @@ class MailedResets:
     async def reset(self, proof: Link | NamedCode, new_password: str, address: str | None) -> None:
         """Set a password. A password that the policy refuses does not use up link and code.
 
-        Raises InvalidResetToken, CodeRequired, CodeInvalid, TooManyAttempts, InvalidRequest, Overloaded.
+        Raises InvalidResetToken for a link and CodeInvalid for a code, also if the account has no access any more;
+        CodeRequired, TooManyAttempts, InvalidRequest, Overloaded.
         """
+        refusal = CodeInvalid if isinstance(proof, NamedCode) else InvalidResetToken
         try:
             challenge = await self._proofs.look(Purpose.RESET_PASSWORD, proof, address)
         except LinkInvalid:
             raise InvalidResetToken from None
         credentials = await self._challenges.credentials_of(challenge)
         if credentials is None:
-            raise InvalidResetToken
+            raise refusal
         password_hash = await self._passwords.hash(new_password, names_of(credentials.user), "new_password")
 
         async def use(transaction: Transaction) -> bool:
@@ -44,4 +46,4 @@ class MailedResets:
 
         event = AuditEvent.PASSWORD_RESET
         if not await self._passwords.set_hash(credentials, password_hash, event=event, use=use):
-            raise InvalidResetToken
+            raise refusal
