@@ -18,6 +18,7 @@ from server.mail.outbox_model import MailResult
 from server.mail.sender import Sender
 from server.mail.tidying import tidy_mails
 from server.passwords.pool import HashPool
+from server.recovery.model import WAIT_MS
 from server.registration.unconfirmed import delete_unconfirmed
 from server.repositories import Repositories
 from server.services import Services
@@ -164,6 +165,8 @@ async def purge(repositories: Repositories, clock: Clock) -> None:
         pass
     while await repositories.known_clients.purge(now - REMEMBERED_MS, PURGE_STEP) == PURGE_STEP:
         pass
+    # Where mail is on, they are answered long before.
+    await repositories.mail_requests.drop_older(now - WAIT_MS)
     await delete_unconfirmed(repositories, now)
 
 

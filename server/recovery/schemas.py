@@ -16,7 +16,12 @@ _CHALLENGE = "019aa7d3-4e2a-7b61-8f05-1c9d3e7a5b42"
 _LINK = "wws_q3VnT5xJr0sYb8KdLw2Zc7HfPm9Ae4Ug6Ni1RtXoSvE"
 _RESET = "wwf_Zc7HfPm9Ae4Ug6Ni1RtXoSvEq3VnT5xJr0sYb8KdLw2"
 
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=320), Field(examples=["lak", "lak@example.com"])]
+# Keyboards of phones add spaces, and nobody is told that a name is nobody's.
+Identifier = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=320),
+    Field(examples=["lak", "lak@example.com"]),
+]
 
 
 class IdentifierBody(Input):

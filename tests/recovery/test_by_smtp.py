@@ -26,7 +26,9 @@ def server() -> Iterator[MailServer]:
 @pytest.fixture
 async def api(start_api: StartApi, server: MailServer, monkeypatch: pytest.MonkeyPatch) -> Api:
     monkeypatch.setattr("server.background.REQUEST_SECONDS", 0.05)
-    mail = MailSettings(url=server.url, sign_in_codes=True, **{"from": "Example <auth@mail.example>"})
+    mail = MailSettings(
+        url=server.url, sign_in_codes=True, sign_in_notices=False, **{"from": "Example <auth@mail.example>"}
+    )
     api = await start_api(mail=mail, server=ServerSettings(public_url=PUBLIC_URL))
     await verify(api, "lak", "lak@example.com")
     return api

@@ -8,11 +8,24 @@ from typing import Any
 
 import pytest
 
+from server.background import purge
 from server.core.origin import current_origin
 from server.database.driver import Result, Row, Transaction, Unit
 from server.settings.mail import MailSettings
 from server.settings.tree import LimitSettings
-from tests.recovery.asking import COOKIE, MAIL, ask_code, browser_of, events, forgot, mailed, mails, verify
+from tests.recovery.asking import (
+    COOKIE,
+    MAIL,
+    NEW_PASSWORD,
+    ask_code,
+    browser_of,
+    events,
+    forgot,
+    mailed,
+    mails,
+    reset,
+    verify,
+)
 from tests.running import Api, StartApi
 
 ASKING = {"/password/forgot": "reset-password", "/login/code": "sign-in-code"}
@@ -118,14 +131,14 @@ async def test_whose_the_name_is_gets_the_mail(mailing: Api) -> None:
     """At the address that was typed, if it is verified, or else at the primary one."""
     await verify(mailing, "lak", "lak@example.com", "lak@home.example")
     sent = {}
-    for name in ("lak", "LAK", "lak@example.com", "Lak@HOME.example"):
+    for name in ("lak", "LAK", "lak@example.com", " Lak@HOME.example "):
         await forgot(mailing, name)
         sent[name] = await mailed(mailing)
     assert {name: mail.recipient for name, mail in sent.items()} == {
         "lak": "lak@example.com",
         "LAK": "lak@example.com",
         "lak@example.com": "lak@example.com",
-        "Lak@HOME.example": "lak@home.example",
+        " Lak@HOME.example ": "lak@home.example",
     }
     assert {(mail.kind, mail.values["username"], mail.values["minutes"]) for mail in sent.values()} == {
         ("reset-password", "lak", 30)
@@ -134,6 +147,33 @@ async def test_whose_the_name_is_gets_the_mail(mailing: Api) -> None:
         {"target": "lak", "actor": None, "via": "server", "mailed_to": address}
         for address in ("lak@home.example", "lak@example.com", "lak@example.com", "lak@example.com")
     ]
+
+
+async def test_who_has_to_confirm_an_address_first_gets_no_mail(mailing: Api) -> None:
+    """Neither is the account let in: not even by another address, which an older program may have verified."""
+    user = (await mailing.services.users.credentials_of("lak")).user
+    store, now = mailing.services.repositories, mailing.clock.now_ms()
+
+    async def unit(transaction: Transaction) -> None:
+        await store.unconfirmed.add(transaction, user.id, now + 1000)
+        await store.emails.lock(transaction)
+        assert await store.emails.put(transaction, user.id, "lak@home.example", now, now)
+
+    await store.driver.write(unit)
+    for name in ("lak", "lak@home.example"):
+        await forgot(mailing, name)
+        await ask_code(mailing, name)
+    await mailing.services.recovery.resolve()
+    assert (await mails(mailing), await rows(mailing, "challenges")) == ([], [])
+
+
+async def test_who_never_had_a_password_gets_one_by_mail(mailing: Api) -> None:
+    await mailing.services.users.create("new", "New", "customer", None)
+    await verify(mailing, "new", "new@example.com")
+    await forgot(mailing, "new")
+    mail = await mailed(mailing)
+    assert (await reset(mailing, identifier="new", code=mail.code)).status == 204
+    await mailing.log_in("new", NEW_PASSWORD)
 
 
 async def test_a_code_to_sign_in_with_is_mailed_and_not_audited(mailing: Api) -> None:
@@ -230,6 +270,16 @@ async def test_a_request_that_has_waited_for_too_long_is_dropped(mailing: Api) -
     assert await rows(mailing, "mail_requests") == []
 
 
+async def test_where_mail_was_switched_off_meanwhile_no_request_stays(mailing: Api) -> None:
+    await forgot(mailing, "lak")
+    mailing.clock.advance(599)
+    await purge(mailing.services.repositories, mailing.clock)
+    assert len(await rows(mailing, "mail_requests")) == 1
+    mailing.clock.advance(2)
+    await purge(mailing.services.repositories, mailing.clock)
+    assert await rows(mailing, "mail_requests") == []
+
+
 async def test_a_request_of_a_lost_key_is_dropped(mailing: Api) -> None:
     await verify(mailing, "lak", "lak@example.com")
     await forgot(mailing, "lak")
@@ -285,7 +335,10 @@ async def test_codes_to_sign_in_with_are_off_by_default(start_api: StartApi) -> 
 
 
 @pytest.mark.parametrize("path", list(ASKING))
-@pytest.mark.parametrize("body", [{}, {"identifier": ""}, {"identifier": "a" * 321}, {"identifier": 1}, {"email": "x"}])
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"identifier": ""}, {"identifier": " \t"}, {"identifier": "a" * 321}, {"identifier": 1}, {"email": "x"}],
+)
 async def test_a_body_without_a_name_is_refused(mailing: Api, path: str, body: dict[str, Any]) -> None:
     await mailing.problem(await mailing.request("POST", path, json=body), 422, "invalid_request")
 
