@@ -38,6 +38,20 @@ def certified(host: str, path: Path) -> ssl.SSLContext:
     return context
 
 
+# Python 3.13 checks authorities as RFC 5280 section 4.2.1 says.
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 class Authority:
     """A certificate authority, whose own certificate is in `path`, for SSL_CERT_FILE."""
 
@@ -48,6 +62,8 @@ class Authority:
         made = (
             self._builder(self._name, self._key, dt.timedelta(hours=2))
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(_SIGNS_CERTIFICATES, critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         path.write_bytes(made.public_bytes(Encoding.PEM))
@@ -59,6 +75,7 @@ class Authority:
         made = (
             self._builder(name, key, until)
             .add_extension(x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         both = self.path.with_name(f"{x509.random_serial_number():x}.both")
