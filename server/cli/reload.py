@@ -26,6 +26,8 @@ from server.settings import LoadedSettings, Settings
 from server.settings.changes import changed_names, taken_live
 from server.settings.load import DEFAULT_FILE
 
+_TEMPLATES = "mail.templates"
+
 _log = structlog.get_logger("watchword")
 
 
@@ -105,7 +107,11 @@ class Plan:
 def plan(running: Settings, read: Settings) -> Plan:
     """Raises ConfigurationError if what was read does not fit to what needs a restart."""
     settings = taken_live(running, read)
-    return Plan(settings, Outcome(changed_names(running, settings), changed_names(settings, read)))
+    changed = changed_names(running, settings)
+    # Its files are read again too, whether they have changed or not.
+    if settings.mail.enabled and settings.mail.templates and _TEMPLATES not in changed:
+        changed.append(_TEMPLATES)
+    return Plan(settings, Outcome(changed, changed_names(settings, read)))
 
 
 class Reloader:
