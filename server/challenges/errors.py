@@ -12,7 +12,8 @@ class LinkInvalid(WatchwordError):
 class CodeInvalid(ApiError):
     """The code is wrong, used or expired, or too many wrong ones came before it: one answer for all.
 
-    `user_id` is whose challenge it was meant for, if there is one: for the audit log alone.
+    `user_id` is whose challenge it was meant for, for the audit log alone. Without the link it is told once, with the
+    last code that is looked at.
     """
 
     status = 400

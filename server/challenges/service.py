@@ -39,6 +39,14 @@ class _Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class _Counted:
+    """A challenge, and the how manyth code was counted for it."""
+
+    found: StoredChallenge
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Meant:
     """What a code without a link is for: a column with a value. `text` is what was meant, if there is no such value."""
 
@@ -193,7 +201,7 @@ class Challenges:
                 return None
             if _same(found.digests.browser, browser_digest):
                 return _Seen(found, by_browser=True, counted=False)
-            counted = code is not None and await self._count(transaction, found, link=True)
+            counted = code is not None and await self._count(transaction, found, link=True) <= CODES
             return _Seen(found, by_browser=False, counted=counted)
 
         seen = await self._driver.write(unit)
@@ -213,22 +221,22 @@ class Challenges:
     async def _look_at_code(self, purpose: Purpose, address: str | None, meant: _Meant, code: str) -> Challenge:
         now, nobodys = self._clock.now_ms(), _nobodys(purpose, f"{purpose} {meant.found_by} {meant.text}")
 
-        async def unit(transaction: Transaction) -> list[StoredChallenge]:
+        async def unit(transaction: Transaction) -> list[_Counted]:
             await self._throttle.spend_look(transaction, address, link=False)
             # No id and no key is empty.
             there = await self._repository.find(transaction, purpose, meant.found_by, meant.value or "", now)
-            return [one for one in there or [nobodys] if await self._count(transaction, one, link=False)]
+            return [_Counted(one, await self._count(transaction, one, link=False)) for one in there or [nobodys]]
 
         counted = await self._driver.write(unit)
-        right = [one.challenge for one in counted if self._is_code(one, code)]
+        right = [one.found.challenge for one in counted if one.number <= CODES and self._is_code(one.found, code)]
         if not right:
-            raise CodeInvalid((counted[0].challenge.user_id or None) if counted else None)
+            raise CodeInvalid(_whose_last(counted))
         await self._refund(address, right[0], link=False)
         return right[0]
 
-    async def _count(self, transaction: Transaction, stored: StoredChallenge, *, link: bool) -> bool:
-        """Count a code for a challenge; False if there were too many before."""
-        return await self._throttle.count_code(transaction, stored.challenge.id, link=link) <= CODES
+    async def _count(self, transaction: Transaction, stored: StoredChallenge, *, link: bool) -> int:
+        """Count a code for a challenge. Returns the how manyth it is: beyond CODES it is not looked at."""
+        return await self._throttle.count_code(transaction, stored.challenge.id, link=link)
 
     def _is_code(self, stored: StoredChallenge, code: str) -> bool:
         challenge = stored.challenge
@@ -243,6 +251,15 @@ class Challenges:
                 await self._throttle.uncount_code(transaction, counted_for.id, link=link)
 
         await self._driver.write(unit)
+
+
+def _whose_last(counted: list[_Counted]) -> str | None:
+    """The user for whose challenge this was the last code; None if it was for nobody, or none of the last.
+
+    Whoever notes a failure of somebody does more than for nobody. So that happens once for a challenge: the time of ten
+    would tell whether there is one.
+    """
+    return next((one.found.challenge.user_id or None for one in counted if one.number == CODES), None)
 
 
 def _nobodys(purpose: Purpose, target: str) -> StoredChallenge:
