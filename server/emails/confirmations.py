@@ -104,7 +104,10 @@ class Confirmations:
 
         The client at `address` pays for it unless it is `invited`, so that strangers use up no budget of theirs, and
         the account if its user is `signed_in`: raises TooManyAttempts. If the recipient or the account has got too many
-        mails lately, there is none. The row of the user must be locked, and `sent_soon` be called afterwards.
+        mails lately, there is none. The row of the user must be locked.
+
+        It is not sent at once, but when the sender looks the next time (server/mail/sender.py): else the time of the
+        next answer would tell whether there is one.
         """
         new, challenge = asking.challenge, asking.challenge.challenge
         if not invited:
@@ -118,10 +121,6 @@ class Confirmations:
         if await self._challenges.insert(transaction, new, mailed=allowed) and allowed:
             mail = _confirm_mail(new) if holder is None else _taken_mail(challenge, holder.email or challenge.email)
             await asking.mails.put(transaction, mail)
-
-    def sent_soon(self) -> None:
-        """The transaction of `ask` is on disk."""
-        self._outbox.soon()
 
     async def add(self, user_id: str, email: str, browser: str | None, address: str | None) -> None:
         """Give the user another address, and mail to it. One that is the user's own already is mailed to again.
@@ -166,7 +165,6 @@ class Confirmations:
                 await audit.write(transaction, email_added(user, email, now))
 
         await self._driver.write(unit)
-        self.sent_soon()
 
     async def remind(self, user: User, browser: str | None, address: str | None) -> None:
         """Who has just given the right password has to confirm the address first: mail again, and record the attempt.
@@ -188,7 +186,6 @@ class Confirmations:
             await self._driver.write(partial(unit, asking=asking))
         except TooManyAttempts:
             await self._driver.write(partial(unit, asking=None))
-        self.sent_soon()
 
     async def confirm(self, proof: Proof) -> None:
         """Verify an address, by what was mailed to it. It becomes the primary one if no verified one is.

@@ -101,11 +101,12 @@ class Resolver:
         )
 
         async def unit(transaction: Transaction) -> bool:
-            if not await self._repository.take(transaction, request.id) or credentials is None:
+            if not await self._repository.take(transaction, request.id):
                 return False
-            user = await self._users.lock(transaction, credentials.user.id)
+            user = None if credentials is None else await self._users.lock(transaction, credentials.user.id)
             recipient = None if user is None else await self._recipient(transaction, user, identifier)
-            if user is None or recipient is None:
+            if credentials is None or user is None or recipient is None:
+                await self._count_for_nobody(transaction, identifier)
                 return False
             if not await self._throttle.mail_allowed(transaction, address_keys(recipient).email, user.id):
                 return False
@@ -118,6 +119,12 @@ class Resolver:
 
         if await self._driver.write(unit):
             self._outbox.soon()
+
+    async def _count_for_nobody(self, transaction: Transaction, identifier: str) -> None:
+        """Count a mail to an address that gets none: else what is left of its mails tells whether it is somebody's."""
+        typed = address_key(identifier)
+        if typed is not None:
+            await self._throttle.mail_allowed(transaction, typed, None)
 
     async def _recipient(self, transaction: Transaction, user: User, identifier: str) -> str | None:
         """The verified address that was typed, or else the primary one if it is verified; None: no mail is sent."""

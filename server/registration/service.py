@@ -132,8 +132,6 @@ class Registration:
             await audit.write(transaction, *notes)
 
         await self._driver.write(unit)
-        if asking is not None:
-            self._confirmations.sent_soon()
 
 
 def _address(given: str | None, invited: str | None) -> str | None:

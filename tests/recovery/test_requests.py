@@ -258,6 +258,23 @@ async def test_nobody_is_flooded(mailing: Api) -> None:
     assert len(await mails(mailing)) == 6
 
 
+@pytest.mark.parametrize("path", ["/password/forgot", "/login/code"])
+async def test_asking_uses_up_the_mails_of_an_address_whether_it_is_somebodys_or_not(mailing: Api, path: str) -> None:
+    """Else a sign-up with it would tell afterwards, by the work for a mail that is sent or not."""
+    await verify(mailing, "lak", "lak@example.com")
+    throttle, left = mailing.services.throttle, {}
+    for address in ("lak@example.com", "nobody@example.com"):
+        for _ in range(mailing.services.settings.limits.account_mails_per_hour - 1):
+            assert (await mailing.request("POST", path, json={"identifier": address})).status == 202
+            await mailing.services.recovery.resolve()
+
+        async def unit(transaction: Transaction, address: str = address) -> list[bool]:
+            return [await throttle.mail_allowed(transaction, address, None) for _ in range(2)]
+
+        left[address] = await mailing.services.repositories.driver.write(unit)
+    assert left == {"lak@example.com": [True, False], "nobody@example.com": [True, False]}
+
+
 async def test_a_request_that_has_waited_for_too_long_is_dropped(mailing: Api) -> None:
     """As after an outage: nobody waits for that mail any more."""
     await verify(mailing, "lak", "lak@example.com")
