@@ -17,6 +17,8 @@ from server.mail.transports import smtp_transport_of
 from server.settings import Settings
 from server.settings.mail import MailServer
 
+# The last one, to a server.
+MESSAGE = "message"
 # What to do when a step fails. docs/mail.md says more.
 _REMEDIES = {
     "connection": "look at host and port in mail.url (587 goes with smtp://, 465 with smtps://), and at firewalls",
@@ -24,7 +26,7 @@ _REMEDIES = {
     "login": "look at user and password in mail.url, with special characters as %40; some providers have app passwords",
     "sender": "mail.from has to be an address that this server may send from",
     "recipient": "try an address of your own; if it is right, this server may not pass mail on to others",
-    "message": "the words of the mail server say why; docs/mail.md tells of SPF, DKIM and DMARC",
+    MESSAGE: "the words of the mail server say why; docs/mail.md tells of SPF, DKIM and DMARC",
     "folder": "make a folder that the user of the server may write into",
 }
 
@@ -94,7 +96,7 @@ async def _server(settings: Settings, server: MailServer, mail: OutgoingMail | N
             name = "recipient"
             await connection.recipient(recipient)
             yield Step(name, f"{mail.recipient} is taken")
-            name = "message"
+            name = MESSAGE
             answer = await connection.content(mail.as_bytes(utf8=utf8))
             yield Step(name, f"accepted: {answer}")
     except Failed as failed:

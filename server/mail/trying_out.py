@@ -15,7 +15,7 @@ from server.core.ids import Ids, SystemRandomness
 from server.emails.address import ADDRESS_RULE, address_of
 from server.mail.model import MailKind
 from server.mail.rendering import MailRenderer
-from server.mail.steps import steps
+from server.mail.steps import MESSAGE, steps
 from server.mail.transport import OutgoingMail
 from server.settings import Settings
 from server.settings.mail import mailbox_parts
@@ -54,7 +54,9 @@ async def _test(settings: Settings, recipient: str) -> None:
             if step.remedy is not None:
                 raise WatchwordError(f"{step.name}: {step.text}; {step.remedy}")
             typer.echo(_line(step.name, step.text))
-    typer.echo(f"mail {mail.message['Message-ID']} is on its way; if it does not arrive, look into the folder for spam")
+            if step.name == MESSAGE:
+                message_id = mail.message["Message-ID"]
+                typer.echo(f"mail {message_id} is on its way; if it does not arrive, look into the folder for spam")
 
 
 def _mail(settings: Settings, recipient: str, ids: Ids, now: int) -> OutgoingMail:

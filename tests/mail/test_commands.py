@@ -67,7 +67,7 @@ def test_on_this_machine_nothing_but_the_server_is_needed(tmp_path: Path) -> Non
 def test_a_folder(tmp_path: Path) -> None:
     done = _test(tmp_path, f"file://{tmp_path}/mails")
     assert done.returncode == 0
-    assert _steps(done) == ["settings", "folder", "mail"]
+    assert _steps(done) == ["settings", "folder"]
     (file,) = (tmp_path / "mails").iterdir()
     assert b"To: lak@example.com" in file.read_bytes()
 
