@@ -82,14 +82,16 @@ class Sender:
     async def look(self) -> None:
         """Start to send, if something is due. Raises nothing."""
         try:
-            if self._left_claims:
-                await self._take_over()
             mailing = self._mailing()
             if mailing is not self._last_mailing:
                 # Other settings, perhaps another server.
                 self._last_mailing = mailing
                 self._shared.outage.forget()
-            if mailing is None or self._shared.ends or self._shared.outage.pauses() or len(self._lanes) >= MOST_LANES:
+            if mailing is None or self._shared.ends:
+                return
+            if self._left_claims:
+                await self._take_over()
+            if self._shared.outage.pauses() or len(self._lanes) >= MOST_LANES:
                 return
             if await self._shared.claims.due(self._shared.clock.now_ms()):
                 self._start_lane()

@@ -29,6 +29,7 @@ from rich.table import Table
 from tests.bench.cost import cost
 from tests.bench.load import CONNECTIONS, Client, Rate, chain, get, in_turn, post
 from tests.bench.mail_timing import mail_timing
+from tests.bench.outbox import outbox
 from tests.bench.pages import pages
 from tests.bench.sign_up_timing import sign_up_timing
 from tests.bench.timing import timing
@@ -38,7 +39,7 @@ from tests.listening import free_port
 from tests.process.server_process import ServerProcess, serving
 from tests.tracing.collector import collecting
 
-PARTS = ("cost", "workers", "checked", "refresh", "verification", "timing", "mails", "pages")
+PARTS = ("cost", "workers", "checked", "refresh", "verification", "timing", "mails", "outbox", "pages")
 # Tokens must live as long as the run.
 SETTINGS = {"WATCHWORD__TOKENS__ACCESS_TTL_SECONDS": "86400", "WATCHWORD__LOGS__FORMAT": "json"}
 
@@ -165,6 +166,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--requests", type=int, default=4000, help="for each target and round")
     parser.add_argument("--tokens", type=int, default=10000)
+    parser.add_argument("--waiting", type=int, default=10000, help="mails that wait for a mail server")
     parser.add_argument("--tries", type=int, default=15, help="of each account, for the times of failed logins")
     parser.add_argument("--only", choices=PARTS, default=None)
     options = parser.parse_args()
@@ -183,6 +185,8 @@ def main() -> None:
             sign_up_timing(new_folder(folder, "sign-up"), options.tries * 10)
         if options.only in {None, "mails"}:
             mail_timing(new_folder(folder, "mails"), options.tries * 10)
+        if options.only in {None, "outbox"}:
+            outbox(new_folder(folder, "outbox"), options.rounds, options.waiting)
         if options.only in {None, "pages"}:
             pages(new_folder(folder, "pages"), options.rounds)
         if options.only in {None, "workers"}:

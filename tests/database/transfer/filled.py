@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from server.database.driver import Transaction
+from server.database.inserting import insert_into
 from server.database.open import Store
 from server.database.transfer import places
 from server.database.transfer.move import MovedTable, move
@@ -25,6 +26,40 @@ from tests.records import (
 
 # Characters of one to four bytes, whose order by byte is not that of any language.
 NAMES = ("Zoë", "zoe", "Ångström", "äpfel", "山田太郎", "😀 smile", "ß", "a'b\"c\\d", "%_")
+
+_MAIL: dict[str, Any] = {
+    "kind": "invitation",
+    "recipient": "zoë@bücher.example",
+    "language": "de",
+    "message_id": "<1@example.com>",
+    "created_at": NOW,
+    "next_attempt_at": NOW,
+    "give_up_at": NOW + 1,
+}
+# What waits for a mail, what is being sent just now, and what was sent.
+_MAIL_ROWS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("mails", _MAIL | {"id": id_of(1), "state": "waiting", "attempts": 0, "content": b"\x00\xff", "user_id": id_of(1)}),
+    (
+        "mails",
+        _MAIL
+        | {"id": id_of(2), "state": "waiting", "attempts": 1, "content": b"x", "claim": "a/0/1", "claimed_until": 2**62}
+        | {"reason": "451 später"},
+    ),
+    ("mails", _MAIL | {"id": id_of(3), "state": "sent", "attempts": 1, "ended_at": NOW}),
+    (
+        "mail_requests",
+        {"id": id_of(1), "purpose": "reset_password", "identifier": b"\x00", "challenge_id": id_of(1)}
+        | {"language": "de", "created_at": NOW},
+    ),
+    (
+        "challenges",
+        {"id": id_of(1), "purpose": "sign_in", "user_id": id_of(1), "email": "Zoë@example.com"}
+        | {"email_key": "zoë@example.com", "token_digest": b"\x00\xfe", "code_digest": b"", "browser_digest": b"\x01"}
+        | {"password_changed_at": NOW, "created_at": NOW, "expires_at": NOW + 1},
+    ),
+    ("known_clients", {"user_id": id_of(1), "client": "digest", "seen_at": NOW}),
+    ("unconfirmed_users", {"user_id": id_of(2), "confirm_until": NOW + 1}),
+)
 
 
 async def fill(store: Repositories) -> None:
@@ -47,6 +82,8 @@ async def fill(store: Repositories) -> None:
         sql = "INSERT INTO guesses (key, failures, retry_at, touched_at) VALUES ($1, $2, $3, $4)"
         await transaction.run(sql, "known:é", 3, 2**62, NOW)
         await transaction.run(sql, "known:z", 0, 0, 0)
+        for table, row in _MAIL_ROWS:
+            await transaction.run(insert_into(table, list(row)), *row.values())
 
     await store.driver.write(unit)
 
