@@ -47,7 +47,9 @@ class ClaimRepository:
         def claim(which: str, order: str) -> str:
             return (
                 f"WITH taken AS MATERIALIZED (SELECT id {which} ORDER BY {order} LIMIT $2{lock}) "
-                f"UPDATE mails SET claim = $3, claimed_until = {now} + {LEASE_MS} "
+                # Whoever had it and let the claim run out may have sent it.
+                "UPDATE mails SET attempts = attempts + CASE WHEN claim IS NULL THEN 0 ELSE 1 END, "
+                f"claim = $3, claimed_until = {now} + {LEASE_MS} "
                 f"WHERE id IN (SELECT id FROM taken) RETURNING {_CLAIMED}"
             )
 
@@ -125,17 +127,23 @@ class ClaimRepository:
         )
         return len(await self._driver.write_one(sql, again, end, now, now + TRY_FOR_MS))
 
-    async def release_left(self, owner: str) -> int:
+    async def release_left(self, owner: str, now: int) -> int:
         """End the claims of processes that are gone. Their names begin with `owner`. Returns how many."""
-        return await self._release("=", owner)
+        return await self._release_left("=", owner, now)
 
-    async def release_all_but(self, owner: str) -> int:
+    async def release_all_but(self, owner: str, now: int) -> int:
         """End all claims but those whose names begin with `owner`, where only its processes can be running."""
-        return await self._release("<>", owner)
+        return await self._release_left("<>", owner, now)
 
-    async def _release(self, compared: str, owner: str) -> int:
+    async def _release_left(self, compared: str, owner: str, now: int) -> int:
+        """Each was an attempt, since it may have been sent, and from the second one on there is a pause.
+
+        So a server that is killed again and again, whatever does it, does not send the same mail each time.
+        """
         sql = (
-            f"UPDATE mails SET {_FREE_AGAIN} WHERE state = 'waiting' AND claim IS NOT NULL "
+            "UPDATE mails SET attempts = attempts + 1, "
+            f"next_attempt_at = CAST($2 AS BIGINT) + 10000 * attempts * attempts, {_FREE_AGAIN} "
+            "WHERE state = 'waiting' AND claim IS NOT NULL "
             f"AND substr(claim, 1, {len(owner)}) {compared} $1 RETURNING id"
         )
-        return len(await self._driver.write_one(sql, owner))
+        return len(await self._driver.write_one(sql, owner, now))

@@ -108,10 +108,10 @@ class Sender:
 
     async def _take_over(self) -> None:
         """Nobody waits for claims whose process is gone: a former one of this number, and with SQLite other servers."""
-        claims, owner = self._shared.claims, self._shared.owner
-        left = await claims.release_left(owner)
+        claims, owner, now = self._shared.claims, self._shared.owner, self._shared.clock.now_ms()
+        left = await claims.release_left(owner, now)
         if self._alone:
-            left += await claims.release_all_but(self._node)
+            left += await claims.release_all_but(self._node, now)
         self._left_claims = False
         if left:
             _log.info("mails are sent again that a process had begun with when it ended", count=left)

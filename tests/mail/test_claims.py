@@ -112,7 +112,8 @@ async def test_a_claim_that_ran_out_goes_to_another_and_the_first_can_write_noth
     await claims.release("slow", ids)
     assert await claimed(claims, clock, "third") == []
     assert await claims.sent("other", ids[0], now)
-    assert await states(store) == [("sent", 1)]
+    # The first attempt counts too: nobody knows what has become of it.
+    assert await states(store) == [("sent", 2)]
 
 
 async def test_a_claim_until_far_in_the_future_was_made_by_a_wrong_clock(
@@ -132,11 +133,27 @@ async def test_what_a_process_of_the_same_number_has_left_is_free_at_once(
     ids = await written(store, clock, 3)
     for name in ("node-a/0/0", "node-a/1/0", "node-b/0/7"):
         await claimed(claims, clock, name, 1, newest=False)
-    assert await claims.release_left("node-a/0/") == 1
+    assert await claims.release_left("node-a/0/", clock.now_ms()) == 1
     assert await claimed(claims, clock, "node-a/0/0") == ids[:1]
     # A server that is alone on its store knows that all others are gone, but for its own workers.
-    assert await claims.release_all_but("node-a/") == 1
+    assert await claims.release_all_but("node-a/", clock.now_ms()) == 1
     assert await claimed(claims, clock, "node-a/0/1") == ids[2:]
+    # It may have been sent, so it was tried.
+    assert await states(store) == [("waiting", 1), ("waiting", 0), ("waiting", 1)]
+
+
+async def test_a_server_that_is_killed_again_and_again_does_not_send_the_same_mail_each_time(
+    store: Repositories, claims: ClaimRepository
+) -> None:
+    clock = FakeClock()
+    ids = await written(store, clock, 1)
+    for wait in (0, 10, 40):
+        clock.advance(wait)
+        assert await claimed(claims, clock, f"killed/0/{wait}") == ids
+        assert await claims.release_all_but("started/", clock.now_ms()) == 1
+        if wait:
+            assert await claimed(claims, clock, "early") == []
+    assert await states(store) == [("waiting", 3)]
 
 
 async def test_a_mail_that_was_sent_has_no_content_and_one_that_was_given_up_keeps_it_if_it_can_be_read(

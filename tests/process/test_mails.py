@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from server.mail.sender import MOST_LANES
 from server.repositories import open_repositories
 from tests.calling import wait_until
 from tests.listening import free_port
@@ -82,8 +83,9 @@ def test_kill_9_between_commit_and_sending_loses_no_mail(tmp_path: Path, store_u
     found = message_ids(mails)
     assert {len(ids) for ids in found.values()} == {1}
     times = Counter(sum(ids.values()) for ids in found.values())
-    assert set(times) <= {1, 2}
-    print(f"{ROUNDS} kills, {len(invited)} mails: {times[1]} arrived once, {times[2]} twice, none never")
+    # Each kill finds at most one mail of each conversation on its way; the same one only if it comes then again.
+    assert sum(again * (count - 1) for count, again in times.items()) <= ROUNDS * MOST_LANES
+    print(f"{ROUNDS} kills, {len(invited)} mails: {sorted(times.items())} as (arrivals, mails), none never")
 
 
 def test_two_nodes_send_each_mail_once(tmp_path: Path, postgres_url: str) -> None:
