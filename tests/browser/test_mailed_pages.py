@@ -281,6 +281,8 @@ def test_another_address_is_added_and_confirmed(scene: Mailing, chromium: Chromi
     page.send("#emails form", code=code_of(mail))
     page.until(lambda: not page.sees("#emails .badge.late"), "it is confirmed")
     assert page.focused() == "emails-title"
+    page.send("#add-email", email="Judy@example.org")
+    page.shows("#add-email .form-done")
     # The one of before hears of it.
     assert "judy@example.org" in scene.mail(email, "/account").text
     # An address of somebody else looks as any other one, and its owner is told.

@@ -10,6 +10,7 @@ import { t } from "./messages.js";
 export function codeForm({ id, email }, { sent, done }) {
   const field = `code-${id}`;
   const form = el("form", { method: "post", novalidate: true, hidden: !sent, "aria-label": `${t("emails.confirm")}: ${email}` },
+    sent && el("p", { class: "good" }, t("emails.added")),
     el("div", { class: "field" },
       el("label", { for: field }, t("code.label")),
       el("input", { id: field, name: "code", type: "text", class: "code", autocomplete: "one-time-code", autocapitalize: "characters",

@@ -5,7 +5,7 @@ import { announce, notice } from "./announce.js";
 import { api } from "./api.js";
 import { confirm } from "./dialog.js";
 import { byId, el, focusOn, foreign, show } from "./dom.js";
-import { submits } from "./form.js";
+import { done, submits } from "./form.js";
 import { pageSettings } from "./layout.js";
 import { around, t } from "./messages.js";
 import { Problem, words } from "./problem.js";
@@ -88,8 +88,13 @@ export function showEmails() {
       await api("POST", "/me/emails", { body: { email: typed } });
       form.reset();
       const { emails } = await api("GET", "/me/emails");
-      const waiting = emails.filter(({ verified }) => !verified);
-      asked = (waiting.find((one) => one.email.toLowerCase() === typed.toLowerCase()) ?? waiting.at(-1))?.id ?? null;
+      const own = emails.find((one) => one.email.toLowerCase() === typed.toLowerCase());
+      if (own?.verified) {
+        done(form, t("problem.email_already_verified"));
+        return;
+      }
+      // It may be written in another way now.
+      asked = (own ?? emails.filter(({ verified }) => !verified).at(-1))?.id ?? null;
       await read();
       list.querySelector("form")?.elements.namedItem("code").focus();
       announce(t("emails.added"));
