@@ -214,7 +214,7 @@ class Confirmations:
             await audit.write(transaction, email_confirmed(user, after, found.email, now))
 
         await self._driver.write(unit)
-        self._notices.soon()
+        notices.soon()
 
     async def _look(self, proof: Proof) -> Challenge:
         look = partial(

@@ -68,7 +68,7 @@ class Emails:
             await audit.write(transaction, note)
 
         await self._driver.write(unit)
-        self._notices.soon()
+        notices.soon()
 
     async def make_primary(self, user_id: str, email_id: str) -> None:
         """Make an address the primary one. Raises NotFound, EmailNotVerified."""
@@ -88,7 +88,7 @@ class Emails:
             await audit.write(transaction, AuditNote(event, now, user.id, user.username, before, now_primary))
 
         await self._driver.write(unit)
-        self._notices.soon()
+        notices.soon()
 
     async def _found(
         self, transaction: Transaction, user_id: str, email_id: str

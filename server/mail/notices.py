@@ -12,7 +12,7 @@ from server.core.client import Client
 from server.database.driver import Transaction
 from server.mail.known_clients import KnownClients
 from server.mail.model import MailKind, NewMail
-from server.mail.outbox import MailWriter, Outbox
+from server.mail.outbox import Outbox
 from server.users.model import User
 from server.users.repository import UserRepository
 
@@ -26,7 +26,7 @@ class Notices:
 
     notices = self._notices.writer()   # before the transaction
     await notices.password_changed(transaction, user_id, now)   # in it, in front of the audit record
-    self._notices.soon()               # after it
+    notices.soon()                     # after it
     """
 
     def __init__(self, outbox: Outbox, users: UserRepository, clients: KnownClients, *, sign_ins: bool) -> None:
@@ -38,21 +38,16 @@ class Notices:
 
     def writer(self) -> NoticeWriter:
         """For the next transaction of this task. Raises StoreUnavailable."""
-        if not self._outbox.enabled:
-            return NoticeWriter(None, self._users, None)
-        return NoticeWriter(self._outbox.writer(), self._users, self._clients if self._sign_ins else None)
-
-    def soon(self) -> None:
-        """A transaction with notices is on disk."""
-        if self._outbox.enabled:
-            self._outbox.soon()
+        return NoticeWriter(self._outbox, self._users, self._clients if self._sign_ins else None)
 
 
 class NoticeWriter:
     """Writes the notices of one transaction. If the server sends no mail, each method does nothing."""
 
-    def __init__(self, mails: MailWriter | None, users: UserRepository, clients: KnownClients | None) -> None:
-        self._mails = mails
+    def __init__(self, outbox: Outbox, users: UserRepository, clients: KnownClients | None) -> None:
+        self._outbox = outbox
+        self._mails = outbox.writer() if outbox.enabled else None
+        self._wrote = False
         self._users = users
         self._clients = clients
 
@@ -87,6 +82,11 @@ class NoticeWriter:
             seen = {"ip": client.ip or "", "user_agent": client.user_agent or ""}
             await self._tell(transaction, MailKind.NEW_SIGN_IN, user, at=now, **seen)
 
+    def soon(self) -> None:
+        """The transaction is on disk. Most sign-ins are no news, and then nobody looks for mails."""
+        if self._wrote:
+            self._outbox.soon()
+
     async def _tell(
         self, transaction: Transaction, kind: MailKind, user: User, *, path: str = "/account", **values: str | int
     ) -> None:
@@ -94,6 +94,7 @@ class NoticeWriter:
             return
         about = {"path": path, "username": user.username, **values}
         await self._mails.put(transaction, NewMail(kind, user.email, about, user.id))
+        self._wrote = True
 
 
 def _name_of(client: Client) -> str:

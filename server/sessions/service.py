@@ -123,7 +123,7 @@ class Sessions:
             return opened
 
         opened = await self._driver.write(unit)
-        self._notices.soon()
+        notices.soon()
         return opened
 
     async def renew(self, session_id: str | None, authenticated: Authenticated) -> IssuedTokens:

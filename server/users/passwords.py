@@ -159,7 +159,7 @@ class UserPasswords:
             done = await self._driver.write(unit)
         except _NothingToUse:
             return False
-        self._notices.soon()
+        notices.soon()
         await self._revocations.soon()
         if done:
             await self._throttle.clear(throttle_name(credentials.user.username))

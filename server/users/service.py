@@ -246,7 +246,7 @@ class Users:
             return after
 
         user = await self._driver.write(unit)
-        self._notices.soon()
+        notices.soon()
         await self._revocations.soon()
         return user
 

@@ -199,6 +199,16 @@ async def test_a_sign_in_on_a_device_that_was_never_seen_is_news(scene: Scene) -
         assert (values["ip"], values["user_agent"]) == (client.ip or "", client.user_agent or "")
 
 
+async def test_only_news_wake_the_sender(scene: Scene) -> None:
+    written = scene.services.outbox.written
+    await scene.sign_in(HOME)
+    await scene.sign_in(HOME)
+    await scene.services.users.update(await scene.id(), name="Lak Moore")
+    assert not written.is_set()
+    await scene.sign_in(Client("203.0.113.9", FIREFOX))
+    assert written.is_set()
+
+
 async def test_a_cookie_of_another_account_makes_no_device_known(scene: Scene) -> None:
     services = scene.services
     await services.users.create("sahan", "Sahan", "customer", PASSWORD)
