@@ -118,6 +118,17 @@ async def test_a_right_password_of_an_unconfirmed_account_begins_anew_with_the_w
     assert len(await mails(api)) == 6
 
 
+async def test_a_client_that_has_asked_for_too_many_mails_hears_the_same_of_the_account(start_api: StartApi) -> None:
+    api = await start_api(**OPEN, limits=LimitSettings(address_mails_per_hour=1))
+    browser = Browser(api)
+    await user_of(await sign_up(browser, email=NUWAN))
+    assert await log_in(browser) == (403, "email_not_confirmed")
+    assert len(await mails(api)) == 1
+    assert [event["after"] for event in await events(api, "login_failed")] == [{"reason": "not confirmed"}]
+    assert await log_in(Browser(api, ip="192.0.2.2")) == (403, "email_not_confirmed")
+    assert len(await mails(api)) == 2
+
+
 @pytest.mark.parametrize("way", ["verified address", "username"])
 async def test_nothing_tells_whether_the_address_is_somebodys(start_api: StartApi, way: str) -> None:
     """OWASP ASVS 5.0, 6.3.8: registration does not tell whether there is an account."""
