@@ -20,6 +20,8 @@ from tests.running import Api
 MAIL = MailSettings(url="smtp://127.0.0.1:9", sign_in_codes=True, **{"from": "auth@mail.example"})
 NEW_PASSWORD = "seven lamps under the bridge"
 COOKIE = "__Host-watchword-browser"
+# Where a name is enough to ask for a mail.
+ASKING = ("/password/forgot", "/login/code")
 
 
 @dataclass(frozen=True)
