@@ -13,7 +13,6 @@ from server.authentication.attempts import FORGET_MS
 from server.core.clock import Clock, Steadiness
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.core.tasks import beside
-from server.mail.known_clients import REMEMBERED_MS
 from server.mail.outbox_model import MailResult
 from server.mail.sender import Sender
 from server.mail.tidying import tidy_mails
@@ -163,7 +162,7 @@ async def purge(repositories: Repositories, clock: Clock) -> None:
         pass
     while await repositories.attempts.purge(now - FORGET_MS, PURGE_STEP) == PURGE_STEP:
         pass
-    while await repositories.known_clients.purge(now - REMEMBERED_MS, PURGE_STEP) == PURGE_STEP:
+    while await repositories.known_clients.purge(now, PURGE_STEP) == PURGE_STEP:
         pass
     # Where mail is on, they are answered long before.
     await repositories.mail_requests.drop_older(now - WAIT_MS)

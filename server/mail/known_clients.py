@@ -9,6 +9,7 @@ from server.mail.model import MailKind
 REMEMBERED_MS = 90 * 86_400_000
 # The time is noted no more often than that.
 _EXACT_MS = 3_600_000
+_WEEK_MS = 7 * 86_400_000
 
 
 class KnownClients:
@@ -30,6 +31,8 @@ class KnownClients:
             "ON CONFLICT (user_id, client) DO UPDATE SET seen_at = excluded.seen_at"
         )
         await transaction.run(sql, user_id, name, now)
+        sql = "DELETE FROM known_clients WHERE user_id = $1 AND seen_at < $2"
+        await transaction.run(sql, user_id, now - REMEMBERED_MS)
         return bool(others) and (seen_at is None or seen_at < now - REMEMBERED_MS)
 
     async def count_notices(self, transaction: Transaction, user_id: str, since: int) -> int:
@@ -37,15 +40,18 @@ class KnownClients:
         sql = "SELECT count(*) AS count FROM mails WHERE user_id = $1 AND kind = $2 AND created_at > $3"
         return int((await transaction.run(sql, user_id, MailKind.NEW_SIGN_IN.value, since))[0]["count"])
 
-    async def purge(self, before: int, limit: int) -> int:
-        """Delete what was not seen since `before`; how many, at most `limit`.
+    async def purge(self, now: int, limit: int) -> int:
+        """Delete what is not remembered any more since a week or less; how many, at most `limit`.
 
-        The last one of each user stays. Else a sign-in after a long time would be a first one, which is no news.
+        The last one of each user stays: else a sign-in after a long time would be a first one, which is no news. What
+        is older was looked at before, and is not again; `see` deletes it.
         """
         sql = (
             "DELETE FROM known_clients WHERE (user_id, client) IN ("
-            "SELECT old.user_id, old.client FROM known_clients AS old WHERE old.seen_at < $1 AND EXISTS ("
+            "SELECT old.user_id, old.client FROM known_clients AS old "
+            "WHERE old.seen_at < $1 AND old.seen_at >= $2 AND EXISTS ("
             "SELECT 1 FROM known_clients AS later WHERE later.user_id = old.user_id "
-            "AND (later.seen_at, later.client) > (old.seen_at, old.client)) LIMIT $2) RETURNING client"
+            "AND (later.seen_at, later.client) > (old.seen_at, old.client)) LIMIT $3) RETURNING client"
         )
-        return len(await self._driver.write_one(sql, before, limit))
+        before = now - REMEMBERED_MS
+        return len(await self._driver.write_one(sql, before, before - _WEEK_MS, limit))

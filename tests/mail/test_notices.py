@@ -247,6 +247,20 @@ async def test_a_device_is_remembered_for_90_days_and_a_dormant_account_still_he
     assert len(await scene.news()) == 2
 
 
+async def test_what_is_not_remembered_any_more_is_deleted_without_a_sign_in(scene: Scene) -> None:
+    away = Client("203.0.113.9", FIREFOX)
+    await scene.sign_in(HOME)
+    scene.clock.advance(3 * DAY_MS // 1000)
+    await scene.sign_in(away)
+    assert await scene.seen() == 2
+    scene.clock.advance(REMEMBERED_MS // 1000 - 3 * DAY_MS // 1000 - 60)
+    await purge(scene.services.repositories, scene.clock)
+    assert await scene.seen() == 2
+    scene.clock.advance(120)
+    await purge(scene.services.repositories, scene.clock)
+    assert await scene.seen() == 1
+
+
 async def test_an_account_gets_five_such_mails_a_day(scene: Scene) -> None:
     """So nobody who has the password floods the mailbox of its owner."""
     await scene.sign_in(HOME)
