@@ -99,32 +99,48 @@ class Throttle:
         """Take back the count of a code: it was right."""
         await self._attempts.uncount(transaction, _code_key(target, link=link))
 
-    async def spend_mail_request(self, transaction: Transaction, address: str | None) -> None:
-        """Pay for a mail that somebody asks for, in the transaction that notes it. Raises TooManyAttempts."""
+    async def spend_mail_request(self, transaction: Transaction, address: str | None, *, invited: bool = False) -> None:
+        """Pay for a mail that somebody asks for, in the transaction that notes it. Raises TooManyAttempts.
+
+        For who is `invited` only the client pays, so that strangers keep nobody out who is.
+        """
         settings = self._settings
         budgets = [
             _budget("mail-asked-by", network_of(address), settings.address_mails_per_hour),
             _budget("mail-asked-in-all", "", settings.all_mails_per_hour),
         ]
-        await self._attempts.spend(transaction, budgets, self._clock.now_ms())
+        await self._attempts.spend(transaction, budgets[:1] if invited else budgets, self._clock.now_ms())
 
     async def spend_mail_of(self, transaction: Transaction, user_id: str) -> None:
         """Pay for a mail that a signed-in user asks for, whose row is locked. Raises TooManyAttempts.
 
-        It is the budget of `mail_allowed`, which then is asked about no account.
+        It is the budget of `confirmation_allowed`, which then is asked about no account.
         """
         budget = _budget("mail-of", user_id, self._settings.account_mails_per_hour)
         await self._attempts.spend(transaction, [budget], self._clock.now_ms())
 
-    async def mail_allowed(self, transaction: Transaction, recipient_key: str, user_id: str | None) -> bool:
-        """Whether a mail that anybody can ask for may go to an address, about an account (None: about none).
+    async def confirmation_allowed(self, transaction: Transaction, recipient_key: str, user_id: str | None) -> bool:
+        """Whether a mail about an address that somebody gives may go there, for an account (None: it has paid).
 
         If so, it is counted. Call it after `spend_mail_request`, and with the row of the user locked before.
         """
+        return await self._mail_allowed(transaction, "mail-to", recipient_key, "mail-of", user_id)
+
+    async def recovery_allowed(self, transaction: Transaction, recipient_key: str, user_id: str) -> bool:
+        """The same for a mail that sets a password or signs in.
+
+        It has budgets of its own. Else who gives somebody's address again and again keeps these mails from its owner,
+        and what is left of its mails tells whether somebody has the address.
+        """
+        return await self._mail_allowed(transaction, "recovery-to", recipient_key, "recovery-of", user_id)
+
+    async def _mail_allowed(
+        self, transaction: Transaction, to: str, recipient_key: str, of: str, user_id: str | None
+    ) -> bool:
         per_hour = self._settings.account_mails_per_hour
-        budgets = [_budget("mail-to", recipient_key, per_hour)]
+        budgets = [_budget(to, _mailbox_of(recipient_key), per_hour)]
         if user_id is not None:
-            budgets.append(_budget("mail-of", user_id, per_hour))
+            budgets.append(_budget(of, user_id, per_hour))
         return await self._attempts.spend_if_possible(transaction, budgets, self._clock.now_ms())
 
     async def clear(self, *accounts: str) -> None:
@@ -184,6 +200,15 @@ def network_of(address: str | None) -> str:
     if parsed.version == 4:
         return str(parsed)
     return str(ipaddress.ip_network((parsed, 64), strict=False))
+
+
+def _mailbox_of(recipient_key: str) -> str:
+    """The mailbox that an address of these leads to: lak+news@example.com is that of lak (RFC 5233).
+
+    Else whoever puts a number behind the + floods one mailbox with mails to many addresses.
+    """
+    local, _, domain = recipient_key.rpartition("@")
+    return f"{local.partition('+')[0]}@{domain}"
 
 
 def _counter(kind: str, name: str, limit: int) -> AttemptCounter:

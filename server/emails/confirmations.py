@@ -102,22 +102,21 @@ class Confirmations:
     ) -> None:
         """Mail link and code to the address, or to its owner that somebody has given it.
 
-        The client at `address` pays for it unless it is `invited`, so that strangers use up no budget of theirs, and
-        the account if its user is `signed_in`: raises TooManyAttempts. If the recipient or the account has got too many
+        The client at `address` pays for it, and for who is not `invited` the budget of all too, and the account if its
+        user is `signed_in`: raises TooManyAttempts. If the recipient or the account has got too many
         mails lately, there is none. The row of the user must be locked.
 
         It is not sent at once, but when the sender looks the next time (server/mail/sender.py): else the time of the
         next answer would tell whether there is one.
         """
         new, challenge = asking.challenge, asking.challenge.challenge
-        if not invited:
-            await self._throttle.spend_mail_request(transaction, address)
+        await self._throttle.spend_mail_request(transaction, address, invited=invited)
         if signed_in:
             await self._throttle.spend_mail_of(transaction, challenge.user_id)
         keys = address_keys(challenge.email)
         holder = await self._emails.holder(transaction, keys, challenge.user_id)
         account = None if signed_in else challenge.user_id
-        allowed = await self._throttle.mail_allowed(transaction, keys.email, account)
+        allowed = await self._throttle.confirmation_allowed(transaction, keys.email, account)
         if await self._challenges.insert(transaction, new, mailed=allowed) and allowed:
             mail = _confirm_mail(new) if holder is None else _taken_mail(challenge, holder.email or challenge.email)
             await asking.mails.put(transaction, mail)

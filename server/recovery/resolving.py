@@ -106,9 +106,8 @@ class Resolver:
             user = None if credentials is None else await self._users.lock(transaction, credentials.user.id)
             recipient = None if user is None else await self._recipient(transaction, user, identifier)
             if credentials is None or user is None or recipient is None:
-                await self._count_for_nobody(transaction, identifier)
                 return False
-            if not await self._throttle.mail_allowed(transaction, address_keys(recipient).email, user.id):
+            if not await self._throttle.recovery_allowed(transaction, address_keys(recipient).email, user.id):
                 return False
             new = _addressed(blank, credentials, recipient)
             await self._challenges.insert(transaction, new)
@@ -119,12 +118,6 @@ class Resolver:
 
         if await self._driver.write(unit):
             self._outbox.soon()
-
-    async def _count_for_nobody(self, transaction: Transaction, identifier: str) -> None:
-        """Count a mail to an address that gets none: else what is left of its mails tells whether it is somebody's."""
-        typed = address_key(identifier)
-        if typed is not None:
-            await self._throttle.mail_allowed(transaction, typed, None)
 
     async def _recipient(self, transaction: Transaction, user: User, identifier: str) -> str | None:
         """The verified address that was typed, or else the primary one if it is verified; None: no mail is sent."""

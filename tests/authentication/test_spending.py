@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
@@ -52,9 +52,9 @@ class Limits:
 
         await self._driver.write(unit)
 
-    async def ask(self, address: str | None) -> int:
+    async def ask(self, address: str | None, *, invited: bool = False) -> int:
         async def unit(transaction: Transaction) -> None:
-            await self.throttle.spend_mail_request(transaction, address)
+            await self.throttle.spend_mail_request(transaction, address, invited=invited)
 
         try:
             await self._driver.write(unit)
@@ -64,7 +64,13 @@ class Limits:
 
     async def allowed(self, recipient: str, user_id: str | None = None) -> bool:
         async def unit(transaction: Transaction) -> bool:
-            return await self.throttle.mail_allowed(transaction, recipient, user_id)
+            return await self.throttle.confirmation_allowed(transaction, recipient, user_id)
+
+        return await self._driver.write(unit)
+
+    async def recovery_allowed(self, recipient: str, user_id: str) -> bool:
+        async def unit(transaction: Transaction) -> bool:
+            return await self.throttle.recovery_allowed(transaction, recipient, user_id)
 
         return await self._driver.write(unit)
 
@@ -150,6 +156,46 @@ async def test_a_client_and_all_ask_for_so_many_mails_an_hour(limits: Limits, cl
     assert await limits.ask("192.0.2.3") == 450
     clock.advance(450)
     assert await limits.ask("192.0.2.3") == 0
+
+
+async def test_who_is_invited_pays_as_a_client_and_strangers_keep_nobody_out_who_is(limits: Limits) -> None:
+    assert [await limits.ask(address) for address in [HERE, THERE] * 4] == [0] * 8
+    assert await limits.ask("192.0.2.3") == 450
+    assert [await limits.ask("192.0.2.3", invited=True) for _ in range(5)] == [0, 0, 0, 0, 900]
+
+
+@pytest.mark.parametrize("first", ["confirmation", "recovery"])
+async def test_mails_to_confirm_and_to_recover_keep_back_none_of_each_other(limits: Limits, first: str) -> None:
+    """CWE-645: nobody keeps the mail for a new password from somebody by giving that address again and again."""
+    both: list[Callable[[str, str], Awaitable[bool]]] = [limits.allowed, limits.recovery_allowed]
+    used_up, left = both if first == "confirmation" else reversed(both)
+    assert [await used_up("lak@example.com", "lak") for _ in range(3)] == [True, True, False]
+    assert [await left("lak@example.com", "lak") for _ in range(3)] == [True, True, False]
+
+
+async def test_of_recovery_an_account_and_an_address_get_so_many(limits: Limits) -> None:
+    assert [await limits.recovery_allowed(f"{n}@example.com", "lak") for n in range(3)] == [True, True, False]
+    assert [await limits.recovery_allowed("0@example.com", user) for user in ("a", "b")] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("others", "same"),
+    [
+        (("lak+1@example.com", "lak+2@example.com"), True),
+        (("lak@example.com", "lak+a+b@example.com"), True),
+        (("lak+@example.com", "lak+1@example.com"), True),
+        (("lak+1@example.com", "lak+1@mail.example.com"), False),
+        (("lak-1@example.com", "lak-2@example.com"), False),
+        (("lak1+x@example.com", "lak2+x@example.com"), False),
+    ],
+)
+async def test_addresses_of_one_mailbox_share_its_mails(limits: Limits, others: tuple[str, str], same: bool) -> None:
+    """RFC 5233: who counts up behind the + floods nobody (OWASP Forgot Password Cheat Sheet)."""
+    one, another = others
+    assert [await limits.allowed(one) for _ in range(3)] == [True, True, False]
+    assert [await limits.recovery_allowed(one, f"{n}") for n in range(3)] == [True, True, False]
+    assert await limits.allowed(another) is not same
+    assert await limits.recovery_allowed(another, "lak") is not same
 
 
 async def test_an_address_gets_so_many_mails_an_hour_whoever_they_are_about(limits: Limits, clock: FakeClock) -> None:

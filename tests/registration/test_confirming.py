@@ -163,6 +163,40 @@ async def test_who_floods_an_address_hears_the_same_and_mails_nothing(start_api:
     assert await kinds(api, NUWAN) == ["confirm-email"] * 5
 
 
+async def test_who_gives_an_address_again_and_again_keeps_no_new_password_from_its_owner(start_api: StartApi) -> None:
+    """CWE-645: the owner is told that somebody gives it, five times an hour, and gets the mail that matters."""
+    api = await start_api(**OPEN)
+    user_id = await user_id_of(api, "lak")
+    await api.services.users.update(user_id, email="lak@example.com")
+    for n in range(1, 9):
+        await user_of(await sign_up(Browser(api, ip=f"192.0.2.{n}"), f"user{n}", email=f"lak+{n}@example.com"))
+        await user_of(await sign_up(Browser(api, ip=f"192.0.2.{n}"), f"user1{n}", email="lak@example.com"))
+    sent = [mail.kind for mail in await mails(api)]
+    assert len(sent) == 5
+    assert set(sent) == {"address-taken", "confirm-email"}
+    owner = Browser(api, ip="198.51.100.1")
+    assert (await owner.request("POST", "/password/forgot", json={"identifier": "lak"})).status == 202
+    await api.services.recovery.resolve()
+    mail = (await mails(api))[-1]
+    assert (mail.kind, mail.recipient) == ("reset-password", "lak@example.com")
+    body = {"reset_token": mail.token, "new_password": "seven lamps under the bridge"}
+    assert (await owner.request("POST", "/password/reset", json=body)).status == 204
+
+
+async def test_an_invitation_for_many_does_not_mail_to_many_from_one_client(start_api: StartApi) -> None:
+    api = await start_api(**BY_INVITATION, limits=LimitSettings(address_mails_per_hour=2))
+    _, token = await invite(api, uses=10)
+    for browser, statuses in ((Browser(api), [201, 201, 429]), (Browser(api, ip="192.0.2.2"), [201, 201, 429])):
+        answers = [
+            await sign_up(
+                browser, f"user-{browser.ip}-{n}", email=f"user{n}@{browser.ip}.example", invitation_token=token
+            )
+            for n in range(3)
+        ]
+        assert [response.status for response in answers] == statuses
+    assert len(await mails(api)) == 4
+
+
 async def test_a_client_and_all_together_make_so_many_accounts_that_are_mailed_to(start_api: StartApi) -> None:
     api = await start_api(**OPEN, limits=LimitSettings(address_mails_per_hour=2, all_mails_per_hour=3))
     first, second = Browser(api), Browser(api, ip="192.0.2.2")
