@@ -141,6 +141,7 @@ def users(
     revocations: Revocations,
     roles: Roles,
     *,
+    challenges: Challenges,
     notices: Notices,
 ) -> Users:
     """What makes, changes and deletes accounts."""
@@ -151,6 +152,7 @@ def users(
         sessions=base.repositories.sessions,
         audit=base.repositories.audit,
         passwords=passwords,
+        challenges=challenges,
         notices=notices,
         revocations=revocations,
         throttle=throttle,

@@ -170,7 +170,7 @@ def _connected(base: Base, lasting: _Lasting, *, serving: bool) -> Services:
     refresh_tokens = RefreshTokens(partial(keys.current.token_key, "refresh token"))
     issuer = TokenIssuer(Signer(keys.current), refresh_tokens, ids, settings.tokens)
     sessions = _sessions(base, revocations, issuer, notices)
-    users = accounts.users(base, passwords, throttle, revocations, roles, notices=notices)
+    users = accounts.users(base, passwords, throttle, revocations, roles, challenges=challenges, notices=notices)
     confirmations = accounts.confirmations(base, challenges, throttle, outbox, notices)
     invitations, registration = accounts.registration(
         base, keys, users, throttle, roles, confirmations=confirmations, outbox=outbox, hashes=lasting.hashes

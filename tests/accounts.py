@@ -97,6 +97,7 @@ def users_on(store: Repositories, now: int) -> Users:
         **_of_accounts(store, clock),
         emails=store.emails,
         passwords=UNUSED,
+        challenges=challenges_on(store, clock),
         throttle=throttle_on(store, clock),
         roles=ROLES,
         ids=UNUSED,

@@ -13,6 +13,7 @@ from typing import Unpack
 from server.access.rules import require_role
 from server.audit.repository import AuditRepository
 from server.authentication.throttling import Throttle
+from server.challenges.service import Challenges
 from server.core.clock import Clock
 from server.core.errors import InvalidRequest, NotFound
 from server.core.ids import Ids, id_in
@@ -57,6 +58,7 @@ class Users:
         sessions: SessionRepository,
         audit: AuditRepository,
         passwords: UserPasswords,
+        challenges: Challenges,
         notices: Notices,
         revocations: Revocations,
         throttle: Throttle,
@@ -71,6 +73,7 @@ class Users:
         self._sessions = sessions
         self._audit = audit
         self._passwords = passwords
+        self._challenges = challenges
         self._notices = notices
         self._revocations = revocations
         self._throttle = throttle
@@ -214,10 +217,10 @@ class Users:
         `recent` is whether who asks has signed in a short while ago. Without that, a change of the address, or of the
         role to or from an admin role, raises ReauthenticationRequired, and so does enabling a user who has one.
 
-        A disabled user's sessions end; a new role makes the access tokens with the old one invalid, and the next
-        refresh carries it. With another username sessions go on, and the next refresh brings a token with it; devices
-        that have logged in stay known, and wrong passwords stay counted. The old username is free at once. The address
-        counts as verified and replaces the primary one.
+        A disabled user's sessions and mailed ways in end; a new role makes the access tokens with the old one invalid,
+        and the next refresh carries it. With another username sessions go on, and the next refresh brings a token with
+        it; devices that have logged in stay known, and wrong passwords stay counted. The old username is free at once.
+        The address counts as verified and replaces the primary one.
         """
         change = in_kept_form(change)
         if (role := change.get("role")) is not None:
@@ -236,6 +239,8 @@ class Users:
                 await self._require_other_admin(transaction, user_id)
             if after.disabled and not before.disabled:
                 await self._sessions.end_all(transaction, user_id, None, now)
+                # Nor does what was mailed before let anybody in once the user is enabled again.
+                await self._challenges.end_all(transaction, user_id)
             after = replace(after, updated_at=now)
             await self._write_names(transaction, before, after)
             role_changed_at = await self._users.update(transaction, after)

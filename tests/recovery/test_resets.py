@@ -150,6 +150,12 @@ async def _disable(api: Api) -> None:
     await api.services.users.update(user.id, disabled=True)
 
 
+async def _disable_for_a_while(api: Api) -> None:
+    user = (await api.services.users.credentials_of("lak")).user
+    await api.services.users.update(user.id, disabled=True)
+    await api.services.users.update(user.id, disabled=False)
+
+
 async def _other_address(api: Api) -> None:
     user = (await api.services.users.credentials_of("lak")).user
     await api.services.users.update(user.id, email="lak@home.example")
@@ -164,7 +170,7 @@ async def _delete(api: Api) -> None:
     await api.services.users.delete((await api.services.users.credentials_of("lak")).user.id)
 
 
-@pytest.mark.parametrize("change", [_disable, _other_address, _no_address, _delete])
+@pytest.mark.parametrize("change", [_disable, _disable_for_a_while, _other_address, _no_address, _delete])
 async def test_who_may_not_get_the_mail_any_more_sets_no_password(
     api: Api, change: Callable[[Api], Awaitable[None]]
 ) -> None:
