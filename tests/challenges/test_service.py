@@ -208,6 +208,16 @@ async def test_a_deleted_user_has_none(made: Made) -> None:
     assert await made.store.driver.write(lambda transaction: made.challenges.insert(transaction, late)) is False
 
 
+@pytest.mark.parametrize("purpose", list(Purpose))
+async def test_a_right_code_is_not_counted(made: Made, purpose: Purpose) -> None:
+    """Who chooses a password that is refused sends the same code again."""
+    new = await made.make(purpose)
+    for code in [new.code] * (CODES + 1) + [other_than(new.code)] * (CODES - 1) + [new.code] * 2:
+        expected = new.challenge.id if code == new.code else "code"
+        assert await with_code(made, purpose, code, new.challenge.id) == expected
+        assert await made.outcome(purpose, token=new.token, code=code) == expected
+
+
 async def test_after_10_wrong_codes_the_right_one_is_refused_and_the_link_still_works(made: Made) -> None:
     """ASVS 5.0, 6.6.3; NIST SP 800-63B-4, 3.2.2."""
     for purpose in Purpose:
