@@ -26,7 +26,8 @@ _SYSTEMS = (
     (r"\biPhone\b", "iPhone"), (r"\biPad\b", "iPad"), (r"\bAndroid\b", "Android"), (r"\bWindows\b", "Windows"),
     (r"\bCrOS\b", "ChromeOS"), (r"\bMacintosh\b", "macOS"), (r"\bLinux\b", "Linux"),
 )  # fmt: skip
-_PROGRAM = re.compile(r"([A-Za-z][\w.-]{1,30})/\d[\w.]*(?: |$)", re.ASCII)
+# Without dots: mail programs would make a link of evil.example, and whoever signs in chooses it (CWE-451).
+_PROGRAM = re.compile(r"([A-Za-z][\w-]{1,30})/\d[\w.]*(?: |$)", re.ASCII)
 
 # Controls, half characters, and what ends a line or a paragraph.
 _BREAKING = frozenset({"Cc", "Cs", "Zl", "Zp"})

@@ -32,7 +32,11 @@ def test_a_time_is_in_utc_and_in_words() -> None:
         ("", "unknown", "unbekannt"),
         ("Mozilla/5.0 something else", "unknown", "unbekannt"),
         ("Visit https://evil.example now/1", "unknown", "unbekannt"),
-        ("evil.example/1", "evil.example", "evil.example"),
+        ("okhttp/4.12.0", "okhttp", "okhttp"),
+        # CWE-451: mail programs would make links of them.
+        ("evil.example/1", "unknown", "unbekannt"),
+        ("www.evil.example/2.0 more", "unknown", "unbekannt"),
+        ("evil./1", "unknown", "unbekannt"),
         (f"{'x' * 40}/1", "unknown", "unbekannt"),
         ("a\r\nb/1", "unknown", "unbekannt"),
     ],
