@@ -9,6 +9,9 @@ from datetime import UTC, datetime
 import pytest
 from structlog.testing import capture_logs
 
+from server.core.errors import StoreUnavailable
+from server.mail import lane
+from server.mail import sender as sender_module
 from server.mail.claims import BEGIN_WITHIN_SECONDS, LEASE_MS
 from server.mail.lane import BATCH
 from server.mail.mailing import Mailing
@@ -20,7 +23,9 @@ from server.repositories import Repositories
 from tests.clock import FakeClock
 from tests.mail.mail_server import MailServer, mail_server
 from tests.mail.outboxes import Sending, invitation, outbox_on, rows, states
+from tests.mail.raw_server import MAIL_END, Bad, raw_server
 from tests.mail.sending import SHORT, transport_to
+from tests.process.clients import until
 
 HOUR_SECONDS = 3600
 
@@ -290,3 +295,48 @@ def test_a_claim_lasts_longer_than_anybody_works_on_its_last_mail() -> None:
     """Else another process would begin with it meanwhile."""
 
     assert LEASE_MS > (BEGIN_WITHIN_SECONDS + LONGEST_SEND_SECONDS) * 1000
+
+
+async def test_a_mail_server_that_does_not_answer_holds_up_the_end_of_the_server_for_seconds(
+    store: Repositories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows whether it has taken the mail, so it is sent again, with the same Message-ID."""
+    monkeypatch.setattr(sender_module, "END_SECONDS", 0.1)
+    async with raw_server({MAIL_END: Bad.MUTE}) as server:
+        sending = Sending(store, FakeClock(), transport_to(server.url))
+        await sending.put(invitation("a@example.com"), invitation("b@example.com"))
+        task = asyncio.create_task(sending.sender.run())
+        await until(lambda: any("Message-ID" in line for line in server.heard))
+        task.cancel()
+        await asyncio.wait([task])
+    found = await rows(store)
+    assert {row["claim"] for row in found} == {None}
+    assert sorted((row["state"], row["attempts"], row["reason"] or "") for row in found) == [
+        ("waiting", 0, ""),
+        ("waiting", 1, "the server stopped while this was sent, so it may have arrived"),
+    ]
+    # And at once when a server runs again.
+    assert {row["next_attempt_at"] for row in found} == {sending.clock.now_ms()}
+
+
+async def test_while_the_store_is_away_what_was_sent_is_noted_again_and_again(
+    sending: Sending, server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be sent a second time."""
+    monkeypatch.setattr(lane, "_RETRY_SECONDS", 0)
+    sent, failures = sending.claims.sent, 3
+
+    async def away(name: str, mail_id: str, now: int) -> bool:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise StoreUnavailable
+        return await sent(name, mail_id, now)
+
+    monkeypatch.setattr(sending.claims, "sent", away)
+    await sending.put(invitation())
+    with capture_logs() as lines:
+        await sending.round()
+    assert len(server.messages) == 1
+    assert await states(sending.store) == [("sent", 1)]
+    assert [line["event"] for line in lines] == ["what became of a mail can't be written; trying again"]
