@@ -142,7 +142,8 @@ class ClaimRepository:
         """
         sql = (
             "UPDATE mails SET attempts = attempts + 1, "
-            f"next_attempt_at = CAST($2 AS BIGINT) + 10000 * attempts * attempts, {_FREE_AGAIN} "
+            "next_attempt_at = CAST($2 AS BIGINT) + CASE WHEN attempts < 2 THEN 10000 * attempts ELSE 30000 END, "
+            f"{_FREE_AGAIN} "
             "WHERE state = 'waiting' AND claim IS NOT NULL "
             f"AND substr(claim, 1, {len(owner)}) {compared} $1 RETURNING id"
         )
