@@ -150,7 +150,8 @@ class Challenges:
 
         `address` is of the client. With `token`: the link, which needs no code in the `browser` that asked (the value
         of its cookie). Else the code of a challenge: of that id, of an address, or of the user that was meant by `name`
-        (None: nobody). Raises LinkInvalid, CodeRequired, CodeInvalid, TooManyAttempts.
+        (None: nobody); in a `browser` that has asked, only of the users for whom it has. Raises LinkInvalid,
+        CodeRequired, CodeInvalid, TooManyAttempts.
         """
         if token is not None:
             return await self._look_at_link(purpose, address, token, code, browser)
@@ -160,7 +161,7 @@ class Challenges:
             meant = _Meant("email_key", email_key, email_key)
         else:
             meant = _Meant("user_id", user_id, user_id or name or "")
-        return await self._look_at_code(purpose, address, meant, code or "")
+        return await self._look_at_code(purpose, address, meant, code or "", self.browser_digest(browser))
 
     async def use(self, transaction: Transaction, challenge: Challenge) -> bool:
         """Use it up; False if it was used, ended or has expired meanwhile. Lock the row of its user before."""
@@ -218,13 +219,16 @@ class Challenges:
             raise CodeRequired
         return challenge
 
-    async def _look_at_code(self, purpose: Purpose, address: str | None, meant: _Meant, code: str) -> Challenge:
+    async def _look_at_code(
+        self, purpose: Purpose, address: str | None, meant: _Meant, code: str, browser_digest: bytes | None
+    ) -> Challenge:
         now, nobodys = self._clock.now_ms(), _nobodys(purpose, f"{purpose} {meant.found_by} {meant.text}")
 
         async def unit(transaction: Transaction) -> list[_Counted]:
             await self._throttle.spend_look(transaction, address, link=False)
             # No id and no key is empty.
             there = await self._repository.find(transaction, purpose, meant.found_by, meant.value or "", now)
+            there = _of_the_same_users(there, browser_digest)
             return [_Counted(one, await self._count(transaction, one, link=False)) for one in there or [nobodys]]
 
         counted = await self._driver.write(unit)
@@ -260,6 +264,16 @@ def _whose_last(counted: list[_Counted]) -> str | None:
     would tell whether there is one.
     """
     return next((one.found.challenge.user_id or None for one in counted if one.number == CODES), None)
+
+
+def _of_the_same_users(there: list[StoredChallenge], browser_digest: bytes | None) -> list[StoredChallenge]:
+    """Those of the users for whom this browser has asked, or all if it has not asked.
+
+    A stranger can ask for a mail to the same address at the same moment, and both mails look alike. Whoever types the
+    code of the wrong one must not give the stranger's account the address.
+    """
+    users = {one.challenge.user_id for one in there if _same(one.digests.browser, browser_digest)}
+    return [one for one in there if one.challenge.user_id in users] if users else there
 
 
 def _nobodys(purpose: Purpose, target: str) -> StoredChallenge:

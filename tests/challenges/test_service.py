@@ -91,6 +91,25 @@ async def test_it_is_for_its_purpose_only(made: Made, purpose: Purpose, other: P
     assert await made.outcome(other, token=new.token, browser=BROWSER) == expected
 
 
+@pytest.mark.parametrize("browser", [BROWSER, OTHER_BROWSER, "n" * 43, None])
+async def test_a_browser_confirms_only_for_whom_it_has_asked(made: Made, browser: str | None) -> None:
+    """CWE-451: two accounts ask for a mail to one address, and their codes are taken for each other."""
+    asked: dict[str, dict[str, Any]] = {
+        "own": {"browser": BROWSER},
+        "own on the phone": {"browser": "p" * 43},
+        "a stranger's": {"number": 2, "browser": OTHER_BROWSER},
+    }
+    new = {who: await made.make(Purpose.CONFIRM_EMAIL, email=address(1), **fields) for who, fields in asked.items()}
+    confirmed = {
+        who
+        for who, one in new.items()
+        for given in [{"email_key": address(1), "code": one.code, "browser": browser}]
+        if await made.outcome(Purpose.CONFIRM_EMAIL, **given) == one.challenge.id
+    }
+    of_the_browser = {BROWSER: {"own", "own on the phone"}, OTHER_BROWSER: {"a stranger's"}}
+    assert confirmed == of_the_browser.get(browser or "", set(new))
+
+
 @pytest.mark.parametrize("purpose", list(Purpose))
 async def test_a_code_is_for_its_challenge_only(made: Made, purpose: Purpose) -> None:
     """Another user has a challenge of the same kind."""

@@ -106,6 +106,19 @@ async def test_the_address_with_the_code_confirms_without_the_link(api: Api) -> 
     assert await other.confirm(email="NEW@Example.com", code=mail.code) == "done"
 
 
+async def test_who_types_the_code_of_a_strangers_mail_gives_the_stranger_nothing(api: Api) -> None:
+    """Both have given the address, and both mails are in the mailbox of its owner."""
+    owner, stranger = Browser(api), Browser(api, ip="192.0.2.66")
+    await add(owner, NEW)
+    own = await last(api)
+    await add(stranger, NEW, "sahan")
+    strangers = await last(api)
+    assert await owner.confirm(email=NEW, code=strangers.code) == "code_invalid"
+    assert await owner.confirm(email=NEW, code=own.code) == "done"
+    assert (NEW, False, False) in await emails_of(api, "sahan")
+    assert (NEW, True, False) in await emails_of(api, "lak")
+
+
 async def test_strangers_who_guess_codes_keep_nobody_out_who_has_the_link(api: Api) -> None:
     browser = Browser(api)
     await add(browser, NEW)
