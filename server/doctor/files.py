@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from shlex import quote
 
@@ -20,7 +21,7 @@ TOPIC = "files"
 _NO_DATA = (".key", ".key.lock", *LOCKS)
 _SECRETS = ("keys.master_key", "tokens.secret")
 # They may hold a password.
-_URLS = ("url", "listen_url")
+_URLS = ("store.url", "store.listen_url", "mail.url")
 
 
 def of_store(path: Path) -> list[Finding]:
@@ -94,10 +95,11 @@ def of_settings(case: Case, environment: Mapping[str, str]) -> list[Finding]:
 
 
 def _files_with_secrets(loaded: LoadedSettings, environment: Mapping[str, str]) -> list[tuple[str, Path]]:
-    """The files that hold a secret, with the name of the setting."""
+    """The files that hold a secret, with the name of the setting. An empty one, as in the shipped file, is none."""
     found = []
-    urls = {f"store.{name}": getattr(loaded.settings.store, name) for name in _URLS}
-    for name in (*_SECRETS, *(name for name, url in urls.items() if masked_url(url) != url)):
+    values = {name: attrgetter(name)(loaded.settings) for name in (*_SECRETS, *_URLS)}
+    secrets = [name for name in _SECRETS if values[name]]
+    for name in (*secrets, *(name for name in _URLS if masked_url(values[name]) != values[name])):
         origin = loaded.origins.get(name, "")
         if origin == str(loaded.file):
             found.append((name, Path(origin)))

@@ -29,6 +29,13 @@ _REMEDIES = {
     MESSAGE: "the words of the mail server say why; docs/mail.md tells of SPF, DKIM and DMARC",
     "folder": "make a folder that the user of the server may write into",
 }
+# The same for reasons with these words, which say more than the step.
+_REMEDIES_BY_WORDS = {
+    "certificate has expired": "renew it on the mail server; or the clock of this machine is wrong",
+    "wrong version number": "smtps:// goes with port 465, smtp:// with 587 and 25",
+    "offers no login": "leave user and password out of mail.url if the server wants none, or try port 587",
+}
+_NOT_NOW = "the server says that it may take it later, as many do for a sender that they don't know; try it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +107,12 @@ async def _server(settings: Settings, server: MailServer, mail: OutgoingMail | N
             answer = await connection.content(mail.as_bytes(utf8=utf8))
             yield Step(name, f"accepted: {answer}")
     except Failed as failed:
-        yield _failed("TLS" if failed.in_tls else name, failed.reason)
+        later = failed.outcome is Outcome.LATER and name in {"sender", "recipient", MESSAGE}
+        yield _failed("TLS" if failed.in_tls else name, failed.reason, _NOT_NOW if later else None)
     finally:
         await connection.close()
 
 
-def _failed(name: str, reason: str) -> Step:
-    return Step(name, reason, _REMEDIES[name])
+def _failed(name: str, reason: str, remedy: str | None = None) -> Step:
+    by_words = next((advice for words, advice in _REMEDIES_BY_WORDS.items() if words in reason), None)
+    return Step(name, reason, remedy or by_words or _REMEDIES[name])

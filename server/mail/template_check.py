@@ -84,7 +84,9 @@ def _failures_of(templates: Templates, kind: MailKind, values: Mapping[str, obje
         return
     if not parts.subject:
         yield _problem(words.place, 1, "there is no subject; let the first line begin with `Subject: `")
-    page = templates.files.get(f"{name}.html", templates.files["layout.html"])
+    own = templates.files.get(f"{name}.html")
+    page = own or templates.files["layout.html"]
+    missing: list[str] = []
     for place, part, needed in (
         (words.place, parts.text, str),
         (page.place, parts.html, lambda text: str(escape(text))),
@@ -92,7 +94,11 @@ def _failures_of(templates: Templates, kind: MailKind, values: Mapping[str, obje
         if len(part) > LARGEST:
             yield f"mail.templates: {place}: makes a mail of more than {LARGEST} characters; make it shorter"
         for variable in _needed(values):
-            if needed(values[variable]) not in part:
+            if needed(values[variable]) in part:
+                continue
+            # The layout shows the words, so it is not to blame for what they lack.
+            if own is not None or variable not in missing:
+                missing.append(variable)
                 yield f"mail.templates: {place}: {kind} needs {{{{ {variable} }}}}; write it on a line of its own"
 
 

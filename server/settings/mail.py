@@ -60,7 +60,8 @@ def _server(scheme: Literal["smtp", "smtps"], text: str) -> MailServer:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise ValueError(f"has no host and port that can be read; write {_EXAMPLE}") from None
+        advice = f"write {_EXAMPLE}, and / : @ in user and password as %2F, %3A and %40"
+        raise ValueError(f"has no host and port that can be read; {advice}") from None
     if not host or port == 0:
         raise ValueError(f"names no host; write {_EXAMPLE}")
     if "@" in (parts.path + parts.query + parts.fragment):

@@ -300,7 +300,10 @@ def test_secrets_in_files_that_all_can_read_or_change(tmp_path: Path) -> None:
     for mode in (0o640, 0o600):
         config.chmod(mode)
         assert examined(tmp_path).told("warning", "files") == []
-    config.write_text("")
+    # As in the file that is shipped.
+    config.write_text('[keys]\nmaster_key = ""\n[tokens]\nsecret = ""\n')
+    config.chmod(0o644)
+    assert examined(tmp_path).told("warning", "files") == []
     config.chmod(0o666)
     assert examined(tmp_path).names("files", f"everybody on this machine can change {config}")
     config.unlink()
@@ -308,6 +311,18 @@ def test_secrets_in_files_that_all_can_read_or_change(tmp_path: Path) -> None:
     key.chmod(0o444)
     (told,) = examined(tmp_path, WATCHWORD__KEYS__MASTER_KEY_FILE="key").told("warning", "files")
     assert told.startswith("key holds keys.master_key")
+
+
+@pytest.mark.parametrize(("password", "found"), [("", []), (":hush", ["mail.url"])])
+def test_the_url_of_a_mail_server_is_a_secret_if_it_has_a_password(
+    tmp_path: Path, password: str, found: list[str]
+) -> None:
+    user = f"me{password}@" if password else ""
+    config = tmp_path / "config.toml"
+    config.write_text(f'[mail]\nurl = "smtp://{user}127.0.0.1:1"\nfrom = "auth@example.com"\n')
+    config.chmod(0o644)
+    told = examined(tmp_path, WATCHWORD__SERVER__PUBLIC_URL="http://localhost:8080").told("warning", "files")
+    assert [text.split(" holds ")[1].split(",")[0] for text in told] == found
 
 
 @pytest.mark.parametrize(("password", "found"), [("", []), (":hush", ["store.url", "store.listen_url"])])

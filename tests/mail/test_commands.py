@@ -109,7 +109,7 @@ def test_a_certificate_that_has_ended(tmp_path: Path, security: str) -> None:
         done = _test(tmp_path, server.url, SSL_CERT_FILE=str(authority.path))
     failed = _failed(done)
     assert failed.startswith("TLS: ")
-    assert "certificate has expired; mail.url needs the name" in failed
+    assert "certificate has expired; renew it" in failed
 
 
 def test_a_login_that_is_wrong(tmp_path: Path) -> None:
@@ -130,3 +130,15 @@ def test_a_mail_that_is_refused(tmp_path: Path, command: str, step: str) -> None
     assert failed.startswith(f"{step}: ")
     assert "550 5.7.1 not from" in failed
     assert "\x1b" not in failed
+
+
+def test_the_remedy_fits_what_was_said(tmp_path: Path) -> None:
+    with mail_server() as server:
+        place = f"127.0.0.1:{server.port}"
+        mixed_up = _failed(_test(tmp_path, f"smtps://{place}"))
+        no_login = _failed(_test(tmp_path, f"smtp://user:password@{place}"))
+        server.replies["RCPT"] = "451 4.7.1 come back later"
+        later = _failed(_test(tmp_path, server.url))
+    assert mixed_up.endswith("TLS failed: wrong version number; smtps:// goes with port 465, smtp:// with 587 and 25")
+    assert "offers no login by a password (AUTH PLAIN or LOGIN); leave user and password out of mail.url" in no_login
+    assert "451 4.7.1 come back later; the server says that it may take it later" in later

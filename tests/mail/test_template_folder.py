@@ -113,6 +113,12 @@ def test_a_template_that_does_not_work_is_refused_with_file_line_and_remedy(
     assert said.isprintable()
 
 
+def test_the_layout_is_not_to_blame_for_what_the_words_lack(tmp_path: Path) -> None:
+    write(tmp_path, RESET, "Subject: a\n\n{{ link }}")
+    (said,) = problems(tmp_path)
+    assert said == f"mail.templates: {RESET}: reset-password needs {{{{ code }}}}; write it on a line of its own"
+
+
 def test_a_layout_that_loses_what_it_is_for_is_refused(tmp_path: Path) -> None:
     write(tmp_path, "layout.html", "<p>{{ subject }}</p>")
     assert "mail.templates: layout.html: reset-password needs {{ link }}; write it on a line of its own" in problems(
