@@ -226,7 +226,7 @@ async def test_the_tasks_in_the_background_are_the_same_and_follow_the_new_setti
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tasks = background_tasks()
-    assert len(tasks) == 4
+    assert len(tasks) == 5
     refreshed = asyncio.Event()
     await reload(api, tokens=TokenSettings(access_ttl_seconds=60))
     monkeypatch.setattr(api.live.services.keys.current, "_take", lambda _: refreshed.set())
