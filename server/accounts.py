@@ -79,8 +79,8 @@ def mailing(base: Base, outbox: Outbox) -> Mailing | None:
     if not outbox.enabled:
         return None
     # A server without mail need not wait for these at its start. They are not imported while it serves.
-    from server.mail.rendering import MailRenderer  # noqa: PLC0415
-    from server.mail.transports import transport_of  # noqa: PLC0415
+    from server.mail.rendering.renderer import MailRenderer  # noqa: PLC0415
+    from server.mail.transport.transports import transport_of  # noqa: PLC0415
 
     return Mailing(outbox, MailRenderer.of(base.settings), transport_of(base.settings, base.ids))
 

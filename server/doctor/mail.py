@@ -6,9 +6,9 @@ from server.core.errors import ConfigurationError
 from server.core.text import escaped
 from server.doctor.model import Case, Finding, note, ok, refused, warning, wrong
 from server.mail.outbox_model import MailState
+from server.mail.rendering.template_check import checked_templates
 from server.mail.repository import MailRepository
-from server.mail.steps import Step, steps
-from server.mail.template_check import checked_templates
+from server.mail.transport.steps import Step, steps
 
 TOPIC = "mail"
 _DAY_MS = 86_400_000

@@ -13,7 +13,7 @@ from server.database.driver import Driver
 from server.database.now import NOW_MS
 from server.mail.backoff import LONGEST_WAIT_MS
 from server.mail.outbox_model import TRY_FOR_MS, ClaimedMail, MailState
-from server.mail.transport import LONGEST_SEND_SECONDS
+from server.mail.transport.model import LONGEST_SEND_SECONDS
 
 # Of the mails that were claimed together, the last one begins to be sent within this time. The others are left.
 BEGIN_WITHIN_SECONDS = 30.0

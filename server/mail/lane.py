@@ -20,7 +20,7 @@ from server.mail.mailing import Mailing
 from server.mail.outage import Outage
 from server.mail.outbox_model import ClaimedMail, MailResult
 from server.mail.sealing import Unreadable
-from server.mail.transport import MailSession, Outcome, OutgoingMail, Sending
+from server.mail.transport.model import MailSession, Outcome, OutgoingMail, Sending
 
 # How many mails are claimed together. One statement for each would be a wait for the disk more.
 BATCH = 10

@@ -10,7 +10,7 @@ from typing import Protocol
 from server.mail.model import MailKind
 from server.mail.outbox import Outbox
 from server.mail.outbox_model import ClaimedMail
-from server.mail.transport import OutgoingMail, Transport
+from server.mail.transport.model import OutgoingMail, Transport
 
 
 class Renderer(Protocol):

@@ -27,7 +27,7 @@ def check(context: typer.Context, config: Config = None) -> None:
     settings = loaded.settings
     if settings.mail.enabled:
         # Few settings have mails, and importing this takes 100 ms.
-        from server.mail.template_check import checked_templates  # noqa: PLC0415
+        from server.mail.rendering.template_check import checked_templates  # noqa: PLC0415
 
         checked_templates(settings.mail.templates)
     for line in sources(loaded):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from server.mail.model import MailKind
-from server.mail.samples import samples
-from tests.mail.rendering import part, rendered
+from server.mail.rendering.samples import samples
+from tests.mail.rendering.rendered import part, rendered
 
 if TYPE_CHECKING:
     from tests.browser.chromium import Browser

@@ -21,7 +21,7 @@ from server.mail.outbox import Outbox
 from server.mail.outbox_model import MailResult
 from server.mail.sealing import Sealing
 from server.mail.sender import Sender
-from server.mail.transport import Transport
+from server.mail.transport.model import Transport
 from server.nodes.model import NodeName
 from server.repositories import Repositories
 from server.settings import Settings

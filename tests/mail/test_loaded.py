@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from server.mail.transport import Outcome, Sending
+from server.mail.transport.model import Outcome, Sending
 from tests.certificates import Authority
 from tests.environment import ROOT, environment
 from tests.mail.mail_server import mail_server
-from tests.mail.raw_server import Bad, raw_server
-from tests.mail.sending import SHORT, outgoing, sent, transport_to
+from tests.mail.transport.raw_server import Bad, raw_server
+from tests.mail.transport.sending import SHORT, outgoing, sent, transport_to
 
 # What is loaded and opened for the first mails, when a server may have no descriptor left for it.
 _SCRIPT = """
@@ -23,9 +23,9 @@ import sys, uvloop
 from server.core.clock import SystemClock
 from server.core.ids import Ids, SystemRandomness
 from server.mail.model import MailKind
-from server.mail.rendering import MailRenderer
-from server.mail.transport import OutgoingMail
-from server.mail.transports import transport_of
+from server.mail.rendering.renderer import MailRenderer
+from server.mail.transport.model import OutgoingMail
+from server.mail.transport.transports import transport_of
 from server.settings import Settings
 
 settings = Settings.model_validate(

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from server.mail.model import MailKind
-from server.mail.samples import samples
-from server.mail.templates import COMMON, shown_values
+from server.mail.rendering.samples import samples
+from server.mail.rendering.templates import COMMON, shown_values
 
 TEXT = (Path(__file__).parents[2] / "docs" / "mail.md").read_text("utf-8")
 

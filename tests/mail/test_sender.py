@@ -18,13 +18,13 @@ from server.mail.mailing import Mailing
 from server.mail.model import MailKind, NewMail
 from server.mail.outbox_model import TRY_FOR_MS, MailResult
 from server.mail.sender import MOST_LANES, Sender
-from server.mail.transport import LONGEST_SEND_SECONDS
+from server.mail.transport.model import LONGEST_SEND_SECONDS
 from server.repositories import Repositories
 from tests.clock import FakeClock
 from tests.mail.mail_server import MailServer, mail_server
 from tests.mail.outboxes import Sending, invitation, outbox_on, rows, states
-from tests.mail.raw_server import MAIL_END, Bad, raw_server
-from tests.mail.sending import SHORT, transport_to
+from tests.mail.transport.raw_server import MAIL_END, Bad, raw_server
+from tests.mail.transport.sending import SHORT, transport_to
 from tests.process.clients import until
 
 HOUR_SECONDS = 3600

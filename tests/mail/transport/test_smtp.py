@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from server.mail.smtp_connection import SmtpConnection
-from server.mail.transport import Outcome, OutgoingMail, Sending
+from server.mail.transport.model import Outcome, OutgoingMail, Sending
+from server.mail.transport.smtp_connection import SmtpConnection
 from tests.certificates import Authority
 from tests.mail.mail_server import mail_server
-from tests.mail.sending import LAK, SENDER, outgoing, sent, transport_to
+from tests.mail.transport.sending import LAK, SENDER, outgoing, sent, transport_to
 
 SENT = Sending(Outcome.SENT)
 # The resolver takes it for 127.0.0.1, the settings don't: a server on another machine.

@@ -14,9 +14,9 @@ from server.core.errors import WatchwordError
 from server.core.ids import Ids, SystemRandomness
 from server.emails.address import ADDRESS_RULE, address_of
 from server.mail.model import MailKind
-from server.mail.rendering import MailRenderer
-from server.mail.steps import MESSAGE, steps
-from server.mail.transport import OutgoingMail
+from server.mail.rendering.renderer import MailRenderer
+from server.mail.transport.model import OutgoingMail
+from server.mail.transport.steps import MESSAGE, steps
 from server.settings import Settings
 from server.settings.mail import mailbox_parts
 from server.settings.masking import masked_url

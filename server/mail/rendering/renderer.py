@@ -10,11 +10,11 @@ from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
 
 from server.mail.errors import MailFailed
-from server.mail.mailbox import smtp_address
 from server.mail.model import MailKind
-from server.mail.template_check import checked_templates
-from server.mail.templates import Templates, shown_values
-from server.mail.words import single_line
+from server.mail.rendering.template_check import checked_templates
+from server.mail.rendering.templates import Templates, shown_values
+from server.mail.rendering.words import single_line
+from server.mail.transport.mailbox import smtp_address
 from server.settings import Settings
 from server.settings.mail import mailbox_parts
 

@@ -13,9 +13,9 @@ from server.core.errors import ConfigurationError
 from server.core.text import escaped
 from server.mail.errors import TemplateFailed
 from server.mail.model import MailKind
-from server.mail.samples import samples
-from server.mail.template_files import LANGUAGES, LARGEST, TemplateFile, replacing
-from server.mail.templates import COMMON, OF_HTML, OF_TEXT_LAYOUT, Templates, compiled, shown_values
+from server.mail.rendering.samples import samples
+from server.mail.rendering.template_files import LANGUAGES, LARGEST, TemplateFile, replacing
+from server.mail.rendering.templates import COMMON, OF_HTML, OF_TEXT_LAYOUT, Templates, compiled, shown_values
 
 _SHOWN = 10
 

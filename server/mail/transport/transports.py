@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from server.core.ids import Ids
-from server.mail.folder import FolderTransport
-from server.mail.transport import Transport
+from server.mail.transport.folder import FolderTransport
+from server.mail.transport.model import Transport
 from server.settings.mail import MailServer, mailbox_parts
 from server.settings.tree import Settings
 
 if TYPE_CHECKING:
-    from server.mail.smtp import SmtpTransport
+    from server.mail.transport.smtp import SmtpTransport
 
 
 def transport_of(settings: Settings, ids: Ids) -> Transport:
@@ -29,7 +29,7 @@ def transport_of(settings: Settings, ids: Ids) -> Transport:
 def smtp_transport_of(settings: Settings, server: MailServer) -> SmtpTransport:
     """The transport for that server."""
     # Importing the client takes 80 ms, which a server without mail need not wait for.
-    from server.mail.smtp import SmtpTransport  # noqa: PLC0415
+    from server.mail.transport.smtp import SmtpTransport  # noqa: PLC0415
 
     return SmtpTransport(server, mailbox_parts(settings.mail.sender).addr_spec, own_name(settings.server.public_url))
 

@@ -7,8 +7,8 @@ from email.message import EmailMessage
 from typing import Literal
 
 from server.mail.model import MailKind
-from server.mail.rendering import MailRenderer
-from server.mail.samples import samples
+from server.mail.rendering.renderer import MailRenderer
+from server.mail.rendering.samples import samples
 from server.settings import Settings
 from server.settings.mail import MailSettings
 from server.settings.tree import PageSettings, ServerSettings

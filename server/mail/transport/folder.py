@@ -10,9 +10,9 @@ from pathlib import Path
 
 from server.core.ids import Ids
 from server.files import drafts
-from server.mail.mailbox import smtp_address
-from server.mail.reasons import one_line
-from server.mail.transport import MailSession, Outcome, OutgoingMail, Sending
+from server.mail.transport.mailbox import smtp_address
+from server.mail.transport.model import MailSession, Outcome, OutgoingMail, Sending
+from server.mail.transport.reasons import one_line
 
 
 class FolderTransport:

@@ -43,7 +43,7 @@ def names() -> Mapping[str, str]:
 @cache
 def shipped() -> Mapping[str, TemplateFile]:
     """The templates that are part of the program. All are read at once, and never again."""
-    found = files(__package__).joinpath("templates").iterdir()
+    found = files("server.mail").joinpath("templates").iterdir()
     return {file.name: TemplateFile(file.name, file.read_text("utf-8"), shipped=True) for file in found}
 
 

@@ -8,11 +8,11 @@ from contextlib import closing
 
 import pytest
 
-from server.mail.reasons import LONGEST_REASON, secrets_of
-from server.mail.transport import Outcome, Sending
+from server.mail.transport.model import Outcome, Sending
+from server.mail.transport.reasons import LONGEST_REASON, secrets_of
 from tests.mail.mail_server import mail_server
-from tests.mail.raw_server import GREETING, MAIL_END, Bad, RawServer, Reply, raw_server
-from tests.mail.sending import SHORT, outgoing, sent, transport_to
+from tests.mail.transport.raw_server import GREETING, MAIL_END, Bad, RawServer, Reply, raw_server
+from tests.mail.transport.sending import SHORT, outgoing, sent, transport_to
 
 SENT = Sending(Outcome.SENT)
 # The resolver takes it for 127.0.0.1, the settings don't: a server on another machine.

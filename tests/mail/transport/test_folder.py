@@ -12,10 +12,10 @@ import pytest
 
 from server.core.ids import Ids, SystemRandomness
 from server.files import drafts
-from server.mail.folder import FolderTransport
-from server.mail.transport import Outcome, OutgoingMail, Sending
+from server.mail.transport.folder import FolderTransport
+from server.mail.transport.model import Outcome, OutgoingMail, Sending
 from tests.clock import FakeClock
-from tests.mail.sending import LAK, outgoing, sent
+from tests.mail.transport.sending import LAK, outgoing, sent
 
 SENT = Sending(Outcome.SENT)
 

@@ -7,7 +7,7 @@ import ssl
 
 from aiosmtplib import SMTPServerDisconnected
 
-from server.mail.reasons import one_line
+from server.mail.transport.reasons import one_line
 
 
 def connection_reason(error: BaseException) -> str:

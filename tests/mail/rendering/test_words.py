@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.mail.words import device, isolated, moment, single_line
+from server.mail.rendering.words import device, isolated, moment, single_line
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 SAFARI = ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) "

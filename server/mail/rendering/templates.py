@@ -12,9 +12,9 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from server.mail.errors import TemplateFailed
 from server.mail.model import MailKind
-from server.mail.paragraphs import paragraphs_of, subject_and_body, wrapped
-from server.mail.template_files import TemplateFile, shipped
-from server.mail.words import device, isolated, moment, single_line
+from server.mail.rendering.paragraphs import paragraphs_of, subject_and_body, wrapped
+from server.mail.rendering.template_files import TemplateFile, shipped
+from server.mail.rendering.words import device, isolated, moment, single_line
 
 # What all templates find, beside the values of their kind. Layouts find only these.
 COMMON = ("language", "service", "origin")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from server.core.ids import Ids, SystemRandomness
-from server.mail.folder import FolderTransport
-from server.mail.mailbox import smtp_address
-from server.mail.smtp import SmtpTransport
-from server.mail.smtp_connection import _literal
-from server.mail.transports import own_name, transport_of
+from server.mail.transport.folder import FolderTransport
+from server.mail.transport.mailbox import smtp_address
+from server.mail.transport.smtp import SmtpTransport
+from server.mail.transport.smtp_connection import _literal
+from server.mail.transport.transports import own_name, transport_of
 from server.settings import Settings
 from tests.clock import FakeClock
 

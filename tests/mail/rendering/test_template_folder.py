@@ -9,8 +9,8 @@ import pytest
 
 from server.core.errors import ConfigurationError
 from server.mail.model import MailKind
-from server.mail.template_files import LARGEST
-from tests.mail.rendering import part, rendered, renderer
+from server.mail.rendering.template_files import LARGEST
+from tests.mail.rendering.rendered import part, rendered, renderer
 
 RESET = "reset-password.en.txt"
 WORDS = "Subject: Password\n\nHello {{ username }}\n\nGo on:\n{{ link }}\n\nCode:\n{{ code }}\n"

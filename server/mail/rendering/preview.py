@@ -15,9 +15,9 @@ from server.cli.context import settings_for
 from server.cli.tables import visible
 from server.core.errors import FileRefused
 from server.mail.model import MailKind
-from server.mail.rendering import MailRenderer
-from server.mail.samples import samples
-from server.mail.template_check import checked_templates
+from server.mail.rendering.renderer import MailRenderer
+from server.mail.rendering.samples import samples
+from server.mail.rendering.template_check import checked_templates
 from server.settings import Settings
 
 _ALL = "all"

@@ -11,8 +11,8 @@ import pytest
 
 from server.mail.errors import MailFailed, TemplateFailed
 from server.mail.model import MailKind
-from server.mail.samples import samples
-from tests.mail.rendering import AT, EVERY, ORIGIN, part, rendered, renderer
+from server.mail.rendering.samples import samples
+from tests.mail.rendering.rendered import AT, EVERY, ORIGIN, part, rendered, renderer
 
 # CWE-93, and CVE-2024-6923 of Python's email package: an encoded word that holds a line break.
 BREAKS = ("\r\n", "\n", "\r", "\0", "\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\ud800")

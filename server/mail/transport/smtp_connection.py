@@ -18,9 +18,9 @@ from typing import Any
 import aiosmtplib
 from aiosmtplib.protocol import SMTPProtocol
 
-from server.mail.reasons import one_line, reply, secrets_of
-from server.mail.smtp_failures import connection_reason, is_about_tls
-from server.mail.transport import Outcome
+from server.mail.transport.model import Outcome
+from server.mail.transport.reasons import one_line, reply, secrets_of
+from server.mail.transport.smtp_failures import connection_reason, is_about_tls
 from server.settings.mail import MailServer
 
 # The replies that ask for a login, or for a better one (RFC 4954 section 6): the settings are wrong, no mail is.

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from server.core.clock import rfc3339
 from server.core.ids import Ids
-from server.mail.folder import FolderTransport
-from server.mail.mailbox import smtp_address
-from server.mail.transport import Outcome, OutgoingMail
-from server.mail.transports import smtp_transport_of
+from server.mail.transport.folder import FolderTransport
+from server.mail.transport.mailbox import smtp_address
+from server.mail.transport.model import Outcome, OutgoingMail
+from server.mail.transport.transports import smtp_transport_of
 from server.settings import Settings
 from server.settings.mail import MailServer
 
@@ -75,7 +75,7 @@ async def _folder(folder: Path, ids: Ids, mail: OutgoingMail | None) -> AsyncGen
 
 async def _server(settings: Settings, server: MailServer, mail: OutgoingMail | None) -> AsyncGenerator[Step, None]:
     # Only now, with the client, which takes 80 ms to import.
-    from server.mail.smtp_connection import Failed  # noqa: PLC0415
+    from server.mail.transport.smtp_connection import Failed  # noqa: PLC0415
 
     transport = smtp_transport_of(settings, server)
     connection = transport.connection()

@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 import pytest
 
 from server.mail.model import MailKind
-from server.mail.samples import samples
-from server.mail.template_files import names, shipped
-from tests.mail.rendering import EVERY, LANGUAGES, ORIGIN, part, rendered
+from server.mail.rendering.samples import samples
+from server.mail.rendering.template_files import names, shipped
+from tests.mail.rendering.rendered import EVERY, LANGUAGES, ORIGIN, part, rendered
 
 # What a mail says to people who have not asked for it.
 NOT_YOU = {

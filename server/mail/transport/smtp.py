@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 
 import structlog
 
-from server.mail.mailbox import smtp_address
-from server.mail.smtp_connection import Failed, Limits, SmtpConnection
-from server.mail.transport import MailSession, Outcome, OutgoingMail, Sending
+from server.mail.transport.mailbox import smtp_address
+from server.mail.transport.model import MailSession, Outcome, OutgoingMail, Sending
+from server.mail.transport.smtp_connection import Failed, Limits, SmtpConnection
 from server.settings.mail import MailServer
 
 # Names of hosts go through this codec, which would be loaded at the first mail; then no file may be left to open.

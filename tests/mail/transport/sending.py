@@ -5,9 +5,9 @@ from __future__ import annotations
 import email.policy
 from email.message import EmailMessage
 
-from server.mail.smtp import SmtpTransport
-from server.mail.smtp_connection import Limits
-from server.mail.transport import OutgoingMail, Sending, Transport
+from server.mail.transport.model import OutgoingMail, Sending, Transport
+from server.mail.transport.smtp import SmtpTransport
+from server.mail.transport.smtp_connection import Limits
 from server.settings.mail import MailServer, mail_place
 
 SENDER = "auth@example.com"

@@ -1,0 +1,1 @@
+"""The ways in which mails leave: over SMTP, or into a folder."""
