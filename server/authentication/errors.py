@@ -21,7 +21,7 @@ class EmailNotConfirmed(ApiError):
     code = "email_not_confirmed"
     title = "Address not confirmed"
     default_detail = (
-        "Confirm your e-mail address first, by the link or the code that was mailed to it. If there is no such mail, "
+        "Confirm your email address first, by the link or the code that was mailed to it. If there is no such mail, "
         "look among the unwanted ones, or ask an admin."
     )
 

@@ -88,7 +88,7 @@ class Registration:
             invited = None if invitation is None else invitation.email
             email = _address(wanted.email, invited)
             if email is None and token is None and self._confirmations.enabled:
-                raise InvalidRequest([("email", "Give your e-mail address: the account is confirmed by a mail to it.")])
+                raise InvalidRequest([("email", "Give your email address: the account is confirmed by a mail to it.")])
             self._rules.check_address(email, required=True)
             _check_username(wanted.username, invited)
             role = self._rules.role if invitation is None else invitation.role

@@ -25,7 +25,8 @@ export function entitle(title) {
 export function begin(form) {
   const fields = [...form.elements].filter((field) => field.matches("input") && field.checkVisibility());
   (fields.find((field) => !field.value) ?? fields[0] ?? form.querySelector('button[type="submit"]')).focus();
-  announce([byId("title"), ...byId("state").querySelectorAll(".told")].map((part) => part.textContent).join(". "));
+  const said = [byId("title"), ...byId("state").querySelectorAll(".told")].map((part) => part.textContent.trim());
+  announce(said.map((text) => text.replace(/[^.?!]$/, "$&.")).join(" "));
 }
 
 /** Show that it is over: a title, a text, and what to do next. */
