@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ import pytest
 
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.database.driver import Transaction
-from server.database.migration_files import migrations
+from server.database.migration_files import Migration, migrations
 from server.database.open import apply_migrations, pending_migrations
 from server.database.postgres import added
 from server.database.postgres import migrate as postgres_migrate
@@ -97,10 +98,15 @@ async def test_a_start_tells_what_is_wrong_in_one_line(
 
 
 async def test_migrations_take_their_time_whatever_the_database_allows(
-    postgres_server: PostgresServer, postgres_url: str, database: str
+    postgres_server: PostgresServer, postgres_url: str, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def slow(dialect: str) -> list[Migration]:
+        first, *others = migrations(dialect)
+        return [replace(first, sql=f"{first.sql}\nSELECT pg_sleep(0.5);"), *others]
+
+    monkeypatch.setattr(postgres_schema, "migrations", slow)
     limits = ("statement_timeout", "lock_timeout", "transaction_timeout", "idle_in_transaction_session_timeout")
-    await run(postgres_server.url(), *(f"ALTER DATABASE {database} SET {limit} = '1ms'" for limit in limits))
+    await run(postgres_server.url(), *(f"ALTER DATABASE {database} SET {limit} = '200ms'" for limit in limits))
     store = await open_repositories(postgres_url, serving=True)
     await add_user(store, new_user(1))
     await store.close()

@@ -48,6 +48,14 @@ def test_the_pages_for_users_are_open_and_the_console_is_not(scene: Scene) -> No
     assert scene.application.calls == []
 
 
+@pytest.mark.parametrize("path", ["/password/forgot", "/login/code", "/login/code/confirm", "/email/confirm"])
+def test_what_goes_by_mail_is_open(scene: Scene, path: str) -> None:
+    """Watchword answers, and not the guard: the body is empty, or no mail is set."""
+    answer = scene.ask("POST", path, [("Content-Type", "application/json")], body=b"{}")
+    assert answer.problem()["code"] in {"invalid_request", "mail_not_configured"}
+    assert scene.application.calls == []
+
+
 @pytest.mark.parametrize("path", ["/orders", "/admin/reports"])
 def test_a_bad_token_is_refused(scene: Scene, path: str) -> None:
     header, payload, signature = scene.admin.split(".")
