@@ -316,12 +316,12 @@ def create_app(services: Services) -> web.Application:
 
 def _documents(table: RouteTable, settings: Settings, renderer: Renderer) -> Documents:
     public_url = settings.server.public_url
-    document = openapi_document(table.rows, public_url)
+    document = cache(lambda: openapi_document(table.rows, public_url))
     return Documents(
         routes=table.listing(),
         routes_for=table.routes_for,
         table=table,
-        openapi=cache(lambda: openapi_bytes(document)),
-        docs=cache(lambda: docs_page(document, renderer, public_url)),
+        openapi=cache(lambda: openapi_bytes(document())),
+        docs=cache(lambda: docs_page(document(), renderer, public_url)),
         inspect=cache(lambda: renderer.page("inspect.html", "en", languages=("en",))),
     )

@@ -8,6 +8,10 @@ from functools import cache
 from typing import Any
 
 import orjson
+
+# pydantic loads these with the first document, and then there may be no descriptor left.
+import pydantic.dataclasses
+import pydantic.type_adapter  # noqa: F401
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from functools import lru_cache
 
 from aiohttp import web
 
@@ -24,15 +24,19 @@ class Pages:
     renderer: Renderer
     by_path: dict[str, dict[str, Page]]
 
-    @classmethod
-    def of(cls, settings: Settings) -> Self:
+    @staticmethod
+    def of(settings: Settings) -> Pages:
         """The pages with these settings."""
-        assets = Assets.load()
-        renderer = Renderer(assets, settings.pages.name, settings.pages.languages)
-        found = {}
-        if settings.pages.enabled:
-            found = {path: renderer.in_all_languages(f"{path[1:]}.html") for path in PATHS}
-        return cls(assets, renderer, found)
+        return _made(settings.pages.enabled, settings.pages.name, settings.pages.languages)
+
+
+@lru_cache(2)
+def _made(enabled: bool, name: str, languages: tuple[str, ...]) -> Pages:
+    """They never change. Most reloads of the settings leave these as they are, and rendering takes 10 ms."""
+    assets = Assets.load()
+    renderer = Renderer(assets, name, languages)
+    found = {path: renderer.in_all_languages(f"{path[1:]}.html") for path in PATHS} if enabled else {}
+    return Pages(assets, renderer, found)
 
 
 PAGES: web.AppKey[Pages] = web.AppKey("pages", Pages)
