@@ -27,13 +27,12 @@ class Pages:
     @staticmethod
     def of(settings: Settings) -> Pages:
         """The pages with these settings."""
-        return _made(settings.pages.enabled, settings.pages.name, settings.pages.languages)
+        return _made(Assets.load(), settings.pages.enabled, settings.pages.name, settings.pages.languages)
 
 
 @lru_cache(2)
-def _made(enabled: bool, name: str, languages: tuple[str, ...]) -> Pages:
+def _made(assets: Assets, enabled: bool, name: str, languages: tuple[str, ...]) -> Pages:
     """They never change. Most reloads of the settings leave these as they are, and rendering takes 10 ms."""
-    assets = Assets.load()
     renderer = Renderer(assets, name, languages)
     found = {path: renderer.in_all_languages(f"{path[1:]}.html") for path in PATHS} if enabled else {}
     return Pages(assets, renderer, found)
