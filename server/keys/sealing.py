@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from server.core.errors import StoreRefused
 from server.core.ids import Ids
+from server.core.sealing import Seal, Unreadable
 from server.keys.model import KeyRecord
 
-_VERSION = b"\x01"
-_NONCE_LENGTH = 12
 _KEY_LENGTH = 32
 
 
@@ -32,22 +30,17 @@ class MasterKey:
     """
 
     def __init__(self, texts: Sequence[str], ids: Ids) -> None:
-        self._ids = ids
-        self._ciphers = [AESGCM(derive(text.encode("utf-8"), "seal private keys")) for text in texts]
+        self._seals = [Seal(derive(text.encode("utf-8"), "seal private keys"), ids) for text in texts]
 
     def seal(self, plaintext: bytes, context: str) -> bytes:
-        """Encrypt with AES-256-GCM. `context` is authenticated with it, so `unseal` needs the same one."""
-        nonce = self._ids.random_bytes(_NONCE_LENGTH)
-        return _VERSION + nonce + self._ciphers[0].encrypt(nonce, plaintext, _VERSION + context.encode("utf-8"))
+        """Encrypt. `context` is authenticated with it, so `unseal` needs the same one."""
+        return self._seals[0].seal(plaintext, context)
 
     def unseal(self, sealed: bytes, context: str) -> bytes:
         """The plaintext. Raises StoreRefused if it was sealed under another master key or context, or altered."""
-        version, nonce, ciphertext = sealed[:1], sealed[1 : 1 + _NONCE_LENGTH], sealed[1 + _NONCE_LENGTH :]
-        for cipher in self._ciphers:
-            try:
-                return cipher.decrypt(nonce, ciphertext, version + context.encode("utf-8"))
-            except (InvalidTag, ValueError):
-                continue
+        for seal in self._seals:
+            with suppress(Unreadable):
+                return seal.unseal(sealed, context)
         raise StoreRefused(
             "the master key does not fit this store; set keys.master_key to the one it was made with, "
             "or restore the .key file beside the database"

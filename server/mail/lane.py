@@ -13,13 +13,13 @@ import structlog
 from server.core.clock import Clock
 from server.core.errors import StoreUnavailable
 from server.core.ids import Ids
+from server.core.sealing import Unreadable
 from server.mail.backoff import wait_ms
 from server.mail.claims import BEGIN_WITHIN_SECONDS, ClaimRepository
 from server.mail.errors import MailFailed
 from server.mail.mailing import Mailing
 from server.mail.outage import Outage
 from server.mail.outbox_model import ClaimedMail, MailResult
-from server.mail.sealing import Unreadable
 from server.mail.transport.model import MailSession, Outcome, OutgoingMail, Sending
 
 # How many mails are claimed together. One statement for each would be a wait for the disk more.

@@ -11,12 +11,13 @@ from server.core.clock import Clock
 from server.core.ids import Ids
 from server.core.language import best_language
 from server.core.origin import current_origin
+from server.core.sealing import Seal
 from server.database.driver import Transaction
 from server.mail.errors import MailNotConfigured
 from server.mail.model import NewMail
 from server.mail.outbox_model import TRY_FOR_MS, ClaimedMail, MailState, WrittenMail
 from server.mail.repository import MailRepository
-from server.mail.sealing import Seal, Sealing
+from server.mail.sealing import Sealing
 from server.settings import Settings
 from server.settings.mail import mailbox_parts
 

@@ -16,12 +16,13 @@ from server.challenges.model import NewChallenge, Purpose
 from server.challenges.service import Challenges
 from server.core.clock import Clock
 from server.core.errors import StoreUnavailable
+from server.core.sealing import Unreadable
 from server.database.driver import Driver, Transaction
 from server.emails.address import address_key, address_keys
 from server.emails.repository import EmailRepository
 from server.mail.model import MailKind, NewMail
 from server.mail.outbox import Outbox
-from server.mail.sealing import Sealing, Unreadable
+from server.mail.sealing import Sealing
 from server.recovery.model import WAIT_MS, MailRequest
 from server.recovery.repository import MailRequestRepository
 from server.recovery.requests import sealed_in

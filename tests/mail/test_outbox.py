@@ -9,11 +9,12 @@ import pytest
 
 from server.core.ids import Ids, SystemRandomness
 from server.core.origin import Origin, reset_origin, set_origin
+from server.core.sealing import Unreadable
 from server.database.driver import Transaction
 from server.mail.errors import MailNotConfigured
 from server.mail.model import MailKind, NewMail
 from server.mail.outbox_model import TRY_FOR_MS
-from server.mail.sealing import Sealing, Unreadable
+from server.mail.sealing import Sealing
 from server.repositories import Repositories
 from server.settings.mail import MailSettings
 from tests.clock import FakeClock
