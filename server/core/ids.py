@@ -12,6 +12,8 @@ from typing import Protocol
 
 from server.core.clock import Clock
 
+# Sorts after every id, since ids are hexadecimal.
+LAST_ID = "g"
 _ID = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 

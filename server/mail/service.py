@@ -6,14 +6,12 @@ from server.audit.model import AuditEvent, AuditNote, Value
 from server.audit.repository import AuditRepository
 from server.core.clock import Clock
 from server.core.errors import NotFound
+from server.core.ids import LAST_ID
 from server.database.driver import Driver, Transaction
 from server.mail.errors import MailNotRetryable
 from server.mail.outbox import Outbox
 from server.mail.outbox_model import MailRecord, MailState
 from server.mail.repository import MailRepository
-
-# Sorts after every id, since ids are hexadecimal.
-_LAST_ID = "g"
 
 
 class Mails:
@@ -30,7 +28,7 @@ class Mails:
 
     async def list(self, state: MailState | None, limit: int, before_id: str | None) -> list[MailRecord]:
         """Mails of that state or of any, the newest first; behind `before_id` in that order."""
-        return await self._repository.list_mails(state, limit, before_id or _LAST_ID)
+        return await self._repository.list_mails(state, limit, before_id or LAST_ID)
 
     async def retry(self, mail_id: str) -> None:
         """Let a mail be sent at once that waits or was given up. Raises NotFound, MailNotRetryable."""

@@ -6,7 +6,7 @@ from server.audit.repository import AuditRepository
 from server.authentication.throttling import Throttle
 from server.core.clock import Clock
 from server.core.errors import InvalidRequest, NotFound
-from server.core.ids import Ids
+from server.core.ids import LAST_ID, Ids
 from server.database.driver import Driver, Transaction
 from server.emails.address import address_keys
 from server.emails.errors import EmailTaken
@@ -22,8 +22,6 @@ from server.registration.rules import RegistrationRules
 from server.users.model import User
 from server.users.repository import UserRepository
 
-# Sorts after every id, since ids are hexadecimal.
-_LAST_ID = "g"
 # The id of no user.
 _NOBODY = ""
 
@@ -102,7 +100,7 @@ class Invitations:
 
     async def list(self, limit: int, before_id: str | None) -> list[Invitation]:
         """Invitations, the newest first; behind `before_id` in that order."""
-        return await self._repository.list_invitations(limit, before_id or _LAST_ID)
+        return await self._repository.list_invitations(limit, before_id or LAST_ID)
 
     async def withdraw(self, invitation_id: str) -> None:
         """Nobody can use it from now on. Those that were withdrawn before stay as they are. Raises NotFound."""

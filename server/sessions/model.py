@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Sorts after every id, since ids are hexadecimal.
-LAST_ID = "g"
 # For how long a revocation is remembered. A day is the longest life that a token can be given, whatever it is just now:
 # another process, or this one before its restart, may have issued tokens of a longer one. And a minute, since clocks of
 # nodes differ.

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from server.core.ids import LAST_ID
 from server.database.driver import Driver, Transaction
 from server.sessions.model import (
-    LAST_ID,
     MEMORY_MS,
     PAGE,
     RECENT_SECONDS,

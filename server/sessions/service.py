@@ -16,12 +16,12 @@ from server.authentication.model import Authenticated
 from server.core.client import Client
 from server.core.clock import EARLIEST_MS, Clock
 from server.core.errors import NotFound
-from server.core.ids import Ids
+from server.core.ids import LAST_ID, Ids
 from server.database.driver import Driver, Transaction
 from server.mail.notices import Notices
 from server.sessions.errors import TokenRevoked
 from server.sessions.issuing import IssuedTokens, TokenIssuer
-from server.sessions.model import LAST_ID, Session, UserSession
+from server.sessions.model import Session, UserSession
 from server.sessions.repository import SessionRepository
 from server.sessions.revocation import Revocations
 from server.settings.tree import SessionSettings

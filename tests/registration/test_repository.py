@@ -6,14 +6,13 @@ from typing import Any
 import pytest
 
 from server.background import purge
+from server.core.ids import LAST_ID
 from server.database.driver import Transaction
 from server.registration.model import AHEAD_MS, Invitation
 from server.repositories import Repositories
 from tests.clock import FakeClock
 from tests.records import NOW, add_invitations, id_of, invitation
 from tests.stores import OpenStore
-
-LAST_ID = "g"
 
 
 async def use(store: Repositories, number: int, now: int = NOW) -> Invitation | None:
