@@ -21,6 +21,7 @@ from server.core.clock import Clock
 from server.core.ids import Ids, id_in
 from server.database.driver import Driver, Transaction
 from server.emails.address import address_keys
+from server.emails.model import same_as
 from server.emails.repository import EmailRepository
 from server.users.model import Credentials
 from server.users.repository import UserRepository
@@ -184,10 +185,8 @@ class Challenges:
             return None
         if credentials.password_changed_at != challenge.password_changed_at:
             return None
-        key = address_keys(challenge.email).email
-        emails = await self._emails.list_emails(challenge.user_id)
-        held = any(email.verified and address_keys(email.email).email == key for email in emails)
-        return credentials if held else None
+        held = same_as(challenge.email, await self._emails.list_emails(challenge.user_id))
+        return credentials if held is not None and held.verified else None
 
     async def _look_at_link(
         self, purpose: Purpose, address: str | None, token: str, code: str | None, browser: str | None

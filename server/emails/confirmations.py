@@ -22,7 +22,7 @@ from server.database.driver import Driver, Transaction
 from server.emails.address import address_keys
 from server.emails.audit_notes import email_added, email_confirmed
 from server.emails.errors import ConfirmationInvalid, EmailAlreadyVerified, EmailTaken, TooManyEmails
-from server.emails.model import MOST_EMAILS, Email
+from server.emails.model import MOST_EMAILS, same_as
 from server.emails.repository import EmailRepository
 from server.mail.model import MailKind, NewMail
 from server.mail.notices import Notices
@@ -150,7 +150,7 @@ class Confirmations:
         async def unit(transaction: Transaction) -> None:
             user = await self._users.lock(transaction, user_id)
             emails = [] if user is None else await self._emails.emails_of(transaction, user_id)
-            known = _same_as(email, emails)
+            known = same_as(email, emails)
             if user is None or (known is None and not may_add):
                 raise NotFound("There is no such address.")
             if known is not None and known.verified:
@@ -198,7 +198,7 @@ class Confirmations:
             user = await self._users.lock(transaction, challenge.user_id)
             await self._emails.lock(transaction)
             emails = [] if user is None else await self._emails.emails_of(transaction, challenge.user_id)
-            found = _same_as(challenge.email, emails)
+            found = same_as(challenge.email, emails)
             if user is None or found is None or not await self._challenges.use(transaction, challenge):
                 raise ConfirmationInvalid if proof.token is not None else CodeInvalid
             if found.verified:
@@ -225,12 +225,6 @@ class Confirmations:
             return await look(token=proof.token)
         except LinkInvalid:
             raise ConfirmationInvalid from None
-
-
-def _same_as(email: str, emails: list[Email]) -> Email | None:
-    """The one of a user's addresses that is the same."""
-    key = address_keys(email).email
-    return next((one for one in emails if address_keys(one.email).email == key), None)
 
 
 def _confirm_mail(new: NewChallenge) -> NewMail:

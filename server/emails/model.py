@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from server.emails.address import address_keys
 
 # So many addresses a user can have before adding another one. Admins give any.
 MOST_EMAILS = 10
@@ -31,3 +34,9 @@ class EmailHolder:
 
     user_id: str
     email: str | None
+
+
+def same_as(address: str, emails: Iterable[Email]) -> Email | None:
+    """The one of a user's addresses that is the same as this one, however it is spelled."""
+    key = address_keys(address).email
+    return next((one for one in emails if address_keys(one.email).email == key), None)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from server.challenges.model import Challenge, Purpose
 from server.challenges.service import Challenges
 from server.database.driver import Transaction
-from server.emails.address import address_keys, throttle_name
+from server.emails.address import throttle_name
+from server.emails.model import same_as
 from server.emails.repository import EmailRepository
 from server.recovery.model import ChallengeCode, Link, NamedCode
 from server.users.repository import UserRepository
@@ -43,8 +44,7 @@ class Proofs:
         user = await self._users.lock(transaction, challenge.user_id)
         if user is None or user.disabled:
             return False
-        key = address_keys(challenge.email).email
-        emails = await self._emails.emails_of(transaction, user.id)
-        if not any(email.verified and address_keys(email.email).email == key for email in emails):
+        held = same_as(challenge.email, await self._emails.emails_of(transaction, user.id))
+        if held is None or not held.verified:
             return False
         return await self._challenges.use(transaction, challenge)
