@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -153,17 +154,15 @@ async def purge(repositories: Repositories, clock: Clock) -> None:
     It takes steps, so other writes can pass.
     """
     now = clock.now_ms()
-    gone = PURGE_STEP
-    while gone == PURGE_STEP:
-        gone = await repositories.sessions.purge(now, now - PURGE_DELAY_MS, PURGE_STEP)
-    while await repositories.invitations.purge(now - INVITATION_DELAY_MS, PURGE_STEP) == PURGE_STEP:
-        pass
-    while await repositories.challenges.purge(now - PURGE_DELAY_MS, PURGE_STEP) == PURGE_STEP:
-        pass
-    while await repositories.attempts.purge(now - FORGET_MS, PURGE_STEP) == PURGE_STEP:
-        pass
-    while await repositories.known_clients.purge(now, PURGE_STEP) == PURGE_STEP:
-        pass
+    for delete in (
+        partial(repositories.sessions.purge, now, now - PURGE_DELAY_MS),
+        partial(repositories.invitations.purge, now - INVITATION_DELAY_MS),
+        partial(repositories.challenges.purge, now - PURGE_DELAY_MS),
+        partial(repositories.attempts.purge, now - FORGET_MS),
+        partial(repositories.known_clients.purge, now),
+    ):
+        while await delete(PURGE_STEP) == PURGE_STEP:
+            pass
     # Where mail is on, they are answered long before.
     await repositories.mail_requests.drop_older(now - WAIT_MS)
     await delete_unconfirmed(repositories, now)

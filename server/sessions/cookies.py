@@ -33,22 +33,12 @@ _WHITE_SPACE = " \t"
 
 def set_session_cookie(response: web.Response, refresh_token: str, max_age_seconds: int) -> None:
     """Keep the refresh token in the browser until it expires."""
-    response.set_cookie(
-        SESSION_COOKIE, refresh_token, max_age=max_age_seconds, path="/", secure=True, httponly=True, samesite="Strict"
-    )
+    _set_cookie(response, SESSION_COOKIE, refresh_token, max_age_seconds)
 
 
 def set_device_cookie(response: web.Response, device_cookie: str) -> None:
     """Make this a known device. The cookie gives no access, and programs may ignore it."""
-    response.set_cookie(
-        DEVICE_COOKIE,
-        device_cookie,
-        max_age=DEVICE_SECONDS,
-        path="/",
-        secure=True,
-        httponly=True,
-        samesite="Strict",
-    )
+    _set_cookie(response, DEVICE_COOKIE, device_cookie, DEVICE_SECONDS)
 
 
 def device_cookie_of(request: web.Request) -> str | None:
@@ -69,9 +59,7 @@ def browser_of(request: web.Request, ids: Ids) -> str:
 
 def set_browser_cookie(response: web.Response, browser: str) -> None:
     """Know this browser when a mailed link is used in it. The cookie gives no access, and is kept for longer again."""
-    response.set_cookie(
-        BROWSER_COOKIE, browser, max_age=BROWSER_SECONDS, path="/", secure=True, httponly=True, samesite="Strict"
-    )
+    _set_cookie(response, BROWSER_COOKIE, browser, BROWSER_SECONDS)
 
 
 def clear_session_cookie(response: web.Response) -> None:
@@ -86,6 +74,10 @@ def session_cookie_of(request: web.Request, settings: Settings) -> str | None:
         return None
     refuse_cross_site(request, settings)
     return token
+
+
+def _set_cookie(response: web.Response, name: str, value: str, max_age_seconds: int) -> None:
+    response.set_cookie(name, value, max_age=max_age_seconds, path="/", secure=True, httponly=True, samesite="Strict")
 
 
 def _value_of(request: web.Request, name: str) -> str | None:
