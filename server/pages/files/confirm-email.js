@@ -1,22 +1,20 @@
 /* The page at /confirm-email, by the link of a mail (`#token`) or by its code. To open it changes nothing. */
 
 import { send } from "./api.js";
-import { byId, el, focusOn, show } from "./dom.js";
+import { byId, focusOn, show } from "./dom.js";
 import { submits } from "./form.js";
 import { tokenOfAddress } from "./fragment.js";
 import { askForCode } from "./mailed-code.js";
 import { t } from "./messages.js";
 import { searchOn } from "./return-to.js";
 import { tellConfirmed } from "./session.js";
-import { begin, finish } from "./states.js";
+import { begin, finish, wayOn } from "./states.js";
 
 const token = tokenOfAddress();
 const form = byId("confirm-email");
 
-function way(label) {
-  // Who is signed in is led on from there.
-  return el("p", { class: "actions" }, el("a", { class: "button primary", href: `/sign-in${searchOn()}` }, label));
-}
+// Who is signed in is led on from there.
+const way = (label) => wayOn(`/sign-in${searchOn()}`, label);
 
 submits(form, async ({ email, code }) => {
   const body = token ? { token, ...(code ? { code } : {}) } : { email: email.trim(), code };

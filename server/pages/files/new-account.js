@@ -7,7 +7,7 @@ import { t } from "./messages.js";
 import { tellRules } from "./password-field.js";
 import { leave } from "./return-to.js";
 import { signIn } from "./session.js";
-import { finish } from "./states.js";
+import { finish, wayOn } from "./states.js";
 import { Problem, send } from "./api.js";
 
 /** Show the form. `more` are further members of what is sent. `confirms`: an address that is given has to be confirmed first. */
@@ -33,8 +33,7 @@ export function offerAccount(form, more = {}, { confirms = false } = {}) {
 
 /** The account is there, but the sign-in has to wait. */
 function tellMade() {
-  finish(t("new_account.made"), t("new_account.made_text"),
-    el("p", { class: "actions" }, el("a", { class: "button primary", href: `/sign-in${location.search}` }, t("sign_in.title"))));
+  finish(t("new_account.made"), t("new_account.made_text"), wayOn(`/sign-in${location.search}`, t("sign_in.title")));
 }
 
 /** Say why there is no account to be had here. If it may be had later, `again` is called by a button. */

@@ -1,7 +1,7 @@
 /* The page at /reset-password: by the link of a mail or of an admin (`#token`), or for who has forgotten the password. */
 
 import { send } from "./api.js";
-import { byId, el, show } from "./dom.js";
+import { byId, show } from "./dom.js";
 import { submits } from "./form.js";
 import { tokenOfAddress } from "./fragment.js";
 import { pageSettings } from "./layout.js";
@@ -10,7 +10,7 @@ import { t } from "./messages.js";
 import { reveals, tellRules } from "./password-field.js";
 import { Problem } from "./problem.js";
 import { keepReturn, searchOn } from "./return-to.js";
-import { begin, finish, turnTo } from "./states.js";
+import { begin, finish, turnTo, wayOn } from "./states.js";
 
 const MAILED = "wwf_";
 const waiting = history.state?.waiting;
@@ -28,20 +28,16 @@ async function setPassword(state, proof) {
       if (problem.code === "reset_invalid") return tellInvalid();
       throw problem;
     }
-    return finish(t("reset.done"), t("reset.done_text"), button(`/sign-in${searchOn()}`, t("sign_in.title")));
+    return finish(t("reset.done"), t("reset.done_text"), wayOn(`/sign-in${searchOn()}`, t("sign_in.title")));
   });
   await tellRules(form.elements.namedItem("new_password"));
   return form;
 }
 
-function button(href, label) {
-  return el("p", { class: "actions" }, el("a", { class: "button primary", href }, label));
-}
-
 function tellInvalid() {
   // An admin has made this one.
   if (token && !token.startsWith(MAILED)) return finish(t("reset.invalid"), t("reset.invalid_text"));
-  return finish(t("reset.invalid"), t("reset.invalid_mailed"), button(`/reset-password${searchOn()}`, t("forgot.another")));
+  return finish(t("reset.invalid"), t("reset.invalid_mailed"), wayOn(`/reset-password${searchOn()}`, t("forgot.another")));
 }
 
 function askForName() {
@@ -84,7 +80,7 @@ async function askForNewPassword(name, sent) {
 }
 
 function tellNoMail() {
-  finish(t("forgot.title"), t("forgot.no_mail"), button(`/sign-in${location.search}`, t("sign_in.title")));
+  finish(t("forgot.title"), t("forgot.no_mail"), wayOn(`/sign-in${location.search}`, t("sign_in.title")));
 }
 
 async function open() {

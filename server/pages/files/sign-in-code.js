@@ -1,13 +1,13 @@
 /* Signing in by a mail, without a password: by its code, or by its link. */
 
 import { send } from "./api.js";
-import { byId, el, focusOn } from "./dom.js";
+import { byId, focusOn } from "./dom.js";
 import { submits } from "./form.js";
 import { askForCode, sendsAgain } from "./mailed-code.js";
 import { t } from "./messages.js";
 import { keepReturn, leave, searchOn } from "./return-to.js";
 import { signInBy } from "./session.js";
-import { begin, finish, turnTo } from "./states.js";
+import { begin, finish, turnTo, wayOn } from "./states.js";
 
 const CONFIRM = "/login/code/confirm";
 
@@ -66,8 +66,7 @@ export function signInByLink(token) {
 }
 
 function tellOver() {
-  finish(t("sign_in_code.over"), t("sign_in_code.over_text"), el("p", { class: "actions" },
-    el("a", { class: "button primary", href: `/sign-in${searchOn()}` }, t("sign_in.title"))));
+  finish(t("sign_in_code.over"), t("sign_in_code.over_text"), wayOn(`/sign-in${searchOn()}`, t("sign_in.title")));
 }
 
 function leadBack(search = location.search) {

@@ -2,7 +2,7 @@
  * managers and screen readers find only what is seen. */
 
 import { announce } from "./announce.js";
-import { byId, focusOn } from "./dom.js";
+import { byId, el, focusOn } from "./dom.js";
 
 const service = document.title.slice(document.title.lastIndexOf(" · "));
 
@@ -29,12 +29,14 @@ export function begin(form) {
   announce(said.map((text) => text.replace(/[^.?!]$/, "$&.")).join(" "));
 }
 
+/** A link that looks like the one thing to do next. */
+export function wayOn(href, label) {
+  return el("p", { class: "actions" }, el("a", { class: "button primary", href }, label));
+}
+
 /** Show that it is over: a title, a text, and what to do next. */
 export function finish(title, text, ...next) {
   entitle(title);
-  byId("state").replaceChildren();
-  const told = document.createElement("p");
-  told.append(...[text].flat());
-  byId("state").append(told, ...next);
+  byId("state").replaceChildren(el("p", {}, text), ...next);
   focusOn(byId("title"));
 }
