@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # One more than there are cores: many tests wait for a process that they have started.
 TEST_PROCESSES := $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
-.PHONY: run demo test test-full setup check bench build lock
+.PHONY: run demo test test-full setup check bench faults build lock
 .DEFAULT_GOAL := run
 
 # The stamps name the lock file, so a change of the lock brings the environment up to date. The lists are whole, so pip
@@ -49,6 +49,9 @@ check: setup ## style, types, who may import whom, and the Dockerfile
 bench: setup ## what a checked request costs beside aiohttp alone, and more; USERS=1000000 adds what that many users cost
 	$(BIN)/python -m tests.bench
 	$(if $(USERS),$(BIN)/python -m tests.bench.users --users $(USERS))
+
+faults: setup ## load, faults and attacks on whole servers, in full; `make test` runs the quick part of them
+	FULL_TESTS=1 $(BIN)/python -m pytest tests/faults
 
 build: $(VENV)/.build ## the wheels of the server and of watchword_client, in dist/, in place of those of earlier versions
 	rm -f dist/watchword-*.whl dist/watchword_client-*.whl
