@@ -11,7 +11,7 @@ import asyncpg
 
 from server.core.errors import StoreUnavailable
 from server.database.driver import Added, Dialect, Result, Row, Unit
-from server.database.failure import unavailable
+from server.database.failure import Operation, Trouble
 from server.database.live_nodes import LiveNode
 from server.database.migration_files import Migration
 from server.database.patience import Patience, current_patience
@@ -72,6 +72,7 @@ class PostgresDriver:
         self._loop = asyncio.get_running_loop()
         self._server = ""
         self._full_until = 0.0
+        self._trouble = Trouble()
         self._closed = False
 
     @classmethod
@@ -115,7 +116,7 @@ class PostgresDriver:
 
     async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a SELECT."""
-        return await self._attempts(lambda connection: connection.run_alone(sql, *parameters))
+        return await self._attempts("read", lambda connection: connection.run_alone(sql, *parameters))
 
     async def write(self, unit: Unit[Result]) -> Result:
         """Run a unit in a transaction, again after a deadlock."""
@@ -126,14 +127,17 @@ class PostgresDriver:
             await connection.execute("COMMIT")
             return result
 
-        return await self._attempts(transaction)
+        return await self._attempts("write", transaction)
 
     async def write_one(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a statement as its own transaction."""
-        return await self._attempts(lambda connection: connection.run_alone(sql, *parameters))
+        return await self._attempts("write", lambda connection: connection.run_alone(sql, *parameters))
 
     async def _attempts(
-        self, work: Callable[[Connection], Awaitable[Result]], patience: Patience | None = None
+        self,
+        operation: Operation,
+        work: Callable[[Connection], Awaitable[Result]],
+        patience: Patience | None = None,
     ) -> Result:
         """Do `work` with a connection, again after an error of _ONCE_MORE.
 
@@ -142,7 +146,7 @@ class PostgresDriver:
         """
         patience = patience or current_patience()
         begun = self._loop.time()
-        with asking():
+        with asking(self._trouble, operation):
             try:
                 async with asyncio.timeout(patience.left if self._serving else None):
                     for _ in range(ATTEMPTS - 1):
@@ -162,7 +166,7 @@ class PostgresDriver:
         rows = await self._watch.read(sql, parameters, patience.left)
         patience.left -= self._loop.time() - begun
         if rows is None:
-            return await self._attempts(lambda connection: connection.run_alone(sql, *parameters), patience)
+            return await self._attempts("read", lambda connection: connection.run_alone(sql, *parameters), patience)
         return rows
 
     async def added_since(self, cursor: str, table: str, columns: str) -> Added:
@@ -184,7 +188,7 @@ class PostgresDriver:
     def require_room(self) -> None:
         """Remember a full disk for FULL_SECONDS: PostgreSQL can update a row on a full disk, but can't add pages."""
         if self._loop.time() < self._full_until:
-            raise unavailable(asyncpg.DiskFullError(), "the disk of PostgreSQL was full a moment ago")
+            raise self._trouble.failed("write", asyncpg.DiskFullError(), "the disk of PostgreSQL was full a moment ago")
 
     def in_list(self, column: str) -> str:
         """Compare with an array."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import asyncpg
 
 from server.core.errors import StoreMoving, StoreRefused, StoreUnavailable
-from server.database.failure import unavailable
+from server.database.failure import Operation, Trouble
 
 # What a pooler, as PgBouncer, says while its server is away, in older versions always as a violation of the protocol.
 _POOLER_IS_FULL = re.compile("no more connections allowed|connections exceeded|too many (clients|connections)|slots")
@@ -123,17 +123,19 @@ def _is_defect(error: BaseException) -> bool:
 
 
 @contextmanager
-def asking() -> Iterator[None]:
+def asking(trouble: Trouble, operation: Operation) -> Iterator[None]:
     """Turn errors of the database into StoreUnavailable while the server runs; defects of our code stay as they are."""
     try:
         yield
     except StoreRefused as error:
         # The URL leads to another database now.
-        raise unavailable(error) from error
+        raise trouble.failed(operation, error) from error
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         if moving := refusal_of(error):
             raise moving from error
         if _is_defect(error):
             raise
         # These messages say what is wrong in the database, and contain no values.
-        raise unavailable(error, getattr(error, "message", None)) from error
+        raise trouble.failed(operation, error, getattr(error, "message", None)) from error
+    if trouble.is_on:
+        trouble.succeeded(operation)

@@ -18,6 +18,7 @@ import orjson
 
 from server.core.errors import StoreUnavailable
 from server.database.driver import Added, Dialect, Result, Row, Transaction, Unit
+from server.database.failure import Trouble
 from server.database.sqlite import closing
 from server.database.sqlite import file as sqlite_file
 from server.database.sqlite.connections import close_connections, connect_reader, connect_writer
@@ -52,13 +53,13 @@ class SqliteDriver:
     def __init__(
         self,
         writer: GroupWriter,
-        readers: Sequence[aiosqlite.Connection],
+        readers: Sequence[Reader],
         watch: FileWatch,
         resources: AsyncExitStack,
         held: Sequence[int],
     ) -> None:
         self._writer = writer
-        self._readers = [Reader(connection) for connection in readers]
+        self._readers = readers
         self._watch = watch
         self._resources = resources
         self._held = held
@@ -104,9 +105,10 @@ class SqliteDriver:
             while len(readers) < (SERVING_READERS if serving else 1):
                 readers.append(await connect_reader(path))
             await readers[0].create_function("files_amiss", 0, lambda: watch.amiss)
-            writer = await GroupWriter.start(connection, lock, watch)
+            trouble = Trouble()
+            writer = await GroupWriter.start(connection, lock, watch, trouble)
             opening.push_async_callback(writer.close)
-            return cls(writer, readers, watch, opening.pop_all(), held)
+            return cls(writer, [Reader(one, trouble) for one in readers], watch, opening.pop_all(), held)
 
     async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a SELECT on the reading connection with the shortest queue."""

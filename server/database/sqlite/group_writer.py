@@ -16,7 +16,7 @@ import aiosqlite
 
 from server.core.errors import StoreUnavailable
 from server.database.driver import Result, Row, Transaction, Unit
-from server.database.failure import unavailable
+from server.database.failure import Trouble
 from server.database.sqlite.file_watch import FileWatch
 from server.database.sqlite.group import GroupConnection, ThreadTransaction, commit_together
 from server.database.sqlite.waiting_unit import WaitingUnit
@@ -32,10 +32,16 @@ class GroupWriter:
     """Owns the connection that writes. Each group is one transaction, under the write lock between processes."""
 
     def __init__(
-        self, connection: aiosqlite.Connection, opened: GroupConnection, lock: FairLock, watch: FileWatch
+        self,
+        connection: aiosqlite.Connection,
+        opened: GroupConnection,
+        lock: FairLock,
+        watch: FileWatch,
+        trouble: Trouble,
     ) -> None:
         self._connection = connection
         self._opened = opened
+        self._trouble = trouble
         self._transaction = ThreadTransaction(opened)
         self._lock = lock
         self._watch = watch
@@ -47,11 +53,11 @@ class GroupWriter:
         self._task = asyncio.create_task(self._run(), name="sqlite writer")
 
     @classmethod
-    async def start(cls, connection: aiosqlite.Connection, lock: FairLock, watch: FileWatch) -> Self:
+    async def start(cls, connection: aiosqlite.Connection, lock: FairLock, watch: FileWatch, trouble: Trouble) -> Self:
         """Start the task. The connection has to be made with the factory GroupConnection."""
         async with connection.execute("SELECT 1") as cursor:
             opened: Any = cursor.connection
-        return cls(connection, opened, lock, watch)
+        return cls(connection, opened, lock, watch, trouble)
 
     async def write(self, unit: Unit[Result]) -> Result:
         """Run a unit, and return when it is on disk. Raises StoreUnavailable, or what the unit raised.
@@ -72,7 +78,7 @@ class GroupWriter:
     async def _wait_for(self, unit: Unit[Result], *, alone: bool) -> Result:
         if self._closing or self._watch.taken or len(self._waiting) >= QUEUE_LIMIT:
             raise StoreUnavailable
-        waiting = WaitingUnit(unit, self._loop, alone=alone)
+        waiting = WaitingUnit(unit, self._loop, self._trouble, alone=alone)
         self._waiting.append(waiting)
         self._wake.set()
         try:
@@ -100,7 +106,7 @@ class GroupWriter:
             # If this task is cancelled, no caller must wait for ever.
             self._closing = True
             for waiting in self._waiting:
-                waiting.fail()
+                waiting.drop()
 
     def _somebody_waits(self) -> bool:
         while self._waiting and self._waiting[0].future.done():
@@ -109,6 +115,7 @@ class GroupWriter:
 
     async def _write_group(self) -> None:
         group: list[WaitingUnit] = []
+        changes = self._opened.total_changes
         try:
             # Wait for the lock until the last caller would give up. Longer would only delay the end of the server.
             async with self._lock.held(self._waiting[-1].begin_by - self._loop.time()):
@@ -117,9 +124,11 @@ class GroupWriter:
                 group.extend(self._waiting.popleft() for _ in range(size))
                 await self._hop(group)
         except BaseException as error:
-            reason = None if self._watch.taken else unavailable(error).reason
             for waiting in group:
-                waiting.fail(error, reason)
+                if self._watch.taken:
+                    waiting.drop()
+                else:
+                    waiting.fail(error)
             if not isinstance(error, Exception):
                 raise
             # If the lock was not free, the queue is unchanged. Let the timers of its units run, which end their wait.
@@ -127,6 +136,9 @@ class GroupWriter:
         else:
             for waiting in group:
                 waiting.deliver()
+            # What changes nothing writes nothing, and so succeeds on a full disk too.
+            if self._trouble.is_on and self._opened.total_changes != changes:
+                self._trouble.succeeded("write")
 
     async def _hop(self, group: list[WaitingUnit]) -> None:
         self._opened.write_group = partial(commit_together, self._transaction, self._watch, group)

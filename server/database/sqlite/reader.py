@@ -10,7 +10,7 @@ from typing import Any
 import aiosqlite
 
 from server.database.driver import Row
-from server.database.failure import unavailable
+from server.database.failure import Trouble
 from server.database.sqlite.statements import bound, is_unavailable
 
 # A read that takes longer is interrupted.
@@ -20,10 +20,11 @@ READ_SECONDS = 4.0
 class Reader:
     """A connection that reads, and the number of calls that wait for it."""
 
-    __slots__ = ("_loop", "connection", "waiting")
+    __slots__ = ("_loop", "_trouble", "connection", "waiting")
 
-    def __init__(self, connection: aiosqlite.Connection) -> None:
+    def __init__(self, connection: aiosqlite.Connection, trouble: Trouble) -> None:
         self.connection = connection
+        self._trouble = trouble
         self.waiting = 0
         # Kept, since asyncio.get_running_loop() makes a system call in Python 3.11.
         self._loop = asyncio.get_running_loop()
@@ -47,14 +48,16 @@ class Reader:
             await self.connection.interrupt()
             if task.uncancel() > cancelling:
                 raise
-            raise unavailable(TimeoutError()) from error
+            raise self._trouble.failed("read", TimeoutError()) from error
         except (sqlite3.Error, OSError) as error:
             if is_unavailable(error):
-                raise unavailable(error) from error
+                raise self._trouble.failed("read", error) from error
             raise
         finally:
             self.waiting -= 1
             timer.cancel()
+        if self._trouble.is_on:
+            self._trouble.succeeded("read")
         return rows  # type: ignore[no-any-return]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from server.core.errors import StoreMoving, StoreUnavailable
 from server.database.driver import Unit
-from server.database.failure import unavailable
+from server.database.failure import Trouble
 from server.database.sqlite.statements import is_unavailable
 from server.files.file_lock import LOCKED
 
@@ -16,15 +16,17 @@ from server.files.file_lock import LOCKED
 BEGIN_SECONDS = 2.0
 # After this time the caller gets an error, even if the disk hangs and the unit may still be written.
 ANSWER_SECONDS = 4.0
+HANGS = "the disk did not take a write in time"
 
 
 class WaitingUnit:
     """A unit whose caller waits for `future`. If `alone` is true, it is one statement and needs no savepoint."""
 
-    __slots__ = ("_claim", "alone", "begin_by", "error", "future", "result", "timer", "unit")
+    __slots__ = ("_claim", "_trouble", "alone", "begin_by", "error", "future", "result", "timer", "unit")
 
-    def __init__(self, unit: Unit[Any], loop: asyncio.AbstractEventLoop, *, alone: bool) -> None:
+    def __init__(self, unit: Unit[Any], loop: asyncio.AbstractEventLoop, trouble: Trouble, *, alone: bool) -> None:
         self.unit = unit
+        self._trouble = trouble
         self.alone = alone
         self.future: asyncio.Future[Any] = loop.create_future()
         self.result: Any = None
@@ -39,9 +41,9 @@ class WaitingUnit:
 
     def _late(self, loop: asyncio.AbstractEventLoop) -> None:
         if self.claim():
-            self.fail(reason=LOCKED)
+            self._give_up(LOCKED)
         else:
-            self.timer = loop.call_later(ANSWER_SECONDS - BEGIN_SECONDS, self.fail)
+            self.timer = loop.call_later(ANSWER_SECONDS - BEGIN_SECONDS, self._give_up, HANGS)
 
     def deliver(self) -> None:
         """Give the caller its result or error."""
@@ -50,14 +52,26 @@ class WaitingUnit:
         if self.error is None:
             self.future.set_result(self.result)
         elif is_unavailable(self.error):
-            self.future.set_exception(unavailable(self.error))
+            self.future.set_exception(self._trouble.failed("write", self.error))
         else:
             self.future.set_exception(self.error)
 
-    def fail(self, cause: BaseException | None = None, reason: str | None = None) -> None:
-        """Give the caller StoreUnavailable, unless it has its answer already."""
+    def _give_up(self, reason: str) -> None:
         if not self.future.done():
-            failure = StoreMoving() if isinstance(cause, StoreMoving) else StoreUnavailable()
-            failure.reason = reason
-            failure.__cause__ = cause
-            self.future.set_exception(failure)
+            self.future.set_exception(self._trouble.failed("write", TimeoutError(), reason))
+
+    def fail(self, cause: BaseException) -> None:
+        """Give the caller StoreUnavailable, unless it has its answer already."""
+        if self.future.done():
+            return
+        failure = self._trouble.failed("write", cause)
+        if isinstance(cause, StoreMoving):
+            moving = StoreMoving(failure.reason)
+            moving.__cause__ = cause
+            failure = moving
+        self.future.set_exception(failure)
+
+    def drop(self) -> None:
+        """Give the caller StoreUnavailable without a word in the log: that has the reason already."""
+        if not self.future.done():
+            self.future.set_exception(StoreUnavailable())
