@@ -11,7 +11,7 @@ from server.database.driver import Transaction
 from server.keys.model import KeyRecord
 from server.registration.model import Invitation
 from server.repositories import Repositories
-from server.sessions.model import Session, UserSession
+from server.sessions.model import Revocation, RevocationPage, Session, UserSession
 from server.users.model import Credentials, User, UserFilter, new_account
 from tests.accounts import importer_on, passwords_on, sessions_on, users_on
 from tests.clock import FakeClock
@@ -143,6 +143,17 @@ async def end_session(
 
 async def end_sessions_of(store: Repositories, user_id: str, keep_session_id: str | None, now: int) -> int:
     return await sessions_on(store, now).end_all(user_id, keep_session_id)
+
+
+async def read_to_the_end(store: Repositories, cursor: str) -> tuple[RevocationPage, list[Revocation]]:
+    """The last page of revocations since then, and what was in all of them."""
+    found: list[Revocation] = []
+    while True:
+        page = await store.sessions.revocations_since(cursor)
+        cursor = page.cursor
+        found += page.revocations
+        if not page.more:
+            return page, found
 
 
 async def all_users(store: Repositories) -> list[User]:

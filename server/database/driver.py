@@ -34,11 +34,13 @@ class Row(Protocol):
 class Added(NamedTuple):
     """The rows that were added to a table since a cursor, and the cursor for the next call.
 
-    If `whole` is true, these are all rows of the table, not only the new ones.
+    If `whole` is true, all rows of the table are read anew, and these are the first of them. If `more` is true, the
+    next call goes on where this one has ended.
     """
 
     cursor: str
     whole: bool
+    more: bool
     rows: Sequence[Row]
 
 
@@ -113,9 +115,9 @@ class Driver(Protocol):
     async def added_since(self, cursor: str, table: str, columns: str) -> Added:
         """The rows that were committed to `table` since the cursor, as fast as `read_soon`. The first cursor is "0".
 
-        A row may be returned twice. It has `seq`, the given columns, and perhaps others. The table needs a column `seq`
-        that counts up (AUTOINCREMENT in SQLite). In PostgreSQL it also needs `made_by`, the id of the transaction
-        (XID8). Only the driver understands the cursor.
+        If they are many, it returns a part of them. A row may be returned twice. It has `seq`, the given columns, and
+        perhaps others. The table needs a column `seq` that counts up (AUTOINCREMENT in SQLite). In PostgreSQL it also
+        needs `made_by`, the id of the transaction (XID8). Only the driver understands the cursor.
         """
         ...
 

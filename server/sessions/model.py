@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 # For how long a revocation is remembered. A day is the longest life that a token can be given, whatever it is just now:
 # another process, or this one before its restart, may have issued tokens of a longer one. And a minute, since clocks of
@@ -57,12 +58,12 @@ class EndedSession:
     username: str
 
 
-@dataclass(frozen=True, slots=True)
-class Revocation:
+class Revocation(NamedTuple):
     """Makes access tokens invalid that were issued before: their session has ended, or their user has another role.
 
     It has a `session_id`, or a `user_id` with the `role` that the user has since `role_changed_at`. If there are two
-    for a user, the one with the higher `number` is right. After `forget_at` all such tokens have expired.
+    for a user, the one with the higher `number` is right. After `forget_at` all such tokens have expired. It is a
+    tuple, since a start may read a million of them.
     """
 
     number: int
@@ -77,9 +78,11 @@ class Revocation:
 class RevocationPage:
     """Revocations, and the cursor for the next read. A revocation may come twice.
 
-    If `whole` is true, these are all revocations of the store, not only the new ones.
+    If `whole` is true, these are the first of all revocations of the store, and what was read before does not count. If
+    `more` is true, the next read has more of the same.
     """
 
     cursor: str
     whole: bool
+    more: bool
     revocations: list[Revocation]

@@ -40,7 +40,7 @@ _OF_USER = (
     f"{_USERNAME}, (SELECT role FROM users WHERE users.id = sessions.user_id) AS role, "
     "(SELECT role_changed_at FROM users WHERE users.id = sessions.user_id) AS role_changed_at"
 )
-_REVOCATION = ("session_id", "user_id", "role", "role_changed_at", "forget_at")
+_REVOCATION = "session_id, user_id, role, role_changed_at, forget_at"
 
 
 class SessionRepository:
@@ -194,10 +194,15 @@ class SessionRepository:
         await transaction.announce()
 
     async def revocations_since(self, cursor: str) -> RevocationPage:
-        """The revocations that were committed since `cursor`, and the cursor to go on with (Driver.added_since)."""
-        added = await self._driver.added_since(cursor, "revocations", ", ".join(_REVOCATION))
-        found = [Revocation(row["seq"], **{name: row[name] for name in _REVOCATION}) for row in added.rows]
-        return RevocationPage(added.cursor, added.whole, found)
+        """The next revocations that were committed since `cursor`, and the cursor to go on with (added_since)."""
+        added = await self._driver.added_since(cursor, "revocations", _REVOCATION)
+        found = [
+            Revocation(
+                row["seq"], row["session_id"], row["user_id"], row["role"], row["role_changed_at"], row["forget_at"]
+            )
+            for row in added.rows
+        ]
+        return RevocationPage(added.cursor, added.whole, added.more, found)
 
     async def repair_future_times(self, now: int, ahead: int, idle_ahead: int) -> int:
         """Shift the times of sessions that were used beyond `ahead` back to `now`; how many there were.

@@ -7,27 +7,29 @@ clocks are compared: the session and the role of a token decide, not the time of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Protocol
 
 from server.core.clock import Clock, Steadiness
 from server.core.errors import StoreUnavailable
 from server.core.ids import made_at
+from server.sessions.ended_sessions import EndedSessions
 from server.sessions.model import Revocation, RevocationPage
 from watchword_client.claims import AccessClaims
 
 TIDY_MS = 60_000
 # The change is in the store already, so the answer waits at most so long to read it back.
 SOON_SECONDS = 1.0
+# Requests are answered in between, if many were written at once.
+_TAKEN_TOGETHER = 1000
 
 
 class RevocationSource(Protocol):
     """A source of revocations that can be read on from a cursor, such as SessionRepository."""
 
     async def revocations_since(self, cursor: str) -> RevocationPage:
-        """All revocations that were committed since that cursor; "0" means all. None is ever left out."""
+        """The next revocations that were committed since that cursor; "0" means all. None is ever left out."""
         ...
 
 
@@ -37,7 +39,7 @@ class Revocations:
     def __init__(self, sessions: RevocationSource, clock: Clock, access_ttl_seconds: int) -> None:
         self._sessions = sessions
         self._clock = clock
-        self._ended: dict[str, int] = {}
+        self._ended = EndedSessions()
         self._roles: dict[str, Revocation] = {}
         self._cursor = "0"
         self._steadiness = Steadiness(clock, access_ttl_seconds)
@@ -82,19 +84,33 @@ class Revocations:
                 self._told = asked
 
     async def _read(self) -> None:
-        page = await self._sessions.revocations_since(self._cursor)
-        known, self._roles = self._roles, {} if page.whole else self._roles
-        for revocation in page.revocations:
-            if revocation.session_id is not None:
-                self._ended[revocation.session_id] = revocation.forget_at
-            elif revocation.user_id is not None:
-                earlier = self._roles.get(revocation.user_id)
-                if earlier is None or earlier.number <= revocation.number:
-                    self._roles[revocation.user_id] = revocation
-        if page.whole:
+        cursor, more = self._cursor, True
+        roles = self._roles
+        while more:
+            page = await self._sessions.revocations_since(cursor)
+            cursor, more = page.cursor, page.more
+            if page.whole:
+                # Until all are there, those that are known decide.
+                roles = {}
+            await self._take(page.revocations, roles)
+        if roles is not self._roles:
+            known, self._roles = self._roles, roles
             self._keep_what_was_lost(known)
-        self._cursor = page.cursor
+        # Only now: after a failure everything is read again.
+        self._cursor = cursor
         self._tidy(self._clock.now_ms())
+
+    async def _take(self, revocations: Sequence[Revocation], roles: dict[str, Revocation]) -> None:
+        for start in range(0, len(revocations), _TAKEN_TOGETHER):
+            if start:
+                await asyncio.sleep(0)
+            for revocation in revocations[start : start + _TAKEN_TOGETHER]:
+                if revocation.session_id is not None:
+                    self._ended.add(revocation.session_id, revocation.forget_at)
+                elif revocation.user_id is not None:
+                    earlier = roles.get(revocation.user_id)
+                    if earlier is None or earlier.number <= revocation.number:
+                        roles[revocation.user_id] = revocation
 
     def _keep_what_was_lost(self, known: Mapping[str, Revocation]) -> None:
         """Handle a failover to a store that lacks the latest changes of roles and uses their numbers again.
@@ -105,9 +121,9 @@ class Revocations:
         for user_id, lost in known.items():
             found = self._roles.get(user_id)
             if found is None:
-                self._roles[user_id] = replace(lost, number=0, role=None)
+                self._roles[user_id] = lost._replace(number=0, role=None)
             elif found.role_changed_at < lost.role_changed_at:
-                self._roles[user_id] = replace(found, role_changed_at=lost.role_changed_at, forget_at=lost.forget_at)
+                self._roles[user_id] = found._replace(role_changed_at=lost.role_changed_at, forget_at=lost.forget_at)
 
     async def soon(self) -> None:
         """Read a change made here before its answer is sent. If that fails, background.py reads it later."""
@@ -116,8 +132,10 @@ class Revocations:
                 await self.refresh()
 
     def _tidy(self, now: int) -> None:
-        if (self._clock.monotonic() - self._tidied_at) * 1000 < TIDY_MS or not self._steadiness.holds():
+        if not self._steadiness.holds():
+            return
+        self._ended.forget(now)
+        if (self._clock.monotonic() - self._tidied_at) * 1000 < TIDY_MS:
             return
         self._tidied_at = self._clock.monotonic()
-        self._ended = {session: until for session, until in self._ended.items() if until > now}
         self._roles = {user: entry for user, entry in self._roles.items() if entry.forget_at > now}

@@ -25,7 +25,18 @@ from server.settings.tree import StoreSettings
 from tests.certificates import certified
 from tests.postgres import PostgresServer
 from tests.postgres_proxy import PostgresProxy
-from tests.records import NOW, add_user, delete_user, end_session, id_of, new_user, open_session, session, usernames
+from tests.records import (
+    NOW,
+    add_user,
+    delete_user,
+    end_session,
+    id_of,
+    new_user,
+    open_session,
+    read_to_the_end,
+    session,
+    usernames,
+)
 
 # Where something else would wait for ever. Far above what any of it takes.
 BOUND_SECONDS = 30
@@ -232,13 +243,11 @@ async def test_a_restored_dump_is_read_once_whatever_its_transaction_numbers(
     ahead, behind = rows.format("1000000000000000"), rows.format("3")
     await run(postgres_url, ahead, behind)
     store = Repositories(driver)
-    # Pages that end where the last one does, and one that does not.
+    # Pages that end where the last one does.
     monkeypatch.setattr(added, "ROWS_IN_A_PAGE", 200)
-    whole = await store.sessions.revocations_since("0")
-    assert len({found.session_id for found in whole.revocations}) == 300
-    monkeypatch.setattr(added, "ROWS_IN_A_PAGE", 70)
-    assert whole.whole
-    assert len(whole.revocations) == 600
+    whole, found = await read_to_the_end(store, "0")
+    assert len({one.session_id for one in found}) == 300
+    assert len(found) == 600
     again = await store.sessions.revocations_since(whole.cursor)
     assert (again.whole, again.revocations) == (False, [])
 
@@ -249,9 +258,30 @@ async def test_a_restored_dump_is_read_once_whatever_its_transaction_numbers(
     assert [found.session_id for found in new.revocations] == [id_of(10)]
     # Into a running server: the table is another one.
     await run(postgres_url, "TRUNCATE watchword.revocations", behind)
-    restored = await store.sessions.revocations_since(new.cursor)
-    assert restored.whole
-    assert len(restored.revocations) == 300
+    # Pages that do not.
+    monkeypatch.setattr(added, "ROWS_IN_A_PAGE", 70)
+    first = await store.sessions.revocations_since(new.cursor)
+    assert (first.whole, first.more, len(first.revocations)) == (True, True, 70)
+    last, others = await read_to_the_end(store, first.cursor)
+    assert len({one.session_id for one in others} - {one.session_id for one in first.revocations}) == 230
+    assert (await store.sessions.revocations_since(last.cursor)).revocations == []
+
+
+async def test_reading_all_begins_anew_on_another_server(
+    driver: PostgresDriver, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = (
+        "INSERT INTO watchword.revocations (session_id, forget_at) SELECT 's' || n, 9 FROM generate_series(1, 9) AS n"
+    )
+    await run(postgres_url, rows)
+    store = Repositories(driver)
+    monkeypatch.setattr(added, "ROWS_IN_A_PAGE", 4)
+    first = await store.sessions.revocations_since("0")
+    # By the time of its start; and a cursor that makes no sense.
+    for other in (f"1{first.cursor}", f"{first.cursor}x"):
+        again = await store.sessions.revocations_since(other)
+        assert (again.whole, again.more) == (True, True)
+        assert again.revocations == first.revocations
 
 
 async def test_of_several_hosts_the_primary_is_found_though_another_says_nothing(

@@ -41,7 +41,7 @@ class Source:
         if self.failures:
             raise self.failures.pop()
         rows, self.rows = self.rows, []
-        return RevocationPage(str(len(self.cursors)), self.whole, rows)
+        return RevocationPage(str(len(self.cursors)), self.whole, False, rows)
 
 
 @pytest.fixture

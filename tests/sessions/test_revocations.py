@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -73,7 +72,7 @@ async def test_a_new_role_is_told_and_the_session_goes_on(store: Repositories) -
         changed = await change_user(store, id_of(1), NOW + 1, role=role)
         assert changed.role == role
     told = (await store.sessions.revocations_since("0")).revocations
-    assert [replace(found, number=0) for found in told] == [
+    assert [found._replace(number=0) for found in told] == [
         Revocation(0, None, id_of(1), "admin", NOW + 1, NOW + 1 + MEMORY_MS),
         Revocation(0, None, id_of(1), "customer", NOW + 2, NOW + 1 + MEMORY_MS),
         Revocation(0, None, id_of(1), "admin", NOW + 3, NOW + 1 + MEMORY_MS),

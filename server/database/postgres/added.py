@@ -4,6 +4,9 @@ Transactions do not commit in the order of their ids. So the cursor is a snapsho
 those that this snapshot does not see. Transaction ids of one server mean nothing on another one, such as a standby that
 took over. So the cursor also names the server, its session and the table (`place`). If they differ, all rows are read.
 Rows of a restored dump may have ids that are ahead of this server. Only the reading of all rows returns those.
+
+All rows are read in pages. Until the last one, the cursor also has the `seq` that was reached. Its snapshot is that of
+the first page, so rows that are committed meanwhile are read afterwards.
 """
 
 from __future__ import annotations
@@ -26,26 +29,32 @@ _SINCE = (
     "AND made_by >= pg_snapshot_xmin(CAST($2 AS TEXT)::pg_snapshot) AND made_by < pg_snapshot_xmax(now) "
     "AND NOT pg_visible_in_snapshot(made_by, CAST($2 AS TEXT)::pg_snapshot) ORDER BY seq"
 )
-# In pages, so that no read reaches its timeout, however many rows there are.
+# In pages, so that no read reaches its timeout and no request waits for long, however many rows there are.
 _PAGE = (
-    f"SELECT concat(place, '|', now) AS cursor, seq, {{columns}} FROM {_HERE} LEFT JOIN "
+    f"SELECT place, now::text AS now, seq, {{columns}} FROM {_HERE} LEFT JOIN "
     "(SELECT seq, {columns} FROM {table} WHERE seq > $1 ORDER BY seq LIMIT $2) AS page ON TRUE ORDER BY seq"
 )
-ROWS_IN_A_PAGE = 20_000
+ROWS_IN_A_PAGE = 5000
 
 Read = Callable[..., Coroutine[Any, Any, Sequence[Row]]]
 
 
 async def added_since(read: Read, cursor: str, table: str, columns: str) -> Added:
     """The rows since the cursor; all rows if the cursor is of another server, session or table."""
-    place, _, snapshot = cursor.partition("|")
-    if snapshot:
-        # PostgreSQL refuses a cursor that is not a snapshot; then all rows are read.
-        with suppress(asyncpg.DataError):
+    place, _, rest = cursor.partition("|")
+    snapshot, _, reached = rest.partition("|")
+    # PostgreSQL refuses a cursor that makes no sense to it; then all rows are read.
+    with suppress(asyncpg.DataError, ValueError):
+        if reached:
+            page = await read(_PAGE.format(table=table, columns=columns), int(reached), ROWS_IN_A_PAGE)
+            if page[0]["place"] == place:
+                return _added(page, f"{place}|{snapshot}", whole=False)
+        elif snapshot:
             rows = await read(_SINCE.format(table=table, columns=columns), place, snapshot)
             if not rows[0]["elsewhere"]:
-                return Added(rows[0]["cursor"], whole=False, rows=_there(rows))
-    return await _all(read, _PAGE.format(table=table, columns=columns))
+                return Added(rows[0]["cursor"], whole=False, more=False, rows=_there(rows))
+    page = await read(_PAGE.format(table=table, columns=columns), -1, ROWS_IN_A_PAGE)
+    return _added(page, f"{page[0]['place']}|{page[0]['now']}", whole=True)
 
 
 def server_of(cursor: str) -> str:
@@ -53,14 +62,9 @@ def server_of(cursor: str) -> str:
     return cursor.partition(" ")[0]
 
 
-async def _all(read: Read, sql: str) -> Added:
-    """Read all rows. The cursor is that of the first page, so the next call returns rows committed meanwhile."""
-    page = await read(sql, -1, ROWS_IN_A_PAGE)
-    cursor, rows = page[0]["cursor"], _there(page)
-    while len(page) == ROWS_IN_A_PAGE:
-        page = await read(sql, page[-1]["seq"], ROWS_IN_A_PAGE)
-        rows += _there(page)
-    return Added(cursor, whole=True, rows=rows)
+def _added(page: Sequence[Row], cursor: str, *, whole: bool) -> Added:
+    more = len(page) == ROWS_IN_A_PAGE
+    return Added(f"{cursor}|{page[-1]['seq']}" if more else cursor, whole, more, _there(page))
 
 
 def _there(rows: Sequence[Row]) -> list[Row]:

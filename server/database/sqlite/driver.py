@@ -35,11 +35,14 @@ SERVING_READERS = 3
 POLL_SECONDS = 0.2
 CLOSE_SECONDS = 3.0
 
-# The cursor is the counter of AUTOINCREMENT. It never goes back, even if rows are deleted.
+# With more rows in a page, requests would wait for it; with fewer, the first read would take longer.
+ROWS_IN_A_PAGE = 5000
+# The cursor is the counter of AUTOINCREMENT, or the row that was reached if there are more. It never goes back, even if
+# rows are deleted.
 _ADDED_SINCE = (
     "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = '{table}'), 0) AS cursor, "
     "CAST($1 AS INTEGER) = 0 AS whole, seq, {columns} "
-    "FROM (SELECT 1) LEFT JOIN {table} ON seq > CAST($1 AS INTEGER) ORDER BY seq"
+    "FROM (SELECT 1) LEFT JOIN {table} ON seq > CAST($1 AS INTEGER) ORDER BY seq LIMIT $2"
 )
 # The files are checked by an SQL function, so this runs on the connection's thread and has the timeout of reads.
 _LOOK = "SELECT data_version, files_amiss() FROM pragma_data_version"
@@ -133,9 +136,10 @@ class SqliteDriver:
 
     async def added_since(self, cursor: str, table: str, columns: str) -> Added:
         """Read cursor and rows with one statement. If nothing was added, it returns one row without `seq`."""
-        rows = await self.read(_ADDED_SINCE.format(table=table, columns=columns), cursor)
-        first = rows[0]
-        return Added(str(first["cursor"]), bool(first["whole"]), [row for row in rows if row["seq"] is not None])
+        rows = await self.read(_ADDED_SINCE.format(table=table, columns=columns), cursor, ROWS_IN_A_PAGE)
+        first, more = rows[0], len(rows) == ROWS_IN_A_PAGE
+        reached = rows[-1]["seq"] if more else first["cursor"]
+        return Added(str(reached), bool(first["whole"]), more, [row for row in rows if row["seq"] is not None])
 
     async def wait_for_change(self, timeout_seconds: float) -> None:
         """Poll `PRAGMA data_version`, which changes when another connection, of any process, has committed."""
