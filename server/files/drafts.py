@@ -16,6 +16,7 @@ from pathlib import Path
 
 from server.core.errors import FileRefused
 from server.files.ownership import give_to_owner_of
+from server.files.syncing import sync
 
 # The names in the folder: the draft, and a key that belongs to it.
 _FILE = "file"
@@ -68,15 +69,6 @@ def give_name(draft: Path, target: Path) -> None:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from None
         draft.rename(target)
     sync(target.parent)
-
-
-def sync(path: Path) -> None:
-    """Wait until the content of a file, or the names in a folder, are on disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove_left_over(parent: Path, prefix: str) -> None:

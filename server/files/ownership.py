@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 
+from server.files.syncing import sync
+
 # In containers the user often has a number and no name.
 _NAMELESS = "user "
 
@@ -31,7 +33,10 @@ def give_to_owner_of(model: Path, descriptor: int) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make the folder with mode 700, and the folders above it that are missing. Raises OSError."""
+    """Make the folder with mode 700, and the folders above it that are missing. Raises OSError.
+
+    Their names are on disk then: a file that is synced in a folder without a name would be lost with it.
+    """
     if path.is_dir():
         return
     if not path.parent.is_dir():
@@ -43,6 +48,9 @@ def _make(path: Path, mode: int) -> None:
     if not path.parent.is_dir():
         _make(path.parent, mode)
     path.mkdir(mode, exist_ok=True)
+    # A folder in which this user may make others, but not look, can't be opened.
+    with suppress(PermissionError):
+        sync(path.parent)
     if os.geteuid() == 0:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:

@@ -14,9 +14,10 @@ from pathlib import Path
 from server.core.errors import StoreRefused
 from server.core.ids import Ids
 from server.database.open import sqlite_path
-from server.files.drafts import make, sync
+from server.files.drafts import make
 from server.files.file_lock import WAIT_SECONDS, FileLock
 from server.files.ownership import user_name, why_denied
+from server.files.syncing import sync
 from server.settings import Settings
 
 _KEY_BYTES = 32

@@ -23,6 +23,7 @@ from server.database.sqlite.contents import beside, uri
 from server.database.sqlite.refusals import refusals
 from server.files import drafts
 from server.files.fair_lock import FairLock
+from server.files.syncing import sync
 
 # The number of pages in a step. After each step the copy reports its progress, and it can be stopped.
 _PAGES = 2048
@@ -146,7 +147,7 @@ def _finish(copy: Path, target: Path, key_copy: Path, key: bytes | None) -> None
     name, named = target, False
     try:
         # The sync may take long, so it is done before the first name.
-        drafts.sync(copy)
+        sync(copy)
         if key is not None and not _holds(key_beside(target), key):
             name = key_beside(target)
             drafts.give_name(key_copy, name)

@@ -17,6 +17,7 @@ from server.database.sqlite.file import is_ours, prepare_folder
 from server.files import drafts
 from server.files.fair_lock import FairLock
 from server.files.file_lock import FileLock, to_the_end
+from server.files.syncing import sync
 
 
 class Drafts(NamedTuple):
@@ -87,7 +88,7 @@ def problem_of(draft: Path) -> str | None:
 
 async def give_names(made: Drafts, path: Path, key: bytes | None) -> None:
     """Give both files their names, under the locks of a store. Raises StoreRefused, FileRefused."""
-    await asyncio.to_thread(drafts.sync, made.database)
+    await asyncio.to_thread(sync, made.database)
     async with AsyncExitStack() as locks:
         lock = FairLock(beside(path, ".write-lock"))
         locks.callback(lock.close)

@@ -22,6 +22,7 @@ from server.database.transfer.table import Rows, Table
 from server.files import drafts
 from server.files.file_lock import to_the_end
 from server.files.ownership import why_denied
+from server.files.syncing import sync
 
 
 class SqliteTarget(SqliteTables):
@@ -81,7 +82,7 @@ class SqliteTarget(SqliteTables):
             set_state(self._connection, arrived)
             self._connection.execute("COMMIT")
             self._connection.close()
-            drafts.sync(self._made.database)
+            sync(self._made.database)
             problem = problem_of(self._made.database)
         if problem is not None:
             raise StoreRefused(f"{self._path} would be damaged ({problem}); check the disk")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from server.core.ids import Ids
 from server.files import drafts
+from server.files.ownership import make_folder
 from server.mail.transport.mailbox import smtp_address
 from server.mail.transport.model import MailSession, Outcome, OutgoingMail, Sending
 from server.mail.transport.reasons import one_line
@@ -41,7 +42,7 @@ class FolderTransport:
 
     def _write(self, name: str, data: bytes) -> None:
         """Raises OSError. Nothing is left of a file that could not be written."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(self._folder)
         draft = self._folder / f".{name}.unfinished"
         try:
             with os.fdopen(drafts.make(draft), "wb") as opened:
