@@ -25,6 +25,9 @@ class Told(NamedTuple):
     body: dict[str, Any]
     # The first part of the request id, which each worker has for itself.
     worker: str = ""
+    request_id: str = ""
+    # Whether an earlier one of the same requests was cut off, so it may have been done.
+    repeated: bool = False
 
 
 class Clients:
@@ -59,7 +62,8 @@ class Clients:
             async with self._session.request(method, url, json=body, headers=headers) as response:
                 text = await response.read()
                 found: dict[str, Any] = await response.json(content_type=None) if text else {}
-                return Told(response.status, found, response.headers["X-Request-Id"].partition("-")[0])
+                request_id = response.headers["X-Request-Id"]
+                return Told(response.status, found, request_id.partition("-")[0], request_id)
         except _CUT_OFF:
             return Told(0, {})
 
@@ -67,11 +71,12 @@ class Clients:
         self, method: str, path: str, body: dict[str, Any] | None = None, token: str | None = None
     ) -> Told:
         """The first answer that is one."""
-        deadline = time.monotonic() + DEADLINE_SECONDS
+        deadline, repeated = time.monotonic() + DEADLINE_SECONDS, False
         while True:
             told = await self.call(method, path, body, token)
             if told.status not in {0, *_LATER}:
-                return told
+                return told._replace(repeated=repeated)
+            repeated = repeated or told.status == 0
             assert time.monotonic() < deadline, (method, path, told)
             await asyncio.sleep(0.01)
 

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.calling import DEADLINE_SECONDS, Caller
@@ -73,13 +73,21 @@ class ServerProcess(Caller):
 
 @contextlib.contextmanager
 def serving(
-    folder: Path, *arguments: str, log_to: Path | None = None, module: str = "server", **changes: str
+    folder: Path,
+    *arguments: str,
+    log_to: Path | None = None,
+    module: str = "server",
+    under: Sequence[str] = (),
+    **changes: str,
 ) -> Iterator[ServerProcess]:
-    """A running server; killed at the end if the test did not stop it."""
+    """A running server; killed at the end if the test did not stop it.
+
+    `under` is a program that runs it, and becomes it, such as a tracer.
+    """
     log = log_to or folder / f"stderr-{time.monotonic_ns()}.log"
     with log.open("w") as stderr:
         process = subprocess.Popen(
-            [sys.executable, "-u", "-m", module, *arguments],
+            [*under, sys.executable, "-u", "-m", module, *arguments],
             cwd=folder,
             env=environment(**changes),
             stdin=subprocess.DEVNULL,

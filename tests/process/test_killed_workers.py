@@ -20,20 +20,22 @@ from tests.listening import free_port
 from tests.process.clients import until
 from tests.process.server_process import ServerProcess, serving
 from tests.process.test_workers import ADDRESS, settings, workers_of
-from tests.process.write_load import Writers
+from tests.process.write_load import SETTINGS, Writers
 from tests.volume import IS_FULL
 
 ROUNDS = 50 if IS_FULL else 3
 WORKERS = 2
 WRITERS = 4
-# The tokens are shown at the end of all rounds.
-LIVES = {"WATCHWORD__TOKENS__ACCESS_TTL_SECONDS": "86400", "WATCHWORD__LIMITS__ADDRESS_GUESSES_PER_HOUR": "1000000"}
 
 
 @pytest.fixture
-def same(store_url: str) -> dict[str, str]:
+def same(store_url: str, tmp_path: Path) -> dict[str, str]:
     """The settings of each server of a test, which are all at one address."""
-    return settings(store_url, WORKERS) | LIVES | {ADDRESS: str(free_port())}
+    return (
+        SETTINGS
+        | settings(store_url, WORKERS)
+        | {ADDRESS: str(free_port()), "WATCHWORD__MAIL__URL": f"file://{tmp_path}/mails"}
+    )
 
 
 @pytest.fixture

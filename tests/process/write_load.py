@@ -3,16 +3,53 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from tests.process.clients import Clients, until
+from tests.process.clients import Clients, Told, until
 from tests.running import PASSWORD
 
 ROLE = "customer"
-REFRESHES = 3
+OTHER_ROLE = "support"
+REFRESHES = 2
+WRONG = "wrong otters juggle turnips"
+CHANGED = "green herons borrow umbrellas"
+# What servers under this load need. The mails go into a folder that the test chooses.
+SETTINGS = {
+    "WATCHWORD__REGISTRATION__MODE": "invitation",
+    "WATCHWORD__ROLES": json.dumps(
+        {ROLE: {}, OTHER_ROLE: {}, "admin": {"includes": [ROLE, OTHER_ROLE]}},
+    ),
+    "WATCHWORD__SERVER__PUBLIC_URL": "https://auth.example",
+    "WATCHWORD__MAIL__FROM": "Example <auth@mail.example>",
+    # All clients have one address, and some always type a wrong password.
+    "WATCHWORD__LIMITS__ADDRESS_GUESSES_PER_HOUR": "1000000",
+    "WATCHWORD__LIMITS__ALL_GUESSES_PER_HOUR": "3600000",
+    "WATCHWORD__LIMITS__ADDRESS_MAILS_PER_HOUR": "1000000",
+    "WATCHWORD__LIMITS__ALL_MAILS_PER_HOUR": "3600000",
+    # The tokens are shown at the end.
+    "WATCHWORD__TOKENS__ACCESS_TTL_SECONDS": "86400",
+    # The next rotation can follow after two seconds.
+    "WATCHWORD__KEYS__JWKS_MAX_AGE_SECONDS": "1",
+}
+
+
+class Fact(NamedTuple):
+    """Something that an answer has acknowledged, and that stays true.
+
+    `what` is an event of the audit log with its target (id, or name), which is recorded `value` times at least; or
+    `step` of a session; or `mail` to an address.
+    """
+
+    request_id: str
+    what: str
+    subject: str
+    value: int = 1
 
 
 @dataclass
@@ -20,15 +57,30 @@ class Acknowledged:
     """What the clients were told is done."""
 
     users: set[str] = field(default_factory=set)
+    deleted: set[str] = field(default_factory=set)
     # The latest refresh token of each session that goes on.
     living: dict[int, str] = field(default_factory=dict)
     # Access and refresh token of each session that was ended.
     ended: list[tuple[str, str]] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
     answers: int = 0
 
 
+@dataclass
+class _Account:
+    """A user in the hands of a client."""
+
+    number: int
+    name: str
+    user_id: str = ""
+    session: str = ""
+    steps: int = 0
+    changes: int = 0
+    token: str = ""
+
+
 class Writers(Clients):
-    """Clients that make users, log in, refresh and log out, and remember what they were told."""
+    """Clients that make every kind of change through the API, and remember what they were told."""
 
     def __init__(self, address: str, admin_token: str) -> None:
         super().__init__([address])
@@ -36,30 +88,166 @@ class Writers(Clients):
         self.known = Acknowledged()
         self._numbers = iter(range(1_000_000))
 
+    async def _done(self, told: Told, expected: int, *, done_before: frozenset[int] = frozenset()) -> Told:
+        """Require this status, or one of those that who repeats what was done already gets."""
+        assert told.status == expected or (told.repeated and told.status in done_before), told
+        self.known.answers += 1
+        return told
+
+    def _fact(self, told: Told, what: str, subject: str, value: int = 1) -> None:
+        self.known.facts.append(Fact(told.request_id, what, subject, value))
+
     async def _one_user(self) -> None:
+        """The life of a user. The number decides how it goes on."""
         number = next(self._numbers)
-        name = f"user{number}"
-        user = {"username": name, "name": name, "role": ROLE, "password": PASSWORD}
-        answer = await self.until_answered("POST", "/users", user, self.admin_token)
-        # The user may have been made by a request that was cut off.
-        assert answer.status in {201, 409}, answer
-        self.known.users.add(name)
-        answer = await self.until_answered("POST", "/login", {"username": name, "password": PASSWORD})
-        assert answer.status == 200, answer
-        self.known.living[number] = answer.body["refresh_token"]
+        account = _Account(number, f"user{number}")
+        await (self._sign_up(account) if number % 4 == 3 else self._make(account))
+        await self._log_in(account)
+        await self._change_name(account)
         for _ in range(REFRESHES):
-            body = {"refresh_token": self.known.living[number]}
-            # A refresh that was cut off is repeated with the same token (docs/sessions.md).
-            answer = await self.until_answered("POST", "/refresh", body)
-            assert answer.status == 200, answer
-            self.known.living[number] = answer.body["refresh_token"]
+            await self._refresh(account)
+        # The first one is asked for again and again, see `back_after`.
+        if number and number % 5 == 0:
+            await self._fail_to_log_in(account)
+            await self._change_password(account)
+        if number % 7 == 2:
+            await self._invite(account)
+            await self._rotate()
+        match number % 6:
+            case 1:
+                await self._log_out(account)
+            case 2:
+                await self._change_role(account)
+            case 3:
+                await self._delete(account)
+            case 4:
+                await self._disable(account)
+            case 5:
+                await self._end_others(account)
+
+    async def _make(self, account: _Account) -> None:
+        user = {"username": account.name, "name": account.name, "role": ROLE, "password": PASSWORD}
+        answer = await self.until_answered("POST", "/users", user, self.admin_token)
+        await self._noted(account, await self._done(answer, 201, done_before=frozenset({409})))
+
+    async def _sign_up(self, account: _Account) -> None:
+        told = await self.until_answered("POST", "/invitations", {"uses": 1}, self.admin_token)
+        invited = (await self._done(told, 201)).body
+        self._fact(told, "invitation_created", invited["invitation"]["id"])
+        user = {"username": account.name, "name": account.name, "password": PASSWORD}
+        answer = await self.until_answered("POST", "/sign-up", user | {"invitation_token": invited["invitation_token"]})
+        # The invitation counts for one, so who repeats a sign-up that was done is refused.
+        await self._noted(account, await self._done(answer, 201, done_before=frozenset({400, 409})))
+        self._fact(answer, "invitation_used", invited["invitation"]["id"])
+
+    async def _noted(self, account: _Account, answer: Told) -> None:
+        self.known.users.add(account.name)
+        self._fact(answer, "user_created", account.name)
+        if answer.status == 201:
+            account.user_id = answer.body["user"]["id"]
+            return
+        found = await self.until_answered("GET", f"/users?q={account.name}", token=self.admin_token)
+        account.user_id = next(user["id"] for user in found.body["users"] if user["username"] == account.name)
+
+    async def _log_in(self, account: _Account) -> None:
+        told = await self.until_answered("POST", "/login", {"username": account.name, "password": PASSWORD})
+        await self._done(told, 200)
+        self._keep(account, told)
+        account.session = claims_of(account.token)["sid"]
+        self._fact(told, "login_succeeded", account.user_id)
+
+    def _keep(self, account: _Account, told: Told) -> None:
+        account.token = told.body["token"]
+        self.known.living[account.number] = told.body["refresh_token"]
+
+    async def _refresh(self, account: _Account) -> None:
+        # One that was cut off is repeated with the same token (docs/sessions.md), and takes no second step.
+        told = await self.until_answered("POST", "/refresh", {"refresh_token": self.known.living[account.number]})
+        await self._done(told, 200)
+        self._keep(account, told)
+        account.steps += 1
+        self._fact(told, "step", account.session, account.steps)
+
+    async def _change_name(self, account: _Account) -> None:
+        told = await self.until_answered("PATCH", "/me", {"name": f"{account.name} renamed"}, account.token)
+        await self._done(told, 200)
+        self._changed(account, told)
+
+    def _changed(self, account: _Account, told: Told) -> None:
+        account.changes += 1
+        self._fact(told, "user_changed", account.user_id, account.changes)
+
+    async def _fail_to_log_in(self, account: _Account) -> None:
+        told = await self.until_answered("POST", "/login", {"username": account.name, "password": WRONG})
+        await self._done(told, 400)
+        self._fact(told, "login_failed", account.user_id)
+
+    async def _change_password(self, account: _Account) -> None:
+        change = {"current_password": PASSWORD, "new_password": CHANGED}
+        told = await self.until_answered("POST", "/me/password", change, account.token)
+        # Who repeats it has the old password.
+        await self._done(told, 204, done_before=frozenset({400}))
+        self._fact(told, "password_changed", account.user_id)
+
+    async def _invite(self, account: _Account) -> None:
+        address = f"{account.name}@example.com"
+        told = await self.until_answered("POST", "/invitations", {"email": address}, self.admin_token)
+        await self._done(told, 201)
+        self._fact(told, "invitation_created", address)
+        self._fact(told, "mail", address)
+
+    async def _rotate(self) -> None:
+        told = await self.until_answered("POST", "/keys/rotate", token=self.admin_token)
+        # 409: the one before it is under way.
+        assert told.status in {204, 409}, told
+        if told.status == 204:
             self.known.answers += 1
-        if number % 2:
-            told = await self.until_answered("POST", "/logout", token=answer.body["token"])
-            # It may have been done by a request that was cut off.
-            assert told.status in {204, 401}, told
-            self.known.ended.append((answer.body["token"], self.known.living.pop(number)))
-        self.known.answers += 3
+            self._fact(told, "keys_rotated", "")
+
+    async def _log_out(self, account: _Account) -> None:
+        told = await self.until_answered("POST", "/logout", token=account.token)
+        await self._done(told, 204, done_before=frozenset({401}))
+        self._fact(told, "logged_out", account.user_id)
+        self._over(account)
+
+    def _over(self, account: _Account) -> None:
+        self.known.ended.append((account.token, self.known.living.pop(account.number)))
+
+    async def _change_role(self, account: _Account) -> None:
+        path = f"/users/{account.user_id}"
+        told = await self.until_answered("PATCH", path, {"role": OTHER_ROLE}, self.admin_token)
+        await self._done(told, 200)
+        self._changed(account, told)
+        await self._refresh(account)
+        assert claims_of(account.token)["role"] == OTHER_ROLE
+
+    async def _delete(self, account: _Account) -> None:
+        told = await self.until_answered("DELETE", f"/users/{account.user_id}", token=self.admin_token)
+        await self._done(told, 204, done_before=frozenset({404}))
+        self.known.users.remove(account.name)
+        self.known.deleted.add(account.name)
+        self._fact(told, "user_deleted", account.user_id)
+        self._over(account)
+
+    async def _disable(self, account: _Account) -> None:
+        for disabled in (True, False):
+            path = f"/users/{account.user_id}"
+            told = await self.until_answered("PATCH", path, {"disabled": disabled}, self.admin_token)
+            await self._done(told, 200)
+            self._changed(account, told)
+        self._over(account)
+
+    async def _end_others(self, account: _Account) -> None:
+        """All sessions but one that is new."""
+        before = (account.token, self.known.living[account.number])
+        password = CHANGED if account.number % 5 == 0 else PASSWORD
+        told = await self.until_answered("POST", "/login", {"username": account.name, "password": password})
+        await self._done(told, 200)
+        self._keep(account, told)
+        told = await self.until_answered("DELETE", "/me/sessions", token=account.token)
+        await self._done(told, 204)
+        self._fact(told, "sessions_ended", account.user_id)
+        self.known.ended.append(before)
 
     @contextlib.asynccontextmanager
     async def writing(self, count: int) -> AsyncIterator[None]:
@@ -98,6 +286,7 @@ class Writers(Clients):
             cursor = page.body.get("next_cursor")
             query = f"/users?limit=200&cursor={cursor}" if cursor else ""
         assert self.known.users <= found
+        assert not self.known.deleted & found
         for number, refresh_token in self.known.living.items():
             answer = await self.until_answered("POST", "/refresh", {"refresh_token": refresh_token})
             assert answer.status == 200, (number, answer)
@@ -109,3 +298,10 @@ class Writers(Clients):
             assert (told.status, told.body["code"]) == (401, "token_revoked")
             told = await self.until_answered("POST", "/refresh", {"refresh_token": refresh_token})
             assert told.status == 401
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """What an access token says. It is not verified."""
+    payload = token.split(".")[1]
+    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return claims

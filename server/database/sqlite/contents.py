@@ -82,6 +82,12 @@ def mark(path: Path, found: Contents | None) -> None:
             lock.truncate()
 
 
+def was_complete(path: Path) -> bool:
+    """Whether the lock file says that there is a store."""
+    lock = beside(path, ".write-lock")
+    return lock.exists() and lock.stat().st_size > 0
+
+
 def was_replaced(path: Path) -> bool:
     """Whether the file is another store, or an older copy, than the lock file says. Raises OSError."""
     in_file, marked = contents(path), _marked(path)

@@ -16,7 +16,7 @@ from pathlib import Path
 from server.core.errors import StoreRefused
 from server.database.migration_files import Migration, migrations
 from server.database.pending_migrations import Applied, newer, not_migrated, pending
-from server.database.sqlite.contents import beside, has_log, log_fits, uri, was_replaced
+from server.database.sqlite.contents import beside, has_log, log_fits, uri, was_complete, was_replaced
 from server.database.sqlite.length import missing_pages
 from server.database.sqlite.refusals import damaged, refusals
 from server.files.ownership import make_folder, why_denied
@@ -88,7 +88,7 @@ def inspect(path: Path, *, thorough: bool) -> list[Migration]:
             _refuse_lost_file(path)
             return known
         _refuse_other_names(path)
-        if path.stat().st_size == 0 and not _was_complete(path):
+        if path.stat().st_size == 0 and not was_complete(path):
             return known
         log = has_log(path)
         if log and was_replaced(path):
@@ -108,11 +108,22 @@ def inspect(path: Path, *, thorough: bool) -> list[Migration]:
 
 
 def connect_to_look(path: Path) -> sqlite3.Connection:
-    """A connection that only reads, and neither makes files nor writes the log back when it is closed."""
+    """A connection that only reads, and neither makes files nor writes the log back when it is closed.
+
+    Only if a transaction was cut off before there was a log, by a power failure at the first start, does it first bring
+    back the file as it was before that, as every connection does.
+    """
     # A connection to a file in WAL mode makes files beside it. Without a log nobody has the file open, so it can be
     # read as immutable, which makes none.
     mode = "mode=ro" if has_log(path) else "mode=ro&immutable=1"
+    if _has_journal(path):
+        mode = "mode=rw"
     return sqlite3.connect(uri(path, mode), uri=True, isolation_level=None, timeout=LOCK_SECONDS)
+
+
+def _has_journal(path: Path) -> bool:
+    journal = beside(path, "-journal")
+    return journal.exists() and journal.stat().st_size > 0
 
 
 def pending_of(connection: sqlite3.Connection, path: Path, known: Sequence[Migration]) -> list[Migration]:
@@ -154,7 +165,7 @@ def _refuse_other_names(path: Path) -> None:
     """Refuse a file with two names: SQLite finds the log by the name, so there would be two logs for one file."""
     if not path.is_file():
         return
-    if not _was_complete(path) and (path.stat().st_nlink > 1 or _is_mounted_alone(path)):
+    if not was_complete(path) and (path.stat().st_nlink > 1 or _is_mounted_alone(path)):
         raise StoreRefused(
             f"{path} has another name too: it is a hard link, or mounted by itself; use the name it was made under, "
             "or remove that one; mount the whole folder"
@@ -192,13 +203,8 @@ def _is_open(path: Path) -> bool:
     return False
 
 
-def _was_complete(path: Path) -> bool:
-    lock = beside(path, ".write-lock")
-    return lock.exists() and lock.stat().st_size > 0
-
-
 def _refuse_lost_file(path: Path) -> None:
-    if _was_complete(path) or has_log(path):
+    if was_complete(path) or has_log(path):
         files = (beside(path, ending) for ending in (".key", "-wal", "-shm", ".write-lock"))
         left = ", ".join(file.name for file in files if file.exists())
         raise StoreRefused(
@@ -208,8 +214,7 @@ def _refuse_lost_file(path: Path) -> None:
 
 
 def _refuse_shortened(path: Path) -> None:
-    journal = beside(path, "-journal")
-    if journal.exists() and journal.stat().st_size > 0:
+    if _has_journal(path):
         # SQLite first restores pages from the journal.
         return
     missing = missing_pages(path, beside(path, "-wal"))

@@ -86,7 +86,7 @@ class FileWatch:
             with suppress(sqlite3.Error):
                 _empty_log(connection)
 
-    def after_write(self) -> None:
+    def after_write(self, connection: sqlite3.Connection) -> None:
         """Check again, so a write into a deleted file is not acknowledged. Raises StoreUnavailable."""
         gone = self._gone(self._files)
         if gone:
@@ -98,6 +98,7 @@ class FileWatch:
         if now.written_at != before.written_at:
             # The log was written back.
             self._remember()
+            self._mark(connection)
 
     def _gone(self, files: Iterable[Path]) -> list[Path]:
         return [file for file in files if _look_at(file)[0] != self._opened[file]]
@@ -111,12 +112,20 @@ class FileWatch:
             self._give_up(self._log_file, _CUT)
 
     def _remember(self) -> None:
-        """Note the contents of the file now, here and in the lock file."""
+        """Note the contents of the file now."""
         before, self._contents = self._contents, contents(self.path)
-        if self._contents:
-            if before and is_older(self._contents, before):
-                self._give_up(self.path, _CUT)
-            with suppress(OSError):
+        if self._contents and before and is_older(self._contents, before):
+            self._give_up(self.path, _CUT)
+
+    def _mark(self, connection: sqlite3.Connection) -> None:
+        """Note them in the lock file too, if they are on the disk.
+
+        SQLite syncs the file when all of the log was written back, which a reader can prevent. Otherwise a power
+        failure could leave the note without the contents, and the next start would take the file for an older one.
+        """
+        # What was written is committed already, so nothing that fails here is told to anybody.
+        with suppress(OSError, sqlite3.Error):
+            if self._contents and _is_written_back(connection):
                 mark(self.path, self._contents)
 
     def _check_database(self, *, shorter: bool) -> None:
@@ -177,6 +186,12 @@ def _empty_log(connection: sqlite3.Connection) -> bool:
     """Write the log back to the database and truncate it to 0 bytes; False if a reader still needs it."""
     busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     return not busy
+
+
+def _is_written_back(connection: sqlite3.Connection) -> bool:
+    """Whether all of the log is in the database, and this is on the disk. What was not yet is written back."""
+    _, in_log, written_back = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    return bool(in_log == written_back)
 
 
 def _tells_of_a_cut(error: sqlite3.DatabaseError) -> bool:

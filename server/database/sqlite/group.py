@@ -79,7 +79,7 @@ def commit_together(transaction: ThreadTransaction, watch: FileWatch, group: lis
             with suppress(sqlite3.Error):
                 transaction.execute("ROLLBACK")
         raise
-    watch.after_write()
+    watch.after_write(transaction.connection)
 
 
 def _begin(transaction: ThreadTransaction, watch: FileWatch, group: list[WaitingUnit]) -> None:

@@ -14,12 +14,13 @@ from server.core.clock import SystemClock
 from server.core.errors import StoreRefused
 from server.database.migration_files import Migration
 from server.database.pending_migrations import not_migrated
-from server.database.sqlite.contents import beside, contents, mark, uri
+from server.database.sqlite.contents import beside, contents, has_log, mark, uri, was_complete
 from server.database.sqlite.file import APPLICATION_ID, LOCK_SECONDS, inspect, prepare_folder, refuse_no_file
 from server.database.sqlite.refusals import refusals
-from server.files.drafts import make, sync
+from server.files.drafts import make
 from server.files.fair_lock import FairLock
 from server.files.file_lock import FileLock, to_the_end
+from server.files.syncing import sync
 
 
 async def pending_migrations(path: Path) -> list[Migration]:
@@ -132,7 +133,14 @@ def _run(connection: sqlite3.Connection, migration: Migration) -> None:
 
 
 def _remember(path: Path) -> None:
-    """Note the contents in the lock file, so that a replaced file or log is recognised later. Raises StoreRefused."""
+    """Note the contents in the lock file, so that a replaced file or log is recognised later. Raises StoreRefused.
+
+    With a log that a killed process has left, the file may not be on the disk as it is read. An older note stays.
+    """
     with refusals(path):
-        if path.exists() and path.stat().st_size > 0:
+        if not path.exists() or path.stat().st_size == 0:
+            return
+        if not has_log(path):
             mark(path, contents(path))
+        elif not was_complete(path):
+            mark(path, None)
