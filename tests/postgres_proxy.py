@@ -61,10 +61,14 @@ class PostgresProxy:
         for writer in self._writers:
             writer.transport.abort()
 
-    async def refuse(self) -> None:
-        """Take no connections, and reset those that there are."""
+    def refuse_new(self) -> None:
+        """Take no connections any more. Those that there are go on."""
         assert self._server is not None
         self._server.close()
+
+    async def refuse(self) -> None:
+        """Take no connections, and reset those that there are."""
+        self.refuse_new()
         self.cut()
 
     async def close(self) -> None:

@@ -16,6 +16,8 @@ from server.keys.signer import SigningKeys
 
 # There is at most one write in this time, however often the check is called.
 FRESH_SECONDS = 1.0
+# After a failure it is tried again sooner, since requests come back only when the check succeeds.
+FRESH_FAILURE_SECONDS = 0.2
 # The answer is there within a second, so the check has a little less.
 WAIT_SECONDS = 0.9
 
@@ -52,7 +54,8 @@ class Readiness:
         if self._draining:
             raise Draining
         now = self._clock.monotonic()
-        if self._trying is None or (self._trying.done() and not 0 <= now - self._tried_at < FRESH_SECONDS):
+        fresh_seconds = FRESH_SECONDS if self._latest is None else FRESH_FAILURE_SECONDS
+        if self._trying is None or (self._trying.done() and not 0 <= now - self._tried_at < fresh_seconds):
             # In a context of its own: that of the first request to ask would keep the request in memory.
             self._trying = asyncio.create_task(self._try(), context=Context())
             self._tried_at = now

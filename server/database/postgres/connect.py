@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -47,11 +48,18 @@ class Connector:
         self._tls = tls_of(self.url, listening_setting(store) if direct else "store.url")
         self._hosts = _one_host_each(self.url)
 
-    async def __call__(self, **options: Any) -> Connection:
+    def seconds_for_others(self, within_seconds: float) -> float:
+        """How long it may take until the last host of the URL is tried, if none of the others answers."""
+        return (1 - 1 / len(self._hosts)) * min(self.store.connect_timeout_seconds, within_seconds)
+
+    async def __call__(self, *, within_seconds: float = math.inf, **options: Any) -> Connection:
         """Try the hosts of the URL in turn. The first one is the host that worked the last time.
 
-        Takes options of asyncpg.connect. Raises its errors, and StoreRefused for a server that can't be used.
+        It takes the time of the settings, or less if `within_seconds` is less. Takes options of asyncpg.connect. Raises
+        its errors, and StoreRefused for a server that can't be used.
         """
+        seconds = min(self.store.connect_timeout_seconds, within_seconds)
+        options = {"timeout": seconds / len(self._hosts)} | options
         for host in list(self._hosts):
             try:
                 connection = await self._connect_to(host, options)
@@ -93,7 +101,6 @@ class Connector:
 
     async def _open(self, host: str, options: dict[str, Any], settings: dict[str, str]) -> Connection:
         defaults: dict[str, Any] = {
-            "timeout": self.store.connect_timeout_seconds / len(self._hosts),
             "command_timeout": self.store.statement_timeout_seconds + COMMAND_SECONDS_MORE,
             "ssl": self._tls,
             "connection_class": Connection,

@@ -7,6 +7,7 @@ another schema or runs without a limit, whatever the mode of the pooler is, and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import asyncpg
@@ -49,23 +50,34 @@ def session_settings(store: StoreSettings) -> dict[str, str]:
 class Connection(asyncpg.Connection):
     """A connection. connect.py makes it ready."""
 
-    # When it went back to the pool, in seconds of the event loop's clock.
+    # When it went back to the pool, in seconds of the event loop's clock. None while it is in use, or new.
     used_at: float | None = None
     # Whether a pooler is between.
     pooled = False
     # Where our tables are.
     schema = ""
     _begin = BEGIN
+    # Told of each answer.
+    heard: Callable[[], None] = staticmethod(lambda: None)
+
+    def taken(self) -> float | None:
+        """Note that it is in use. When it went back to the pool before; None for a new one."""
+        used_at, self.used_at = self.used_at, None
+        return used_at
 
     async def fetch(self, *arguments: Any, **options: Any) -> Any:
         """As in asyncpg."""
         with understood(self):
-            return await super().fetch(*arguments, **options)
+            rows = await super().fetch(*arguments, **options)
+        self.heard()
+        return rows
 
     async def execute(self, *arguments: Any, **options: Any) -> str:
         """As in asyncpg."""
         with understood(self):
-            return await super().execute(*arguments, **options)
+            status = await super().execute(*arguments, **options)
+        self.heard()
+        return status
 
     async def check_settings(self, store: StoreSettings) -> None:
         """Set for the session what can't come with its start. Raises AssertError if a pooler is between."""

@@ -68,6 +68,9 @@ class PostgresDriver:
         self._pool = pool
         self._watch = watch
         self._serving = serving
+        if pool.reach is not None:
+            pool.reach.on_answer.append(watch.try_again)
+            watch.on_silence = pool.reach.suspect
         # Kept, since asyncio.get_running_loop() makes a system call in Python 3.11.
         self._loop = asyncio.get_running_loop()
         self._server = ""

@@ -13,6 +13,7 @@ import asyncpg
 from server.database.driver import Result
 from server.database.postgres.connect import Connector
 from server.database.postgres.connection import Connection
+from server.database.postgres.reach import Reach
 
 # A connection that was unused for IDLE_SECONDS is tested first, and has to answer within PROBE_SECONDS.
 IDLE_SECONDS = 1.0
@@ -22,30 +23,49 @@ SLOT_SECONDS = 0.02
 # A connection that can't be cleaned within this time is closed.
 TIDY_SECONDS = 1.0
 CLOSE_SECONDS = 2.0
+# So many calls may wait for each connection of the pool. On a healthy database they have their turn within a second.
+WAITING_CALLS = 100
 # Errors that a new session does not have: a pooler has lost prepared statements, or the database was set to read-only
 # when the session began.
 _OF_THE_SESSION = (asyncpg.InvalidSQLStatementNameError, asyncpg.ReadOnlySQLTransactionError)
+# Why no connection could be made.
+_NO_CONNECTION = (OSError, asyncpg.PostgresError, asyncpg.InternalClientError)
+
+
+class TooManyWaitError(TimeoutError):
+    """So many calls wait for a connection that one more would hardly get one in time."""
+
+    reason = "too many calls wait for a connection"
 
 
 class Pool:
     """A pool of asyncpg whose connections are tested before they are used, and cleaned or closed afterwards."""
 
-    def __init__(self, connections: asyncpg.Pool[Any], made: WeakSet[Connection], *, serving: bool) -> None:
+    def __init__(self, connections: asyncpg.Pool[Any], made: WeakSet[Connection], reach: Reach | None) -> None:
+        """With `reach` it serves: requests wait for a slot of the server, but not for one that is known to be away."""
         self._connections = connections
         self._made = made
-        self._serving = serving
+        self.reach = reach
         self._loop = asyncio.get_running_loop()
         self._tidying: set[asyncio.Task[None]] = set()
         self._for_a_slot = asyncio.Lock()
+        self._waiting: set[asyncio.Timeout] = set()
+        self._most_waiting = connections.get_max_size() * WAITING_CALLS
+        if reach is not None:
+            reach.on_away.append(self._end_waiting)
+            reach.on_answer.append(self._drop_idle)
 
     @classmethod
     async def open(cls, connect: Connector, *, serving: bool) -> Self:
         """Make a pool with one connection. Raises what `connect` raises."""
         made: WeakSet[Connection] = WeakSet()
+        reach = Reach(connect) if serving else None
 
         async def connect_for_pool(*_: Any, **options: Any) -> Connection:
             connection = await connect(**options)
             made.add(connection)
+            if reach is not None:
+                connection.heard = reach.heard
             return connection
 
         options: dict[str, Any] = {
@@ -58,7 +78,7 @@ class Pool:
             "max_size": connect.store.pool_size if serving else 1,
             "reset": _keep_session,
         }
-        return cls(await asyncpg.create_pool(**options), made, serving=serving)
+        return cls(await asyncpg.create_pool(**options), made, reach)
 
     async def only_reads(self) -> bool:
         """Whether the database is set to take no writes."""
@@ -66,7 +86,15 @@ class Pool:
 
     async def run(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
         """Do `work` with a connection. If `work` raises, the connection is rolled back before the error is raised."""
-        connection = await self._acquire()
+        if self.reach is None:
+            return await self._do(work, await self._acquire())
+        try:
+            return await self._do(work, await self._soon_acquired(self.reach))
+        except BaseException as error:
+            self.reach.failed(error)
+            raise
+
+    async def _do(self, work: Callable[[Connection], Awaitable[Result]], connection: Any) -> Result:
         try:
             result = await work(connection)
         except BaseException as error:
@@ -83,17 +111,38 @@ class Pool:
             await self._connections.release(connection, timeout=TIDY_SECONDS)
         return result
 
+    async def _soon_acquired(self, reach: Reach) -> Any:
+        """A connection, in the time of the caller. Raises at once if there is none to be expected."""
+        reach.require()
+        if len(self._waiting) >= self._most_waiting:
+            raise TooManyWaitError
+        try:
+            async with asyncio.timeout(None) as wait:
+                self._waiting.add(wait)
+                try:
+                    return await self._acquire()
+                finally:
+                    self._waiting.discard(wait)
+        except TimeoutError:
+            reach.require()
+            raise
+
+    def _end_waiting(self) -> None:
+        now = self._loop.time()
+        for wait in self._waiting:
+            wait.reschedule(now)
+
     async def _acquire(self) -> Any:
         while True:
             try:
                 connection: Any = await self._connections.acquire()
-            except asyncpg.TooManyConnectionsError:
-                if not self._serving:
+            except _NO_CONNECTION as error:
+                if self.reach is None or not self._goes_on_without(error):
                     raise
                 async with self._for_a_slot:
                     await asyncio.sleep(SLOT_SECONDS)
                 continue
-            used_at = connection.used_at
+            used_at = connection.taken()
             if used_at is None or self._loop.time() - used_at < IDLE_SECONDS:
                 return connection
             try:
@@ -103,8 +152,19 @@ class Pool:
                 connection.terminate()
                 if not isinstance(error, Exception):
                     raise
+                if self.reach is not None:
+                    self.reach.failed(error)
             else:
                 return connection
+
+    def _goes_on_without(self, error: BaseException) -> bool:
+        """Whether a caller should wait for another connection: for a free slot, or for one that works already.
+
+        Those go on after the name of the host is lost, or the password is another one.
+        """
+        if isinstance(error, asyncpg.TooManyConnectionsError):
+            return True
+        return any(not one.is_closed() for one in self._made)
 
     async def _tidy(self, connection: Any, error: BaseException) -> None:
         """Give a connection back after a failure, rolled back or closed. Raises nothing."""
@@ -121,6 +181,13 @@ class Pool:
             with suppress(asyncpg.InterfaceError):
                 connection.terminate()
 
+    def _drop_idle(self) -> None:
+        """Close what was unused for a while: after an outage each of them would be tested, and perhaps not answer."""
+        now = self._loop.time()
+        for connection in list(self._made):
+            if connection.used_at is not None and now - connection.used_at >= IDLE_SECONDS:
+                connection.terminate()
+
     def drop_connections(self) -> None:
         """Close all connections. From now on new ones are made."""
         for connection in list(self._made):
@@ -128,6 +195,8 @@ class Pool:
 
     async def close(self) -> None:
         """Wait for running work, at most CLOSE_SECONDS, then close all connections."""
+        if self.reach is not None:
+            await self.reach.close()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._connections.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -33,6 +33,8 @@ class Watch:
         self._opening: asyncio.Task[None] | None = None
         self._reading = asyncio.Lock()
         self._changed = asyncio.Event()
+        # Called when a connection was tried and has not answered.
+        self.on_silence: Callable[[], None] = lambda: None
 
     async def wait(self, timeout_seconds: float) -> None:
         """Wait for a notification, at most so long: a notification is lost if its connection breaks."""
@@ -54,10 +56,12 @@ class Watch:
                     with suppress(*_FAILURES):
                         return await self._fetch(connection, sql, parameters)
                     connection.terminate()
+                    self.on_silence()
         except TimeoutError:
             # A shorter timeout does not show that the connection is lost.
             if seconds >= READ_SECONDS and self._connection is not None:
                 self._connection.terminate()
+            self.on_silence()
         return None
 
     async def _fetch(self, connection: Connection, sql: str, parameters: Sequence[Any]) -> Sequence[Row]:
@@ -78,6 +82,12 @@ class Watch:
     def told(self, *_: object) -> None:
         """Note that a notification came; asyncpg calls it."""
         self._changed.set()
+
+    def try_again(self) -> None:
+        """Connect anew at once, if the attempt under way may wait for an answer that was lost."""
+        if self._opening is not None and not self._opening.done():
+            self._opening.cancel()
+            self._opening = asyncio.create_task(self._open())
 
     async def close(self) -> None:
         """Close at once, without waiting for a read."""
