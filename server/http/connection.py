@@ -12,8 +12,9 @@ import termios
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import BadHttpMessage
+from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 from aiohttp.web_request import BaseRequest
@@ -21,6 +22,8 @@ from aiohttp.web_request import BaseRequest
 if TYPE_CHECKING:
     from server.http.runner import EdgeServer
 
+# aiohttp's parsers take others, too, and it would answer in the version of the request, whatever that is.
+_VERSIONS = (HttpVersion10, HttpVersion11)
 # A client that reads no part of an answer for this long is disconnected.
 WRITE_SECONDS = 20.0
 # A client that has closed its side has left, or it waits for an answer. We assume for this long that it waits.
@@ -38,13 +41,22 @@ FRAMING_BYTES = 65_536
 class EdgeProtocol(RequestHandler):
     """A connection. Slots as in the base class."""
 
-    __slots__ = ("_by_latest_request", "_cut_off", "_half_closed", "_reading_ended", "_server", "_unfinished_bytes")
+    __slots__ = (
+        "_by_latest_request",
+        "_cut_off",
+        "_half_closed",
+        "_has_lost",
+        "_reading_ended",
+        "_server",
+        "_unfinished_bytes",
+    )
 
     def __init__(self, manager: EdgeServer, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self._server = manager
         self._by_latest_request = manager.by_latest_request
         self._half_closed = False
+        self._has_lost = False
         self._reading_ended = False
         self._unfinished_bytes = 0
         self._cut_off: asyncio.TimerHandle | None = None
@@ -124,16 +136,7 @@ class EdgeProtocol(RequestHandler):
             return
         super().data_received(data)
         if self._messages:
-            # The part of the head that is in `data` counts; bytes that came earlier don't.
-            self._unfinished_bytes = len(data) if len(self._messages) == 1 else 0
-            message, body = self._messages[-1]
-            if self in self._by_latest_request:
-                self._by_latest_request.move_to_end(self)
-            if isinstance(message, _ErrInfo):
-                self._messages.pop()
-                self._refuse(message.exc)
-            elif not body.is_eof():
-                self._look_at(body)
+            self._look_at_requests(data)
         elif self._current_request is not None:
             self._unfinished_bytes += len(data)
             if not self._current_request.content.is_eof():
@@ -143,6 +146,27 @@ class EdgeProtocol(RequestHandler):
             self._unfinished_bytes += len(data)
             if self._unfinished_bytes > HEAD_BYTES:
                 self._refuse(BadHttpMessage("the head is too long"))
+
+    def _look_at_requests(self, data: bytes) -> None:
+        """Refuse the first one that is none, and forget those behind it."""
+        is_whole = not self._unfinished_bytes
+        # The part of the head that has just arrived counts; bytes that came earlier don't.
+        self._unfinished_bytes = len(data) if len(self._messages) == 1 else 0
+        if self in self._by_latest_request:
+            self._by_latest_request.move_to_end(self)
+        for place, (message, _) in enumerate(self._messages):
+            if isinstance(message, _ErrInfo) or message.version not in _VERSIONS:
+                while len(self._messages) > place:
+                    self._messages.pop()
+                self._refuse(
+                    message.exc if isinstance(message, _ErrInfo) else BadHttpMessage("another version of HTTP")
+                )
+                return
+            if message.upgrade and not self._upgraded:
+                self._has_lost = not (is_whole and _has_nothing_behind(data, message))
+        body = self._messages[-1][1]
+        if not body.is_eof():
+            self._look_at(body)
 
     def _look_at(self, body: StreamReader) -> None:
         error = body.exception()
@@ -200,6 +224,9 @@ class EdgeProtocol(RequestHandler):
         self._unfinished_bytes = 0
         if self._server.draining:
             resp.force_close()
+        if self._has_lost and request._message.upgrade:  # noqa: SLF001 - there is no other way to see it
+            self.end_reading()
+            resp.force_close()
         if not request.content.is_eof():
             self._leave_body(request, resp)
         finished = await super().finish_response(request, resp, start_time)
@@ -221,6 +248,16 @@ class EdgeProtocol(RequestHandler):
             _forget(exc)
         response.force_close()
         return response
+
+
+def _has_nothing_behind(data: bytes, message: RawRequestMessage) -> bool:
+    """Whether the request is all that came.
+
+    aiohttp drops what came in one piece behind a request for a protocol that it does not know, such as h2c. If that
+    was the half of a request, its other half would be read as one.
+    """
+    _, _, rest = data.partition(b"\r\n\r\n")
+    return len(rest) == int(message.headers.get(hdrs.CONTENT_LENGTH, 0))
 
 
 def unread_bytes(transport: asyncio.Transport) -> int:

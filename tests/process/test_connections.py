@@ -24,6 +24,7 @@ HEADERS = b"Host: x\r\nContent-Type: application/json\r\n"
 CHUNKED = HEADERS + b"Transfer-Encoding: chunked\r\n\r\n"
 ASKED = b"Expect: 100-continue\r\n" + CHUNKED
 LARGE = HEADERS + b"".join(b"A%d: %b\r\n" % (number, b"x" * 8000) for number in range(7))
+H2C = b"GET /me HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
 ANSWERED = b""
 
 # What is sent, piece by piece (at ANSWERED the client waits for an answer), and the statuses of all answers until the
@@ -36,6 +37,17 @@ STORMS: dict[str, tuple[list[bytes], list[int]]] = {
     "headers without end": ([b"GET / HTTP/1.1\r\n" + HEADERS, *[b"A: " + b"x" * 8000 + b"\r\n"] * 60], [400]),
     "TLS": ([b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", *[PIECE] * 60], [400]),
     "HTTP/2": ([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", *[PIECE] * 60], [400]),
+    "another version": ([b"GET /health/live HTTP/2.0\r\nHost: x\r\n\r\n", *[PIECE] * 60], [400]),
+    "another version behind a request": (
+        [b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\nGET /me HTTP/2.0\r\nHost: x\r\n\r\n"],
+        [200, 400],
+    ),
+    # aiohttp has dropped the second request, or half of it.
+    "h2c": ([H2C + b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"], [401]),
+    "h2c alone": (
+        [H2C, ANSWERED, b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n", ANSWERED, b"\xff\r\n\r\n"],
+        [401, 200, 400],
+    ),
     "NUL": ([b"GET /\0", *[b"\0" * 16_000] * 60], [400]),
     "LF alone": ([b"GET / HTTP/1.1\nHost: x\n\n" * 20_000], [400]),
     "a request before": (
