@@ -27,6 +27,7 @@ Json = dict[str, Any]
 
 _REFERENCE = "#/components/schemas/{model}"
 _REQUEST_ID: Json = {"description": "The id of this request in the log", "schema": {"type": "string"}}
+_UP_TO_DATE = "What the client has is up to date, by `If-None-Match`"
 _FAILURE_HEADERS = {
     401: ("WWW-Authenticate", "What is wrong with the token (RFC 6750 section 3)"),
     429: ("Retry-After", "In how many seconds to come again"),
@@ -125,7 +126,8 @@ def _responses(row: GuardedRoute, schemas: Json) -> Json:
         headers = {
             name: {"description": text, "schema": {"type": "string"}} for name, text in row.route.headers.items()
         }
-        answer: Json = {"description": row.route.summary, "headers": {"X-Request-Id": _REQUEST_ID, **headers}}
+        description = _UP_TO_DATE if status == 304 else row.route.summary
+        answer: Json = {"description": description, "headers": {"X-Request-Id": _REQUEST_ID, **headers}}
         if model is not None:
             answer["content"] = {row.route.content_type: _content(model, schemas)}
         elif status == 200:

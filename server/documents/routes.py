@@ -100,6 +100,6 @@ ROUTES: tuple[Route, ...] = (
         tag="This server",
         summary="This API, to read and to try in a browser",
         content_type="text/html",
-        answers={200: None},
+        answers={200: None, 304: None},
     ),
 )

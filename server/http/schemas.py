@@ -31,6 +31,11 @@ def number(value: object) -> object:
     return int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value) else value
 
 
+def whole(value: object) -> object:
+    """A number of JSON without a fraction as an integer. There is one kind of numbers in JSON, and 60.0 is 60."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 RoleName = Annotated[str, StringConstraints(min_length=1, max_length=64), Field(examples=["customer"])]
 Password = Annotated[str, StringConstraints(max_length=4096), Field(examples=["brown otters juggle turnips"])]
 # As long as an access token may be, so one that is sent in its place is told that it is the wrong kind.

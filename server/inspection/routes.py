@@ -38,7 +38,7 @@ ROUTES: tuple[Route, ...] = (
         tag="This server",
         summary="Look into a token, in a browser",
         content_type="text/html",
-        answers={200: None},
+        answers={200: None, 304: None},
     ),
     Route(
         method="POST",

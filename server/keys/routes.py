@@ -76,7 +76,7 @@ ROUTES: tuple[Route, ...] = (
         tag="This server",
         summary="The public keys that verify our tokens (RFC 7517)",
         content_type="application/jwk-set+json",
-        answers={200: JwksAnswer},
+        answers={200: JwksAnswer, 304: None},
     ),
     Route(
         method="GET",

@@ -20,7 +20,7 @@ def _page(path: str, summary: str) -> Route:
         tag="Pages",
         summary=summary,
         content_type="text/html",
-        answers={200: None},
+        answers={200: None, 304: None},
     )
 
 
@@ -35,7 +35,7 @@ FILES: tuple[Route, ...] = (
         tag="Pages",
         summary="A style, script or other file of the pages",
         content_type="*/*",
-        answers={200: None},
+        answers={200: None, 304: None},
         errors=(NotFound,),
     ),
     Route(
@@ -47,7 +47,7 @@ FILES: tuple[Route, ...] = (
         tag="Pages",
         summary="The icon",
         content_type="image/svg+xml",
-        answers={200: None},
+        answers={200: None, 304: None},
     ),
 )
 

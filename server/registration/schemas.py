@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from server.core.clock import rfc3339
 from server.http.schemas import (
@@ -19,6 +19,7 @@ from server.http.schemas import (
     Password,
     RoleName,
     Timestamp,
+    whole,
 )
 from server.registration.model import DEFAULT_LIFE_SECONDS, LONGEST_LIFE_SECONDS, MOST_USES, Invitation, NewInvitation
 from server.users.names import USERNAME_RULE
@@ -67,10 +68,10 @@ class InvitationBody(Input):
         description="The only address that it is for, which counts as verified then; else for anybody. "
         "The link is mailed there if the server sends mail",
     )
-    expires_in: Annotated[int, Field(ge=1, le=LONGEST_LIFE_SECONDS)] = Field(
+    expires_in: Annotated[int, Field(ge=1, le=LONGEST_LIFE_SECONDS), BeforeValidator(whole)] = Field(
         default=DEFAULT_LIFE_SECONDS, description="Seconds until it expires"
     )
-    uses: Annotated[int, Field(ge=1, le=MOST_USES)] = Field(
+    uses: Annotated[int, Field(ge=1, le=MOST_USES), BeforeValidator(whole)] = Field(
         default=1, description="How many people can register with it; one if it is for an address"
     )
 

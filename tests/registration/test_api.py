@@ -218,6 +218,16 @@ async def test_an_invitation_with_a_wrong_field_is_refused(start_api: StartApi) 
     assert await api.services.invitations.list(9, None) == []
 
 
+async def test_a_number_without_a_fraction_is_whole_however_it_is_spelt(start_api: StartApi) -> None:
+    """JSON Schema takes 60.0 for an integer, and so does the OpenAPI document."""
+    api = await start_api(**BY_INVITATION)
+    response = await api.request(
+        "POST", "/invitations", await api.token("sahan"), json={"uses": 2.0, "expires_in": 6e1}
+    )
+    assert response.status == 201
+    assert (await response.json())["invitation"]["uses"] == 2
+
+
 WRONG_ACCOUNTS: tuple[tuple[dict[str, Any], str], ...] = (
     ({"username": "two words"}, "username"),
     ({"name": "a\nb"}, "name"),
