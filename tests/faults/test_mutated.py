@@ -1,0 +1,161 @@
+"""Requests that are spoilt at random, sent to a server as its own process.
+
+Whatever bytes arrive: each answer is as the OpenAPI document says, the log has no traceback, and the server goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.fuzzed import ROLES, faults_in, fuzzed
+from tests.faults.judging import Judge, Log
+from tests.faults.mutation import Exchange, Known, Mutator
+from tests.figures import Figures
+from tests.process.server_process import ServerProcess, run
+from tests.running import PASSWORD
+from tests.volume import IS_FULL
+
+_REQUESTS = 33_400 if IS_FULL else 900
+_CONNECTIONS = 16
+_BATCH = 512 if IS_FULL else 256
+_SECONDS = 30
+# To send again what failed: MUTATED=number with the seed of the test.
+_ONLY = os.environ.get("MUTATED")
+_PURE_PYTHON = {"AIOHTTP_NO_EXTENSIONS": "1"}
+_NOBODY = "01990000-0000-7000-8000-00000000beef"
+
+_RUNS: dict[str, tuple[int, str, bool, dict[str, str]]] = {
+    "SQLite": (7519, "sqlite", True, {}),
+    "PostgreSQL, python -O": (9112, "postgres", True, {"PYTHONOPTIMIZE": "1"}),
+    "SQLite, parser in Python, no mail": (9457, "sqlite", False, _PURE_PYTHON),
+}
+
+
+def known_of(server: ServerProcess, document: dict[str, Any], key: str) -> Known:
+    """New sessions: requests end the old ones. `key` makes names that are not there yet."""
+    sessions = [server.log_in(f"{role}0", PASSWORD) for role in ROLES]
+    admin = sessions[0]["token"]
+    user = {"username": f"victim{key}", "name": "x", "role": "customer"}
+    status, made = server.call("POST", "/users", user, admin)
+    assert status == 201, made
+    invitation = server.call("POST", "/invitations", {"uses": 3}, admin)[1]
+    emails = server.call("GET", "/me/emails", token=admin)[1]["emails"]
+    mails = server.call("GET", "/mails", token=admin)[1]["mails"]
+    keys = server.call("GET", "/keys", token=admin)[1]["keys"]
+    status, code = server.call("POST", "/login/code", {"identifier": "customer0"})
+    return Known(
+        [session["token"] for session in sessions],
+        {
+            "token": [session["token"] for session in sessions],
+            "refresh_token": [session["refresh_token"] for session in sessions],
+            "device_cookie": ["wwd_x"],
+            "reset_token": [made["reset_token"], "wwp_x"],
+            "invitation_token": [invitation["invitation_token"], "wwi_x"],
+            "challenge": [code["challenge"] if status == 202 else _NOBODY],
+            "user_id": [made["user"]["id"], _NOBODY],
+            "session_id": [_NOBODY],
+            "email_id": [_NOBODY, *(email["id"] for email in emails)],
+            "invitation_id": [invitation["invitation"]["id"], _NOBODY],
+            "mail_id": [_NOBODY, *(mail["id"] for mail in mails[:3])],
+            # None of them signs: the sessions would be over.
+            "kid": [key["kid"] for key in keys if key["state"] != "active"] or ["x"],
+            "version": ["x", "19f7e11c02b4ad86"],
+            "file": ["base.css", "api.js", "../server.py", "x"],
+            "username": ["admin0", "customer0", f"new{key}", "nobody"],
+            "identifier": ["customer0", "nobody", "a@b.example"],
+            "password": [PASSWORD, "wrong"],
+            "current_password": ["wrong"],
+            "new_password": [PASSWORD, "short"],
+            "role": ["customer", "admin", "x"],
+            "email": [f"a{key}@b.example", "lak@example.com"],
+        },
+    )
+
+
+async def exchanged(server: ServerProcess, exchange: Exchange) -> bytes:
+    """All that the server has to say to it."""
+    host, port = server.address.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    found = bytearray()
+    try:
+        writer.write(exchange.data)
+        if exchange.ends:
+            writer.write_eof()
+        async with asyncio.timeout(_SECONDS):
+            while part := await reader.read(2**16):
+                found += part
+    except ConnectionError:
+        # What has arrived before is looked at all the same.
+        pass
+    finally:
+        writer.close()
+    return bytes(found)
+
+
+# What is no answer at all, so it fails.
+_HANGS = b"nothing more came, and the connection was not closed"
+
+
+async def send_all(server: ServerProcess, exchanges: list[Exchange]) -> list[tuple[Exchange, bytes]]:
+    waiting = exchanges[::-1]
+    done = []
+
+    async def client() -> None:
+        while waiting:
+            exchange = waiting.pop()
+            try:
+                done.append((exchange, await exchanged(server, exchange)))
+            except TimeoutError:
+                done.append((exchange, _HANGS))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(_CONNECTIONS):
+            group.create_task(client())
+    return done
+
+
+@pytest.mark.parametrize("name", _RUNS if IS_FULL else ["SQLite"])
+def test_no_bytes_are_too_much(tmp_path: Path, name: str, request: pytest.FixtureRequest, figures: Figures) -> None:
+    seed, database, mail, environment = _RUNS[name]
+    store_url = f"sqlite:///{tmp_path}/watchword.db"
+    if database == "postgres":
+        store_url = request.getfixturevalue("migrated_postgres_url")
+    with fuzzed(tmp_path, store_url, environment, mail=mail) as (server, log):
+        document = server.call("GET", "/openapi.json")[1]
+        judge, sent, unanswered, number = Judge(document, Log(log)), 0, 0, 0
+        wrong: list[str] = []
+        while sent < _REQUESTS:
+            mutator = Mutator(seed, document, known_of(server, document, f"{seed}-{number}"))
+            exchanges = [mutator.exchange(number + more) for more in range(_BATCH)]
+            number += _BATCH
+            sent += sum(len(exchange.requests) for exchange in exchanges)
+            if _ONLY is not None:
+                exchanges = [exchange for exchange in exchanges if exchange.number == int(_ONLY)]
+            for exchange, raw in asyncio.run(send_all(server, exchanges)):
+                try:
+                    answers = judge.answers(raw)
+                    for answer in answers:
+                        judge.check(answer)
+                    assert len(answers) <= max(len(exchange.requests), exchange.data.count(b"HTTP/"))
+                    unanswered += not answers and not exchange.truncated
+                except (AssertionError, KeyError, ValueError) as error:
+                    told = f"seed {seed}, MUTATED={exchange.number}: {error!r}"
+                    wrong.append(f"{told[:2000]}\nsent {exchange.data!r}\ngot {raw[:2000]!r}\n")
+            assert not wrong, f"{len(wrong)} of {sent}\n\n" + "\n".join(wrong[:5])
+        assert server.call("GET", "/health/ready")[0] == 200
+        seen = judge.seen
+        assert server.stop() == 0
+    assert faults_in(log) == []
+    assert run(tmp_path, "audit", "verify", **environment).returncode == 0
+    if _ONLY is None:
+        # The mutations have reached every corner; if not, this proves little.
+        assert {200, 201, 204, 400, 401, 403, 404, 405, 415, 422} <= set(seen), seen
+        # A body that ends before its length, or no request line at all, leaves nobody to answer.
+        assert unanswered < number * 0.02, unanswered
+    figures.at_most(f"spoilt requests, {name}, of {sent:,}: not as documented", 0, 0)
+    figures.told(f"their answers by status, {name}", ", ".join(f"{seen[status]:,} {status}" for status in sorted(seen)))
