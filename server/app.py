@@ -27,6 +27,7 @@ from server.documents.openapi import openapi_bytes, openapi_document
 from server.health.service import Readiness
 from server.http.auth_middleware import auth_middleware
 from server.http.context import SERVER_SETTINGS
+from server.http.immediate import IMMEDIATE, Immediate
 from server.http.request_log import RequestLog
 from server.http.route_table import RouteTable
 from server.http.runner import EdgeRunner
@@ -300,12 +301,14 @@ def create_runner(services: Services, request_log: RequestLog | None = None) -> 
 def create_app(services: Services) -> web.Application:
     """The guarded routes. Raises ConfigurationError for an override that fits no route."""
     table = route_table(services.settings)
-    app = web.Application(middlewares=[auth_middleware(table.role_table, services.authenticator)])
+    guard = auth_middleware(table.role_table, services.authenticator)
+    app = web.Application(middlewares=[guard])
     app[SERVICES] = services
     app[SERVER_SETTINGS] = services.settings.server
     app[PAGES] = Pages.of(services.settings)
     app[DOCUMENTS] = _documents(table, services.settings, app[PAGES].renderer)
     table.register(app.router, require_recent)
+    app[IMMEDIATE] = Immediate(app, guard, table.immediate_paths())
 
     async def check_table(app: web.Application) -> None:
         table.role_table.require_all(app.router)

@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.http_parser import RawRequestMessage
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 from aiohttp.web_request import BaseRequest
+
+from server.http.gathering import GatheringTransport
+from server.http.immediate import encoded
 
 if TYPE_CHECKING:
     from server.http.runner import EdgeServer
@@ -74,8 +77,9 @@ class EdgeProtocol(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Make asyncio call `pause_writing` as soon as the system does not accept all of an answer."""
-        cast("asyncio.Transport", transport).set_write_buffer_limits(high=0)
-        super().connection_made(transport)
+        gathering = GatheringTransport(cast("asyncio.Transport", transport), self._server.gatherer)
+        gathering.set_write_buffer_limits(high=0)
+        super().connection_made(gathering)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Clean up after the connection was closed by either side."""
@@ -132,9 +136,8 @@ class EdgeProtocol(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Parse until the first error. aiohttp would queue another error for each later piece of data."""
-        if self._reading_ended:
+        if self._reading_ended or self._receive(data):
             return
-        super().data_received(data)
         if self._messages:
             self._look_at_requests(data)
         elif self._current_request is not None:
@@ -167,6 +170,55 @@ class EdgeProtocol(RequestHandler):
         body = self._messages[-1][1]
         if not body.is_eof():
             self._look_at(body)
+
+    def _receive(self, data: bytes) -> bool:
+        """Parse. Whether that was a whole request which is answered already."""
+        waiter = self._waiter
+        if waiter is None or waiter.done() or self._keepalive_handle is None:
+            # A request is being handled, or there is no clock for the next one, which the task starts.
+            super().data_received(data)
+            return False
+        # Without it, aiohttp does not wake the task of the connection.
+        self._waiter = None
+        try:
+            super().data_received(data)
+        finally:
+            self._waiter = waiter
+        if len(self._messages) == 1 and self._answer_at_once():
+            return True
+        if self._messages:
+            waiter.set_result(None)
+        return False
+
+    def _answer_at_once(self) -> bool:
+        """Answer the request that waits alone in the queue, if that needs no task (server/http/immediate.py)."""
+        message, body = self._messages[0]
+        transport = self.transport
+        if (
+            transport is None
+            or isinstance(message, _ErrInfo)
+            or message.method != hdrs.METH_GET
+            or not self._server.is_immediate(message.path)
+            or message.version != HttpVersion11
+            or message.should_close
+            or message.upgrade
+            or body is not EMPTY_PAYLOAD
+            or hdrs.EXPECT in message.headers
+            or self.writing_paused
+        ):
+            return False
+        response = self._server.answer_at_once(message, body, self, self._task_handler)
+        if response is None:
+            return False
+        self._messages.popleft()
+        if self._parser is not None:
+            self._parser.message_consumed()
+        if self in self._by_latest_request:
+            self._by_latest_request.move_to_end(self)
+        self._unfinished_bytes = 0
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        transport.write(encoded(response))
+        return True
 
     def _look_at(self, body: StreamReader) -> None:
         error = body.exception()

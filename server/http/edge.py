@@ -66,6 +66,11 @@ class Edge:
         self._watcher = watcher
         self._around = around
 
+    @property
+    def is_enclosed(self) -> bool:
+        """Whether something is around each request, such as a span."""
+        return self._around is not None
+
     def handler(self, inner: Inner) -> Callable[..., Awaitable[web.StreamResponse]]:
         """What answers requests by `inner`."""
         handle = partial(self.handle, inner)

@@ -69,7 +69,8 @@ class RequestLog:
             "method": request.method,
             "route": route,
             "status": status,
-            "duration_ms": round(seconds * 1000, 2),
+            # Rounded to two digits; `round` takes a third of the time of the whole line.
+            "duration_ms": int(seconds * 100_000 + 0.5) / 100,
             "request_id": request[REQUEST_ID],
             "client": client,
             "subject": request.get(REFUSED_SUBJECT) if principal is None else principal.subject,

@@ -24,7 +24,9 @@ class Route:
     failures of this route alone; openapi.py adds those that follow from access, body and query. A `fixed` route serves
     to get a token or to check one from outside, so the settings can't override its rule. `recent` says when it asks for
     a recent sign-in: "" is never; for ALWAYS the table sees to it before the handler is called; otherwise it is words,
-    such as "to change a role to or from an admin role", and the handler sees to it (server/sessions/recent.py).
+    such as "to change a role to or from an admin role", and the handler sees to it (server/sessions/recent.py). The
+    handler of an `immediate` route, a GET on a path without variables, waits for nothing and sets no cookies
+    (immediate.py).
     """
 
     method: str
@@ -42,6 +44,7 @@ class Route:
     tag: str = "Users"
     fixed: bool = False
     recent: str = ""
+    immediate: bool = False
 
     @property
     def name(self) -> str:

@@ -37,6 +37,10 @@ class RouteTable:
             for method in (hdrs.METH_GET, hdrs.METH_HEAD) if route.method == hdrs.METH_GET else (route.method,):
                 router.add_route(method, route.path, handler)
 
+    def immediate_paths(self) -> list[str]:
+        """The paths of the immediate routes."""
+        return [row.route.path for row in self.rows if row.route.immediate]
+
     def recent(self, name: str) -> str:
         """When the route of that name asks for a recent sign-in, in the form of Route.recent."""
         return next(row.route.recent for row in self.rows if row.route.name == name)

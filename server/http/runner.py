@@ -7,7 +7,7 @@ import resource
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from aiohttp import web
@@ -16,6 +16,12 @@ from aiohttp.web_protocol import RequestHandler
 
 from server.http.connection import READ_BUFFER_BYTES, EdgeProtocol
 from server.http.edge import Edge
+from server.http.gathering import Gatherer
+from server.http.immediate import IMMEDIATE, Immediate, result_at_once
+
+if TYPE_CHECKING:
+    from aiohttp.http import RawRequestMessage, StreamWriter
+    from aiohttp.streams import StreamReader
 
 _log = structlog.get_logger("watchword.web")
 
@@ -41,10 +47,13 @@ class EdgeServer(web.Server):
     for their client, the server closes the one whose latest request is the oldest.
     """
 
-    def __init__(self, edge: Edge, inner: web.Server, options: dict[str, Any], most: int) -> None:
-        self.serve(edge, inner)
+    def __init__(
+        self, edge: Edge, inner: web.Server, immediate: Immediate | None, options: dict[str, Any], most: int
+    ) -> None:
+        self.serve(edge, inner, immediate)
         self._protocol_options = options
         self._most = most
+        self.gatherer = Gatherer(asyncio.get_running_loop())
         # Connections in the order of their latest request, the oldest first.
         self.by_latest_request: OrderedDict[RequestHandler, None] = OrderedDict()
         self._is_full = False
@@ -59,10 +68,28 @@ class EdgeServer(web.Server):
             loop=asyncio.get_running_loop(),
         )
 
-    def serve(self, edge: Edge, inner: web.Server) -> None:
+    def serve(self, edge: Edge, inner: web.Server, immediate: Immediate | None) -> None:
         """Handle the requests that begin from now on with this edge and application. Others go on as they are."""
         self.edge = edge
         self._handle = edge.handler(inner.request_handler)
+        # What is around each request may need a task.
+        self._immediate = None if immediate is None or edge.is_enclosed else immediate
+        self._handle_at_once = self._handle if immediate is None else edge.handler(immediate.handle)
+
+    def is_immediate(self, target: str) -> bool:
+        """Whether a GET of this target may be answered at once."""
+        return self._immediate is not None and not self.draining and self._immediate.has(target)
+
+    def answer_at_once(
+        self, message: RawRequestMessage, body: StreamReader, protocol: EdgeProtocol, task: asyncio.Task[None] | None
+    ) -> web.Response | None:
+        """The answer to such a request; None if it has to wait, so that it begins anew in a task."""
+        # The writer is for answers that aiohttp sends.
+        request = self.request_factory(message, body, protocol, cast("StreamWriter", None), cast("Any", task))
+        response = result_at_once(self._handle_at_once(request))
+        if response is not None:
+            self.requests_count += 1
+        return cast("web.Response | None", response)
 
     def _handle_request(self, request: Any) -> Awaitable[web.StreamResponse]:
         # A connection keeps this method, also while what it calls is replaced.
@@ -181,7 +208,7 @@ class EdgeRunner(web.AppRunner):
 
         def serve() -> None:
             if inner.server is not None:
-                self.edge_server.serve(edge, inner.server)
+                self.edge_server.serve(edge, inner.server, app.get(IMMEDIATE))
                 # aiohttp remembers here how a request goes through an application, and the application with it.
                 _cached_build_middleware.cache_clear()
 
@@ -215,5 +242,9 @@ class EdgeRunner(web.AppRunner):
             "read_bufsize": READ_BUFFER_BYTES,
         }
         return EdgeServer(
-            self._edge, await super()._make_server(), options, self._most_connections or _most_connections()
+            self._edge,
+            await super()._make_server(),
+            self.app.get(IMMEDIATE),
+            options,
+            self._most_connections or _most_connections(),
         )

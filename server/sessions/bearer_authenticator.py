@@ -8,6 +8,7 @@ from aiohttp import web
 
 from server.access.principal import Principal
 from server.core.errors import Unauthorized
+from server.core.waiting import in_a_task
 from server.sessions.errors import TokenRevoked
 from server.sessions.revocation import Revocations
 from watchword_client.bearer import bearer_token
@@ -39,6 +40,7 @@ class BearerAuthenticator:
             claims = self._verifier.remembered(token)
             remembered = claims is not None
             if claims is None or self._revocations.is_revoked(claims):
+                await in_a_task()
                 claims = await self.verify(token)
         except Unauthorized as error:
             if self._watcher is not None:

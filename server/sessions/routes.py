@@ -141,6 +141,7 @@ ROUTES: tuple[Route, ...] = (
         method="GET",
         path="/verify",
         handler=handlers.verify,
+        immediate=True,
         access=ANY_USER,
         tag="Sessions",
         summary="Check a token, and a role if one is named; for a proxy's auth_request",

@@ -172,7 +172,7 @@ async def test_a_client_that_reads_late_or_slowly_gets_everything(api: Api) -> N
         writer.write(b"GET /docs HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         protocol, transport = await a_paused_connection(api)
         left = transport.get_write_buffer_size()
-        received = b""
+        received = bytearray()
         while transport.get_write_buffer_size() == left:
             received += await reader.read(1_000)
         # The deadline has come, and something was taken since it was set.
