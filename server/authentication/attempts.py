@@ -6,16 +6,18 @@ the settings and the logger say limits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from server.audit.model import AuditNote
 from server.audit.repository import AuditRepository
 from server.authentication.errors import TooManyAttempts
 from server.authentication.model import AttemptCounter, AttemptLimits, Budget, StoredCount
 from server.authentication.repository import AttemptRepository
-from server.core.errors import Overloaded, TryLater
-from server.database.driver import Driver, Transaction
+from server.core.errors import Overloaded, StoreUnavailable, TryLater
+from server.database.driver import Driver, Transaction, Unit
 
 LONGEST_WAIT_MS = 900_000
 _FIRST_WAIT_MS = 1000
@@ -23,6 +25,8 @@ _FIRST_WAIT_MS = 1000
 PERIOD_MS = 60_000
 # By then one of the running attempts has ended.
 _BUSY_SECONDS = 1
+# So many ends of attempts are kept to be written later; of any more the attempts end by themselves.
+MOST_LEFT = 1000
 # A count that has not changed for so long is deleted, whether its account exists or not.
 FORGET_MS = 90 * 86_400_000
 # A time that is further ahead than any wait was written by a wrong clock, and counts as over. Otherwise a clock that
@@ -37,9 +41,14 @@ class Attempts:
         self._driver = driver
         self._repository = repository
         self._audit = audit
+        # What was not written of how attempts have ended. Otherwise a disk that fails for a moment would leave so many
+        # of an account running that its owner can't log in for a minute or two.
+        self._left: list[Unit[None]] = []
 
     async def take(self, wanted: AttemptLimits, now: int) -> AttemptLimits:
         """Take one attempt from all of its counters and budgets, or from none. Raises TooManyAttempts or Overloaded."""
+        if self._left:
+            await self._write_left()
         repository, period = self._repository, now // PERIOD_MS
 
         async def unit(transaction: Transaction) -> None:
@@ -69,11 +78,30 @@ class Attempts:
                     await repository.wait_until(transaction, one, now + wait_after(failures, one.free))
             await audit.write(transaction, *([] if note is None else [note]))
 
-        await self._driver.write(unit)
+        await self._write_end(self._driver.write(unit), unit)
 
     async def give_back(self, taken: AttemptLimits) -> None:
         """Undo `take`: nothing was checked."""
-        await self._repository.give_back(taken)
+        await self._write_end(self._repository.give_back(taken), partial(self._repository.end, taken=taken))
+
+    async def _write_end(self, writing: Awaitable[None], later: Unit[None]) -> None:
+        """Await what writes how an attempt has ended. If the store fails, `later` runs before the next one is taken."""
+        try:
+            await writing
+        except StoreUnavailable as failure:
+            # Who does not know whether it was written must not end the attempt of somebody else in its place.
+            if failure.undone and len(self._left) < MOST_LEFT:
+                self._left.append(later)
+            raise
+
+    async def _write_left(self) -> None:
+        left, self._left = self._left, []
+        outcomes = await asyncio.gather(
+            *(self._write_end(self._driver.write(unit), unit) for unit in left), return_exceptions=True
+        )
+        for outcome in outcomes:
+            if outcome is not None and not isinstance(outcome, StoreUnavailable):
+                raise outcome
 
     async def spend(self, transaction: Transaction, budgets: Sequence[Budget], now: int) -> None:
         """Take the cost of one from each budget, at once. Raises TooManyAttempts, which must undo the transaction."""
@@ -116,7 +144,11 @@ class Attempts:
             if taken is not None:
                 await self._repository.end(transaction, taken)
 
-        await self._driver.write(unit)
+        if taken is None:
+            await self._driver.write(unit)
+        else:
+            # Failures that are counted until then are forgotten at the next success.
+            await self._write_end(self._driver.write(unit), partial(self._repository.end, taken=taken))
 
     async def counts(self, keys: Sequence[str]) -> dict[str, StoredCount]:
         """What is counted under these keys; those that were never counted are left out."""

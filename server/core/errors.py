@@ -83,6 +83,8 @@ class StoreUnavailable(TryLater):
 
     # Why, if it is known. The log and commands show it; HTTP answers do not.
     reason: str | None = None
+    # Whether it is certain that nothing was written, so it can be written later.
+    undone = False
 
     code = "store_unavailable"
     title = "Store unavailable"

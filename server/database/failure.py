@@ -16,6 +16,9 @@ from server.core.origin import COMMAND_LINE, current_origin
 
 Operation = Literal["read", "write"]
 
+# The reason of a failure: nothing is read or written until the store is whole again.
+DAMAGED = "the store is damaged"
+
 # It is over once a call has succeeded and none has failed for so long. Of several calls at a time, some may succeed.
 CALM_SECONDS = 2.0
 TELL_SECONDS = 60.0
@@ -28,8 +31,12 @@ _log = structlog.get_logger("watchword.store")
 class Trouble:
     """The trouble of a driver. It is used in the event loop alone."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, now: Callable[[], float] = time.monotonic, notice: Callable[[BaseException], None] | None = None
+    ) -> None:
+        """`notice` is called with each error."""
         self._now = now
+        self._notice = notice
         # Those whose last call has failed: on a full disk reads succeed, and tell nothing of writes.
         self._failing: set[Operation] = set()
         self._reasons: set[str] = set()
@@ -49,6 +56,8 @@ class Trouble:
         known = (getattr(error, name, None) for name in ("reason", "sqlite_errorname", "strerror"))
         reason = reason or next(filter(None, known), type(error).__name__)
         self._note(operation, reason)
+        if self._notice is not None:
+            self._notice(error)
         failure = StoreUnavailable()
         failure.reason = reason
         failure.__cause__ = error

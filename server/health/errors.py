@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from server.core.errors import StoreUnavailable, TryLater
+from server.database.failure import DAMAGED
 from server.files.file_lock import LOCKED
 
 # The sentences of `detail`, by the `reason` that stands beside it.
@@ -11,6 +12,7 @@ DETAILS = {
     "store_read_only": "The store can only be read. A login has to be written.",
     "store_locked": "Another process holds a lock on the store.",
     "store_slow": "The store did not take a write in time: it is away or busy, or somebody holds a lock.",
+    "store_damaged": "The store can't be read: its disk fails, or a file is damaged. The log says more.",
     "store_away": "The store can't be reached.",
     "store_changed": "A table that a login writes to is missing, or the right to write to it is.",
     "no_signing_key": "There is no key that tokens can be signed with. The log says why.",
@@ -32,7 +34,11 @@ _BY_SQLITE_CODE = {
     "SQLITE_READONLY": "store_read_only",
     "SQLITE_BUSY": "store_locked",
     "SQLITE_LOCKED": "store_locked",
+    "SQLITE_CORRUPT": "store_damaged",
+    "SQLITE_NOTADB": "store_damaged",
 }
+# Of the kind SQLITE_IOERR, which otherwise are failed writes.
+_FAILED_READS = {"SQLITE_IOERR_READ", "SQLITE_IOERR_SHORT_READ", "SQLITE_IOERR_CORRUPTFS", "SQLITE_IOERR_DATA"}
 
 
 class NotReady(StoreUnavailable):
@@ -65,8 +71,12 @@ def not_ready(failure: StoreUnavailable) -> NotReady:
 def _reason_of(failure: StoreUnavailable) -> str:
     if failure.reason == LOCKED:
         return "store_locked"
+    if failure.reason == DAMAGED:
+        return "store_damaged"
     cause = failure.__cause__
     by_state = _BY_SQLSTATE.get(str(getattr(cause, "sqlstate", "")))
-    kind = "_".join(str(getattr(cause, "sqlite_errorname", "")).split("_")[:2])
-    by_code = _BY_SQLITE_CODE.get(kind)
+    name = str(getattr(cause, "sqlite_errorname", ""))
+    by_code = _BY_SQLITE_CODE.get("_".join(name.split("_")[:2]))
+    if name in _FAILED_READS:
+        by_code = "store_damaged"
     return by_state or by_code or ("store_slow" if isinstance(cause, TimeoutError) else "store_away")

@@ -138,6 +138,34 @@ async def test_it_is_noticed_without_a_write(opened: Repositories, path: Path, t
         await opened.keys.list_keys()
 
 
+@pytest.mark.parametrize("ending", ["", "-wal", "-shm", ".serve-lock", ".write-lock"])
+async def test_a_file_that_is_back_is_used_again(opened: Repositories, path: Path, ending: str) -> None:
+    file = beside(path, ending)
+    away = path.with_name("away")
+    file.rename(away)
+    with capture_logs() as lines:
+        for _ in range(3):
+            with pytest.raises(StoreUnavailable):
+                await add_user(opened, new_user(100))
+            with pytest.raises(StoreUnavailable):
+                await usernames(opened)
+        away.rename(file)
+        # Without a write too.
+        await opened.driver.wait_for_change(WAIT_SECONDS)
+        assert "user100" not in await usernames(opened)
+        await add_user(opened, new_user(101))
+    events = [line["event"] for line in lines]
+    assert events == ["a file of the store is gone", "the files of the store are back"]
+    assert "user101" in await usernames(opened)
+
+
+async def test_a_copy_is_not_taken_for_the_file_that_is_gone(opened: Repositories, path: Path) -> None:
+    _replace(path)
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            await add_user(opened, new_user(100))
+
+
 @pytest.mark.parametrize("of_folder", [False, True])
 async def test_a_link_that_leads_elsewhere_by_now_is_noticed(tmp_path: Path, path: Path, *, of_folder: bool) -> None:
     """The next start would open what it leads to."""

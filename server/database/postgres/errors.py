@@ -18,6 +18,10 @@ _POOLER_WAITS = re.compile(
     "cannot connect|try again later|timeout|shutting down|the database system is|crashed|pause failed"
 )
 
+# Classes of errors with which PostgreSQL itself ends a transaction: invalid state of a transaction, rollback, resources
+# that are used up, state of an object.
+_UNDONE = {"25", "40", "53", "55"}
+
 # Codes of our own, which PostgreSQL and its extensions do not use: the triggers of closing.py raise them.
 MOVING = "WWM01"
 MOVED = "WWM02"
@@ -136,6 +140,8 @@ def asking(trouble: Trouble, operation: Operation) -> Iterator[None]:
         if _is_defect(error):
             raise
         # These messages say what is wrong in the database, and contain no values.
-        raise trouble.failed(operation, error, getattr(error, "message", None)) from error
+        failure = trouble.failed(operation, error, getattr(error, "message", None))
+        failure.undone = str(getattr(error, "sqlstate", None))[:2] in _UNDONE
+        raise failure from error
     if trouble.is_on:
         trouble.succeeded(operation)

@@ -20,6 +20,7 @@ from server.core.errors import FileRefused, StoreRefused
 from server.database.sqlite import file as sqlite_file
 from server.database.sqlite.connections import close_under_lock, connect_beside_servers
 from server.database.sqlite.contents import beside, uri
+from server.database.sqlite.integrity import problem_in
 from server.database.sqlite.refusals import refusals
 from server.files import drafts
 from server.files.fair_lock import FairLock
@@ -113,11 +114,11 @@ def _copy(source: sqlite3.Connection, draft: Path, progress: Progress, stop: thr
             target.execute("PRAGMA synchronous = OFF")
             source.backup(target, pages=_PAGES, progress=step)
         with closing(sqlite3.connect(uri(draft, "mode=ro&immutable=1"), uri=True)) as copy:
-            problem = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            problem = problem_in(copy, "integrity_check")
     except sqlite3.Error as error:
         raise FileRefused(f"the copy can't be written ({error}); is the disk full, or the folder gone?") from error
-    if problem != "ok":
-        raise StoreRefused(f"the copy is damaged, and so probably the store is ({str(problem).partition(chr(10))[0]})")
+    if problem is not None:
+        raise StoreRefused(f"the copy is damaged, and so probably the store is ({problem})")
 
 
 def _make(draft: Path, path: Path, content: bytes = b"") -> None:

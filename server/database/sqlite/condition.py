@@ -18,6 +18,7 @@ from server.database.migration_files import Migration, migrations
 from server.database.sqlite.contents import LOCKS, beside, uri
 from server.database.sqlite.copy_reader import CopyReader
 from server.database.sqlite.file import LOCK_SECONDS, inspect, pending_of
+from server.database.sqlite.integrity import problem_in
 from server.database.sqlite.refusals import damaged, refusals, refuse_denied
 from server.files.fair_lock import FairLock
 from server.files.file_lock import to_the_end
@@ -72,15 +73,15 @@ def opened(path: Path) -> Iterator[CopyReader]:
 
 
 async def find_damage(path: Path) -> None:
-    """Read every page, about a second per gigabyte, while others go on writing. Raises StoreRefused."""
+    """Read every page, and compare indexes with their tables, while others go on writing. Raises StoreRefused."""
     await asyncio.to_thread(_find_damage, path)
 
 
 def _find_damage(path: Path) -> None:
     with refusals(path), closing(_connect(path)) as connection:
-        problem = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
-    if problem != "ok":
-        raise damaged(path, problem.partition("\n")[0])
+        problem = problem_in(connection, "integrity_check")
+    if problem is not None:
+        raise damaged(path, problem)
 
 
 async def try_write(path: Path) -> None:

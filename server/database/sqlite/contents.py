@@ -52,7 +52,7 @@ def has_log(path: Path) -> bool:
 
 def contents(path: Path) -> Contents | None:
     """The contents of the file without its log. None if they can't be read: its tables are older or partly written."""
-    with suppress(sqlite3.DatabaseError), _without_log(path) as connection:
+    with suppress(sqlite3.DatabaseError, UnicodeDecodeError), _without_log(path) as connection:
         return _contents(connection)
     return None
 
@@ -64,7 +64,7 @@ def is_older(found: Contents, known: Contents) -> bool:
 
 def has_contents(path: Path, known: Contents) -> bool | None:
     """Whether the file still has these contents, perhaps with later records. None if it can't be read."""
-    with suppress(sqlite3.DatabaseError), _without_log(path) as connection:
+    with suppress(sqlite3.DatabaseError, UnicodeDecodeError), _without_log(path) as connection:
         return _has_contents(connection, known)
     return None
 

@@ -108,7 +108,7 @@ class SqliteDriver:
             while len(readers) < (SERVING_READERS if serving else 1):
                 readers.append(await connect_reader(path))
             await readers[0].create_function("files_amiss", 0, lambda: watch.amiss)
-            trouble = Trouble()
+            trouble = Trouble(notice=watch.damage.notice)
             writer = await GroupWriter.start(connection, lock, watch, trouble)
             opening.push_async_callback(writer.close)
             return cls(writer, [Reader(one, trouble) for one in readers], watch, opening.pop_all(), held)
@@ -119,8 +119,10 @@ class SqliteDriver:
         return await min(self._readers, key=waiting).fetch(sql, parameters)
 
     def _require_open(self) -> None:
-        if self._closed or self._watch.taken:
+        if self._closed:
             raise StoreUnavailable
+        if self._watch.taken:
+            raise self._watch.refusal()
 
     async def read_soon(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """The same as `read`: several readers are enough."""
@@ -147,10 +149,13 @@ class SqliteDriver:
         while not self._closed and self._loop.time() < deadline:
             # The pause is first, since under many writes there is always a change.
             await asyncio.sleep(POLL_SECONDS)
+            if self._watch.taken:
+                # The writer looks whether the files are back.
+                await self._writer.write(_nothing)
             self._require_open()
             # Always on the same connection, since each connection has its own number.
             ((data_version, amiss),) = await self._readers[0].fetch(_LOOK, ())
-            if amiss:
+            if amiss or self._watch.damage.is_due:
                 # The writer checks the files in detail, because it holds the write lock.
                 await self._writer.write(_nothing)
             if data_version != self._data_version:

@@ -17,7 +17,9 @@ from server.core.errors import StoreRefused
 from server.database.migration_files import Migration, migrations
 from server.database.pending_migrations import Applied, newer, not_migrated, pending
 from server.database.sqlite.contents import beside, has_log, log_fits, uri, was_complete, was_replaced
+from server.database.sqlite.integrity import Check, problem_in
 from server.database.sqlite.length import missing_pages
+from server.database.sqlite.log_check import commits_behind
 from server.database.sqlite.refusals import damaged, refusals
 from server.files.ownership import make_folder, why_denied
 
@@ -97,13 +99,15 @@ def inspect(path: Path, *, thorough: bool) -> list[Migration]:
         with closing(connect_to_look(path)) as connection:
             if log and not log_fits(path, connection):
                 raise _left_apart(path)
+            if log and thorough and commits_behind(beside(path, "-wal"), beside(path, "-shm")) > 1:
+                raise damaged(beside(path, "-wal"), "what was written last can't be read")
             found = pending_of(connection, path, known)
             if thorough or found:
                 # A killed server leaves its log. Then a closer check shows whether log and file fit together.
-                check = "integrity_check" if log else "quick_check"
-                problem = connection.execute(f"PRAGMA {check}(1)").fetchone()[0]
-                if problem != "ok":
-                    raise damaged(path, str(problem).partition("\n")[0])
+                check: Check = "integrity_check" if log else "quick_check"
+                problem = problem_in(connection, check)
+                if problem is not None:
+                    raise damaged(path, problem)
             return found
 
 

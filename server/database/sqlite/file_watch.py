@@ -1,7 +1,8 @@
 """Checks whether the files of an open database still have their names and their length.
 
 SQLite goes on writing to the files that it has opened. If somebody deletes, replaces or truncates one, nothing fails,
-but everything written since is lost at the next start.
+but everything written since is lost at the next start. So nothing is written until all files that were opened are back
+under their names. What was truncated or overwritten stays so, and the store is not used any more.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 import structlog
 
 from server.core.errors import StoreUnavailable
-from server.database.sqlite.contents import LOCKS, beside, contents, has_contents, is_older, mark, uri
+from server.database.sqlite.contents import LOCKS, beside, contents, has_contents, is_older, mark
+from server.database.sqlite.damage import Damage
 from server.database.sqlite.length import log_has_hole
 
 # In bytes. SQLite usually starts the log again at 4 MB, but not while a reader uses an old snapshot.
@@ -47,7 +49,10 @@ class FileWatch:
 
         `name` is the path of the database in the settings, which the next start will open.
         """
-        self.taken = False
+        # Whether the store is not used any more, until a restart.
+        self.is_lost = False
+        self._away = False
+        self.damage = Damage(path)
         self.path = path
         self._log_file = beside(path, "-wal")
         self._files = (path, self._log_file, beside(path, "-shm"))
@@ -58,6 +63,15 @@ class FileWatch:
         self._next_try = 0.0
 
     @property
+    def taken(self) -> bool:
+        """Whether nothing can be read or written now."""
+        return self.is_lost or self._away or self.damage.found
+
+    def refusal(self) -> StoreUnavailable:
+        """The error while it is taken."""
+        return self.damage.refusal() if self.damage.found and not self.is_lost else StoreUnavailable()
+
+    @property
     def amiss(self) -> bool:
         """Whether something may be wrong, so that `before_write` should check it in detail."""
         now, before = self._state_now(), self._state
@@ -66,15 +80,19 @@ class FileWatch:
     def before_write(self, connection: sqlite3.Connection) -> None:
         """Check all files, and empty a log that is too long. Call it under the write lock, outside a transaction.
 
-        Raises StoreUnavailable, sqlite3.Error, OSError. After a file was deleted or replaced, all writes fail until a
-        restart, since the files may have been changed in any way.
+        Raises StoreUnavailable, sqlite3.Error, OSError. After a file was deleted or replaced, all writes fail until it
+        is back.
         """
-        if self.taken:
+        if self.is_lost:
             raise StoreUnavailable
         gone = self._gone(self._opened)
         if gone:
             self._save_log(connection, gone)
-            self._give_up(gone[0], "was deleted, moved or replaced")
+            self._refuse_gone(gone)
+        if self._away:
+            self._away = False
+            _log.info("the files of the store are back")
+        self.damage.check()
         self._refuse_hole()
         now, before = self._state_now(), self._state
         if now.written_at != before.written_at:
@@ -90,7 +108,7 @@ class FileWatch:
         """Check again, so a write into a deleted file is not acknowledged. Raises StoreUnavailable."""
         gone = self._gone(self._files)
         if gone:
-            self._give_up(gone[0], "was deleted, moved or replaced")
+            self._refuse_gone(gone)
         self._refuse_hole()
         now, before = self._state_now(), self._state
         # If the log became shorter meanwhile, the next write checks it in detail.
@@ -135,24 +153,14 @@ class FileWatch:
             # Another process may just be writing the log back, so only half of it is in the file.
             time.sleep(SECOND_LOOK_SECONDS)
             known = self._still_has_contents()
-        if known is False or ((shorter or known is None) and not self._is_whole()):
+        if known is False:
             self._give_up(self.path, _CUT)
+        if shorter or known is None:
+            self.damage.require_whole()
         self._remember()
 
     def _still_has_contents(self) -> bool | None:
         return has_contents(self.path, self._contents) if self._contents else None
-
-    def _is_whole(self) -> bool:
-        """Check with a new connection, since an old one may have pages in memory that the file lacks."""
-        try:
-            connection = sqlite3.connect(uri(self.path, "mode=ro"), uri=True, isolation_level=None)
-            with closing(connection):
-                problem: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        except sqlite3.DatabaseError as error:
-            if _tells_of_a_cut(error):
-                return False
-            raise
-        return problem == "ok"
 
     def _check_log(self, connection: sqlite3.Connection) -> None:
         """Check a log that became shorter. If another process emptied it by a checkpoint, a second one works too."""
@@ -172,8 +180,19 @@ class FileWatch:
             with suppress(sqlite3.Error):
                 connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
+    def _refuse_gone(self, gone: list[Path]) -> NoReturn:
+        if not self._away:
+            self._away = True
+            _log.error(
+                "a file of the store is gone",
+                reason=f"{gone[0]} was deleted, moved or replaced while it was open",
+                remedy="put the same file back where it was (mv, mount), and the server goes on by itself; "
+                "or restore a backup, then restart the server",
+            )
+        raise StoreUnavailable
+
     def _give_up(self, file: Path, what: str) -> NoReturn:
-        self.taken = True
+        self.is_lost = True
         _log.error(
             "the store is not used any more",
             reason=f"{file} {what} while it was open, so what is written could be lost",

@@ -76,7 +76,7 @@ class GroupWriter:
         return await self._wait_for(unit, alone=True)
 
     async def _wait_for(self, unit: Unit[Result], *, alone: bool) -> Result:
-        if self._closing or self._watch.taken or len(self._waiting) >= QUEUE_LIMIT:
+        if self._closing or self._watch.is_lost or len(self._waiting) >= QUEUE_LIMIT:
             raise StoreUnavailable
         waiting = WaitingUnit(unit, self._loop, self._trouble, alone=alone)
         self._waiting.append(waiting)
@@ -106,7 +106,7 @@ class GroupWriter:
             # If this task is cancelled, no caller must wait for ever.
             self._closing = True
             for waiting in self._waiting:
-                waiting.drop()
+                waiting.drop(StoreUnavailable())
 
     def _somebody_waits(self) -> bool:
         while self._waiting and self._waiting[0].future.done():
@@ -126,7 +126,7 @@ class GroupWriter:
         except BaseException as error:
             for waiting in group:
                 if self._watch.taken:
-                    waiting.drop()
+                    waiting.drop(self._watch.refusal())
                 else:
                     waiting.fail(error)
             if not isinstance(error, Exception):

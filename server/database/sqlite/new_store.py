@@ -14,6 +14,7 @@ from typing import NamedTuple
 from server.core.errors import FileRefused, StoreRefused
 from server.database.sqlite.contents import beside, contents, mark, uri
 from server.database.sqlite.file import is_ours, prepare_folder
+from server.database.sqlite.integrity import problem_in
 from server.files import drafts
 from server.files.fair_lock import FairLock
 from server.files.file_lock import FileLock, to_the_end
@@ -79,11 +80,10 @@ def _take(serve_lock: FileLock, path: Path) -> None:
 def problem_of(draft: Path) -> str | None:
     """What is wrong with a complete draft, which is read from the disk page by page. Raises sqlite3.Error."""
     with closing(sqlite3.connect(uri(draft, "mode=ro&immutable=1"), uri=True)) as connection:
-        for check in ("integrity_check(1)", "foreign_key_check"):
-            found = connection.execute(f"PRAGMA {check}").fetchone()
-            if found not in (None, ("ok",)):
-                return str(found[0]).partition("\n")[0]
-    return None
+        problem = problem_in(connection, "integrity_check")
+        if problem is None and (broken := connection.execute("PRAGMA foreign_key_check").fetchone()):
+            return f"a row of {broken[0]} refers to nothing"
+        return problem
 
 
 async def give_names(made: Drafts, path: Path, key: bytes | None) -> None:

@@ -49,7 +49,7 @@ class Reader:
             if task.uncancel() > cancelling:
                 raise
             raise self._trouble.failed("read", TimeoutError()) from error
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, UnicodeDecodeError) as error:
             if is_unavailable(error):
                 raise self._trouble.failed("read", error) from error
             raise

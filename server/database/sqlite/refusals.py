@@ -48,6 +48,9 @@ def refusals(path: Path) -> Iterator[None]:
         if str(error).startswith(TRIGGER_MARK):
             raise StoreRefused(str(error).removeprefix(TRIGGER_MARK)) from error
         raise damaged(path, str(error)) from error
+    except UnicodeDecodeError as error:
+        # The message of an error quotes a table that is damaged.
+        raise damaged(path, "its tables can't be read") from error
     except OSError as error:
         reason = _unusable(Path(error.filename or path), str(error.strerror))
         raise StoreRefused(_why_denied_near(path) or reason) from error

@@ -13,9 +13,13 @@ def bound(parameters: Sequence[Any]) -> dict[str, Any]:
 
 
 def is_unavailable(error: BaseException) -> bool:
-    """Whether the file or the disk caused the error. Other errors of sqlite3 are defects of our statement."""
-    defects = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.NotSupportedError)
-    return isinstance(error, sqlite3.DatabaseError | OSError) and not isinstance(error, defects)
+    """Whether the file or the disk caused the error. Other errors of sqlite3 are defects of our statement.
+
+    A violated constraint is not a defect: our statements respect all constraints of our tables. So an index is damaged,
+    or somebody has added a constraint. The message of an error that quotes a damaged file is perhaps not UTF-8.
+    """
+    defects = (sqlite3.ProgrammingError, sqlite3.DataError, sqlite3.NotSupportedError)
+    return isinstance(error, sqlite3.DatabaseError | OSError | UnicodeDecodeError) and not isinstance(error, defects)
 
 
 def is_busy(error: sqlite3.Error) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from typing import Any
 
@@ -41,9 +42,9 @@ class WaitingUnit:
 
     def _late(self, loop: asyncio.AbstractEventLoop) -> None:
         if self.claim():
-            self._give_up(LOCKED)
+            self._refuse(TimeoutError(), LOCKED, undone=True)
         else:
-            self.timer = loop.call_later(ANSWER_SECONDS - BEGIN_SECONDS, self._give_up, HANGS)
+            self.timer = loop.call_later(ANSWER_SECONDS - BEGIN_SECONDS, self._refuse, TimeoutError(), HANGS)
 
     def deliver(self) -> None:
         """Give the caller its result or error."""
@@ -52,26 +53,28 @@ class WaitingUnit:
         if self.error is None:
             self.future.set_result(self.result)
         elif is_unavailable(self.error):
-            self.future.set_exception(self._trouble.failed("write", self.error))
+            # The group was committed without this unit.
+            self._refuse(self.error, undone=True)
         else:
             self.future.set_exception(self.error)
 
-    def _give_up(self, reason: str) -> None:
-        if not self.future.done():
-            self.future.set_exception(self._trouble.failed("write", TimeoutError(), reason))
-
     def fail(self, cause: BaseException) -> None:
         """Give the caller StoreUnavailable, unless it has its answer already."""
+        # An error of SQLite ends the transaction of the whole group. Others may have come when it was committed.
+        self._refuse(cause, undone=isinstance(cause, sqlite3.Error))
+
+    def _refuse(self, cause: BaseException, reason: str | None = None, *, undone: bool = False) -> None:
         if self.future.done():
             return
-        failure = self._trouble.failed("write", cause)
+        failure = self._trouble.failed("write", cause, reason)
         if isinstance(cause, StoreMoving):
             moving = StoreMoving(failure.reason)
             moving.__cause__ = cause
             failure = moving
+        failure.undone = undone
         self.future.set_exception(failure)
 
-    def drop(self) -> None:
-        """Give the caller StoreUnavailable without a word in the log: that has the reason already."""
+    def drop(self, failure: StoreUnavailable) -> None:
+        """Give the caller this error without a word in the log: that has the reason already."""
         if not self.future.done():
-            self.future.set_exception(StoreUnavailable())
+            self.future.set_exception(failure)
