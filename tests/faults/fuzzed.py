@@ -82,8 +82,11 @@ def faults_in(log: Path) -> list[str]:
         except ValueError:
             found.append(line)
             continue
-        is_failure = entry.get("level") in {"error", "critical"} or "exception" in entry
-        # 503 is the documented answer of a server that can't do more at the moment.
-        if is_failure or (entry["event"] == "request" and entry["status"] >= 500 and entry["status"] != 503):
+        if entry["event"] == "request":
+            # 503 is the documented answer of a server that can't do more at the moment.
+            is_fault = entry["status"] >= 500 and entry["status"] != 503
+        else:
+            is_fault = entry.get("level") in {"error", "critical"} or "exception" in entry
+        if is_fault:
             found.append(line)
     return found

@@ -1,0 +1,76 @@
+"""What a server takes while it runs, by /proc, and lines through these figures."""
+
+from __future__ import annotations
+
+import re
+import statistics
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_KB = re.compile(r"^(Rss|Pss):\s+(\d+) kB", re.MULTILINE)
+
+
+def processes_of(pid: int) -> list[int]:
+    """The process and its workers."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *map(int, children)]
+
+
+def memory_of(pid: int) -> dict[str, int]:
+    """Bytes."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return {name: int(kilobytes) * 1024 for name, kilobytes in _KB.findall(text)}
+
+
+def slope(points: list[tuple[float, float]]) -> float:
+    """By least squares, in units a second."""
+    if len(points) < 2:
+        return 0.0
+    return statistics.linear_regression(*zip(*points, strict=True)).slope
+
+
+@dataclass
+class Samples:
+    """Each kind of figure, with the seconds since the start."""
+
+    pid: int
+    folder: Path
+    begun: float = field(default_factory=time.monotonic)
+    taken: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+
+    def add(self, what: str, value: float) -> None:
+        self.taken.setdefault(what, []).append((time.monotonic() - self.begun, value))
+
+    def take(self) -> None:
+        """All that the system knows."""
+        everything = processes_of(self.pid)
+        memory = [memory_of(pid) for pid in everything]
+        self.add("Rss", sum(one["Rss"] for one in memory))
+        self.add("Pss", sum(one["Pss"] for one in memory))
+        for what, folder in (("descriptors", "fd"), ("threads", "task")):
+            self.add(what, sum(len(list(Path(f"/proc/{pid}/{folder}").iterdir())) for pid in everything))
+        log = self.folder / "watchword.db-wal"
+        if log.exists():
+            self.add("WAL", log.stat().st_size)
+
+    def second_half(self, what: str) -> list[tuple[float, float]]:
+        """Of what was measured."""
+        points = self.taken[what]
+        middle = (points[0][0] + points[-1][0]) / 2
+        return [point for point in points if point[0] >= middle]
+
+    def per_ten_minutes(self, what: str) -> float:
+        """How much it grows in the second half."""
+        return slope(self.second_half(what)) * 600
+
+    def most(self, what: str) -> float:
+        return max(value for _, value in self.taken[what])
+
+    def growth(self, what: str) -> float:
+        """Median of the last quarter against that of the quarter before. A short run has too much noise for a line."""
+        points = [value for _, value in self.second_half(what)]
+        if len(points) < 4:
+            return points[-1] - points[0]
+        middle = len(points) // 2
+        return statistics.median(points[middle:]) - statistics.median(points[:middle])
