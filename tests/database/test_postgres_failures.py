@@ -193,6 +193,30 @@ async def test_a_commit_whose_answer_is_lost_is_not_called_done(
     assert await usernames(store) == set()
 
 
+@pytest.mark.parametrize("statement", ["lock", "announce", "run"])
+async def test_a_connection_that_is_lost_between_two_statements_is_an_outage(
+    driver: PostgresDriver, postgres_url: str, statement: str
+) -> None:
+    """asyncpg takes it away from the unit then, with all that our own class adds."""
+
+    async def unit(transaction: Transaction) -> None:
+        lost = asyncio.Event()
+        transaction._connection.add_termination_listener(lambda _: lost.set())  # type: ignore[attr-defined]
+        ((pid,),) = await transaction.run("SELECT pg_backend_pid()")
+        await run(postgres_url, f"SELECT pg_terminate_backend({pid})")
+        await lost.wait()
+        match statement:
+            case "lock":
+                await transaction.lock("keys")
+            case "announce":
+                await transaction.announce()
+            case _:
+                await transaction.run("SELECT 1")
+
+    with pytest.raises(StoreUnavailable):
+        await driver.write(unit)
+
+
 async def test_an_answer_that_makes_no_sense_is_an_outage(
     driver: PostgresDriver, postgres_proxy: PostgresProxy
 ) -> None:

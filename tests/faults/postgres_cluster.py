@@ -63,6 +63,9 @@ class Cluster:
         while any(Path(f"/proc/{pid}/cmdline").exists() and _is_alive(pid) for pid in killed):
             assert time.monotonic() < deadline
             time.sleep(0.01)
+        # Until somebody reaps the first process its id is taken, and the next start would refuse.
+        for lock in (self._data / "postmaster.pid", self.folder / f"{self.socket.name}.lock"):
+            lock.unlink(missing_ok=True)
 
     def freeze(self) -> None:
         """All its processes stand still; the kernel goes on to take connections for it."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Self
 from weakref import WeakSet
 
@@ -96,7 +96,8 @@ class Pool:
 
     async def _do(self, work: Callable[[Connection], Awaitable[Result]], connection: Any) -> Result:
         try:
-            result = await work(connection)
+            with _lost_told(connection):
+                result = await work(connection)
         except BaseException as error:
             tidying = asyncio.create_task(self._tidy(connection, error))
             self._tidying.add(tidying)
@@ -207,3 +208,19 @@ class Pool:
 async def _keep_session(connection: Any) -> None:
     """Note when the connection was used. Our transactions change no session settings, so it needs no RESET."""
     connection.used_at = asyncio.get_running_loop().time()
+
+
+@contextmanager
+def _lost_told(connection: Any) -> Iterator[None]:
+    """Raise an error of connections if one is lost between two statements.
+
+    asyncpg then takes it away from who has it. Its own methods say so, but what our class adds is not found any more.
+    """
+    try:
+        yield
+    except AttributeError as error:
+        try:
+            connection.is_closed()
+        except asyncpg.InterfaceError as lost:
+            raise lost from error
+        raise
