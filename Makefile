@@ -46,9 +46,9 @@ check: setup ## style, types, who may import whom, and the Dockerfile
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
 
-bench: setup ## what a checked request costs beside aiohttp alone, and more; USERS=1000000 adds what that many users cost
+bench: setup ## what a checked request costs beside aiohttp alone, and more; GROWTH=1 adds what a million users cost, for which it needs 40 GB of disk
 	$(BIN)/python -m tests.bench
-	$(if $(USERS),$(BIN)/python -m tests.bench.users --users $(USERS))
+	$(if $(GROWTH),$(BIN)/python -m tests.bench.growth --scale $(GROWTH))
 
 faults: setup ## load, faults and attacks on whole servers, in full; `make test` runs the quick part of them
 	FULL_TESTS=1 $(BIN)/python -m pytest tests/faults

@@ -129,8 +129,10 @@ class _Lasting:
 
 async def _services(base: Base, node: NodeName, hashes: HashPool, preferred: HashPool, *, serving: bool) -> Services:
     keys = await _keys(base, serving=serving)
-    revocations = Revocations(base.repositories.sessions, base.clock, base.settings.tokens.access_ttl_seconds)
-    await revocations.refresh()
+    access_ttl_seconds = base.settings.tokens.access_ttl_seconds
+    revocations = Revocations(base.repositories.sessions, base.clock, access_ttl_seconds, follows=serving)
+    if serving:
+        await revocations.refresh()
     latest = latest_migration(base.repositories.driver.dialect)
     nodes = Nodes(base.repositories.nodes, base.settings, base.clock, node, latest_migration=latest)
     lasting = _Lasting(hashes, preferred, revocations, keys, _verifier(base, keys), nodes, asyncio.Event())

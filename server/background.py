@@ -14,6 +14,7 @@ from server.authentication.attempts import FORGET_MS
 from server.core.clock import Clock, Steadiness
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.core.tasks import beside
+from server.database.steps import in_steps
 from server.mail.outbox_model import MailResult
 from server.mail.sender import Sender
 from server.mail.tidying import tidy_mails
@@ -31,7 +32,6 @@ BEAT_SECONDS = 10
 # The store reports changes; after this time they are read even without a report.
 WAIT_SECONDS = 0.5
 RETRY_SECONDS = 0.3
-PURGE_STEP = 500
 # An invitation is kept for so long after its end, so that admins see what became of it.
 INVITATION_DELAY_MS = 30 * 86_400_000
 # An ended session is kept for a day, so a late refresh still gets the reason.
@@ -73,6 +73,8 @@ async def background(running: Running, _: web.Application) -> AsyncIterator[None
             await running.services.sessions.repair_future_times()
             await purge(services.repositories, services.clock)
             await tidy_mails(services.repositories, services.clock.now_ms(), count)
+        # By no clock, so it need not be steady.
+        await in_steps(services.repositories.audit.note_times)
 
     async def maintain_keys() -> None:
         await running.services.keys.maintain()
@@ -151,21 +153,21 @@ async def follow(
 async def purge(repositories: Repositories, clock: Clock) -> None:
     """Delete what is over: sessions, revocations, invitations, challenges, counts, known devices, unconfirmed accounts.
 
-    It takes steps, so other writes can pass.
+    In short steps, so nobody waits for it.
     """
     now = clock.now_ms()
     for delete in (
-        partial(repositories.sessions.purge, now, now - PURGE_DELAY_MS),
+        partial(repositories.sessions.purge, now - PURGE_DELAY_MS),
+        partial(repositories.sessions.purge_revocations, now),
         partial(repositories.invitations.purge, now - INVITATION_DELAY_MS),
         partial(repositories.challenges.purge, now - PURGE_DELAY_MS),
         partial(repositories.attempts.purge, now - FORGET_MS),
         partial(repositories.known_clients.purge, now),
+        partial(delete_unconfirmed, repositories, now),
     ):
-        while await delete(PURGE_STEP) == PURGE_STEP:
-            pass
+        await in_steps(delete)
     # Where mail is on, they are answered long before.
     await repositories.mail_requests.drop_older(now - WAIT_MS)
-    await delete_unconfirmed(repositories, now)
 
 
 async def _learn(running: Running) -> None:

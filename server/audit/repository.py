@@ -8,13 +8,13 @@ from server.audit.chain import AuditChain
 from server.audit.model import AuditHead, AuditNote, AuditRecord, record_of
 from server.audit.rows import COLUMNS, FIELDS, RECORD, records_of
 from server.audit.search import AuditSearch
+from server.audit.times import AuditTimes
 from server.core.errors import StoreUnavailable
 from server.core.origin import Origin, current_origin
 from server.database.driver import Driver, Transaction
 from server.database.inserting import insert_into
 
 _INSERT = insert_into("audit_events", COLUMNS)
-_SEARCHED_TOGETHER = 100_000
 # Locks the head on all nodes until the transaction ends, and returns it. A trigger updates it after each INSERT.
 _TAKE_HEAD = "UPDATE audit_head SET seq = seq WHERE id = 1 RETURNING seq, hash"
 
@@ -58,8 +58,12 @@ class AuditRepository:
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        search = AuditSearch(driver)
-        self.find, self.sign_ins_of, self.count_sign_ins = search.find, search.sign_ins_of, search.count_sign_ins
+        times = AuditTimes(driver)
+        search = AuditSearch(driver, times)
+        self.find, self.first_since = search.find, search.first_since
+        self.sign_ins_of, self.count_sign_ins = search.sign_ins_of, search.count_sign_ins
+        # The full parts of the log, whose times are not noted yet (times.py).
+        self.note_times = times.note
         # Nothing is written before `chain_audit` sets the real key.
         self._chain = AuditChain(b"")
 
@@ -91,15 +95,3 @@ class AuditRepository:
         where = "" if seq is None else "WHERE seq >= $2"
         sql = f"SELECT {RECORD} FROM audit_events {where} ORDER BY seq LIMIT $1"
         return records_of(await self._driver.read(sql, *values))
-
-    async def first_since(self, at: int, end: int) -> int:
-        """The number of the first record that is not older than that time; `end` + 1 if there is none up to `end`.
-
-        It looks through a part at a time, since `at` has no index: it rises with `seq` only as the clock did.
-        """
-        sql = "SELECT MIN(seq) AS seq FROM audit_events WHERE seq > $1 AND seq <= $2 AND at >= $3"
-        for start in range(0, end, _SEARCHED_TOGETHER):
-            found: int | None = (await self._driver.read(sql, start, start + _SEARCHED_TOGETHER, at))[0]["seq"]
-            if found is not None:
-                return found
-        return end + 1

@@ -1,8 +1,8 @@
 """Finds records by a filter, the newest first. Each way to find some reads an index, and only as far as needed.
 
-The order is always that of `seq`. Times are first turned into the range of `seq` in which all records of that time are:
-it is wider than they if a clock was set back, so each record is still compared. All indexes are in the order of `seq`,
-so with a range each of them is read only there.
+The order is always that of `seq`. Times are first turned into the range of `seq` in which all records of that time are
+(times.py). It is wider than they, so each record is still compared. All indexes are in the order of `seq`, so with a
+range each of them is read only there.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from server.audit.model import AuditEvent, AuditFilter, AuditRecord
 from server.audit.rows import RECORD, records_of
+from server.audit.times import AuditTimes
 from server.core.text import storable
 from server.database.driver import Driver
 
@@ -21,40 +22,59 @@ _SIGN_INS = (AuditEvent.LOGIN_SUCCEEDED.value, AuditEvent.LOGIN_FAILED.value)
 # SQLite does not know which values are frequent, and would read all records of an event to find the few of a user. The
 # CAST keeps it from the index of events; PostgreSQL knows better, and does not notice it.
 _EVENT = "CAST(event AS TEXT)"
+# Of the records whose times are not noted.
+_LOOKED_THROUGH = 10_000
+_SEARCHED_TOGETHER = 100_000
 
 
 class AuditSearch:
     """Finds records, and counts sign-ins."""
 
-    def __init__(self, driver: Driver) -> None:
+    def __init__(self, driver: Driver, times: AuditTimes) -> None:
         self._driver = driver
+        self._times = times
 
     async def find(self, wanted: AuditFilter) -> list[AuditRecord]:
         """At most `limit` records that match."""
         if wanted.from_at is not None or wanted.to_at is not None:
             first, last = await self._range(wanted)
-            if first is None or last is None:
+            if first > last:
                 return []
-            # The end of the range is looked for before the record that the page follows.
-            wanted = replace(wanted, from_seq=max(first, wanted.from_seq or first), before_seq=last + 1)
+            before_seq = min(last + 1, wanted.before_seq or last + 1)
+            wanted = replace(wanted, from_seq=max(first, wanted.from_seq or first), before_seq=before_seq)
         query = _Query(wanted)
         if not all(storable(value) == value for value in query.values if isinstance(value, str)):
             # No record has a text that can't be stored, and PostgreSQL would refuse it.
             return []
         return records_of(await self._driver.read(query.sql, *query.values))
 
-    async def _range(self, wanted: AuditFilter) -> tuple[int | None, int | None]:
-        """The lowest and the highest `seq` of these times before the page; None if there is no such record.
-
-        It reads the part of the index that has these times. `+ 0` keeps PostgreSQL from looking through all records in
-        the order of `seq` instead, until it comes to the first one of these times.
-        """
-        asked = [("at >=", wanted.from_at), ("at <", wanted.to_at), ("seq + 0 <", wanted.before_seq)]
+    async def _range(self, wanted: AuditFilter) -> tuple[int, int]:
+        """The range of `seq` in which all records of these times are; the first is above the last if there is none."""
+        bounds = await self._times.bounds(wanted.from_at, wanted.to_at)
+        # If little is not noted yet, it is looked through in the order of `seq`; otherwise, as after an upgrade, it is
+        # looked for in the index of times. The `+` keep both databases from the other one of the two indexes.
+        seq, at = ("seq", "+at") if bounds.reached - bounds.noted <= _LOOKED_THROUGH else ("seq + 0", "at")
+        asked = [(f"{seq} >", bounds.noted), (f"{at} >=", wanted.from_at), (f"{at} <", wanted.to_at)]
         given = [(condition, value) for condition, value in asked if value is not None]
         conditions = [f"{condition} ${number}" for number, (condition, _) in enumerate(given, 1)]
-        sql = f"SELECT MIN(seq + 0) AS first, MAX(seq + 0) AS last FROM audit_events {_where(conditions)}"
+        sql = f"SELECT MIN({seq}) AS first, MAX({seq}) AS last FROM audit_events {_where(conditions)}"
         (row,) = await self._driver.read(sql, *(value for _, value in given))
-        return row["first"], row["last"]
+        if row["first"] is None:
+            return bounds.first, min(bounds.last, bounds.noted)
+        return (bounds.first if bounds.first <= bounds.noted else row["first"]), row["last"]
+
+    async def first_since(self, at: int, end: int) -> int:
+        """The number of the first record that is not older than that time; `end` + 1 if there is none up to `end`.
+
+        It looks through a part at a time, beginning where the first one can be.
+        """
+        sql = "SELECT MIN(seq) AS seq FROM audit_events WHERE seq > $1 AND seq <= $2 AND at >= $3"
+        begin = (await self._times.bounds(at, None)).first - 1
+        for start in range(begin, end, _SEARCHED_TOGETHER):
+            found: int | None = (await self._driver.read(sql, start, start + _SEARCHED_TOGETHER, at))[0]["seq"]
+            if found is not None:
+                return found
+        return end + 1
 
     async def sign_ins_of(self, user_id: str, limit: int, before_seq: int | None) -> list[AuditRecord]:
         """Who signed in as this user or tried to: at most `limit` records before that one."""

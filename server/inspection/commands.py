@@ -19,6 +19,7 @@ from server.core.errors import ConfigurationError
 from server.files.text_file import decode_text, read_text
 from server.inspection.service import ACCEPTED, inspect_elsewhere, inspect_here
 from server.routes import route_table
+from server.services import Services
 from server.settings import Settings
 from watchword_client.access import ANYONE
 from watchword_client.errors import KeyRefused
@@ -85,7 +86,12 @@ def _report(settings: Settings, given: str | None, jwks: Path | None) -> dict[st
         checks = TokenChecks(_keys_of(jwks), issuer=settings.tokens.issuer, audience=settings.tokens.audience)
         return inspect_elsewhere(token, checks, SystemClock().now_ms())
     table = route_table(settings)
-    return run_with_services(settings, lambda services: inspect_here(token, services, table.routes_for))
+
+    async def work(services: Services) -> dict[str, Any]:
+        await services.revocations.refresh()
+        return await inspect_here(token, services, table.routes_for)
+
+    return run_with_services(settings, work)
 
 
 def _read_token() -> str:

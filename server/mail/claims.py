@@ -12,7 +12,7 @@ from dataclasses import fields
 from server.database.driver import Driver
 from server.database.now import NOW_MS
 from server.mail.backoff import LONGEST_WAIT_MS
-from server.mail.outbox_model import TRY_FOR_MS, ClaimedMail, MailState
+from server.mail.outbox_model import STATE, TRY_FOR_MS, ClaimedMail, MailState
 from server.mail.transport.model import LONGEST_SEND_SECONDS
 
 # Of the mails that were claimed together, the last one begins to be sent within this time. The others are left.
@@ -107,11 +107,11 @@ class ClaimRepository:
 
     async def expire(self, now: int, limit: int) -> int:
         """Give up at most so many that nobody tries any more, as their time is over. Returns how many."""
-        over = f"state = 'waiting' AND give_up_at <= $1 AND {self._free}"
+        over = f"{STATE} = 'waiting' AND content IS NOT NULL AND give_up_at <= $1 AND {self._free}"
         sql = (
             f"UPDATE mails SET state = '{MailState.GIVEN_UP}', content = NULL, reason = COALESCE(reason, $3), "
             f"ended_at = $1, {_FREE_AGAIN} "
-            f"WHERE id IN (SELECT id FROM mails WHERE {over} LIMIT $2) AND {over} RETURNING id"
+            f"WHERE id IN (SELECT id FROM mails WHERE {over} ORDER BY give_up_at LIMIT $2) AND {over} RETURNING id"
         )
         return len(await self._driver.write_one(sql, now, limit, "there was no attempt in time"))
 
@@ -119,7 +119,11 @@ class ClaimRepository:
         """Bring mails that were written while a clock was ahead back to the present. Returns how many."""
         again, end = now + LONGEST_WAIT_MS + _AHEAD_MS, now + TRY_FOR_MS + _AHEAD_MS
         ahead = "state = 'waiting' AND ((attempts > 0 AND next_attempt_at > $1) OR give_up_at > $2)"
-        if not await self._driver.read(f"SELECT id FROM mails WHERE {ahead} LIMIT 1", again, end):
+        found = (
+            "SELECT id FROM mails WHERE state = 'waiting' AND attempts > 0 AND next_attempt_at > $1 UNION ALL "
+            f"SELECT id FROM mails WHERE {STATE} = 'waiting' AND content IS NOT NULL AND give_up_at > $2 LIMIT 1"
+        )
+        if not await self._driver.read(found, again, end):
             return 0
         sql = (
             "UPDATE mails SET next_attempt_at = CASE WHEN next_attempt_at > $1 THEN $3 ELSE next_attempt_at END, "

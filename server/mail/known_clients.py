@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from server.database.driver import Driver, Transaction
 from server.mail.model import MailKind
 
@@ -10,6 +12,11 @@ REMEMBERED_MS = 90 * 86_400_000
 # The time is noted no more often than that.
 _EXACT_MS = 3_600_000
 _WEEK_MS = 7 * 86_400_000
+_DELETE_OLD = (
+    "DELETE FROM known_clients WHERE seen_at < $2 AND EXISTS ("
+    "SELECT 1 FROM known_clients AS later WHERE later.user_id = known_clients.user_id "
+    "AND (later.seen_at, later.client) > (known_clients.seen_at, known_clients.client))"
+)
 
 
 class KnownClients:
@@ -17,6 +24,8 @@ class KnownClients:
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
+        # Up to where `purge` has looked, in its order.
+        self._looked = (0, "", "")
 
     async def see(self, transaction: Transaction, user_id: str, name: str, now: int) -> bool:
         """Note that a user signs in from there. Whether that is news: it was not seen, and it is not the first one."""
@@ -41,17 +50,30 @@ class KnownClients:
         return int((await transaction.run(sql, user_id, MailKind.NEW_SIGN_IN.value, since))[0]["count"])
 
     async def purge(self, now: int, limit: int) -> int:
-        """Delete what is not remembered any more since a week or less; how many, at most `limit`.
+        """Look at the next `limit` that were not seen for REMEMBERED_MS, and delete them. Returns how many there were.
 
-        The last one of each user stays: else a sign-in after a long time would be a first one, which is no news. What
-        is older was looked at before, and is not again; `see` deletes it.
+        The last one of each user stays: else a sign-in after a long time would be a first one, which is no news. So
+        each is looked at once, and not again in each round. After a start it begins with those of a week; what is older
+        was looked at before. `see` deletes what has a later one since then.
         """
-        sql = (
-            "DELETE FROM known_clients WHERE (user_id, client) IN ("
-            "SELECT old.user_id, old.client FROM known_clients AS old "
-            "WHERE old.seen_at < $1 AND old.seen_at >= $2 AND EXISTS ("
-            "SELECT 1 FROM known_clients AS later WHERE later.user_id = old.user_id "
-            "AND (later.seen_at, later.client) > (old.seen_at, old.client)) LIMIT $3) RETURNING client"
-        )
         before = now - REMEMBERED_MS
-        return len(await self._driver.write_one(sql, before, before - _WEEK_MS, limit))
+        looked = max(self._looked, (before - _WEEK_MS, "", ""))
+        sql = (
+            "SELECT old.seen_at, old.user_id, old.client, EXISTS (SELECT 1 FROM known_clients AS later "
+            "WHERE later.user_id = old.user_id AND (later.seen_at, later.client) > (old.seen_at, old.client)) AS gone "
+            "FROM known_clients AS old WHERE old.seen_at < $1 AND old.seen_at >= $2 "
+            "AND (old.seen_at, old.user_id, old.client) > ($2, $3, $4) "
+            "ORDER BY old.seen_at, old.user_id, old.client LIMIT $5"
+        )
+        rows = await self._driver.read(sql, before, *looked, limit)
+        users = sorted({row["user_id"] for row in rows if row["gone"]})
+        if users:
+            await self._delete_old(users, before)
+        if rows:
+            self._looked = (rows[-1]["seen_at"], rows[-1]["user_id"], rows[-1]["client"])
+        return len(rows)
+
+    async def _delete_old(self, user_ids: Sequence[str], before: int) -> None:
+        """Of these users, all but the last one that was not seen since then."""
+        of_users = self._driver.in_list("user_id")
+        await self._driver.write_one(f"{_DELETE_OLD} AND {of_users}", self._driver.list_value(user_ids), before)

@@ -7,6 +7,8 @@ from enum import StrEnum
 
 # After so long nobody tries any more to send a mail.
 TRY_FOR_MS = 86_400_000
+# The column, where another index is to be read than the one of states: SQLite does not know how many mails a state has.
+STATE = "CAST(state AS TEXT)"
 
 
 class MailState(StrEnum):

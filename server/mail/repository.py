@@ -7,7 +7,7 @@ from dataclasses import astuple, fields
 
 from server.database.driver import Driver, Transaction
 from server.database.inserting import insert_into
-from server.mail.outbox_model import MailRecord, MailState, Unsent, WrittenMail
+from server.mail.outbox_model import STATE, MailRecord, MailState, Unsent, WrittenMail
 
 _COLUMNS = [field.name for field in fields(WrittenMail)]
 _INSERT = insert_into("mails", _COLUMNS)
@@ -62,27 +62,18 @@ class MailRepository:
         rows = await transaction.run(sql, mail_id, now)
         return MailRecord(**rows[0]) if rows else None
 
-    async def purge(self, now: int, sent_before: int, given_up_before: int, limit: int) -> int:
-        """Delete those that have ended so long ago, and the contents of those that were given up and are of no use.
+    async def purge(self, state: MailState, ended_before: int, limit: int) -> int:
+        """Delete at most `limit` that ended in that state so long ago. Returns how many."""
+        sql = (
+            "DELETE FROM mails WHERE id IN "
+            "(SELECT id FROM mails WHERE state = $1 AND ended_at <= $2 ORDER BY ended_at LIMIT $3) RETURNING id"
+        )
+        return len(await self._driver.write_one(sql, state.value, ended_before, limit))
 
-        At most `limit` of each, in one transaction. The greater of the two numbers, so `limit` says that more are left.
-        """
-
-        async def unit(transaction: Transaction) -> int:
-            gone = await transaction.run(
-                "DELETE FROM mails WHERE id IN (SELECT id FROM mails WHERE ended_at <= $1 "
-                f"AND (state = '{MailState.SENT}' OR ended_at <= $2) LIMIT $3) RETURNING id",
-                sent_before,
-                given_up_before,
-                limit,
-            )
-            useless = f"state = '{MailState.GIVEN_UP}' AND content IS NOT NULL AND give_up_at <= $1"
-            emptied = await transaction.run(
-                "UPDATE mails SET content = NULL "
-                f"WHERE id IN (SELECT id FROM mails WHERE {useless} LIMIT $2) RETURNING id",
-                now,
-                limit,
-            )
-            return max(len(gone), len(emptied))
-
-        return await self._driver.write(unit)
+    async def forget_contents(self, now: int, limit: int) -> int:
+        """Delete the contents of at most `limit` that were given up and are of no use any more. Returns how many."""
+        sql = (
+            "UPDATE mails SET content = NULL WHERE id IN (SELECT id FROM mails WHERE content IS NOT NULL "
+            f"AND give_up_at <= $1 AND {STATE} = '{MailState.GIVEN_UP}' ORDER BY give_up_at LIMIT $2) RETURNING id"
+        )
+        return len(await self._driver.write_one(sql, now, limit))

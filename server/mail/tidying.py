@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
-from server.mail.outbox_model import MailResult
+from server.database.steps import in_steps
+from server.mail.outbox_model import MailResult, MailState
 from server.repositories import Repositories
 
 # Admins see for so long what was sent, and what could not be.
 SENT_MS = 7 * 86_400_000
 GIVEN_UP_MS = 30 * 86_400_000
-STEP = 500
 
 _log = structlog.get_logger("watchword.mail")
 
@@ -20,13 +21,11 @@ _log = structlog.get_logger("watchword.mail")
 async def tidy_mails(repositories: Repositories, now: int, count: Callable[[MailResult], None]) -> None:
     """Give up what was not sent in time, and delete what nobody needs. `now` is by a clock that can be trusted."""
     await repositories.mail_claims.repair_future_times(now)
-    expired, step = 0, STEP
-    while step == STEP:
-        step = await repositories.mail_claims.expire(now, STEP)
-        expired += step
+    expired = await in_steps(partial(repositories.mail_claims.expire, now))
     for _ in range(expired):
         count(MailResult.EXPIRED)
     if expired:
         _log.warning("mails given up, since they could not be sent in time", count=expired)
-    while await repositories.mails.purge(now, now - SENT_MS, now - GIVEN_UP_MS, STEP) == STEP:
-        pass
+    await in_steps(partial(repositories.mails.purge, MailState.SENT, now - SENT_MS))
+    await in_steps(partial(repositories.mails.purge, MailState.GIVEN_UP, now - GIVEN_UP_MS))
+    await in_steps(partial(repositories.mails.forget_contents, now))

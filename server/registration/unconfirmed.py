@@ -12,17 +12,18 @@ from server.users.audit_notes import user_deleted
 CONFIRM_MS = 7 * 86_400_000
 # The reason in the audit log.
 NEVER_CONFIRMED = "never confirmed"
-# Accounts in one transaction, so that other writes can pass.
-STEP = 50
 
 
-async def delete_unconfirmed(repositories: Repositories, now: int) -> None:
-    """Delete those whose time is over, each with its audit record. They have no session, and are the last admin never.
+async def delete_unconfirmed(repositories: Repositories, now: int, limit: int) -> int:
+    """Delete at most `limit` whose time is over, each with its audit record. Returns how many.
 
-    A confirmation at the same moment, on any node, comes first or finds no account.
+    They have no session, and are the last admin never. A confirmation at the same moment, on any node, comes first or
+    finds no account.
     """
-    while expired := await repositories.unconfirmed.expired(now, STEP):
+    expired = await repositories.unconfirmed.expired(now, limit)
+    if expired:
         await _delete(repositories, expired, now)
+    return len(expired)
 
 
 async def _delete(repositories: Repositories, user_ids: list[str], now: int) -> None:

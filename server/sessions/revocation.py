@@ -36,8 +36,12 @@ class RevocationSource(Protocol):
 class Revocations:
     """The revocations whose tokens have not expired yet."""
 
-    def __init__(self, sessions: RevocationSource, clock: Clock, access_ttl_seconds: int) -> None:
+    def __init__(
+        self, sessions: RevocationSource, clock: Clock, access_ttl_seconds: int, *, follows: bool = True
+    ) -> None:
+        """A command does not follow: servers read what it has revoked. If it checks a token, it refreshes first."""
         self._sessions = sessions
+        self._follows = follows
         self._clock = clock
         self._ended = EndedSessions()
         self._roles: dict[str, Revocation] = {}
@@ -127,6 +131,8 @@ class Revocations:
 
     async def soon(self) -> None:
         """Read a change made here before its answer is sent. If that fails, background.py reads it later."""
+        if not self._follows:
+            return
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(SOON_SECONDS):
                 await self.refresh()

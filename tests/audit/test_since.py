@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from server.audit import repository
+from server.audit import search
 from server.audit.model import AuditEvent, AuditNote
 from server.audit.schemas import audit_json
 from server.audit.since import since
@@ -60,7 +60,7 @@ async def test_it_begins_with_the_first_record_that_is_not_older_whatever_the_cl
     # The last three were written when the clock had been set back.
     await write(store, NOW, NOW + 10, NOW + 10, NOW + 30, NOW + 5, NOW + 6, NOW + 7)
     for parts in (1, 2, 100_000):
-        monkeypatch.setattr(repository, "_SEARCHED_TOGETHER", parts)
+        monkeypatch.setattr(search, "_SEARCHED_TOGETHER", parts)
         found = [await store.audit.first_since(NOW + after, 7) for after in (-1, 0, 1, 10, 11, 30, 31)]
         assert found == [1, 1, 2, 2, 4, 4, 8]
     assert await store.audit.first_since(NOW, 0) == 1

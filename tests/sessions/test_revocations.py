@@ -123,7 +123,7 @@ async def test_the_cursor_does_not_go_back_when_all_is_purged(store: Repositorie
     await with_sessions(store, 10, 11)
     await end_session(store, id_of(10), None, NOW)
     cursor = (await store.sessions.revocations_since("0")).cursor
-    assert await store.sessions.purge(NOW + MEMORY_MS, NOW - 1, 100) == 1
+    assert await store.sessions.purge_revocations(NOW + MEMORY_MS, 100) == 1
     await end_session(store, id_of(11), None, NOW + 2)
     assert await ended_since(store, cursor) == {id_of(11)}
 

@@ -12,7 +12,7 @@ from server.authentication.errors import EmailNotConfirmed
 from server.background import purge
 from server.core.errors import NotFound
 from server.database.driver import Transaction
-from server.registration.unconfirmed import STEP
+from server.database.steps import FIRST_STEP
 from server.repositories import Repositories
 from server.users.errors import LastAdmin
 from server.users.transfer.exporter import export_pages
@@ -72,15 +72,18 @@ async def test_a_program_that_knows_no_such_accounts_may_verify_the_address(stor
 
 async def test_who_never_confirms_is_deleted_with_a_record(store: Repositories) -> None:
     await add_user(store, new_user(1))
-    for number in range(2, STEP + 4):
+    for number in range(2, FIRST_STEP + 4):
         await add_unconfirmed(store, number, role="admin" if number == 2 else "customer")
     await purge(store, FakeClock(UNTIL - 1))
-    assert len(await usernames(store)) == STEP + 3
+    assert len(await usernames(store)) == FIRST_STEP + 3
     await change_user(store, id_of(3), NOW, email="user3@example.com")
     await purge(store, FakeClock(UNTIL))
     assert await usernames(store) == ["user1", "user3"]
     deleted = [record for record in await store.audit.records_from(None, 1000) if record.event == "user_deleted"]
-    assert {record.target_id for record in deleted} == {id_of(2), *(id_of(number) for number in range(4, STEP + 4))}
+    assert {record.target_id for record in deleted} == {
+        id_of(2),
+        *(id_of(number) for number in range(4, FIRST_STEP + 4)),
+    }
     record = next(record for record in deleted if record.target_id == id_of(4))
     assert (record.via, record.actor_id, record.at, record.target_name) == ("server", None, UNTIL, "user4")
     assert json.loads(record.after or "") == {"reason": "never confirmed"}

@@ -1,0 +1,2 @@
+-- Mails whose content is of no use any more, or that nobody tries any more.
+CREATE INDEX mails_with_content ON mails (give_up_at) WHERE content IS NOT NULL;
