@@ -1,9 +1,9 @@
 """What a million users, sessions and revocations and ten million audit records cost: each question beside a thousandth.
 
-    python -m tests.bench.growth [--scale 1] [--only sqlite|postgres] [--part questions|server] [--keep FOLDER]
+    python -m tests.bench.growth [--scale 1] [--only sqlite|postgres] [--part reads|writes|server] [--keep FOLDER]
 
 Both stores of a database are asked in turn, in one process, so what differs is the number of rows alone. With --keep
-the stores are made there, and used again the next time.
+the stores are made there, and used again after a run of `--part reads`, which changes nothing.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from pathlib import Path
 
 from server.app import open_services
 from tests.bench.growth import reads, writes
+from tests.bench.growth.beside import beside
 from tests.bench.growth.filling import settings_of
 from tests.bench.growth.measuring import compare
+from tests.bench.growth.server import MANY, live_tokens, starts, tokens_of
 from tests.bench.growth.side import Side
 from tests.bench.growth.stores import Stores, stores
 from tests.figures import Figures
 
-PARTS = ("questions", "server")
+PARTS = ("reads", "writes", "server")
 
 
 @asynccontextmanager
@@ -38,16 +40,27 @@ async def sides(made: Stores) -> AsyncIterator[tuple[Side, Side]]:
         yield small, large
 
 
-async def questions(kind: str, made: Stores, rounds: int, figures: Figures) -> None:
+async def read(kind: str, made: Stores, rounds: int, figures: Figures) -> None:
     async with sides(made) as both:
         await compare(f"{kind}, reads", reads.QUESTIONS, both, rounds, figures)
         await compare(f"{kind}, counts", reads.COUNTS, both, 5)
+
+
+async def write(kind: str, made: Stores, rounds: int, figures: Figures) -> None:
+    async with sides(made) as both:
         await compare(f"{kind}, writes", writes.QUESTIONS, both, min(rounds, 30), figures)
 
 
 async def afterwards(kind: str, made: Stores, figures: Figures) -> None:
     async with sides(made) as both:
         await compare(f"{kind}, the background", writes.AFTERWARDS, both, 15, figures)
+
+
+def server(kind: str, made: Stores, folder: Path, figures: Figures) -> None:
+    tokens = asyncio.run(tokens_of(made.large, made.large_size, min(MANY, made.large_size.count)))
+    starts(made, folder, figures, kind)
+    live_tokens(made, tokens, folder, figures, kind)
+    beside(made, tokens, folder, figures, kind)
 
 
 def main() -> None:
@@ -63,8 +76,15 @@ def main() -> None:
         folder = options.keep or Path(temporary)
         for kind in ("sqlite", "postgres") if options.only is None else (options.only,):
             with stores(kind, folder, options.scale) as made:
-                if options.part in {None, "questions"}:
-                    asyncio.run(questions(kind, made, options.rounds, figures))
+                if options.part in {None, "reads"}:
+                    asyncio.run(read(kind, made, options.rounds, figures))
+                if options.part != "reads":
+                    # From here on the stores change, so the next run fills them anew.
+                    made.note.unlink()
+                if options.part in {None, "writes"}:
+                    asyncio.run(write(kind, made, options.rounds, figures))
+                if options.part in {None, "server"}:
+                    server(kind, made, folder, figures)
                     asyncio.run(afterwards(kind, made, figures))
     figures.show()
     print(f"in {time.monotonic() - started:.0f} s")

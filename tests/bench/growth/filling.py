@@ -114,7 +114,7 @@ def _fill_sqlite(path: str, size: Size, tables: Sequence[str], key: bytes) -> No
         if "users" in tables:
             connection.execute("UPDATE users SET number = rowid")
             connection.execute(_GRAMS)
-            connection.execute(f"UPDATE users SET disabled_at = created_at WHERE {_disabled('number', size)}")
+            connection.execute(_disable("number", size))
         if "audit_events" in tables:
             connection.execute("UPDATE audit_head SET seq = ?, hash = ?", (heads.head.seq, heads.head.hash))
             connection.execute("DELETE FROM audit_times")
@@ -125,9 +125,10 @@ def _fill_sqlite(path: str, size: Size, tables: Sequence[str], key: bytes) -> No
         connection.execute("PRAGMA journal_mode = WAL")
 
 
-def _disabled(number: str, size: Size) -> str:
+def _disable(number: str, size: Size) -> str:
     """Few, of the second half of the users, since questions change those of the first one."""
-    return f"{number} > {size.count // 2} AND {number} % {size.count // FEW // 2} = 7"
+    which = f"{number} > {size.count // 2} AND {number} % {size.count // FEW // 2} = 7"
+    return f"UPDATE users SET disabled_at = created_at WHERE {which}"  # noqa: S608 - all of it stands here
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:
@@ -155,10 +156,7 @@ async def _fill_postgres(url: str, size: Size, tables: Sequence[str], key: bytes
             await connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our names
             await connection.copy_records_to_table(table, records=rows, columns=columns)
         if "users" in tables:
-            await connection.execute(
-                "UPDATE users SET disabled_at = created_at WHERE "
-                + _disabled("substring(username FROM '[0-9]+')::int", size)
-            )
+            await connection.execute(_disable("substring(username FROM '[0-9]+')::int", size))
         if "audit_events" in tables:
             await connection.execute("UPDATE audit_head SET seq = $1, hash = $2", heads.head.seq, heads.head.hash)
             await connection.execute("DELETE FROM audit_times")

@@ -11,7 +11,6 @@ from server.core.client import Client
 from server.keys.signer import Signer
 from server.services import Services
 from server.sessions.issuing import IssuedTokens, TokenIssuer
-from server.sessions.model import UserSession
 from server.sessions.refresh_token import RefreshTokens
 from server.users.model import Credentials
 from tests.bench.growth.rows import AGENT, Size
@@ -48,24 +47,11 @@ class Side:
         """But for the hash."""
         return await self.services.sessions.open(Authenticated(await self.credentials(number), ("pwd",)), CLIENT)
 
-    def issuer(self) -> TokenIssuer:
+    def issuer(self, access_ttl_seconds: int) -> TokenIssuer:
         keys = self.services.keys.current
         refresh_tokens = RefreshTokens(partial(keys.token_key, "refresh token"))
-        return TokenIssuer(Signer(keys), refresh_tokens, self.services.ids, self.services.settings.tokens)
-
-    async def tokens(self, count: int) -> list[IssuedTokens]:
-        """Tokens of so many sessions that live."""
-        issuer, sessions, found = self.issuer(), self.services.repositories.sessions, []
-        for number in range(count):
-            session = await sessions.get_session(self.size.session_id(number))
-            assert session is not None
-            found.append(issuer.issue(session, self.services.clock.now_ms()))
-        return found
-
-    async def session(self, number: int) -> UserSession:
-        found = await self.services.repositories.sessions.get_session(self.size.session_id(number))
-        assert found is not None
-        return found
+        settings = self.services.settings.tokens.model_copy(update={"access_ttl_seconds": access_ttl_seconds})
+        return TokenIssuer(Signer(keys), refresh_tokens, self.services.ids, settings)
 
 
 Ask = Callable[[Side, int], Awaitable[object]]

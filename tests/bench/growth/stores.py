@@ -22,6 +22,9 @@ FEWEST = 1000
 
 @dataclass(frozen=True)
 class Stores:
+    """`note` is the file that says that they are as they were made."""
+
+    note: Path
     small: str
     small_size: Size
     large: str
@@ -36,14 +39,18 @@ def stores(kind: str, folder: Path, scale: float) -> Iterator[Stores]:
     folder.mkdir(parents=True, exist_ok=True)
     note = folder / f"{kind}-{large}.made"
     if kind == "sqlite":
-        urls = [f"sqlite:///{folder}/{count}.db" for count in (small, large)]
-        yield _filled(note, urls, small, large)
+        files = [folder / f"{count}.db" for count in (small, large)]
+        if not note.exists():
+            for old in [path for file in files for path in folder.glob(f"{file.name}*")]:
+                old.unlink()
+        yield _filled(note, [f"sqlite:///{file}" for file in files], small, large)
         return
     # Its server has to stay where its data is kept.
     with get_server(folder / "pg", cleanup_mode="stop") as server:
         if not note.exists():
             _settle(server)
             for count in (small, large):
+                server.psql(f"DROP DATABASE IF EXISTS growth_{count}")
                 server.psql(f"CREATE DATABASE growth_{count}")
         yield _filled(note, [server.get_uri(f"growth_{count}") for count in (small, large)], small, large)
 
@@ -63,7 +70,7 @@ def _filled(note: Path, urls: list[str], small: int, large: int) -> Stores:
             sizes = [Size(count, now) for count in (small, large)]
             list(processes.map(_fill, urls, sizes))
         note.write_text(str(now))
-    return Stores(urls[0], Size(small, now), urls[1], Size(large, now))
+    return Stores(note, urls[0], Size(small, now), urls[1], Size(large, now))
 
 
 def _fill(url: str, size: Size) -> None:
