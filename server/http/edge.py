@@ -14,15 +14,14 @@ from aiohttp import ClientConnectionResetError, hdrs, web
 from server.core.clock import Clock
 from server.core.errors import ApiError, NotFound, Overloaded
 from server.core.ids import Ids
-from server.core.origin import Origin, set_origin
+from server.core.origin import set_origin
 from server.database.patience import set_patience
-from server.http.auth_middleware import PRINCIPAL
 from server.http.client_ip import client_ip
 from server.http.context import REQUEST_ID
 from server.http.cors import Cors
 from server.http.errors import InternalError, MalformedRequest, MethodNotAllowed, PayloadTooLarge
-from server.http.languages import preferred_languages
 from server.http.request_log import RequestLog
+from server.http.request_origin import RequestOrigin
 from server.http.responses import REQUEST_ID_HEADER, problem_response
 from server.settings.networks import Network
 from watchword_client.middleware import ROUTE
@@ -83,7 +82,8 @@ class Edge:
         """
         started = self._clock.monotonic()
         request_id = request[REQUEST_ID] = self._ids.new_request_id()
-        set_origin(partial(_origin_of, request, self._trusted))
+        origin = RequestOrigin(request, self._trusted)
+        set_origin(origin)
         set_patience()
         try:
             if hdrs.EXPECT in request.headers:
@@ -93,6 +93,7 @@ class Edge:
         except (asyncio.CancelledError, ClientConnectionResetError):
             # The client has left, perhaps before its 100 Continue. This status appears only in the log and in metrics.
             self._note(request, 499, started)
+            origin.end()
             raise asyncio.CancelledError from None
         except Exception as error:  # noqa: BLE001 - the last line: a defect is logged whole and answered without detail
             response = self._failure(request, error, request_id)
@@ -102,6 +103,7 @@ class Edge:
         if self._cors.active:
             self._cors.decorate(request, response)
         self._note(request, response.status, started)
+        origin.end()
         return response
 
     def _note(self, request: web.Request, status: int, started: float) -> None:
@@ -132,19 +134,6 @@ class Edge:
         # The message of the parser quotes the client's bytes, which may be a secret.
         _log.info("malformed request", request_id=request_id, client=client, reason=type(error).__name__)
         return self._problem(MalformedRequest(), request_id)
-
-
-def _origin_of(request: web.Request, trusted: Sequence[Network]) -> Origin:
-    """Caller, address, request id and languages. It is called for a change, so after the auth middleware."""
-    principal = request.get(PRINCIPAL)
-    return Origin(
-        "http",
-        None if principal is None else principal.subject,
-        None if principal is None else principal.username,
-        client_ip(request, trusted),
-        request[REQUEST_ID],
-        preferred_languages(request),
-    )
 
 
 def _check_expectation(request: web.Request) -> None:

@@ -128,6 +128,23 @@ async def test_nothing_of_a_request_waits_for_the_collector(api: Api) -> None:
                 await asyncio.sleep(0)
 
 
+@pytest.mark.usefixtures("no_collector")
+async def test_what_a_request_leaves_open_does_not_hold_the_request(api: Api) -> None:
+    """Connections to the database and timers keep the context in which they were made (CWE-316, CWE-401)."""
+    token = await api.token("sahan")
+    me, users = (
+        f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n" for path in ("/me", "/users")
+    )
+    at_once = [
+        status_after(api, request) for request in (login_of(), login_of("wrong"), me.encode(), users.encode()) * 3
+    ]
+    assert sorted(await asyncio.gather(*at_once)) == [200] * 9 + [400] * 3
+    await api.client.close()
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while is_left(EdgeProtocol) or is_left(web.Request):  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0)
+
+
 async def ask_for_ever(api: Api, path: str) -> None:
     """Read nothing of what is answered."""
     loop = asyncio.get_running_loop()
