@@ -65,7 +65,22 @@ def _uuid7(at: int, random: int) -> str:
     value = (at & 0xFFFF_FFFF_FFFF) << 80
     value |= 0x7 << 76 | (random >> 68 & 0xFFF) << 64
     value |= 0b10 << 62 | random & 0x3FFF_FFFF_FFFF_FFFF
-    return str(uuid.UUID(int=value))
+    return _with_dashes(f"{value:032x}")
+
+
+def _with_dashes(digits: str) -> str:
+    """The text of a UUID (RFC 9562 section 4). uuid.UUID takes three times as long for it."""
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def bytes_of_id(text: str) -> bytes:
+    """The 16 bytes of an id."""
+    return bytes.fromhex(text.replace("-", ""))
+
+
+def id_of_bytes(raw: bytes) -> str:
+    """The id of 16 bytes."""
+    return _with_dashes(raw.hex())
 
 
 class Ids:

@@ -19,8 +19,8 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 from aiohttp.web_request import BaseRequest
 
+from server.http.encoding import encoded, is_plain
 from server.http.gathering import GatheringTransport
-from server.http.immediate import encoded
 
 if TYPE_CHECKING:
     from server.http.runner import EdgeServer
@@ -281,6 +281,13 @@ class EdgeProtocol(RequestHandler):
             resp.force_close()
         if not request.content.is_eof():
             self._leave_body(request, resp)
+        transport = self.transport
+        if transport is not None and self._goes_on(transport) and is_plain(request, resp):
+            request._finish()  # noqa: SLF001 - as the base class does it
+            transport.write(encoded(cast("web.Response", resp)))
+            # The base class asks the answer whether the connection is kept.
+            resp._keep_alive = True  # noqa: SLF001 - it has a setter for False alone
+            return resp, False
         finished = await super().finish_response(request, resp, start_time)
         if self.transport is not None:
             if self._half_closed and not self._messages:
@@ -288,6 +295,12 @@ class EdgeProtocol(RequestHandler):
             elif self._reading_ended and not resp.keep_alive:
                 self.transport.write_eof()
         return finished
+
+    def _goes_on(self, transport: asyncio.Transport) -> bool:
+        """Whether the client can read an answer and send another request."""
+        return not (
+            transport.is_closing() or self.writing_paused or self._half_closed or self._reading_ended or self._upgraded
+        )
 
     def handle_error(
         self, request: BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None

@@ -12,8 +12,6 @@ from contextvars import Context
 from typing import TYPE_CHECKING, cast
 
 from aiohttp import hdrs, web
-from aiohttp.helpers import rfc822_formatted_time
-from aiohttp.http_writer import _serialize_headers
 from aiohttp.typedefs import Middleware
 
 from watchword_client.route_names import template_of
@@ -66,13 +64,3 @@ def result_at_once(answering: Awaitable[web.StreamResponse]) -> web.StreamRespon
         return answer
     coroutine.close()
     return None
-
-
-def encoded(response: web.Response) -> bytes:
-    """The answer as HTTP/1.1. It has its whole body in bytes, or none, no cookies, and does not end its connection."""
-    body = cast("bytes", response.body or b"")
-    if body or response.status != 204:
-        response.headers[hdrs.CONTENT_LENGTH] = str(len(body))
-    response.headers[hdrs.DATE] = rfc822_formatted_time()
-    head: bytes = _serialize_headers(f"HTTP/1.1 {response.status} {response.reason}", response.headers)
-    return head + body

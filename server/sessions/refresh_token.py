@@ -8,9 +8,9 @@ answer.
 from __future__ import annotations
 
 import struct
-import uuid
 from dataclasses import dataclass
 
+from server.core.ids import bytes_of_id, id_of_bytes
 from server.core.opaque_tokens import Key, OpaqueTokens
 
 _LAYOUT = struct.Struct(">16sQ")
@@ -32,7 +32,7 @@ class RefreshTokens:
 
     def issue(self, session_id: str, step: int) -> str:
         """The token of a step. It is always the same for a step."""
-        return self._tokens.issue(_LAYOUT.pack(uuid.UUID(session_id).bytes, step))
+        return self._tokens.issue(_LAYOUT.pack(bytes_of_id(session_id), step))
 
     def read(self, token: str) -> RefreshToken | None:
         """The content; None for anything that was not issued here."""
@@ -40,4 +40,4 @@ class RefreshTokens:
         if content is None or len(content) != _LAYOUT.size:
             return None
         session, step = _LAYOUT.unpack(content)
-        return RefreshToken(str(uuid.UUID(bytes=session)), step)
+        return RefreshToken(id_of_bytes(session), step)

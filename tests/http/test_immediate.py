@@ -272,3 +272,28 @@ async def test_the_immediate_routes_are_those_that_say_so(api: Api) -> None:
     found = api.live.runner.app[IMMEDIATE]
     targets = ("/verify", "/verify?role=x", "/me", "/", "/verify/", "/health/live")
     assert [target for target in targets if found.has(target)] == ["/verify", "/verify?role=x"]
+
+
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        lambda token: LIVE,
+        lambda token: LIVE.replace(b"/health/live", b"/nowhere"),
+        lambda token: verify(token).replace(b"/verify", b"/me"),
+        lambda token: verify(token).replace(b"/verify", b"/sessions"),
+        lambda token: verify(token, "?role=admin").replace(b"/verify", b"/users"),
+    ],
+)
+async def test_an_ordinary_answer_is_the_one_that_aiohttp_makes(
+    api: Api, monkeypatch: pytest.MonkeyPatch, request_of: Callable[[str], bytes]
+) -> None:
+    """Its bytes are made in one step (server/http/encoding.py)."""
+    request = request_of(await api.token("lak"))
+    async with connected(api) as connection:
+        ours = await connection.ask(request)
+        monkeypatch.setattr("server.http.connection.is_plain", lambda *_: False)
+        assert comparable(await connection.ask(request)) == comparable(ours)
+        # RFC 9110 section 9.3.2: the same header fields, and no body.
+        connection.writer.write(request.replace(b"GET", b"HEAD", 1))
+        head = (await connection.reader.readuntil(b"\r\n\r\n")).decode().rstrip().split("\r\n")
+        assert sorted(line.partition(":")[0] for line in head[1:]) == sorted([*ours[1], "Date", "X-Request-Id"])
