@@ -227,7 +227,7 @@ REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
     "header": (lambda path: _flip(path, 3), "is damaged or no SQLite database"),
     "a page in the middle": (_a_page_in_the_middle, "is damaged or no SQLite database"),
     "truncated": (lambda path: os.truncate(path, 3 * PAGE), "pages that are missing"),
-    "empty": (_empty, "the file is empty"),
+    "empty": (_empty, "pages that are missing"),
     "no database": (_no_database, "is damaged or no SQLite database"),
     "newer": (_newer, "newer than this program"),
     "another edition": (_another_edition, "made by another edition of migration"),
