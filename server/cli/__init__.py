@@ -89,6 +89,10 @@ def _run(signals: ServerSignals | CommandSignals) -> int:
     """Run a command. Returns its exit code."""
     # typer and rich are slow to import, and the errors below need neither. Imports leave no garbage to collect.
     gc.disable()
+    if isinstance(signals, ServerSignals):
+        from server.cli.light import import_lightly  # noqa: PLC0415
+
+        import_lightly()
     from server.cli.commands import app  # noqa: PLC0415
 
     gc.freeze()
