@@ -50,9 +50,10 @@ class Peer:
 FASTIFY_CACHED = Peer("Fastify + @fastify/jwt, its cache on", script=("fastify.js", "cache"))
 FASTIFY = Peer("Fastify + @fastify/jwt", script=("fastify.js",))
 FASTAPI = Peer("FastAPI + PyJWT", module="tests.bench.peers.fastapi_pyjwt")
+EXPRESS_WITH_KEY = Peer("Express + jsonwebtoken, key made once", script=("express.js", "key"))
 EXPRESS = Peer("Express + jsonwebtoken", script=("express.js",))
 FASTAPI_USERS = Peer("fastapi-users", module="tests.bench.peers.with_fastapi_users", username="admin@example.com")
-PEERS = (FASTIFY_CACHED, FASTIFY, FASTAPI, EXPRESS, FASTAPI_USERS)
+PEERS = (FASTIFY_CACHED, FASTIFY, EXPRESS_WITH_KEY, FASTAPI, EXPRESS, FASTAPI_USERS)
 
 
 class RunningPeer:

@@ -1,11 +1,15 @@
 // Express with jsonwebtoken, as the tutorial has it: HS256, users in memory, one middleware that checks the token and
-// one that looks at the role.
+// one that looks at the role. The secret is text, as there; jsonwebtoken tries text as a public key first, each time.
+// `node express.js key` makes a key of it once.
+
+import { createSecretKey } from "node:crypto";
 
 import express from "express";
 import jwt from "jsonwebtoken";
 
 import { ISSUER, KEEP_ALIVE_MS, SECRET, TOKEN_SECONDS, claimsOf, headersOf, tell, userWith, users } from "./settings.js";
 
+const key = process.argv[2] === "key" ? createSecretKey(Buffer.from(SECRET)) : SECRET;
 const app = express();
 app.use(express.json());
 
@@ -15,7 +19,7 @@ function authenticate(request, response, next) {
     return response.status(401).json({ error: "no token" });
   }
   try {
-    request.user = jwt.verify(token, SECRET, { algorithms: ["HS256"], issuer: ISSUER, audience: ISSUER });
+    request.user = jwt.verify(token, key, { algorithms: ["HS256"], issuer: ISSUER, audience: ISSUER });
   } catch {
     return response.status(401).json({ error: "invalid token" });
   }
@@ -48,7 +52,7 @@ app.post("/login", async (request, response) => {
   if (user === null) {
     return response.status(401).json({ error: "wrong username or password" });
   }
-  const token = jwt.sign(claimsOf(user), SECRET, {
+  const token = jwt.sign(claimsOf(user), key, {
     algorithm: "HS256",
     subject: user.id,
     issuer: ISSUER,
