@@ -57,7 +57,7 @@ class Attempt:
         if error is None or isinstance(error, NeverBegun | Overloaded | StoreUnavailable):
             # If this fails, the attempt ends by itself (PERIOD_MS).
             with suppress(StoreUnavailable):
-                await asyncio.shield(self._attempts.give_back(self._taken))
+                await self._attempts.end(self._attempts.give_back(self._taken))
         else:
             await self.failed()
 
@@ -70,7 +70,8 @@ class Attempt:
         """Say that the password was right, and forget earlier failures; if the store fails, at the next success."""
         self._ended = True
         try:
-            await asyncio.shield(self._attempts.settle(self._taken, [*self._counted, *self._taken.counters]))
+            counters = [*self._counted, *self._taken.counters]
+            await self._attempts.end(self._attempts.settle(self._taken, counters))
         except StoreUnavailable:
             _log.warning("a right password could not be noted: wrong ones before it still count")
 

@@ -7,9 +7,10 @@ the settings and the logger say limits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Coroutine, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from server.audit.model import AuditNote
 from server.audit.repository import AuditRepository
@@ -18,6 +19,7 @@ from server.authentication.model import AttemptCounter, AttemptLimits, Budget, S
 from server.authentication.repository import AttemptRepository
 from server.core.errors import Overloaded, StoreUnavailable, TryLater
 from server.database.driver import Driver, Transaction, Unit
+from server.database.patience import current_patience, with_own_patience
 
 LONGEST_WAIT_MS = 900_000
 _FIRST_WAIT_MS = 1000
@@ -44,6 +46,26 @@ class Attempts:
         # What was not written of how attempts have ended. Otherwise a disk that fails for a moment would leave so many
         # of an account running that its owner can't log in for a minute or two.
         self._left: list[Unit[None]] = []
+        self._ending: set[asyncio.Task[None]] = set()
+
+    async def end(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what ends an attempt. It is done also after the request has waited for the store as long as it may.
+
+        Otherwise what has ended would count as running while the database is slow, and keep its account out.
+        """
+        left = current_patience().left
+        ending = with_own_patience(work)
+        self._ending.add(ending)
+        ending.add_done_callback(self._ended)
+        done, _ = await asyncio.wait([ending], timeout=max(0.0, left))
+        if done:
+            ending.result()
+
+    def _ended(self, ending: asyncio.Task[None]) -> None:
+        self._ending.discard(ending)
+        if not ending.cancelled():
+            # Who still waits for it raises its error.
+            ending.exception()
 
     async def take(self, wanted: AttemptLimits, now: int) -> AttemptLimits:
         """Take one attempt from all of its counters and budgets, or from none. Raises TooManyAttempts or Overloaded."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
+import asyncio
+from collections.abc import Coroutine
+from contextvars import ContextVar, copy_context
+from typing import Any
 
 # An answer takes at most five seconds: after this, a request may still wait a second for its own revocation.
 REQUEST_SECONDS = 3.5
@@ -25,3 +28,10 @@ def current_patience() -> Patience:
 def set_patience() -> None:
     """Give a new request its patience, in this task and the tasks that it starts."""
     _patience.set(Patience())
+
+
+def with_own_patience(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task that waits for the store as long as a request of its own. In all else it belongs to this request."""
+    context = copy_context()
+    context.run(set_patience)
+    return asyncio.create_task(work, context=context)

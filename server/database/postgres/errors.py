@@ -141,7 +141,7 @@ def asking(trouble: Trouble, operation: Operation) -> Iterator[None]:
             raise
         # These messages say what is wrong in the database, and contain no values.
         failure = trouble.failed(operation, error, getattr(error, "message", None))
-        failure.undone = str(getattr(error, "sqlstate", None))[:2] in _UNDONE
+        failure.undone = getattr(error, "undone", str(getattr(error, "sqlstate", None))[:2] in _UNDONE)
         raise failure from error
     if trouble.is_on:
         trouble.succeeded(operation)

@@ -36,6 +36,8 @@ class TooManyWaitError(TimeoutError):
     """So many calls wait for a connection that one more would hardly get one in time."""
 
     reason = "too many calls wait for a connection"
+    # Nothing was sent.
+    undone = True
 
 
 class Pool:

@@ -16,8 +16,10 @@ from server.core.errors import StoreRefused
 from server.database.postgres.connect import Connector
 
 # A trial without an answer after this time means that the database is away; of several hosts the others have their own
-# time. The trial goes on for longer: over a slow network it may succeed all the same.
+# time. The trial goes on for longer, since over a slow network it may succeed all the same; and another one begins
+# beside it, since packets that were lost do not come back.
 SILENT_SECONDS = 1.0
+MOST_TRIALS = 4
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 1.0
 PAUSE_SECONDS = 0.2
@@ -41,6 +43,9 @@ _AWAY = (
 
 class AwayError(ConnectionError):
     """PostgreSQL is known not to answer. `reason` is what the last trial has shown."""
+
+    # Nothing was sent.
+    undone = True
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -90,29 +95,37 @@ class Reach:
             await asyncio.wait([self._trying])
 
     async def _try_until_answered(self) -> None:
-        silent_seconds = SILENT_SECONDS + self._connect.seconds_for_others(CONNECT_SECONDS)
         suspected_at = self._loop.time()
         await asyncio.sleep(max(0.0, self._sure_at + SURE_SECONDS - suspected_at))
         if self._heard_at > suspected_at:
             return
-        while True:
-            begun = self._loop.time()
-            trial = asyncio.create_task(self._is_answered())
-            try:
-                await asyncio.wait([trial], timeout=silent_seconds)
-                if not (trial.done() and trial.result()) and self._heard_at < begun:
-                    self._set_away()
-                is_answered = await trial
-            finally:
-                trial.cancel()
-            if is_answered or self._heard_at >= begun:
-                break
-            await asyncio.sleep(PAUSE_SECONDS)
+        is_answered = await self._answered_or_heard()
         self._sure_at = self._loop.time()
         self.is_away = False
         if is_answered:
             for tell in self.on_answer:
                 tell()
+
+    async def _answered_or_heard(self) -> bool:
+        """Return when a trial is answered; False when another call was, which outweighs trials that are not."""
+        silent_seconds = SILENT_SECONDS + self._connect.seconds_for_others(CONNECT_SECONDS)
+        trials: set[asyncio.Task[bool]] = set()
+        try:
+            while True:
+                begun = self._loop.time()
+                if len(trials) < MOST_TRIALS:
+                    trials.add(asyncio.create_task(self._is_answered()))
+                ended, trials = await asyncio.wait(trials, timeout=silent_seconds, return_when=asyncio.FIRST_COMPLETED)
+                if any(trial.result() for trial in ended):
+                    return True
+                if self._heard_at >= begun:
+                    return False
+                self._set_away()
+                if ended:
+                    await asyncio.sleep(PAUSE_SECONDS)
+        finally:
+            for trial in trials:
+                trial.cancel()
 
     def _set_away(self) -> None:
         if not self.is_away:
