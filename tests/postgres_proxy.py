@@ -25,6 +25,7 @@ class PostgresProxy:
         # Before each answer of the server.
         self.delay_seconds = 0.0
         self._held: set[asyncio.StreamReader] = set()
+        self._halved: set[asyncio.StreamReader] = set()
         self._holds_new = False
         # Streams from the server.
         self._answering: set[asyncio.StreamReader] = set()
@@ -47,9 +48,14 @@ class PostgresProxy:
         self._held |= self._readers
         self._holds_new = new_too
 
+    def halve(self) -> None:
+        """Of the connections that there are, pass on half of the next answer, and then no byte any more."""
+        self._halved |= self._answering
+
     def release(self) -> None:
         """Pass on again. What was held back is lost."""
         self._held.clear()
+        self._halved.clear()
         self._holds_new = False
 
     def deafen(self) -> None:
@@ -117,6 +123,11 @@ class PostgresProxy:
             while (data := await reader.read(65536)) and reader in heard:
                 if self.delay_seconds and heard is self._answering:
                     await asyncio.sleep(self.delay_seconds)
+                if reader in self._halved:
+                    data = data[: len(data) // 2]
+                    self._held.add(reader)
+                    self._halved.discard(reader)
+                    writer.write(data)
                 if reader not in self._held:
                     writer.write(data if self.replaced is None else data.replace(*self.replaced))
                     await writer.drain()

@@ -16,7 +16,7 @@ from tests.postgres import PostgresServer
 _FIGURES = Figures()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def figures() -> Figures:
     return _FIGURES
 
