@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from sys import intern
 from typing import Any
 
 
@@ -51,18 +52,18 @@ class AccessClaims:
 
     @classmethod
     def from_jwt(cls, claims: Mapping[str, Any]) -> AccessClaims:
-        """From claims whose presence and types were checked."""
+        """From claims whose presence and types were checked. Values that many tokens have are in memory once."""
         return cls(
-            issuer=claims["iss"],
+            issuer=intern(claims["iss"]),
             subject=claims["sub"],
-            audience=claims["aud"],
+            audience=intern(claims["aud"]),
             issued_at=claims["iat"],
             expires_at=claims["exp"],
             jti=claims["jti"],
             session_id=claims["sid"],
-            role=claims["role"],
+            role=intern(claims["role"]),
             username=claims["username"],
             not_before=claims.get("nbf"),
             auth_time=claims.get("auth_time"),
-            amr=tuple(claims.get("amr", ())),
+            amr=tuple(map(intern, claims.get("amr", ()))),
         )

@@ -11,7 +11,7 @@ from watchword_client.clock import Clock, SystemClock
 from watchword_client.errors import ConfigurationError
 from watchword_client.token_checks import TokenChecks, UnknownKey, VerificationKeys
 
-CACHE_SIZE = 20_000
+CACHE_SIZE = 100_000
 
 
 class KeySource(VerificationKeys, Protocol):
@@ -90,7 +90,7 @@ class TokenVerifier:
         # If another thread removes the key meanwhile, it replaces this object, and nobody reads the old one.
         verified = self._verified
         claims = self.checks.verify(token, now_ms)
-        verified.add(token, claims)
+        verified.add(token, claims, now_ms)
         return claims
 
     def forget(self) -> None:

@@ -25,7 +25,7 @@ _SLOW_SECONDS = 1.0
 _FEW_DESCRIPTORS = 1024
 # Of one process, without what it remembers of tokens.
 _PROCESS_BYTES = 120_000_000
-_TOKEN_BYTES = 1000
+_TOKEN_BYTES = 1500
 _CGROUPS, _OWN_CGROUP = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 

@@ -40,7 +40,8 @@ class ClaimRepository:
         sqlite = driver.dialect == "sqlite"
         # Without statistics SQLite prefers the index of all states, and would read all mails that wait.
         from_new = f"FROM mails{' INDEXED BY mails_new' if sqlite else ''} WHERE {new}"
-        from_again = f"FROM mails{' INDEXED BY mails_again' if sqlite else ''} WHERE {again}"
+        self._tried = f"mails{' INDEXED BY mails_again' if sqlite else ''}"
+        from_again = f"FROM {self._tried} WHERE {again}"
         self._due = f"SELECT EXISTS (SELECT 1 {from_new}) OR EXISTS (SELECT 1 {from_again}) AS due"
         lock = "" if sqlite else " FOR UPDATE SKIP LOCKED"
 
@@ -120,7 +121,7 @@ class ClaimRepository:
         again, end = now + LONGEST_WAIT_MS + _AHEAD_MS, now + TRY_FOR_MS + _AHEAD_MS
         ahead = "state = 'waiting' AND ((attempts > 0 AND next_attempt_at > $1) OR give_up_at > $2)"
         found = (
-            "SELECT id FROM mails WHERE state = 'waiting' AND attempts > 0 AND next_attempt_at > $1 UNION ALL "
+            f"SELECT id FROM {self._tried} WHERE state = 'waiting' AND attempts > 0 AND next_attempt_at > $1 UNION ALL "
             f"SELECT id FROM mails WHERE {STATE} = 'waiting' AND content IS NOT NULL AND give_up_at > $2 LIMIT 1"
         )
         if not await self._driver.read(found, again, end):

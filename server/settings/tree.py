@@ -122,7 +122,7 @@ class TokenSettings(Section):
     )
     access_ttl_seconds: int = Field(300, ge=1, le=86400, description="life of an access token")
     cache_size: int = Field(
-        20000, ge=0, le=1000000, description="how many verified tokens are remembered; about 1 KB each"
+        100000, ge=0, le=1000000, description="how many verified tokens are remembered; about 1.5 KB each"
     )
 
 

@@ -12,6 +12,7 @@ import os
 import sqlite3
 import stat
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
@@ -26,8 +27,11 @@ from server.files import drafts
 from server.files.fair_lock import FairLock
 from server.files.syncing import sync
 
-# The number of pages in a step. After each step the copy reports its progress, and it can be stopped.
+# The number of pages in a step. After each step what was copied is on disk, the copy reports its progress, and it can
+# be stopped. Much that is written to the same disk at once would keep the commits of a server waiting.
 _PAGES = 2048
+# After a step, the disk is left to others for as long as it took to write, or for this time if that is less.
+_MOST_REST_SECONDS = 0.1
 
 # Called with the number of copied pages and the number of all pages.
 Progress = Callable[[int, int], None]
@@ -106,7 +110,12 @@ def _copy(source: sqlite3.Connection, draft: Path, progress: Progress, stop: thr
         if stop.is_set():
             raise _Stopped
         progress(total - remaining, total)
+        begun = time.monotonic()
+        os.fdatasync(written)
+        if remaining:
+            time.sleep(min(_MOST_REST_SECONDS, time.monotonic() - begun))
 
+    written = os.open(draft, os.O_RDONLY)
     try:
         with closing(sqlite3.connect(uri(draft, "mode=rw"), uri=True, isolation_level=None)) as target:
             # No journal is needed: the file gets its name only when it is complete and on disk.
@@ -115,8 +124,10 @@ def _copy(source: sqlite3.Connection, draft: Path, progress: Progress, stop: thr
             source.backup(target, pages=_PAGES, progress=step)
         with closing(sqlite3.connect(uri(draft, "mode=ro&immutable=1"), uri=True)) as copy:
             problem = problem_in(copy, "integrity_check")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise FileRefused(f"the copy can't be written ({error}); is the disk full, or the folder gone?") from error
+    finally:
+        os.close(written)
     if problem is not None:
         raise StoreRefused(f"the copy is damaged, and so probably the store is ({problem})")
 
