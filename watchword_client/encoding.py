@@ -26,7 +26,7 @@ def strict_json(text: str) -> Any:
     It refuses repeated members (RFC 8725 section 2.5, RFC 7515 section 4). It also refuses NaN and Infinity, which
     Python accepts, but which are not JSON (RFC 8259 section 6).
     """
-    return json.loads(text, object_pairs_hook=_unique_members, parse_constant=_no_constant)
+    return _STRICT.decode(text)
 
 
 def _unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -38,3 +38,7 @@ def _unique_members(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(_: str) -> NoReturn:
     raise ValueError("NaN and Infinity are not JSON")
+
+
+# Made once: `json.loads` would make it anew for each text.
+_STRICT = json.JSONDecoder(object_pairs_hook=_unique_members, parse_constant=_no_constant)
