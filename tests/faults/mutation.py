@@ -10,6 +10,7 @@ import json
 import random
 import re
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from tests.faults.spoiling import Spoiler
@@ -117,6 +118,13 @@ class Exchange:
     # Whether the client says that nothing will follow.
     ends: bool = False
     truncated: bool = False
+    # Where the client pauses for a moment, so that the server gets the bytes in pieces.
+    pauses: list[int] = field(default_factory=list)
+
+    @property
+    def pieces(self) -> list[bytes]:
+        places = [0, *self.pauses, len(self.data)]
+        return [self.data[start:end] for start, end in pairwise(places)]
 
 
 class Mutator:
@@ -151,6 +159,10 @@ class Mutator:
             exchange.ends = True
         # The parser in Python takes a bare CR for a part of the line, and waits for the end of the head.
         exchange.ends = exchange.ends or any(request.line_end != b"\r\n" for request in exchange.requests)
+        if self.random.random() < 0.15:
+            exchange.pauses = sorted(
+                self.random.choices(range(len(exchange.data) + 1), k=self.random.choice((1, 2, 6)))
+            )
         return exchange
 
     def _request(self) -> Request:

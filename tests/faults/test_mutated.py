@@ -24,6 +24,7 @@ _REQUESTS = 33_400 if IS_FULL else 900
 _CONNECTIONS = 16
 _BATCH = 512 if IS_FULL else 256
 _SECONDS = 30
+_PAUSE_SECONDS = 0.002
 # To send again what failed: MUTATED=number with the seed of the test.
 _ONLY = os.environ.get("MUTATED")
 _PURE_PYTHON = {"AIOHTTP_NO_EXTENSIONS": "1"}
@@ -83,7 +84,10 @@ async def exchanged(server: ServerProcess, exchange: Exchange) -> bytes:
     reader, writer = await asyncio.open_connection(host, int(port))
     found = bytearray()
     try:
-        writer.write(exchange.data)
+        for number, piece in enumerate(exchange.pieces):
+            if number:
+                await asyncio.sleep(_PAUSE_SECONDS)
+            writer.write(piece)
         if exchange.ends:
             writer.write_eof()
         async with asyncio.timeout(_SECONDS):
@@ -145,7 +149,7 @@ def test_no_bytes_are_too_much(tmp_path: Path, name: str, request: pytest.Fixtur
                     unanswered += not answers and not exchange.truncated
                 except (AssertionError, KeyError, ValueError) as error:
                     told = f"seed {seed}, MUTATED={exchange.number}: {error!r}"
-                    wrong.append(f"{told[:2000]}\nsent {exchange.data!r}\ngot {raw[:2000]!r}\n")
+                    wrong.append(f"{told[:2000]}\nsent {exchange.pieces!r}\ngot {raw[:2000]!r}\n")
             assert not wrong, f"{len(wrong)} of {sent}\n\n" + "\n".join(wrong[:5])
         assert server.call("GET", "/health/ready")[0] == 200
         seen = judge.seen
