@@ -56,14 +56,14 @@ class Scrapes:
 
 
 def _understood(headers: CIMultiDictProxy[str]) -> CIMultiDict[str]:
-    """The headers with those formats of `Accept` that exist.
+    """The formats of `Accept` that exist, and no other header.
 
-    prometheus-client converts each version to numbers, whatever it is, and repeats it in the answer.
+    prometheus-client converts each version to numbers, whatever it is, and repeats it in the answer. aiohttp can't copy
+    a request with a header that is not UTF-8.
     """
     wanted = ",".join(headers.getall("Accept", ())).split(",")
-    known = CIMultiDict(headers)
-    known["Accept"] = ",".join(one for one in wanted if _versions(one) <= _VERSIONS)
-    return known
+    known = ",".join(one for one in wanted if one.isascii() and _versions(one) <= _VERSIONS)
+    return CIMultiDict({"Accept": known})
 
 
 def _versions(media_range: str) -> set[str]:

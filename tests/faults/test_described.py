@@ -21,7 +21,8 @@ from tests.volume import IS_FULL
 _SEEDS = {"admin": 1, "moderator": 2, "customer": 3, "nobody": 4}
 _WHO = tuple(_SEEDS) if IS_FULL else ("admin",)
 _USERS = 40 if IS_FULL else 8
-_SECONDS = 280
+# A hang, on a machine that is ten times as busy as it should be.
+_SECONDS = 900
 
 
 @pytest.mark.parametrize("who", _WHO)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,13 @@ from tests.faults.fuzzed import ROLES, faults_in, fuzzed
 from tests.faults.judging import Judge, Log
 from tests.faults.mutation import Exchange, Known, Mutator
 from tests.figures import Figures
+from tests.listening import free_port
 from tests.process.server_process import ServerProcess, run
 from tests.running import PASSWORD
 from tests.volume import IS_FULL
 
 _REQUESTS = 33_400 if IS_FULL else 900
+_SCRAPES = 1_000 if IS_FULL else 100
 _CONNECTIONS = 16
 _BATCH = 512 if IS_FULL else 256
 _SECONDS = 30
@@ -78,9 +82,9 @@ def known_of(server: ServerProcess, document: dict[str, Any], key: str) -> Known
     )
 
 
-async def exchanged(server: ServerProcess, exchange: Exchange) -> bytes:
+async def exchanged(address: str, exchange: Exchange) -> bytes:
     """All that the server has to say to it."""
-    host, port = server.address.removeprefix("http://").split(":")
+    host, port = address.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     found = bytearray()
     try:
@@ -105,7 +109,7 @@ async def exchanged(server: ServerProcess, exchange: Exchange) -> bytes:
 _HANGS = b"nothing more came, and the connection was not closed"
 
 
-async def send_all(server: ServerProcess, exchanges: list[Exchange]) -> list[tuple[Exchange, bytes]]:
+async def send_all(address: str, exchanges: list[Exchange]) -> list[tuple[Exchange, bytes]]:
     waiting = exchanges[::-1]
     done = []
 
@@ -113,7 +117,7 @@ async def send_all(server: ServerProcess, exchanges: list[Exchange]) -> list[tup
         while waiting:
             exchange = waiting.pop()
             try:
-                done.append((exchange, await exchanged(server, exchange)))
+                done.append((exchange, await exchanged(address, exchange)))
             except TimeoutError:
                 done.append((exchange, _HANGS))
 
@@ -140,7 +144,7 @@ def test_no_bytes_are_too_much(tmp_path: Path, name: str, request: pytest.Fixtur
             sent += sum(len(exchange.requests) for exchange in exchanges)
             if _ONLY is not None:
                 exchanges = [exchange for exchange in exchanges if exchange.number == int(_ONLY)]
-            for exchange, raw in asyncio.run(send_all(server, exchanges)):
+            for exchange, raw in asyncio.run(send_all(server.address, exchanges)):
                 try:
                     answers = judge.answers(raw)
                     for answer in answers:
@@ -163,3 +167,23 @@ def test_no_bytes_are_too_much(tmp_path: Path, name: str, request: pytest.Fixtur
         assert unanswered < number * 0.02, unanswered
     figures.at_most(f"spoilt requests, {name}, of {sent:,}: not as documented", 0, 0)
     figures.told(f"their answers by status, {name}", ", ".join(f"{seen[status]:,} {status}" for status in sorted(seen)))
+
+
+def test_the_listener_of_the_metrics_bears_it_too(tmp_path: Path) -> None:
+    """It has a route, and no log of requests. So its answers are judged by their statuses."""
+    port = free_port()
+    store_url = f"sqlite:///{tmp_path}/watchword.db"
+    with fuzzed(tmp_path, store_url, {"WATCHWORD__METRICS__PORT": str(port)}) as (server, log):
+        names = ("refresh_token", "device_cookie", "token", "reset_token", "invitation_token", "kid")
+        document: dict[str, Any] = {"paths": {"/metrics": {"get": {}}, "/": {"get": {}}}}
+        mutator = Mutator(26, document, Known(["x.y.z"], {name: ["x"] for name in names}))
+        exchanges = [mutator.exchange(number) for number in range(_SCRAPES)]
+        seen: Counter[bytes] = Counter()
+        for exchange, raw in asyncio.run(send_all(f"http://127.0.0.1:{port}", exchanges)):
+            found = re.findall(rb"HTTP/1\.[01] (\d{3}) ", raw)
+            assert set(found) <= {b"100", b"200", b"400", b"404", b"405"}, (exchange.number, exchange.data, raw[:2000])
+            assert raw != _HANGS, exchange.data
+            seen.update(found)
+        assert server.stop() == 0
+    assert faults_in(log) == []
+    assert seen[b"200"] > _SCRAPES / 10

@@ -155,14 +155,17 @@ class Lives:
         """An invitation that is used, one that is withdrawn, and one that runs out."""
         call = self._call
         name = f"guest{next(self._numbers)}"
-        made = await call("POST /invitations", 201, token=await self.admin_token(), body={"expires_in": 60})
+        made = await call("POST /invitations", 201, token=await self.admin_token(), body={"expires_in": 120})
         token = {"invitation_token": made["invitation_token"]}
         await call("POST /invitations/check", body=token)
         body = {"username": name, "name": name, "password": PASSWORD, "email": f"{name}@soak.example"} | token
         guest = await call("POST /sign-up", 201, body=body)
         await self.delete(guest["user"]["id"])
         other = await call(
-            "POST /invitations", 201, token=await self.admin_token(), body={"email": f"other{name}@soak.example"}
+            "POST /invitations",
+            201,
+            token=await self.admin_token(),
+            body={"email": f"other{name}@soak.example", "expires_in": 30},
         )
         invitation_id = other["invitation"]["id"]
         await call(

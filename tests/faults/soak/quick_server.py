@@ -15,6 +15,7 @@ from server.cli import main
 from server.core import clock
 from server.mail import known_clients, tidying
 from server.registration import service
+from server.sessions import repository
 
 _QUICK: tuple[tuple[object, str, float], ...] = (
     # Otherwise nothing is purged in the first ten minutes.
@@ -24,6 +25,8 @@ _QUICK: tuple[tuple[object, str, float], ...] = (
     (background, "INVITATION_DELAY_MS", 5_000),
     (background, "FORGET_MS", 30_000),
     (background, "WAIT_MS", 30_000),
+    # Longer than any access token of the load lives.
+    (repository, "MEMORY_MS", 150_000),
     (tidying, "SENT_MS", 10_000),
     (tidying, "GIVEN_UP_MS", 10_000),
     (known_clients, "REMEMBERED_MS", 30_000),

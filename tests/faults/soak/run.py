@@ -48,11 +48,11 @@ workers = {workers}
 url = "{store_url}"
 pool_size = 3
 [tokens]
-access_ttl_seconds = 60
+access_ttl_seconds = {ttl}
 cache_size = {cache_size}
 [sessions]
-idle_ttl_seconds = 75
-max_ttl_seconds = 90
+idle_ttl_seconds = {ttl}
+max_ttl_seconds = {ttl}
 retry_window_seconds = 1
 [passwords]
 reset_ttl_seconds = 60
@@ -114,11 +114,14 @@ class Outcome:
 class Soak:
     """One run."""
 
-    def __init__(self, folder: Path, store_url: str, workers: int, people: int) -> None:
+    def __init__(self, folder: Path, store_url: str, seconds: float, workers: int, people: int) -> None:
         self._folder = folder
         self._store_url = store_url
+        self._seconds = seconds
         self._workers = workers
         self._people = people
+        # A life has to end before its tokens, also on a busy machine; and much has to expire within the run.
+        self._ttl_seconds = max(30, min(120, round(seconds / 10)))
         self._metrics_port = free_port()
         # The commands have to know where the server listens.
         self._environment = {"WATCHWORD__SERVER__PORT": str(free_port())}
@@ -127,7 +130,7 @@ class Soak:
         # How often each life was lived to its end.
         self._lived: Counter[Callable[[], Awaitable[None]]] = Counter()
 
-    async def run(self, seconds: float) -> Outcome:
+    async def run(self) -> Outcome:
         inbox = Inbox()
         with mail_server(handler=inbox) as mails:
             self._mail_url = mails.url
@@ -135,8 +138,8 @@ class Soak:
             log = self._folder / "log.jsonl"
             quick = "tests.faults.soak.quick_server"
             with serving(self._folder, log_to=log, module=quick, **self._environment) as server:
-                self._outcome = Outcome(Samples(server.process.pid, self._folder), seconds)
-                await self._load(server, inbox, seconds)
+                self._outcome = Outcome(Samples(server.process.pid, self._folder), self._seconds)
+                await self._load(server, inbox)
                 self._outcome.answered = self._scraped()
                 self._outcome.reloads = server.log().count("the settings were reloaded")
                 if server.stop() != 0:
@@ -152,6 +155,7 @@ class Soak:
             master_key=MASTER_KEY,
             mail_url=self._mail_url,
             public_url=PUBLIC_URL,
+            ttl=self._ttl_seconds,
             metrics_port=self._metrics_port,
             # With another size the verifier is a new one. Most of the time it stays.
             cache_size=self._chance.choice((1000, 1000, 1000, 1000, 1000, 2000)),
@@ -159,7 +163,7 @@ class Soak:
         )
         (self._folder / "config.toml").write_text(text)
 
-    async def _load(self, server: ServerProcess, inbox: Inbox, seconds: float) -> None:
+    async def _load(self, server: ServerProcess, inbox: Inbox) -> None:
         timeout = aiohttp.ClientTimeout(total=DEADLINE_SECONDS)
         connector = aiohttp.TCPConnector(limit=40, keepalive_timeout=5)
         jar = aiohttp.DummyCookieJar()
@@ -175,7 +179,7 @@ class Soak:
                 ),
                 asyncio.create_task(self._measure()),
             ]
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(self._seconds)
             deadline = time.monotonic() + DEADLINE_SECONDS
             # On a busy machine a short run lasts until all was done.
             while min(self._lived[life] for life in lives) < self._people and not self._outcome.failures:
@@ -232,8 +236,9 @@ class Soak:
                 await process.wait()
         for made in (copy, copy.with_name("copy.db.key")):
             made.unlink(missing_ok=True)
-        # A rotation may be under way already.
-        if process.returncode != 0 and chosen[:2] != ("keys", "rotate"):
+        # A rotation may be under way already, and on a busy machine the server may not be ready for a moment.
+        may_fail = chosen[:2] == ("keys", "rotate") or b"not ready" in told
+        if process.returncode != 0 and not may_fail:
             raise AssertionError(" ".join(chosen) + f": {process.returncode} {told[-500:]!r}")
 
     async def _measure(self) -> None:
@@ -289,6 +294,6 @@ def _rows_of(file: str) -> dict[str, int]:
 async def soaked(folder: Path, store_url: str, seconds: float, workers: int = 1, people: int = 2) -> Outcome:
     """Run the load for so long, with so many people for each life."""
     begun = time.monotonic()
-    outcome = await Soak(folder, store_url, workers, people).run(seconds)
+    outcome = await Soak(folder, store_url, seconds, workers, people).run()
     outcome.seconds = time.monotonic() - begun
     return outcome
