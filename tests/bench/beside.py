@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from server.settings.tree import PasswordSettings
-from tests.bench.comparison import KINDS, LOGIN, REFRESH, USER, VERIFY, Comparison, Target
+from tests.bench.comparison import KINDS, LOGIN, REFRESH, USER, VERIFY, Comparison, Target, by_cpu, cpu_us, per_second
 from tests.bench.cores import Cores, on
 from tests.bench.load import CONNECTIONS, Client, Source, chain, get, in_turn, post
 from tests.bench.machine import machine
@@ -155,10 +155,9 @@ class _Starting:
 
     def _target_of(self, server: ServerProcess, name: str, kind: str, sources: list[Source], status: int) -> Target:
         pids = processes_of(server)
-        several = len(pids) > 1
+        beside_load = len(pids) > 1 and self.cores.pair_shares_with_load
         client = Client(server.address, pids[0], sources, status, _connections(kind))
-        served = Served(pids, client, beside_client=several and self.cores.pair_shares_with_load)
-        return Target(name, kind, served, is_alone=not several)
+        return Target(name, kind, Served(pids, client, beside_client=beside_load))
 
     def _peers(self) -> list[tuple[Peer, RunningPeer]]:
         found = []
@@ -221,18 +220,18 @@ def _number(value: float) -> str:
 
 def _compare(comparison: Comparison, figures: Figures) -> None:
     mine = ours("SQLite")
-    floor = comparison.ratio(VERIFY, mine, FLOOR, of="cpu_us")
+    floor = comparison.ratio(VERIFY, mine, FLOOR, cpu_us)
     if floor is not None:
         figures.at_most("/verify, CPU time, of the floor", floor, 1.15)
     for peer, aim in ((FASTIFY_CACHED, 1), (EXPRESS, 12), (FASTAPI_USERS, 25)):
-        ratio = comparison.ratio(VERIFY, mine, peer.name)
+        ratio = comparison.ratio(VERIFY, mine, peer.name, per_second)
         if ratio is not None:
             figures.at_least(f"/verify, requests / s, of {peer.name.partition(' ')[0]}", ratio, aim)
     for store in STORES:
-        ratio = comparison.ratio(VERIFY, ours(store, 2), ours(store))
+        ratio = comparison.ratio(VERIFY, ours(store, 2), ours(store), by_cpu)
         if ratio is not None:
-            figures.at_least(f"/verify, two workers, of one, {store}", ratio, 1.8)
-    refresh, other = (comparison.ratio(REFRESH, ours(store), BARE) for store in STORES)
+            figures.at_least(f"/verify, two workers, of one, CPU time, {store}", ratio, 1.8)
+    refresh, other = (comparison.ratio(REFRESH, ours(store), BARE, per_second) for store in STORES)
     if refresh is not None and other is not None:
         figures.at_least("/refresh, durable, requests / s, of a bare POST", refresh, 0.25)
         figures.told("the same, PostgreSQL", other)

@@ -8,6 +8,7 @@ only computes, by the clock for what waits for a disk.
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -32,12 +33,11 @@ class Cost(NamedTuple):
 
 @dataclass
 class Target:
-    """One kind of request at one server. `is_alone` says that it has one process, and a core for itself."""
+    """One kind of request at one server."""
 
     name: str
     kind: str
     served: Served
-    is_alone: bool = True
     total: int = 0
 
     async def open(self, seconds: float) -> None:
@@ -51,7 +51,7 @@ class Target:
 
     @property
     def per_second(self) -> list[float]:
-        by_clock = self.is_alone or self.kind == REFRESH
+        by_clock = self.kind == REFRESH or not self.served.beside_client
         return self.served.by_clock if by_clock else self.served.by_cpu
 
     @property
@@ -78,6 +78,7 @@ class Comparison:
 
     def play(self, targets: list[Target], rounds: int, seconds: float = 0) -> None:
         self.targets |= {(one.name, one.kind): one for one in targets}
+        print(f"measuring {len(targets)} kinds of requests and servers, {rounds} times in turn", flush=True)
         with on(self.cores.load):
             uvloop.run(_play(targets, rounds, seconds))
 
@@ -89,10 +90,22 @@ class Comparison:
         target = self.targets.get((name, kind))
         return None if target is None else target.cost
 
-    def ratio(self, kind: str, name: str, other: str, *, of: str = "per_second") -> float | None:
+    def ratio(self, kind: str, name: str, other: str, of: Callable[[Target], list[float]]) -> float | None:
         """Of neighbours in the same round; the median. None if one of them is missing."""
         one, two = self.targets.get((name, kind)), self.targets.get((other, kind))
         if one is None or two is None:
             return None
-        pairs = (one.per_second, two.per_second) if of == "per_second" else (one.served.cpu_us, two.served.cpu_us)
-        return statistics.median(first / second for first, second in zip(*pairs, strict=True))
+        return statistics.median(first / second for first, second in zip(of(one), of(two), strict=True))
+
+
+def per_second(target: Target) -> list[float]:
+    return target.per_second
+
+
+def by_cpu(target: Target) -> list[float]:
+    """Requests a second if each process had a core for itself."""
+    return target.served.by_cpu
+
+
+def cpu_us(target: Target) -> list[float]:
+    return target.served.cpu_us

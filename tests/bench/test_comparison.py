@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 
-from tests.bench.comparison import USER, VERIFY, Comparison, Target
+from tests.bench.comparison import USER, VERIFY, Comparison, Target, cpu_us, per_second
 from tests.bench.cores import Cores
 from tests.bench.load import Client, get, in_turn
 from tests.bench.peers.starting import NODE_FOLDER, PEERS
@@ -25,10 +25,10 @@ def test_servers_are_measured_in_turn_and_compared_round_by_round() -> None:
         assert target.cost.per_second > 0
         # No handler of Python answers in a microsecond.
         assert target.cost.cpu_us > 1
-    ratio = comparison.ratio(VERIFY, "floor", "bare", of="cpu_us")
+    ratio = comparison.ratio(VERIFY, "floor", "bare", cpu_us)
     assert ratio is not None
     assert 0.1 < ratio < 10
-    assert comparison.ratio(VERIFY, "floor", "a peer that is missing") is None
+    assert comparison.ratio(VERIFY, "floor", "a peer that is missing", per_second) is None
     assert comparison.cost("bare", USER) is None
     assert os.sched_getaffinity(0) == cores
 
