@@ -35,7 +35,7 @@ from tests.process.server_process import ServerProcess, serving
 from tests.running import MASTER_KEY
 
 TOKENS = 8
-LOGIN_ROUNDS = 5
+LOGIN_ROUNDS = 3
 LOGIN_CONNECTIONS = 2
 # For all but the measured logins, which would take most of the run.
 CHEAP = 4
