@@ -14,6 +14,7 @@ from server.authentication.throttling import DEVICE_ATTEMPTS, FREE_FAILURES
 from server.challenges.model import CODES, OPEN, Purpose
 from server.http.body import MAXIMUM_MEMBERS
 from server.http.connection import FRAMING_BYTES, HALF_CLOSED_SECONDS, HEAD_BYTES, WRITE_SECONDS
+from server.http.listening import UNSENT_BYTES
 from server.http.runner import ENOUGH_DESCRIPTORS, KEEPALIVE_SECONDS, KEPT_DESCRIPTORS
 from server.passwords.hasher import MAXIMUM_BYTES
 from server.sessions.cookies import BROWSER_SECONDS, DEVICE_SECONDS
@@ -50,11 +51,13 @@ FIXED = {
     "characters of an access token": token_checks.MAXIMUM_LENGTH,
     "seconds that a token may be ahead of this server's clock": token_checks.FUTURE_SECONDS,
     "seconds that unfinished headers, or an idle connection, are waited for": int(KEEPALIVE_SECONDS),
+    "seconds until the first byte of a connection": int(KEEPALIVE_SECONDS),
     "bytes of unfinished headers": HEAD_BYTES,
     "bytes of chunk sizes, extensions and trailers in a body, beyond as many as it has content": FRAMING_BYTES,
     "seconds in which a client that is answered has to take something": int(WRITE_SECONDS),
     "seconds that who sends no more is answered for; then it has left": int(HALF_CLOSED_SECONDS),
     "fields of a body": MAXIMUM_MEMBERS,
+    "bytes of answers that the system holds for a client beyond what its side has room for": UNSENT_BYTES,
     "descriptors of a process, if the system grants so many": ENOUGH_DESCRIPTORS,
     "of these, those that are no connections": KEPT_DESCRIPTORS,
 }

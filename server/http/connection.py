@@ -10,6 +10,7 @@ import fcntl
 import sys
 import termios
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
@@ -84,6 +85,9 @@ class EdgeProtocol(RequestHandler):
     def connection_lost(self, exc: BaseException | None) -> None:
         """Clean up after the connection was closed by either side."""
         self._stop_clock()
+        self._server.cleaning_up.add(partial(self._clean_up, exc))
+
+    def _clean_up(self, exc: BaseException | None) -> None:
         if self._task_handler is not None:
             self._task_handler.add_done_callback(_take_error)
         super().connection_lost(exc)
@@ -136,7 +140,10 @@ class EdgeProtocol(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Parse until the first error. aiohttp would queue another error for each later piece of data."""
-        if self._reading_ended or self._receive(data):
+        if self._reading_ended:
+            self._ignore()
+            return
+        if self._receive(data):
             return
         if self._messages:
             self._look_at_requests(data)
@@ -174,7 +181,9 @@ class EdgeProtocol(RequestHandler):
     def _receive(self, data: bytes) -> bool:
         """Parse. Whether that was a whole request which is answered already."""
         waiter = self._waiter
-        if waiter is None or waiter.done() or self._keepalive_handle is None:
+        # With the first bytes of the connection, its task has not begun yet.
+        is_ready = not self._request_count if waiter is None else not waiter.done()
+        if not is_ready or self._keepalive_handle is None:
             # A request is being handled, or there is no clock for the next one, which the task starts.
             super().data_received(data)
             return False
@@ -186,7 +195,7 @@ class EdgeProtocol(RequestHandler):
             self._waiter = waiter
         if len(self._messages) == 1 and self._answer_at_once():
             return True
-        if self._messages:
+        if self._messages and waiter is not None:
             waiter.set_result(None)
         return False
 
@@ -251,6 +260,11 @@ class EdgeProtocol(RequestHandler):
     def end_reading(self) -> None:
         """Ignore all data from now on."""
         self._reading_ended = True
+        self._ignore()
+
+    def _ignore(self) -> None:
+        if self.transport is not None:
+            self._server.ignored.wait(self.transport)
 
     def _leave_body(self, request: BaseRequest, response: web.StreamResponse) -> None:
         """Handle an answer before the end of the body. aiohttp waits for the rest, but a long one is not parsed."""

@@ -7,6 +7,9 @@ import socket
 
 from server.core.errors import ConfigurationError
 
+# As much of an answer the system takes before the client's side has room for it. By default it takes 4 MB, and clients
+# that read nothing could use up its memory for all connections.
+UNSENT_BYTES = 131_072
 # The remedy for each error number of an address that can't be used.
 _REMEDIES = {
     errno.EADDRINUSE: "does Watchword run already? Else choose another port",
@@ -32,6 +35,9 @@ def listen_on(host: str, port: int, section: str = "server") -> socket.socket:
     try:
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            # Its connections inherit it.
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         listening.bind(address)
     except OSError as error:
         if listening is not None:

@@ -18,6 +18,9 @@ from server.http.connection import READ_BUFFER_BYTES, EdgeProtocol
 from server.http.edge import Edge
 from server.http.gathering import Gatherer
 from server.http.immediate import IMMEDIATE, Immediate, result_at_once
+from server.http.memory import CrowdMemory
+from server.http.silent import Silence, SilentConnection
+from server.http.turns import CLEANED_IN_A_TURN, Ignored, Shared
 
 if TYPE_CHECKING:
     from aiohttp.http import RawRequestMessage, StreamWriter
@@ -54,8 +57,12 @@ class EdgeServer(web.Server):
         self._protocol_options = options
         self._most = most
         self.gatherer = Gatherer(asyncio.get_running_loop())
+        self.ignored = Ignored(asyncio.get_running_loop())
+        self.cleaning_up = Shared(asyncio.get_running_loop(), CLEANED_IN_A_TURN)
+        self._memory = CrowdMemory(asyncio.get_running_loop())
         # Connections in the order of their latest request, the oldest first.
-        self.by_latest_request: OrderedDict[RequestHandler, None] = OrderedDict()
+        self.by_latest_request: OrderedDict[RequestHandler | SilentConnection, None] = OrderedDict()
+        self._silence = Silence(self, KEEPALIVE_SECONDS)
         self._is_full = False
         # From the beginning of the end on, each answer is the last one of its connection.
         self.draining = False
@@ -98,18 +105,28 @@ class EdgeServer(web.Server):
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         """Each protocol calls it."""
         super().connection_made(handler, transport)
-        self.by_latest_request[handler] = None
-        if len(self.by_latest_request) > self._most:
-            self._make_room(handler)
+        self.arrived(handler)
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         """Each protocol calls it."""
         super().connection_lost(handler, exc)
-        self.by_latest_request.pop(handler, None)
-        self._is_full = self._is_full and len(self.by_latest_request) > self._most // 2
+        self.went(handler)
         self.on_connection_lost()
 
-    def _make_room(self, newest: RequestHandler) -> None:
+    def arrived(self, connection: RequestHandler | SilentConnection) -> None:
+        """There is one more."""
+        self.by_latest_request[connection] = None
+        self._memory.connections(len(self.by_latest_request))
+        if len(self.by_latest_request) > self._most:
+            self._make_room(connection)
+
+    def went(self, connection: RequestHandler | SilentConnection) -> None:
+        """It is no more, or another protocol has it."""
+        self.by_latest_request.pop(connection, None)
+        self._memory.connections(len(self.by_latest_request))
+        self._is_full = self._is_full and len(self.by_latest_request) > self._most // 2
+
+    def _make_room(self, newest: RequestHandler | SilentConnection) -> None:
         if not self._is_full:
             self._is_full = True
             _log.warning(
@@ -119,10 +136,14 @@ class EdgeServer(web.Server):
         leaving = next(
             one
             for one in self.by_latest_request
-            if one is newest or (isinstance(one, EdgeProtocol) and one.waits_for_client)
+            if one is newest
+            or isinstance(one, SilentConnection)
+            or (isinstance(one, EdgeProtocol) and one.waits_for_client)
         )
         del self.by_latest_request[leaving]
-        self._connections[leaving].abort()
+        transport = leaving.transport if isinstance(leaving, SilentConnection) else self._connections[leaving]
+        if transport is not None:
+            transport.abort()
 
     async def finish_requests(self, seconds: float) -> None:
         """Wait for the requests that are in flight now, at most so long. From now on an answer closes its connection.
@@ -137,6 +158,11 @@ class EdgeServer(web.Server):
             await asyncio.sleep(DRAIN_POLL_SECONDS)
             left = [(one, request) for one, request in left if one.request is request]
 
+    def pre_shutdown(self) -> None:
+        """Close what waits for a request."""
+        self._silence.close()
+        super().pre_shutdown()
+
     async def shutdown(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as in the base class
         """Wait for requests in flight, then cancel them. aiohttp alone would wait a second time."""
         try:
@@ -146,8 +172,12 @@ class EdgeServer(web.Server):
             for connection in self.connections:
                 connection.force_close()
 
-    def __call__(self) -> RequestHandler:
-        """Make the protocol of a new connection."""
+    def __call__(self) -> Any:
+        """Make what a new connection has until its first byte."""
+        return SilentConnection(self._silence)
+
+    def new_protocol(self) -> RequestHandler:
+        """Make the protocol of a connection that has something to say."""
         return EdgeProtocol(self, loop=self._loop, **self._protocol_options)
 
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pytest
 
 from tests.calling import DEADLINE_SECONDS
 from tests.faults.watched_server import SOCKET
-from tests.figures import Figures
 from tests.process.server_process import ServerProcess, serving
 from tests.running import MASTER_KEY
-from tests.steady_load import Seen
+from tests.volume import IS_FULL
 
 MEMORY_MB = 20.0
 # Of others, whose p99 may double. Below this, twice as much is nobody's trouble, and chance decides.
@@ -33,6 +33,7 @@ FEW_DESCRIPTORS = 2 * POOL_SIZE
 # What nearly all writes touch.
 LOCKED = ("watchword.users", "watchword.sessions", "watchword.audit_events", "watchword.audit_head")
 PARSERS = ("in C", "in Python")
+in_full = pytest.mark.skipif(not IS_FULL, reason="make faults runs it")
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Attacked:
     def held(self) -> Held:
         tasks, connections = self._watched()
         return Held(
-            sum((_descriptors(pid) for pid in self.pids), Counter()),
+            self.descriptors(),
             sum(_resident_mb(pid) for pid in self.pids),
             tasks,
             connections,
@@ -98,8 +99,11 @@ class Attacked:
             time.sleep(0.05)
         return held
 
-    def left_nothing(self, before: Held) -> Held:
-        """Wait until what is held is what was held before; the memory at that time."""
+    def descriptors(self) -> Counter[str]:
+        return sum((_descriptors(pid) for pid in self.pids), Counter())
+
+    def left_nothing(self, before: Held, memory_mb: float | None = MEMORY_MB) -> Held:
+        """Wait until what is held is what was held before. Without `memory_mb` the memory is only told."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         while True:
             now = self.held()
@@ -107,7 +111,7 @@ class Attacked:
             if (
                 more <= FEW_DESCRIPTORS
                 and (now.tasks, now.connections) == (before.tasks, 0)
-                and now.memory_mb - before.memory_mb <= MEMORY_MB
+                and (memory_mb is None or now.memory_mb - before.memory_mb <= memory_mb)
             ):
                 break
             assert time.monotonic() < deadline, (before, now, now.descriptors - before.descriptors)
@@ -182,16 +186,3 @@ def attacked(
         yield Attacked(server, url, watch)
         assert server.stop() == 0
         assert "Traceback" not in server.log()
-
-
-def note_others(figures: Figures, what: str, quiet: Seen, troubled: Seen, *, hashes: bool = False) -> None:
-    """What others noticed. Their requests were all answered as ever.
-
-    With `hashes` the threads that hash passwords have worked too, so the work of the process tells nothing.
-    """
-    assert troubled.statuses.keys() == quiet.statuses.keys() == {204}
-    aim = max(LEAST_MS, 2 * quiet.milliseconds(99))
-    figures.at_most(f"{what}: p99 of others", troubled.milliseconds(99), aim, "ms")
-    if not hashes:
-        aim = max(LEAST_MS, 2 * quiet.work_milliseconds(99))
-        figures.at_most(f"{what}: p99 of the work before their answers", troubled.work_milliseconds(99), aim, "ms")

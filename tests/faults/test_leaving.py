@@ -6,23 +6,22 @@ import asyncio
 import contextlib
 import random
 import sqlite3
-import time
 from collections import Counter
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from tests.faults.attacked import MEMORY_MB, PARSERS, Attacked, attacked, note_others
+from tests.faults.attacked import MEMORY_MB, PARSERS, Attacked, attacked, in_full
 from tests.faults.leavers import KINDS, leave, request, writers
+from tests.faults.watching import Watching
 from tests.figures import Figures
 from tests.process.server_process import run
 from tests.running import MASTER_KEY
 from tests.steady_load import steady_load
-from tests.volume import IS_FULL, volume
+from tests.volume import volume
 
 LEAVERS = 200
-in_full = pytest.mark.skipif(not IS_FULL, reason="make faults runs it")
 # What was made or deleted, and what the audit log says of it.
 COUNTS = """
     SELECT (SELECT count(*) FROM users) AS users,
@@ -81,7 +80,6 @@ def assert_whole(server: Attacked, folder: Path) -> None:
     [
         ("sqlite", 1, PARSERS[0]),
         pytest.param("sqlite", 1, PARSERS[1], marks=in_full),
-        pytest.param("postgres", 1, PARSERS[0], marks=in_full),
         ("postgres", 2, PARSERS[0]),
     ],
     indirect=["store_url"],
@@ -96,16 +94,14 @@ def test_who_leaves_in_the_middle_of_a_write(
         before = server.warm()
         waited = 0.0
         with steady_load(server.server.address, server.token, pid=server.pids[-1]) as load:
-            begun = time.monotonic()
-            time.sleep(0.5)
-            troubled = time.monotonic()
+            watching = Watching(figures, load)
             for kind in KINDS:
                 leave(server.port, [request(kind, user, server.token) for user in users], chance)
                 waited = max(waited, server.seconds_to_the_lock())
-            ended = time.monotonic()
+            watching.end("all kinds")
         after = server.left_nothing(before)
         assert_whole(server, tmp_path)
-        what = f"{count} of each kind leave in a write ({store_url.partition(':')[0]}, {workers}, parser {parser})"
-        note_others(figures, what, load.seen(begun, troubled), load.seen(troubled, ended), hashes=True)
+        what = f"{count} of each kind leave ({store_url.partition(':')[0]}, {workers}, parser {parser})"
+        watching.note(what, hashes=True)
         figures.at_most(f"{what}: memory", after.memory_mb - before.memory_mb, MEMORY_MB, "MB")
         figures.at_most(f"{what}: until another process may write", waited * 1000, 3000, "ms")
