@@ -77,7 +77,7 @@ async def background(running: Running, _: web.Application) -> AsyncIterator[None
         await in_steps(services.repositories.audit.note_times)
 
     async def maintain_keys() -> None:
-        await running.services.keys.maintain()
+        await running.services.keys.maintain(steady=steadiness.holds())
 
     async def beat() -> None:
         await running.services.nodes.beat()

@@ -22,5 +22,9 @@ class FakeClock:
         self._now_ms += int(seconds * 1000)
         self._set_by_ms += int(seconds * 1000)
 
+    def go_on_to(self, now_ms: int) -> None:
+        """Let time pass until then; to the millisecond, which sums of seconds as floats miss."""
+        self._now_ms = now_ms
+
     def advance(self, seconds: float) -> None:
         self._now_ms += int(seconds * 1000)

@@ -64,7 +64,7 @@ async def _serve(url: str) -> None:
         while line := await asyncio.to_thread(sys.stdin.readline):
             try:
                 await log_in(services, line.strip(), PASSWORD)
-                await services.keys.maintain()
+                await services.keys.maintain(steady=True)
                 await services.keys.rotate(at_once=True)
             except WatchwordError as error:
                 print(f"failed: {error!r} {error}", flush=True)

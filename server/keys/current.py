@@ -30,16 +30,20 @@ _log = structlog.get_logger("watchword.keys")
 
 
 class JwksDocument:
-    """The bytes and their entity tag (RFC 9110 section 8.8.3), valid until a key expires at `changes_at` (epoch ms)."""
+    """The bytes and their entity tag (RFC 9110 section 8.8.3), valid until a key expires at `changes_at` (epoch ms).
 
-    def __init__(self, body: bytes, changes_at: int | None) -> None:
+    Nor is it valid before it was made, if the clock is set back: a clock that was ahead for a moment has left out keys.
+    """
+
+    def __init__(self, body: bytes, made_at: int, changes_at: int | None) -> None:
         self.body = body
         self.etag = encode_base64url(hashlib.sha256(body).digest()[:12])
+        self._made_at = made_at
         self._changes_at = changes_at
 
     def is_current(self, now_ms: int) -> bool:
-        """Whether no key has expired by that time."""
-        return self._changes_at is None or now_ms < self._changes_at
+        """Whether the same keys are accepted at that time."""
+        return self._made_at <= now_ms and (self._changes_at is None or now_ms < self._changes_at)
 
 
 class CurrentKeys:
@@ -125,7 +129,7 @@ class CurrentKeys:
         now = self._clock.now_ms()
         if self._document is None or not self._document.is_current(now):
             body = orjson.dumps(self.keyring.jwks(now))
-            self._document = JwksDocument(body, self.keyring.jwks_changes_at(now))
+            self._document = JwksDocument(body, now, self.keyring.jwks_changes_at(now))
         return self._document
 
     def _reloaded(self, before: list[KeyRecord], task: asyncio.Task[None]) -> None:

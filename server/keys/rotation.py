@@ -63,10 +63,11 @@ def started(records: Sequence[KeyRecord], policy: RotationPolicy, now: int, make
     last = [record for record in ring.records if record.activates_at <= now and record.revoked_at is None]
     if policy.algorithm == SHARED:
         return sorted_keys(_shared_active(kept, policy, now, make, last[-1] if last else None))
-    if not last or last[-1].algorithm != policy.algorithm:
+    # If all begin in the future, as by a clock that is behind, the first one signs all the same.
+    if not ring.chain() or (last and last[-1].algorithm != policy.algorithm):
         chain = [record for record in ring.chain() if record.activates_at > now]
         kept = _replaced(kept, chain[0], activates_at=now) if chain else [*kept, make(policy.algorithm, now)]
-    return kept_up(kept, policy, now, make)
+    return kept_up(kept, policy, now, make, steady=False)
 
 
 def _shared_active(
@@ -82,9 +83,18 @@ def _shared_active(
     return [*records, make(policy.algorithm, now)]
 
 
-def kept_up(records: Sequence[KeyRecord], policy: RotationPolicy, now: int, make: MakeKey) -> list[KeyRecord]:
-    """The keys after regular maintenance: expired ones are gone, and after the signing key a next one is scheduled."""
-    kept = _with_ttl(_without_spent(_of_this_time(records, policy, now), policy, now), policy, now)
+def kept_up(
+    records: Sequence[KeyRecord], policy: RotationPolicy, now: int, make: MakeKey, *, steady: bool
+) -> list[KeyRecord]:
+    """The keys after regular maintenance: after the signing key a next one is scheduled.
+
+    By a `steady` clock (core/clock.py) expired ones are gone, and those of another time are corrected. A clock that is
+    wrong for a moment must not decide that: tokens of good keys would be refused when it is right again.
+    """
+    kept = list(records)
+    if steady:
+        kept = _without_spent(_of_this_time(kept, policy, now), policy, now)
+    kept = _with_ttl(kept, policy, now)
     if policy.algorithm == SHARED:
         return sorted_keys(kept)
     chain = policy.keyring(kept).chain()
@@ -138,7 +148,7 @@ def rotated(
 
     With `at_once` it does not wait for caches. Raises RotationUnderWay.
     """
-    kept = kept_up(records, policy, now, make)
+    kept = kept_up(_of_this_time(records, policy, now), policy, now, make, steady=False)
     waiting = [record for record in policy.keyring(kept).chain() if record.activates_at > now]
     if len(waiting) > 1 and not at_once:
         raise RotationUnderWay(waiting[0].activates_at)
@@ -160,7 +170,7 @@ def revoked(records: Sequence[KeyRecord], kid: str, policy: RotationPolicy, now:
         return list(records)
     state = policy.keyring(records).state(record, now)
     if state is KeyState.NEXT:
-        return kept_up([other for other in records if other != record], policy, now, make)
+        return kept_up([other for other in records if other != record], policy, now, make, steady=False)
     kept = _replaced(records, record, sealed=b"", revoked_at=now)
     if state is KeyState.ACTIVE:
         waiting = [other for other in policy.keyring(kept).chain() if other.activates_at > now]
@@ -170,7 +180,7 @@ def revoked(records: Sequence[KeyRecord], kid: str, policy: RotationPolicy, now:
             if waiting
             else [*kept, make(policy.algorithm, signs_from)]
         )
-    return kept_up(kept, policy, now, make)
+    return kept_up(kept, policy, now, make, steady=False)
 
 
 def all_replaced(records: Sequence[KeyRecord], policy: RotationPolicy, now: int, make: MakeKey) -> list[KeyRecord]:

@@ -71,9 +71,11 @@ class KeyService:
         """The HMAC key that links audit records. It never changes in the life of a store."""
         return self._audit_key
 
-    async def maintain(self) -> None:
-        """Make the next key when it is due, and delete expired ones. It is called each minute."""
-        await self._change(lambda seen, maker: rotation.kept_up(seen, self._policy, maker.now, maker.signing))
+    async def maintain(self, *, steady: bool) -> None:
+        """Make the next key when it is due, and by a `steady` clock delete expired ones. It is called each minute."""
+        await self._change(
+            lambda seen, maker: rotation.kept_up(seen, self._policy, maker.now, maker.signing, steady=steady)
+        )
 
     async def rotate(self, *, at_once: bool) -> KeyRecord:
         """Let the next key sign, and return it. If several processes call it at the same moment, there is one rotation.

@@ -15,6 +15,9 @@ from server.sessions.repository import SessionRepository
 from server.sessions.service import Sessions
 from server.settings.tree import SessionSettings
 
+# The clocks of nodes may differ by this much.
+_AHEAD_MS = 60_000
+
 _log = structlog.get_logger("watchword.sessions")
 
 
@@ -70,7 +73,8 @@ class RefreshRotation:
         if session.idle_expires_at <= now:
             raise RefreshExpired
         one_step_old = session.step == token.step + 1
-        in_window = now - session.stepped_at <= self._settings.retry_window_seconds * 1000
+        # A time ahead is of a clock that was set back since: it must not keep the window open until then.
+        in_window = -_AHEAD_MS <= now - session.stepped_at <= self._settings.retry_window_seconds * 1000
         if session.step > token.step and not (one_step_old and in_window):
             if session.ended_at is None:
                 # Log before the await: a client that disconnects cancels this task.

@@ -170,7 +170,7 @@ async def test_rotation_by_age_signs_with_the_next_key_forgets_the_old_one_and_n
     old = started.signing_kid()
     (waiting,) = set(started.published()) - {old}
     clock.advance(30 * DAY_SECONDS - 1)
-    await started.service.maintain()
+    await started.service.maintain(steady=True)
     last_token = started.sign()
     assert started.signing_kid() == old
     clock.advance(1)
@@ -178,7 +178,7 @@ async def test_rotation_by_age_signs_with_the_next_key_forgets_the_old_one_and_n
     assert started.signing_kid() == waiting
     assert started.knows(last_token)
     assert started.knows(started.sign())
-    await started.service.maintain()
+    await started.service.maintain(steady=True)
     assert len(started.published()) == 3
     clock.advance(LIFE_SECONDS - 1)
     assert old in started.published()
@@ -186,7 +186,7 @@ async def test_rotation_by_age_signs_with_the_next_key_forgets_the_old_one_and_n
     assert old not in started.published()
     assert not started.knows(last_token)
     assert old in await kids(store)
-    await started.service.maintain()
+    await started.service.maintain(steady=True)
     assert old not in await kids(store)
 
 
@@ -218,11 +218,11 @@ async def test_nodes_that_start_rotate_or_keep_up_at_once_make_one_new_key(
     assert len({each.signing_kid() for each in nodes}) == 1
     clock.advance(30 * DAY_SECONDS)
     read_together(store, 4, monkeypatch)
-    await asyncio.gather(*(each.service.maintain() for each in nodes))
+    await asyncio.gather(*(each.service.maintain(steady=True) for each in nodes))
     assert len(await kids(store)) == 3
     clock.advance(DAY_SECONDS)
     for each in nodes:
-        await each.service.maintain()
+        await each.service.maintain(steady=True)
     assert len(await kids(store)) == 2
     read_together(store, 4, monkeypatch)
     rotated = await asyncio.gather(*(each.service.rotate(at_once=False) for each in nodes))
@@ -332,7 +332,7 @@ async def test_another_algorithm_takes_over_at_the_next_start_and_old_tokens_liv
         token = changed.sign()
         assert changed.knows(token)
     clock.advance(LIFE_SECONDS)
-    await changed.service.maintain()
+    await changed.service.maintain(steady=True)
     assert {record.algorithm for record in await signing_keys(store)} == {"ES256"}
 
 
@@ -379,7 +379,7 @@ async def test_a_server_whose_master_key_was_changed_reads_the_new_one_and_goes_
     clock.advance(30 * DAY_SECONDS)
     # What is in the file beside the database now.
     started.master = ["a new master key, as long as that"]
-    await started.service.maintain()
+    await started.service.maintain(steady=True)
     assert started.knows(started.sign())
     assert (await node(store, clock, master=started.master)).signing_kid() == started.signing_kid()
 
@@ -392,7 +392,7 @@ async def test_a_server_with_an_outdated_master_key_makes_no_key_that_others_can
     clock.advance(30 * DAY_SECONDS)
     before = await store.keys.list_keys()
     with pytest.raises(StoreRefused, match="master key"):
-        await started.service.maintain()
+        await started.service.maintain(steady=True)
     assert await store.keys.list_keys() == before
     # The keys that it has opened before it goes on using.
     assert started.knows(started.sign())
@@ -417,7 +417,7 @@ async def test_keys_that_were_taken_from_the_store_are_missed_until_they_are_mad
     await started.current.refresh()
     with pytest.raises(StoreUnavailable):
         started.current.signing_key()
-    await started.service.maintain()
+    await started.service.maintain(steady=True)
     assert started.knows(started.sign())
 
 
@@ -445,7 +445,7 @@ async def test_what_makes_keys_on_a_thread_changes_nothing_that_the_event_loop_r
     service = watched.node.service
     await service.load(serving=True)
     clock.advance(30 * DAY_SECONDS)
-    await service.maintain()
+    await service.maintain(steady=True)
     clock.advance(1)
     await service.rotate(at_once=True)
     await service.revoke(watched.node.signing_kid())

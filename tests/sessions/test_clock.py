@@ -13,7 +13,7 @@ YEARS = 2 * 365 * DAY
 async def rounds(api: Api) -> None:
     """What background.py does each minute."""
     await api.services.sessions.repair_future_times()
-    await api.services.keys.maintain()
+    await api.services.keys.maintain(steady=True)
 
 
 async def test_sessions_of_a_clock_that_was_ahead_live_as_long_as_others_once_it_is_right(api: Api) -> None:
