@@ -38,7 +38,7 @@ from tests.process.write_load import SETTINGS, Writers
 from tests.running import settings_with
 from tests.volume import IS_FULL
 
-ROUNDS = 100 if IS_FULL else 10
+ROUNDS = 100 if IS_FULL else 5
 # A server of one process is killed, the next one has two workers until its parent is killed.
 KINDS = ("server", "worker", "worker", "worker", "parent")
 # Of PostgreSQL in some rounds, in place of a worker.
@@ -46,6 +46,8 @@ KILLS_DATABASE = 5
 # A server is killed while it starts.
 KILLS_START = 4
 WRITERS = 4
+# Acknowledged between two rounds.
+MOST_ANSWERS = 30 if IS_FULL else 20
 READY_SECONDS = 2.0
 FOLLOWED_SECONDS = 5.0
 
@@ -162,7 +164,7 @@ async def _play(site: Site, server: ServerProcess) -> Writers:
     kinds = itertools.islice(itertools.cycle(KINDS), ROUNDS)
     async with writers.opened(), writers.writing(WRITERS):
         for number, kind in enumerate(kinds):
-            await writers.some_answers(site.chance.randrange(1, 30))
+            await writers.some_answers(site.chance.randrange(1, MOST_ANSWERS))
             is_database = site.cluster is not None and kind == "worker" and number % KILLS_DATABASE == 1
             server = await _kill(site, server, "database" if is_database else kind, writers)
     async with writers.opened():

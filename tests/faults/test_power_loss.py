@@ -26,7 +26,7 @@ from tests.process.wholeness import require_facts, require_whole, snapshot_of_fi
 from tests.process.write_load import SETTINGS, Fact, Writers
 from tests.volume import IS_FULL
 
-ANSWERS = 700 if IS_FULL else 60
+ANSWERS = 700 if IS_FULL else 45
 CUTS = 60 if IS_FULL else 4
 WRITERS = 4
 # What the first account is acknowledged by.

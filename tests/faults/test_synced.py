@@ -110,6 +110,7 @@ def test_a_change_of_the_master_key(root: Path, tmp_path: Path, found: Path) -> 
     try_moments(found, recorded, check)
 
 
+@pytest.mark.skipif(not IS_FULL, reason="make faults runs it")
 def test_a_backup_and_its_restore(root: Path, tmp_path: Path, found: Path) -> None:
     """A copy that has its name is whole, and its key is beside it."""
     backup = record(root, tmp_path / "trace", "store", "backup", "copy.db")

@@ -26,7 +26,7 @@ class Told(NamedTuple):
     # The first part of the request id, which each worker has for itself.
     worker: str = ""
     request_id: str = ""
-    # Whether an earlier one of the same requests was cut off, so it may have been done.
+    # Whether an earlier one of the same requests was cut off, or found the store lost meanwhile: it may have been done.
     repeated: bool = False
 
 
@@ -76,7 +76,7 @@ class Clients:
             told = await self.call(method, path, body, token)
             if told.status not in {0, *_LATER}:
                 return told._replace(repeated=repeated)
-            repeated = repeated or told.status == 0
+            repeated = repeated or told.status in {0, 503}
             assert time.monotonic() < deadline, (method, path, told)
             await asyncio.sleep(0.01)
 
