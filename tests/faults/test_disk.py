@@ -11,17 +11,17 @@ import asyncio
 import json
 import shutil
 import sqlite3
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from tests.calling import DEADLINE_SECONDS
-from tests.faults.disks import Disk, FailingCalls, covered, disk_in_a_file, disk_in_memory
+from tests.faults.disks import Disk, FailingCalls, covered, disk_in_a_file, disk_in_memory, immutable
 from tests.faults.server_state import Held, held_by
 from tests.faults.store_clients import StoreClients
 from tests.figures import Figures
@@ -30,11 +30,13 @@ from tests.locks import sqlite_lock, write_lock
 from tests.process.server_process import ServerProcess, serving
 from tests.volume import IS_FULL
 
-SECONDS = 3.0 if IS_FULL else 0.7
-RECOVERY_SECONDS = 5.0
+SECONDS = 1.5 if IS_FULL else 0.7
 # Lines of one process in one fault: the beginning with at most five reasons, what waits in the background, the end.
 MOST_LINES = 12
 GROWN_KILOBYTES = 20_000
+RECOVERY, UNREADY = "seconds until a login succeeds in each worker", "seconds until no worker is ready"
+CHECK, LINES = "seconds of the slowest token check", "log lines of a process"
+AIMS = {RECOVERY: 5.0, UNREADY: 2.0, CHECK: 1.0, LINES: float(MOST_LINES)}
 OVER = {"the store answers again", "the files of the store are back"}
 
 
@@ -88,16 +90,6 @@ def moved(scene: Scene, *endings: str) -> Iterator[None]:
 
 
 @contextmanager
-def immutable(scene: Scene) -> Iterator[None]:
-    files = [str(scene.disk.beside(ending)) for ending in ("", "-wal", "-shm")]
-    subprocess.run([str(shutil.which("chattr")), "+i", *files], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run([str(shutil.which("chattr")), "-i", *files], check=True)
-
-
-@contextmanager
 def full(scene: Scene, kept_bytes: int = 0) -> Iterator[None]:
     """Also the log is empty, so that each write needs room."""
     with write_lock(scene.disk.store), closing(sqlite3.connect(scene.disk.store)) as connection:
@@ -124,7 +116,7 @@ ALL_FILES = ("", "-wal", "-shm", ".write-lock", ".write-lock.turn", ".serve-lock
 FAULTS = {
     "full": Fault(full, FULL, is_quick=True),
     "nearly full": Fault(lambda scene: full(scene, kept_bytes=16_384), FULL, some=True),
-    "takes no writes": Fault(immutable, FULL),
+    "takes no writes": Fault(lambda scene: immutable(*(scene.disk.beside(ending) for ending in ("", "-wal"))), FULL),
     "locked by SQLite": Fault(lambda scene: sqlite_lock(scene.disk.store), LOCKED),
     "locked by a command": Fault(lambda scene: write_lock(scene.disk.store), LOCKED),
     "covered by another disk": Fault(lambda scene: covered(scene.disk.folder), AWAY, NOTHING),
@@ -141,9 +133,47 @@ FAULTS = {
 }
 
 
-@pytest.fixture(scope="module", params=[1, 2] if IS_FULL else [1], ids=["1 worker", "2 workers"][: 1 + IS_FULL])
-def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    folder = tmp_path_factory.mktemp("disk")
+# With one worker and with two. What one of them does by itself is tried with two alone.
+CASES = [(1, name) for name, fault in FAULTS.items() if fault.is_quick]
+if IS_FULL:
+    CASES += [(1, "locked by SQLite"), (1, "some writes fail"), *((2, name) for name in FAULTS)]
+
+
+class Scenes:
+    """A server for each number of workers, and the worst of what all of its faults have shown."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._folder = folder
+        self._stack = stack
+        self._made: dict[int, Scene] = {}
+        self.worst: dict[str, tuple[float, str]] = {}
+
+    def of(self, workers: int) -> Scene:
+        if workers not in self._made:
+            self._made[workers] = self._stack.enter_context(_scene(self._folder / str(workers), workers))
+        return self._made[workers]
+
+    def note(self, what: str, found: float, fault: str) -> None:
+        self.worst[what] = max(self.worst.get(what, (0.0, "")), (found, fault))
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory, figures: Figures) -> Iterator[Scenes]:
+    with ExitStack() as stack:
+        scenes = Scenes(tmp_path_factory.mktemp("disks"), stack)
+        yield scenes
+        for what, (found, fault) in scenes.worst.items():
+            figures.at_most(f"store, worst of {len(CASES)} faults ({fault}): {what}", found, AIMS[what])
+
+
+@pytest.fixture
+def scene(scenes: Scenes, request: pytest.FixtureRequest) -> Scene:
+    return scenes.of(request.param)
+
+
+@contextmanager
+def _scene(folder: Path, workers: int) -> Iterator[Scene]:
+    folder.mkdir()
     with ExitStack() as stack:
         # In memory it costs less, and only on a disk in a file all faults can be made.
         disk = stack.enter_context(
@@ -152,13 +182,13 @@ def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         failing = FailingCalls(folder, "/disk/watchword.db") if IS_FULL and shutil.which("gcc") else None
         environment = {
             "WATCHWORD__STORE__URL": disk.url,
-            "WATCHWORD__SERVER__WORKERS": str(request.param),
+            "WATCHWORD__SERVER__WORKERS": str(workers),
             # They are one for each request, as ever.
             "WATCHWORD__LOGS__REQUESTS": "false",
         }
         preloaded = {} if failing is None else failing.environment
         server = stack.enter_context(serving(folder, log_to=None, module="server", **environment, **preloaded))
-        scene = Scene(request.param, disk, failing, server, environment)
+        scene = Scene(workers, disk, failing, server, environment)
         scene.lines()
         yield scene
         assert server.stop() == 0
@@ -171,9 +201,9 @@ def scene(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.mark.xdist_group("a server with a disk of its own")
-@pytest.mark.parametrize("name", [name for name, fault in FAULTS.items() if IS_FULL or fault.is_quick])
+@pytest.mark.parametrize(("scene", "name"), CASES, indirect=["scene"])
 async def test_tokens_are_checked_and_all_goes_on_when_the_disk_is_well_again(
-    scene: Scene, name: str, figures: Figures
+    scenes: Scenes, scene: Scene, name: str
 ) -> None:
     fault, workers, pid = FAULTS[name], scene.workers, scene.server.process.pid
     async with StoreClients.of(scene.server.address, scene.server.admin_password()) as clients:
@@ -189,7 +219,7 @@ async def test_tokens_are_checked_and_all_goes_on_when_the_disk_is_well_again(
         assert told["code"] == "store_unavailable"
         assert told["reason"] in fault.reasons
         recovery = max(await clients.until_all_log_in(workers), (await clients.until_ready(200, workers))[0])
-        during, slowest = clients.answers, clients.slowest
+        slowest = clients.slowest
         await clients.ask_for(SECONDS / 3)
         assert {what: set(answers) - {"200", "201", "204"} for what, answers in clients.answers.items()} == {
             what: set() for what in clients.answers
@@ -197,13 +227,11 @@ async def test_tokens_are_checked_and_all_goes_on_when_the_disk_is_well_again(
         assert await clients.lost() == []
         after = held_by(pid)
         _require_no_growth(before, after, workers)
-        of = f"{name}, {workers} workers" if workers > 1 else f"{name}, 1 worker"
-        figures.at_most(f"store, {of}: seconds until it is well again", recovery, RECOVERY_SECONDS, "s")
-        figures.at_most(f"store, {of}: slowest token check", slowest["verify"], 1.0, "s")
-        figures.at_most(f"store, {of}: seconds until not ready", seconds, 1.0 + workers, "s")
-        failed = sum(count for answers in during.values() for told, count in answers.items() if told.startswith("503"))
         lines = await _lines_to_the_end(scene, clients)
-        figures.at_most(f"store, {of}: log lines for {failed} refused requests", len(lines), MOST_LINES * workers)
+        scenes.note(RECOVERY, recovery, name)
+        scenes.note(CHECK, slowest["verify"], name)
+        scenes.note(UNREADY, seconds, name)
+        scenes.note(LINES, len(lines) / workers, name)
         assert len(lines) <= MOST_LINES * workers, lines
 
 
@@ -247,3 +275,22 @@ async def _lines_to_the_end(scene: Scene, clients: StoreClients) -> list[dict[st
         lines += scene.lines()
         assert time.monotonic() < deadline, lines
     return lines
+
+
+@pytest.mark.xdist_group("a server with a disk of its own")
+@pytest.mark.skipif(not IS_FULL, reason="takes some seconds: make faults")
+@pytest.mark.parametrize("scene", [2], indirect=True)
+async def test_a_lock_of_a_moment_is_waited_for(scene: Scene) -> None:
+    async with StoreClients.of(scene.server.address, scene.server.admin_password()) as clients:
+        await clients.begin()
+        asking = asyncio.create_task(clients.ask_for(3.0))
+        for _ in range(2):
+            with sqlite_lock(scene.disk.store):
+                # As somebody at a command line holds it.
+                await asyncio.sleep(0.7)
+            await asyncio.sleep(0.5)
+        await asking
+        assert {what: set(answers) - {"200", "201", "204"} for what, answers in clients.answers.items()} == {
+            what: set() for what in clients.answers
+        }
+        assert await clients.lost() == []

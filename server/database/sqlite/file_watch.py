@@ -21,6 +21,7 @@ from server.core.errors import StoreUnavailable
 from server.database.sqlite.contents import LOCKS, beside, contents, has_contents, is_older, mark
 from server.database.sqlite.damage import Damage
 from server.database.sqlite.length import log_has_hole
+from server.files.file_lock import LOCKED
 
 # In bytes. SQLite usually starts the log again at 4 MB, but not while a reader uses an old snapshot.
 LONGEST_LOG = 16_000_000
@@ -99,10 +100,12 @@ class FileWatch:
             self._check_database(shorter=now.database < before.database)
         if now.log < before.log:
             self._check_log(connection)
+            self._note_log()
         elif now.log > LONGEST_LOG and time.monotonic() >= self._next_try:
             self._next_try = time.monotonic() + RETRY_SECONDS
             with suppress(sqlite3.Error):
                 _empty_log(connection)
+                self._note_log()
 
     def after_write(self, connection: sqlite3.Connection) -> None:
         """Check again, so a write into a deleted file is not acknowledged. Raises StoreUnavailable."""
@@ -117,6 +120,10 @@ class FileWatch:
             # The log was written back.
             self._remember()
             self._mark(connection)
+
+    def _note_log(self) -> None:
+        """The log is as long as it should be. Otherwise each later write would take it for one that was cut."""
+        self._state = self._state._replace(log=_look_at(self._log_file)[1])
 
     def _gone(self, files: Iterable[Path]) -> list[Path]:
         return [file for file in files if _look_at(file)[0] != self._opened[file]]
@@ -171,8 +178,10 @@ class FileWatch:
                 self._give_up(self._log_file, _CUT)
             raise
         if not emptied:
-            # A reader prevents the checkpoint, so the check has no result yet.
-            raise StoreUnavailable
+            # A reader or a lock prevents the checkpoint, so the check has no result yet.
+            failure = StoreUnavailable()
+            failure.reason = LOCKED
+            raise failure
 
     def _save_log(self, connection: sqlite3.Connection, gone: list[Path]) -> None:
         """If only the log was deleted, write its content to the database, so the next start has it."""
