@@ -6,22 +6,18 @@ aiohttp has no hooks for errors of its parser, so this module looks into aiohttp
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import sys
-import termios
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import BadHttpMessage
-from aiohttp.http_parser import RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
 from aiohttp.web_request import BaseRequest
 
 from server.http.encoding import encoded, is_plain
 from server.http.gathering import GatheringTransport
+from server.http.leftovers import forget, has_nothing_behind, take_error, unread_bytes
 
 if TYPE_CHECKING:
     from server.http.runner import EdgeServer
@@ -89,8 +85,10 @@ class EdgeProtocol(RequestHandler):
 
     def _clean_up(self, exc: BaseException | None) -> None:
         if self._task_handler is not None:
-            self._task_handler.add_done_callback(_take_error)
+            self._task_handler.add_done_callback(take_error)
         super().connection_lost(exc)
+        # A refusal that waits there refers to this connection.
+        self._messages.clear()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio allows it
         """Answer complete requests of a client that has closed only its side (RFC 9293 section 3.6)."""
@@ -173,7 +171,7 @@ class EdgeProtocol(RequestHandler):
                 )
                 return
             if message.upgrade and not self._upgraded:
-                self._has_lost = not (is_whole and _has_nothing_behind(data, message))
+                self._has_lost = not (is_whole and has_nothing_behind(data, message))
         body = self._messages[-1][1]
         if not body.is_eof():
             self._look_at(body)
@@ -234,7 +232,7 @@ class EdgeProtocol(RequestHandler):
         if error is not None:
             # The parser in Python reports some errors only here. It would read the following bytes as a request.
             self.end_reading()
-            _forget(error)
+            forget(error)
         elif self._unfinished_bytes > 2 * body.total_bytes + FRAMING_BYTES and not self._reading_paused:
             # All received bytes are parsed, so the difference is what was sent in addition to the content.
             self._refuse(BadHttpMessage("the chunks are too small, or their extensions too long"))
@@ -242,7 +240,7 @@ class EdgeProtocol(RequestHandler):
     def _refuse(self, error: BaseException) -> None:
         """Queue a 400 behind the earlier requests. A request whose body is not complete fails."""
         self.end_reading()
-        _forget(error)
+        forget(error)
         bodies = [body for _, body in self._messages]
         if self._current_request is not None:
             bodies.append(self._current_request.content)
@@ -324,37 +322,6 @@ class EdgeProtocol(RequestHandler):
             raise ConnectionError("the answer was under way")
         response = self._server.edge.refuse(request.remote, status, exc)
         if exc is not None:
-            _forget(exc)
+            forget(exc)
         response.force_close()
         return response
-
-
-def _has_nothing_behind(data: bytes, message: RawRequestMessage) -> bool:
-    """Whether the request is all that came.
-
-    aiohttp drops what came in one piece behind a request for a protocol that it does not know, such as h2c. If that
-    was the half of a request, its other half would be read as one.
-    """
-    _, _, rest = data.partition(b"\r\n\r\n")
-    return len(rest) == int(message.headers.get(hdrs.CONTENT_LENGTH, 0))
-
-
-def unread_bytes(transport: asyncio.Transport) -> int:
-    """Bytes of answers that the client has not received: those in the transport's buffer and in the system's."""
-    taken = bytes(4)
-    # macOS does not support this request.
-    with suppress(OSError):
-        taken = fcntl.ioctl(transport.get_extra_info("socket"), termios.TIOCOUTQ, taken)
-    return transport.get_write_buffer_size() + int.from_bytes(taken, sys.byteorder)
-
-
-def _take_error(task: asyncio.Task[None]) -> None:
-    """Take the error out of a cancelled task. Its frames hold the task, the connection and unread data."""
-    if task.cancelled():
-        with suppress(asyncio.CancelledError):
-            task.exception()
-
-
-def _forget(error: BaseException) -> None:
-    """Drop the traceback. Its frames refer to received data and to the error, and only a collection would free them."""
-    error.__traceback__ = error.__context__ = error.__cause__ = None

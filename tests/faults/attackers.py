@@ -14,7 +14,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
 
 from tests.environment import ROOT
 
@@ -69,9 +68,14 @@ def crowd(port: int, size: int, said: bytes = b"") -> Iterator[Callable[[], None
             process.kill()
 
 
-def _be_a_crowd(port: int, size: int, said: bytes) -> None:
+def allow_many() -> None:
+    """Let this process have as many connections as the system grants."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _be_a_crowd(port: int, size: int, said: bytes) -> None:
+    allow_many()
     clients = []
     for number in range(size):
         clients.append(connect(port, number))
@@ -147,18 +151,6 @@ def last(request: bytes) -> bytes:
 def bomb() -> bytes:
     """100 MB of spaces, in 100 KB."""
     return gzip.compress(b" " * 100_000_000, 9)
-
-
-def trickle(clients: list[socket.socket], data: bytes, seconds: float) -> None:
-    """A byte of `data` to each of them, every second."""
-    begun = time.monotonic()
-    for place in count():
-        if time.monotonic() - begun > seconds:
-            return
-        for client in clients:
-            with contextlib.suppress(OSError):
-                client.send(data[place % len(data) : place % len(data) + 1])
-        time.sleep(max(0.0, begun + place + 1 - time.monotonic()))
 
 
 if __name__ == "__main__":

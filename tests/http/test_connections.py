@@ -16,7 +16,8 @@ from aiohttp import web
 from aiohttp.streams import StreamReader
 
 from server.http import connection
-from server.http.connection import EdgeProtocol, unread_bytes
+from server.http.connection import EdgeProtocol
+from server.http.leftovers import unread_bytes
 from tests.running import PASSWORD, Api
 
 on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
