@@ -29,7 +29,7 @@ async def tables(path: Path) -> list[Finding]:
 
 
 async def whole(path: Path) -> list[Finding]:
-    """Whether every page can be read. Raises StoreRefused."""
+    """Whether every page can be read, and indexes agree with their tables. Raises StoreRefused."""
     await condition.find_damage(path)
     return [ok(TOPIC, "all of its pages were read, none is damaged")]
 
