@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from server.authentication.attempts import FORGET_MS
+from server.challenges.model import LONGEST_LIFE_MS
 from server.core.clock import Clock, Steadiness
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.core.tasks import beside
@@ -20,7 +21,7 @@ from server.mail.sender import Sender
 from server.mail.tidying import tidy_mails
 from server.passwords.pool import HashPool
 from server.recovery.model import WAIT_MS
-from server.registration.unconfirmed import delete_unconfirmed
+from server.registration.unconfirmed import CONFIRM_MS, delete_unconfirmed
 from server.repositories import Repositories
 from server.services import Services
 
@@ -34,6 +35,8 @@ WAIT_SECONDS = 0.5
 RETRY_SECONDS = 0.3
 # An invitation is kept for so long after its end, so that admins see what became of it.
 INVITATION_DELAY_MS = 30 * 86_400_000
+# What lies further ahead than its life and this was written by a clock that was ahead.
+AHEAD_MS = 86_400_000
 # An ended session is kept for a day, so a late refresh still gets the reason.
 PURGE_DELAY_MS = 86_400_000
 # Imported accounts come many at a time, with hashes of one kind, so this many accounts have nearly all kinds.
@@ -168,6 +171,9 @@ async def purge(repositories: Repositories, clock: Clock) -> None:
         await in_steps(delete)
     # Where mail is on, they are answered long before.
     await repositories.mail_requests.drop_older(now - WAIT_MS)
+    # What a clock that was ahead has begun.
+    await repositories.challenges.drop_future(now + LONGEST_LIFE_MS + AHEAD_MS)
+    await repositories.unconfirmed.bring_back(now + CONFIRM_MS + AHEAD_MS, now + CONFIRM_MS)
 
 
 async def _learn(running: Running) -> None:

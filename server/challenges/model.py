@@ -43,6 +43,9 @@ class Purpose(StrEnum):
                 return "wws_"
 
 
+LONGEST_LIFE_MS = max(purpose.life_ms for purpose in Purpose)
+
+
 @dataclass(frozen=True, slots=True)
 class Challenge:
     """A challenge that was made for a user, and mailed to `email`.

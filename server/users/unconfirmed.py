@@ -28,6 +28,11 @@ class UnconfirmedRepository:
         """Whether the account has to confirm its address first."""
         return bool(await transaction.run(_STILL_UNCONFIRMED, user_id))
 
+    async def bring_back(self, furthest: int, confirm_until: int) -> None:
+        """Whoever would have longer than until `furthest`, by a clock that was ahead, has until then."""
+        sql = "UPDATE unconfirmed_users SET confirm_until = $1 WHERE confirm_until > $2"
+        await self._driver.write_one(sql, confirm_until, furthest)
+
     async def expired(self, now: int, limit: int) -> list[str]:
         """The ids of at most `limit` accounts whose time is over, the first ones first."""
         sql = "SELECT user_id FROM unconfirmed_users WHERE confirm_until <= $1 ORDER BY confirm_until, user_id LIMIT $2"

@@ -12,6 +12,7 @@ from server.authentication.throttling import FREE_FAILURES
 from server.background import purge
 from server.core.clock import Steadiness
 from server.settings.tree import LimitSettings, RegistrationSettings, SessionSettings
+from tests.emails.mailed import OPEN, mails
 from tests.running import PASSWORD, Api, StartApi
 from tests.sessions.refreshing import refresh, refused
 from tests.volume import IS_FULL
@@ -291,3 +292,25 @@ async def test_nodes_whose_clocks_differ_as_much_as_they_may(start_api: StartApi
             node.clock.advance(60)
         for node in nodes:
             assert (await node.log_in("lak"))["token"]
+
+
+async def test_what_a_clock_that_was_ahead_has_begun_does_not_stay_for_years(start_api: StartApi) -> None:
+    """A mailed link is not good when it is that time, and who never confirms an address does not keep a name."""
+    api = await start_api(**OPEN)
+    background = Background(api)
+    with clock_set(api, YEARS):
+        body = {"username": "nuwan", "name": "Nuwan", "password": PASSWORD, "email": "nuwan@example.com"}
+        assert (await api.request("POST", "/sign-up", json=body)).status == 201
+        (mail,) = await mails(api)
+    await background.minutes(15)
+    assert (await count_rows(api))["challenges"] == 0
+    token = await api.token("sahan")
+    assert "nuwan" in {user["username"] for user in await pages(api, token, "/users", "users")}
+    api.clock.advance(7 * DAY)
+    await background.minutes(1)
+    token = await api.token("sahan")
+    assert "nuwan" not in {user["username"] for user in await pages(api, token, "/users", "users")}
+    api.clock.advance(YEARS - 7 * DAY)
+    await api.problem(
+        await api.request("POST", "/email/confirm", json={"token": mail.token}), 400, "confirmation_invalid"
+    )
