@@ -15,7 +15,7 @@ from typing import Any
 
 import asyncpg
 
-from tests.process.write_load import Fact
+from tests.process.acknowledged import Fact
 
 Row = dict[str, Any]
 _TABLES = {
@@ -27,6 +27,7 @@ _TABLES = {
     "server_keys": "kid, algorithm",
     "audit_events": "seq, at, event, target_id, target_name, request_id, before_change, after_change",
 }
+# They say which session has ended.
 _ENDING = ("logged_out", "refresh_reused")
 
 
@@ -90,17 +91,19 @@ def _require_whole_users(found: Snapshot) -> None:
     assert users.keys() == {row["target_id"] for row in created} - deleted
     told: dict[str, Row] = {}
     roles = {(row["user_id"], row["role"]) for row in found.tables["revocations"] if row["user_id"]}
-    for row in found.of("user_created", "user_changed", "password_changed"):
-        of_user = told.setdefault(row["target_id"], {"disabled": False})
+    for row in found.of("user_created", "user_changed", "user_renamed", "password_changed", "password_reset"):
+        of_user = told.setdefault(row["target_id"], {"disabled": False, "username": row["target_name"]})
         of_user |= {
             name: row["after_change"][name] for name in ("name", "role", "disabled") if name in row["after_change"]
         }
-        if row["event"] != "user_changed":
+        if row["event"] == "user_renamed":
+            of_user["username"] = row["after_change"]["username"]
+        elif row["event"] != "user_changed":
             of_user["password_changed_at"] = row["at"]
         elif "role" in row["after_change"]:
             assert (row["target_id"], row["after_change"]["role"]) in roles
     for user_id, user in users.items():
-        shown = {name: user[name] for name in ("name", "role", "password_changed_at")}
+        shown = {name: user[name] for name in ("username", "name", "role", "password_changed_at")}
         assert shown | {"disabled": user["disabled_at"] is not None} == told[user_id]
 
 
@@ -118,10 +121,13 @@ def _require_whole_sessions(found: Snapshot) -> None:
     # Who is gone has no session that goes on.
     assert all(session in revoked for session, user_id in opened.items() if user_id not in users)
     told = {row["after_change"]["session_id"] for row in found.of(*_ENDING)}
+    told |= {
+        row["after_change"]["session_id"] for row in found.of("sessions_ended") if "session_id" in row["after_change"]
+    }
     assert told <= revoked.keys()
     others = Counter[str]()
     for row in found.of("sessions_ended", "password_changed", "password_reset"):
-        others[row["target_id"]] += row["after_change"]["sessions_ended"]
+        others[row["target_id"]] += row["after_change"].get("sessions_ended", 0)
     disabled = {row["target_id"] for row in found.of("user_changed") if row["after_change"].get("disabled")}
     by_others = Counter(opened[session] for session in revoked if session not in told)
     for user_id, count in by_others.items():

@@ -7,10 +7,11 @@ import base64
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
 
+from tests.process.acknowledged import Acknowledged, Fact
 from tests.process.clients import Clients, Told, until
 from tests.running import PASSWORD
 
@@ -19,6 +20,7 @@ OTHER_ROLE = "support"
 REFRESHES = 2
 WRONG = "wrong otters juggle turnips"
 CHANGED = "green herons borrow umbrellas"
+RESET = "purple badgers repair seven kites"
 # What servers under this load need. The mails go into a folder that the test chooses.
 SETTINGS = {
     "WATCHWORD__REGISTRATION__MODE": "invitation",
@@ -37,33 +39,6 @@ SETTINGS = {
     # The next rotation can follow after two seconds.
     "WATCHWORD__KEYS__JWKS_MAX_AGE_SECONDS": "1",
 }
-
-
-class Fact(NamedTuple):
-    """Something that an answer has acknowledged, and that stays true.
-
-    `what` is an event of the audit log with its target (id, or name), which is recorded `value` times at least; or
-    `step` of a session; or `mail` to an address.
-    """
-
-    request_id: str
-    what: str
-    subject: str
-    value: int = 1
-
-
-@dataclass
-class Acknowledged:
-    """What the clients were told is done."""
-
-    users: set[str] = field(default_factory=set)
-    deleted: set[str] = field(default_factory=set)
-    # The latest refresh token of each session that goes on.
-    living: dict[int, str] = field(default_factory=dict)
-    # Access and refresh token of each session that was ended.
-    ended: list[tuple[str, str]] = field(default_factory=list)
-    facts: list[Fact] = field(default_factory=list)
-    answers: int = 0
 
 
 @dataclass
@@ -113,17 +88,19 @@ class Writers(Clients):
         if number % 7 == 2:
             await self._invite(account)
             await self._rotate()
-        match number % 6:
-            case 1:
-                await self._log_out(account)
-            case 2:
-                await self._change_role(account)
-            case 3:
-                await self._delete(account)
-            case 4:
-                await self._disable(account)
-            case 5:
-                await self._end_others(account)
+        ends: tuple[Callable[[_Account], Awaitable[None]], ...] = (
+            self._log_out,
+            self._change_role,
+            self._delete,
+            self._disable,
+            self._end_others,
+            self._reset_password,
+            self._rename,
+            self._end_one,
+        )
+        # Some sessions simply go on.
+        if number % 9:
+            await ends[number % 9 - 1](account)
 
     async def _make(self, account: _Account) -> None:
         user = {"username": account.name, "name": account.name, "role": ROLE, "password": PASSWORD}
@@ -195,6 +172,11 @@ class Writers(Clients):
         await self._done(told, 201)
         self._fact(told, "invitation_created", address)
         self._fact(told, "mail", address)
+        if account.number % 2:
+            invitation_id = told.body["invitation"]["id"]
+            told = await self.until_answered("DELETE", f"/invitations/{invitation_id}", token=self.admin_token)
+            await self._done(told, 204, done_before=frozenset({404}))
+            self._fact(told, "invitation_withdrawn", invitation_id)
 
     async def _rotate(self) -> None:
         told = await self.until_answered("POST", "/keys/rotate", token=self.admin_token)
@@ -237,13 +219,48 @@ class Writers(Clients):
             self._changed(account, told)
         self._over(account)
 
+    async def _log_in_again(self, account: _Account) -> tuple[str, str]:
+        """Another session. Returns the tokens of the one before."""
+        before = (account.token, self.known.living[account.number])
+        login = {"username": account.name, "password": self._password_of(account)}
+        self._keep(account, await self._done(await self.until_answered("POST", "/login", login), 200))
+        return before
+
+    def _password_of(self, account: _Account) -> str:
+        return CHANGED if account.number and account.number % 5 == 0 else PASSWORD
+
+    async def _end_one(self, account: _Account) -> None:
+        before, ended = await self._log_in_again(account), account.session
+        told = await self.until_answered("DELETE", f"/me/sessions/{ended}", token=account.token)
+        await self._done(told, 204, done_before=frozenset({404}))
+        self._fact(told, "sessions_ended", account.user_id)
+        self.known.ended.append(before)
+
+    async def _reset_password(self, account: _Account) -> None:
+        """By an admin, whose answer has the token."""
+        told = await self.until_answered("POST", f"/users/{account.user_id}/password-reset", token=self.admin_token)
+        reset = {"reset_token": (await self._done(told, 200)).body["reset_token"], "new_password": RESET}
+        told = await self.until_answered("POST", "/password/reset", reset)
+        await self._done(told, 204, done_before=frozenset({400}))
+        self._fact(told, "password_reset", account.user_id)
+        self._over(account)
+
+    async def _rename(self, account: _Account) -> None:
+        body = {"password": self._password_of(account)}
+        told = await self.until_answered("POST", "/reauthenticate", body, account.token)
+        await self._done(told, 200)
+        self._fact(told, "reauthenticated", account.user_id)
+        name = f"{account.name}-renamed"
+        # It may be done before the answer, whatever a list shows meanwhile.
+        self.known.users.remove(account.name)
+        told = await self.until_answered("PATCH", f"/users/{account.user_id}", {"username": name}, self.admin_token)
+        await self._done(told, 200)
+        self.known.users.add(name)
+        self._fact(told, "user_renamed", account.user_id)
+
     async def _end_others(self, account: _Account) -> None:
         """All sessions but one that is new."""
-        before = (account.token, self.known.living[account.number])
-        password = CHANGED if account.number % 5 == 0 else PASSWORD
-        told = await self.until_answered("POST", "/login", {"username": account.name, "password": password})
-        await self._done(told, 200)
-        self._keep(account, told)
+        before = await self._log_in_again(account)
         told = await self.until_answered("DELETE", "/me/sessions", token=account.token)
         await self._done(told, 204)
         self._fact(told, "sessions_ended", account.user_id)
