@@ -230,10 +230,10 @@ def _compare(comparison: Comparison, figures: Figures) -> None:
     for store in STORES:
         ratio = comparison.ratio(VERIFY, ours(store, 2), ours(store), by_cpu)
         if ratio is not None:
-            figures.at_least(f"/verify, two workers, of one, CPU time, {store}", ratio, 1.8)
+            figures.at_least(f"/verify, two workers of one, {store}", ratio, 1.8)
     refresh, other = (comparison.ratio(REFRESH, ours(store), BARE, per_second) for store in STORES)
     if refresh is not None and other is not None:
-        figures.at_least("/refresh, durable, requests / s, of a bare POST", refresh, 0.25)
+        figures.at_least("/refresh, durable, of a bare POST", refresh, 0.25)
         figures.told("the same, PostgreSQL", other)
 
 

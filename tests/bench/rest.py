@@ -26,13 +26,13 @@ def at_rest(folder: Path, figures: Figures) -> None:
     ready, cpu = (statistics.median(one[place] for one in others) for place in range(2))
     figures.at_most(f"ready after exec, median of {STARTS}", ready, 0.8, "s")
     figures.told("the same, CPU time", cpu, "s")
-    figures.told("the first start, which makes store and account", first[0], "s")
+    figures.told("the first start, with store and account", first[0], "s")
     alone, shared = _memory(folder, 1)
     figures.at_most("memory at rest, Pss", alone, 75, "MB")
     figures.told("the same, Rss", shared, "MB")
     two, four = (_memory(folder, workers)[0] for workers in (2, 4))
     figures.at_most("memory of each further worker, Pss", (four - two) / 2, 45, "MB")
-    figures.told("memory of two workers and their parent, Pss", two, "MB")
+    figures.told("memory of two workers and parent, Pss", two, "MB")
 
 
 def _start(folder: Path) -> tuple[float, float]:
