@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -146,14 +147,21 @@ async def end_sessions_of(store: Repositories, user_id: str, keep_session_id: st
 
 
 async def read_to_the_end(store: Repositories, cursor: str) -> tuple[RevocationPage, list[Revocation]]:
-    """The last page of revocations since then, and what was in all of them."""
+    """The last page of revocations since then, and what was in all of them; the number of a packed one is 0."""
     found: list[Revocation] = []
     while True:
         page = await store.sessions.revocations_since(cursor)
         cursor = page.cursor
         found += page.revocations
+        for start in range(0, len(page.ended), 24):
+            session_id, until = page.ended[start : start + 16], page.ended[start + 16 : start + 24]
+            found.append(Revocation(0, str(uuid.UUID(bytes=session_id)), None, None, 0, int.from_bytes(until, "big")))
         if not page.more:
             return page, found
+
+
+async def all_revocations(store: Repositories) -> list[Revocation]:
+    return (await read_to_the_end(store, "0"))[1]
 
 
 async def all_users(store: Repositories) -> list[User]:

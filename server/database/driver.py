@@ -35,12 +35,13 @@ class Added(NamedTuple):
     """The rows that were added to a table since a cursor, and the cursor for the next call.
 
     If `whole` is true, all rows of the table are read anew, and these are the first of them. If `more` is true, the
-    next call goes on where this one has ended.
+    next call goes on where this one has ended. While all are read, `packed` has most of them in one text.
     """
 
     cursor: str
     whole: bool
     more: bool
+    packed: str
     rows: Sequence[Row]
 
 
@@ -112,12 +113,14 @@ class Driver(Protocol):
         """The same SELECT for use in a transaction: it locks the rows it returns until the transaction ends."""
         ...
 
-    async def added_since(self, cursor: str, table: str, columns: str) -> Added:
+    async def added_since(self, cursor: str, table: str, columns: str, packed: str) -> Added:
         """The rows that were committed to `table` since the cursor, as fast as `read_soon`. The first cursor is "0".
 
-        If they are many, it returns a part of them. A row may be returned twice. It has `seq`, the given columns, and
-        perhaps others. The table needs a column `seq` that counts up (AUTOINCREMENT in SQLite). In PostgreSQL it also
-        needs `made_by`, the id of the transaction (XID8). Only the driver understands the cursor.
+        A row may be returned twice. It has `seq`, the given columns, and perhaps others. All rows of the table may be
+        very many: they are returned in parts, most of them packed. `packed` is SQL that makes a text of a row, or NULL;
+        these texts are joined, and rows without one are returned as others are. The table needs a column `seq` that
+        counts up (AUTOINCREMENT in SQLite). In PostgreSQL it also needs `made_by`, the id of the transaction (XID8).
+        Only the driver understands the cursor.
         """
         ...
 

@@ -50,9 +50,9 @@ class ObservedDriver:
         """A write, with the time that it waits for its turn."""
         return await self._observed("write", self._driver.write_one(sql, *parameters))
 
-    async def added_since(self, cursor: str, table: str, columns: str) -> Added:
+    async def added_since(self, cursor: str, table: str, columns: str, packed: str) -> Added:
         """What follows other processes."""
-        return await self._observed("follow", self._driver.added_since(cursor, table, columns))
+        return await self._observed("follow", self._driver.added_since(cursor, table, columns, packed))
 
     def require_room(self) -> None:
         """Not a call of the store."""

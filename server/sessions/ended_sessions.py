@@ -17,8 +17,9 @@ class EndedSessions:
     """A map from the id of a session to the time until which it is remembered."""
 
     def __init__(self) -> None:
+        # By the last four digits.
         self._buckets: dict[str, bytes] = {}
-        # Ids that are no UUIDs. This server makes none.
+        # Ids that are no UUIDs in lower case. This server makes none.
         self._others: dict[str, int] = {}
         self._to_look_at: list[str] = []
 
@@ -35,16 +36,25 @@ class EndedSessions:
     def add(self, session_id: str, forget_at: int) -> None:
         """Remember an id until then, or longer if that was said before."""
         key = _key(session_id)
-        if key is None:
+        if key is None or key[-2:].hex() != session_id[-4:]:
             self._others[session_id] = max(forget_at, self._others.get(session_id, forget_at))
             return
-        digits, until = session_id[-4:], forget_at.to_bytes(_ENTRY - _ID, "big")
-        bucket = self._buckets.get(digits, b"")
-        place = _place(bucket, key)
-        if place < 0:
-            self._buckets[digits] = bucket + key + until
-        elif bucket[place + _ID : place + _ENTRY] < until:
-            self._buckets[digits] = bucket[: place + _ID] + until + bucket[place + _ENTRY :]
+        self.add_packed(key + forget_at.to_bytes(_ENTRY - _ID, "big"))
+
+    def add_packed(self, entries: bytes) -> None:
+        """The same for many at once: each is an id of 16 bytes and its time (epoch ms) in 8."""
+        for start in range(0, len(entries), _ENTRY):
+            entry = entries[start : start + _ENTRY]
+            digits = entry[_ID - 2 : _ID].hex()
+            bucket = self._buckets.get(digits)
+            if bucket is None:
+                self._buckets[digits] = entry
+                continue
+            place = _place(bucket, entry[:_ID])
+            if place < 0:
+                self._buckets[digits] = bucket + entry
+            elif bucket[place : place + _ENTRY] < entry:
+                self._buckets[digits] = bucket[:place] + entry + bucket[place + _ENTRY :]
 
     def forget(self, now: int) -> None:
         """Forget what is not to be remembered any more. Each call looks at a part, the next one at the next part."""

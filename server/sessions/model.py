@@ -79,10 +79,12 @@ class RevocationPage:
     """Revocations, and the cursor for the next read. A revocation may come twice.
 
     If `whole` is true, these are the first of all revocations of the store, and what was read before does not count. If
-    `more` is true, the next read has more of the same.
+    `more` is true, the next read has more of the same. `ended` are sessions that have ended, in the form of
+    EndedSessions.add_packed; the others are in `revocations`.
     """
 
     cursor: str
     whole: bool
     more: bool
     revocations: list[Revocation]
+    ended: bytes = b""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from server.core.ids import LAST_ID
-from server.database.driver import Driver, Transaction
+from server.database.driver import Dialect, Driver, Transaction
 from server.sessions.model import (
     MEMORY_MS,
     PAGE,
@@ -41,6 +41,13 @@ _OF_USER = (
     "(SELECT role_changed_at FROM users WHERE users.id = sessions.user_id) AS role_changed_at"
 )
 _REVOCATION = "session_id, user_id, role, role_changed_at, forget_at"
+# A session that has ended, in hexadecimal digits of what EndedSessions.add_packed takes; NULL for other revocations.
+_PACKED: dict[Dialect, str] = {
+    "sqlite": "CASE WHEN length(replace(session_id, '-', '')) = 32 AND session_id NOT GLOB '*[^-0-9a-f]*' "
+    "THEN replace(session_id, '-', '') || printf('%016x', forget_at) END",
+    "postgres": "CASE WHEN length(replace(session_id, '-', '')) = 32 AND session_id !~ '[^-0-9a-f]' "
+    "THEN replace(session_id, '-', '') || lpad(to_hex(forget_at), 16, '0') END",
+}
 
 
 class SessionRepository:
@@ -195,14 +202,15 @@ class SessionRepository:
 
     async def revocations_since(self, cursor: str) -> RevocationPage:
         """The next revocations that were committed since `cursor`, and the cursor to go on with (added_since)."""
-        added = await self._driver.added_since(cursor, "revocations", _REVOCATION)
+        packed = _PACKED[self._driver.dialect]
+        added = await self._driver.added_since(cursor, "revocations", _REVOCATION, packed)
         found = [
             Revocation(
                 row["seq"], row["session_id"], row["user_id"], row["role"], row["role_changed_at"], row["forget_at"]
             )
             for row in added.rows
         ]
-        return RevocationPage(added.cursor, added.whole, added.more, found)
+        return RevocationPage(added.cursor, added.whole, added.more, found, bytes.fromhex(added.packed))
 
     async def repair_future_times(self, now: int, ahead: int, idle_ahead: int) -> int:
         """Shift the times of sessions that were used beyond `ahead` back to `now`; how many there were.

@@ -96,6 +96,7 @@ class Revocations:
             if page.whole:
                 # Until all are there, those that are known decide.
                 roles = {}
+            self._ended.add_packed(page.ended)
             await self._take(page.revocations, roles)
         if roles is not self._roles:
             known, self._roles = self._roles, roles

@@ -17,7 +17,18 @@ from server.database.postgres.driver import ATTEMPTS, PostgresDriver
 from server.database.postgres.watch import OPENING_SECONDS, Watch
 from server.repositories import Repositories, open_repositories
 from server.settings.tree import StoreSettings
-from tests.records import NOW, add_user, end_session, id_of, new_user, open_session, rename, session, usernames
+from tests.records import (
+    NOW,
+    add_user,
+    all_revocations,
+    end_session,
+    id_of,
+    new_user,
+    open_session,
+    rename,
+    session,
+    usernames,
+)
 from tests.stores import pending_names
 
 # Where something else would wait for ever. Far above what any of it takes.
@@ -180,8 +191,8 @@ async def test_revocations_are_read_though_the_pool_is_busy(driver: PostgresDriv
     # Told of the change, long before this wait is over; and not from the pool, which would be unavailable.
     async with asyncio.timeout(BOUND_SECONDS):
         await driver.wait_for_change(2 * BOUND_SECONDS)
-        page = await store.sessions.revocations_since("0")
-    assert [found.session_id for found in page.revocations] == [id_of(10)]
+        revoked = await all_revocations(store)
+    assert [found.session_id for found in revoked] == [id_of(10)]
     free.set()
     await asyncio.gather(*busy)
 
@@ -200,7 +211,7 @@ async def test_the_wait_is_taken_up_again_when_its_connection_is_lost(
             "WHERE datname = current_database() AND pid <> pg_backend_pid()",
         )
         # Until the connection has noticed, and from the pool as long as there is no other.
-        assert (await store.sessions.revocations_since("0")).revocations == []
+        assert await all_revocations(store) == []
     # Ends when it listens again.
     await driver.wait_for_change(OPENING_SECONDS)
     waiting = asyncio.create_task(driver.wait_for_change(2 * BOUND_SECONDS))

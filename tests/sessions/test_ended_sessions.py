@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 import tracemalloc
 import uuid
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,17 @@ from server.repositories import Repositories
 from server.sessions.ended_sessions import EndedSessions
 from server.sessions.model import MEMORY_MS
 from server.sessions.revocation import Revocations
-from tests.records import NOW, add_user, end_sessions_of, id_of, new_user, open_session, session
+from tests.records import (
+    NOW,
+    add_user,
+    all_revocations,
+    change_user,
+    end_sessions_of,
+    id_of,
+    new_user,
+    open_session,
+    session,
+)
 from tests.volume import volume
 from watchword_client.claims import AccessClaims
 
@@ -123,5 +134,27 @@ async def test_many_revocations_are_read_in_pages_and_none_is_left_out(
     for one in (revocations, second):
         await one.refresh()
         assert [number for number in numbers if not one.is_revoked(claims[number])] == [129]
-    page = await store.sessions.revocations_since("0")
-    assert {found.forget_at for found in page.revocations} == {NOW + MEMORY_MS}
+    found = await all_revocations(store)
+    assert {one.session_id for one in found} == {id_of(number) for number in range(100, 129)}
+    assert {one.forget_at for one in found} == {NOW + MEMORY_MS}
+
+
+async def test_what_can_not_be_packed_is_read_all_the_same(
+    store: Repositories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A role, and ids that this server never makes, between sessions that have ended."""
+    for module in ("sqlite.driver", "postgres.added"):
+        monkeypatch.setattr(f"server.database.{module}.ROWS_IN_A_PAGE", 4)
+    odd = ["s1", "0" * 31, "g" * 32, "0199" * 9, id_of(1).upper().replace("0", "A")]
+    ids = [id_of(number) for number in range(9)]
+    for session_id in [*ids[:5], *odd, *ids[5:]]:
+        sql = "INSERT INTO revocations (session_id, forget_at) VALUES ($1, $2)"
+        await store.driver.write_one(sql, session_id, NOW + 2**40)
+    await add_user(store, new_user(1))
+    await change_user(store, id_of(1), NOW, role="admin")
+    revocations = Revocations(store.sessions, SystemClock(), 300)
+    await revocations.refresh()
+    claims = AccessClaims("i", id_of(1), "a", 0, 1, "j", session_id="", role="customer", username="u")
+    assert all(revocations.has_ended(replace(claims, session_id=one)) for one in [*ids, *odd])
+    assert not revocations.has_ended(replace(claims, session_id=id_of(9)))
+    assert revocations.has_other_role(claims)

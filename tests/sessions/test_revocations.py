@@ -11,6 +11,7 @@ from server.users.errors import LastAdmin
 from tests.records import (
     NOW,
     add_user,
+    all_revocations,
     change_user,
     delete_user,
     end_session,
@@ -18,6 +19,7 @@ from tests.records import (
     id_of,
     new_user,
     open_session,
+    read_to_the_end,
     session,
     set_password,
 )
@@ -31,17 +33,17 @@ async def with_sessions(store: Repositories, *numbers: int) -> None:
 
 
 async def ended_since(store: Repositories, cursor: str = "0") -> set[str | None]:
-    return {found.session_id for found in (await store.sessions.revocations_since(cursor)).revocations}
+    return {found.session_id for found in (await read_to_the_end(store, cursor))[1]}
 
 
 async def test_at_first_there_is_none(store: Repositories) -> None:
-    assert (await store.sessions.revocations_since("0")).revocations == []
+    assert await all_revocations(store) == []
 
 
 async def test_every_way_to_end_a_session_revokes_it(store: Repositories) -> None:
     await with_sessions(store, 10, 11, 12, 13, 14)
     await end_session(store, id_of(10), id_of(1), NOW + 1)
-    told = (await store.sessions.revocations_since("0")).revocations
+    told = await all_revocations(store)
     assert [(found.session_id, found.forget_at) for found in told] == [(id_of(10), NOW + 1 + MEMORY_MS)]
     await end_sessions_of(store, id_of(1), id_of(14), NOW + 2)
     assert await ended_since(store) == {id_of(10), id_of(11), id_of(12), id_of(13)}
@@ -71,7 +73,7 @@ async def test_a_new_role_is_told_and_the_session_goes_on(store: Repositories) -
     for role in ("admin", "customer", "admin"):
         changed = await change_user(store, id_of(1), NOW + 1, role=role)
         assert changed.role == role
-    told = (await store.sessions.revocations_since("0")).revocations
+    told = await all_revocations(store)
     assert [found._replace(number=0) for found in told] == [
         Revocation(0, None, id_of(1), "admin", NOW + 1, NOW + 1 + MEMORY_MS),
         Revocation(0, None, id_of(1), "customer", NOW + 2, NOW + 1 + MEMORY_MS),
@@ -87,7 +89,7 @@ async def test_a_new_role_is_told_and_the_session_goes_on(store: Repositories) -
 async def test_the_same_role_or_another_name_revokes_nothing(store: Repositories) -> None:
     await with_sessions(store, 10)
     await change_user(store, id_of(1), NOW + 1, name="New", role="customer")
-    assert (await store.sessions.revocations_since("0")).revocations == []
+    assert await all_revocations(store) == []
 
 
 async def test_reading_on_misses_nothing_while_others_write(store: Repositories, open_another: OpenStore) -> None:
@@ -103,9 +105,9 @@ async def test_reading_on_misses_nothing_while_others_write(store: Repositories,
         nonlocal cursor
         while True:
             finished = done.is_set()
-            page = await store.sessions.revocations_since(cursor)
+            page, told = await read_to_the_end(store, cursor)
             cursor = page.cursor
-            seen.update(found.session_id for found in page.revocations)
+            seen.update(found.session_id for found in told)
             if finished:
                 return
 

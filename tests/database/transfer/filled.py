@@ -36,8 +36,8 @@ _MAIL: dict[str, Any] = {
     "next_attempt_at": NOW,
     "give_up_at": NOW + 1,
 }
-# What waits for a mail, what is being sent just now, and what was sent.
-_MAIL_ROWS: tuple[tuple[str, dict[str, Any]], ...] = (
+# Among others what waits for a mail, what is being sent just now, and what was sent.
+_ROWS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("mails", _MAIL | {"id": id_of(1), "state": "waiting", "attempts": 0, "content": b"\x00\xff", "user_id": id_of(1)}),
     (
         "mails",
@@ -59,6 +59,7 @@ _MAIL_ROWS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("known_clients", {"user_id": id_of(1), "client": "digest", "seen_at": NOW}),
     ("unconfirmed_users", {"user_id": id_of(2), "confirm_until": NOW + 1}),
+    ("audit_times", {"size": 1000, "part": 0, "earliest_at": NOW, "latest_at": 2**62}),
 )
 
 
@@ -82,7 +83,7 @@ async def fill(store: Repositories) -> None:
         sql = "INSERT INTO guesses (key, failures, retry_at, touched_at) VALUES ($1, $2, $3, $4)"
         await transaction.run(sql, "known:é", 3, 2**62, NOW)
         await transaction.run(sql, "known:z", 0, 0, 0)
-        for table, row in _MAIL_ROWS:
+        for table, row in _ROWS:
             await transaction.run(insert_into(table, list(row)), *row.values())
 
     await store.driver.write(unit)
