@@ -12,6 +12,7 @@ from server.challenges.digests import ChallengeDigests
 from server.challenges.service import Challenges
 from server.core.clock import Clock
 from server.core.ids import Ids
+from server.core.turns import Turns
 from server.emails.confirmations import Confirmations
 from server.emails.service import Emails
 from server.keys.service import KeyService
@@ -51,6 +52,7 @@ class Base:
     ids: Ids
     repositories: Repositories
     watchers: Watchers
+    turns: Turns
 
 
 def outbox(base: Base, keys: KeyService, written: asyncio.Event) -> Outbox:
@@ -130,6 +132,7 @@ def user_passwords(
         throttle=throttle,
         notices=notices,
         clock=base.clock,
+        turns=base.turns,
         settings=base.settings.passwords,
     )
 

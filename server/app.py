@@ -21,6 +21,7 @@ from server.authentication.throttling import Throttle
 from server.core.clock import Clock, SystemClock
 from server.core.errors import StoreUnavailable
 from server.core.ids import Ids, SystemRandomness
+from server.core.turns import Turns
 from server.database.migration_files import latest_migration
 from server.documents.docs_page import docs_page
 from server.documents.openapi import openapi_bytes, openapi_document
@@ -88,7 +89,7 @@ async def open_services(
         migrating=migrating,
         observer=watchers.observer,
     )
-    base = Base(settings, clock, ids, repositories, watchers)
+    base = Base(settings, clock, ids, repositories, watchers, Turns())
     hasher = Hasher(settings.passwords.bcrypt_cost)
     hashes = _hash_pool(base, hasher, settings.passwords.hash_threads)
     preferred = _hash_pool(base, hasher, 1)
@@ -108,10 +109,11 @@ async def open_services(
 
 
 def _hash_pool(base: Base, hasher: Hasher, threads: int) -> HashPool:
-    queue, observer = base.settings.passwords.hash_queue, base.watchers.observer
+    passwords, observer = base.settings.passwords, base.watchers.observer
+    limits = passwords.hash_queue, passwords.hash_wait_seconds
     if observer is None:
-        return HashPool(hasher, threads, queue)
-    return ObservedHashPool(hasher, threads, queue, observer)
+        return HashPool(hasher, threads, *limits)
+    return ObservedHashPool(hasher, threads, *limits, observer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ async def renewed_services(services: Services, settings: Settings) -> Services:
 
     Raises StoreRefused, for example if a secret can't open the keys; StoreUnavailable, if the keys have to be read.
     """
-    base = Base(settings, services.clock, services.ids, services.repositories, services.watchers)
+    base = Base(settings, services.clock, services.ids, services.repositories, services.watchers, services.turns)
     keys, verifier = services.keys, services.verifier
     if (settings.tokens, settings.keys) != (services.settings.tokens, services.settings.keys):
         keys = await _keys(base, serving=True)
@@ -209,10 +211,11 @@ def _connected(base: Base, lasting: _Lasting, *, serving: bool) -> Services:
         audit=Audit(repositories.audit, repositories.users, AuditChain(keys.audit_key)),
         statistics=_statistics(base),
         verifier=lasting.verifier,
-        authenticator=BearerAuthenticator(lasting.verifier, revocations, base.watchers.tokens),
+        authenticator=BearerAuthenticator(lasting.verifier, revocations, base.turns, base.watchers.tokens),
         readiness=Readiness(repositories.readiness, keys.current, clock),
         nodes=lasting.nodes,
         watchers=base.watchers,
+        turns=base.turns,
     )
 
 
@@ -309,7 +312,7 @@ def create_app(services: Services) -> web.Application:
     app[SERVER_SETTINGS] = services.settings.server
     app[PAGES] = Pages.of(services.settings)
     app[DOCUMENTS] = _documents(table, services.settings, app[PAGES].renderer)
-    table.register(app.router, require_recent)
+    table.register(app.router, require_recent, services.turns)
     app[IMMEDIATE] = Immediate(app, guard, table.immediate_paths())
 
     async def check_table(app: web.Application) -> None:

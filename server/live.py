@@ -88,8 +88,9 @@ class Live:
             before.verifier.forget()
         self.services.revocations.require(settings.tokens.access_ttl_seconds)
         hasher = prepared.hasher or self.services.hashes.hasher
-        self.services.hashes.change(hasher, settings.passwords.hash_threads, settings.passwords.hash_queue)
-        self.services.preferred_hashes.change(hasher, 1, settings.passwords.hash_queue)
+        limits = settings.passwords.hash_queue, settings.passwords.hash_wait_seconds
+        self.services.hashes.change(hasher, settings.passwords.hash_threads, *limits)
+        self.services.preferred_hashes.change(hasher, 1, *limits)
         if prepared.hasher is not None:
             self.hashes_renewed.set()
         if settings.logs != before.settings.logs:

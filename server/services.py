@@ -14,6 +14,7 @@ from server.challenges.service import Challenges
 from server.core.clock import Clock
 from server.core.ids import Ids
 from server.core.observer import Observer, Outcomes
+from server.core.turns import Turns
 from server.emails.confirmations import Confirmations
 from server.emails.service import Emails
 from server.health.service import Readiness
@@ -96,6 +97,7 @@ class Services:
     authenticator: BearerAuthenticator
     readiness: Readiness
     watchers: Watchers
+    turns: Turns
     nodes: Nodes
 
 

@@ -86,6 +86,7 @@ def passwords_on(store: Repositories, now: int) -> UserPasswords:
         reset_tokens=UNUSED,
         challenges=challenges_on(store, clock),
         throttle=throttle_on(store, clock),
+        turns=UNUSED,
         settings=UNUSED,
     )
 

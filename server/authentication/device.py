@@ -27,6 +27,10 @@ class DeviceCookies:
         device = uuid.UUID(device_id or self._ids.new_id())
         return self._tokens.issue(_LAYOUT.pack(uuid.UUID(user_id).bytes, device.bytes))
 
+    def is_genuine(self, cookie: str | None) -> bool:
+        """Whether the cookie was issued here, for whatever user."""
+        return bool(cookie) and self._tokens.read(cookie or "") is not None
+
     def device_of(self, cookie: str | None, user_id: str) -> str | None:
         """The id of the device, if the cookie was issued for this user; otherwise None."""
         content = self._tokens.read(cookie) if cookie else None

@@ -62,6 +62,9 @@ class Authentication:
         for each of them alike; Overloaded if too many hashes wait, or too many attempts run. The block may also raise
         EmailNotConfirmed: the password was right, so the attempt counts as a success.
         """
+        if not self._devices.is_genuine(device_cookie):
+            # What would be refused after two transactions is refused before them.
+            self._hashes.require_room()
         credentials = await self._users.find_credentials(username)
         user = credentials.user if credentials is not None else None
         device_id = self._devices.device_of(device_cookie, NOBODY if user is None else user.id)

@@ -11,6 +11,7 @@ import json
 import re
 from typing import Any, TypeVar
 
+import orjson
 from aiohttp import hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 from pydantic import BaseModel, ValidationError
@@ -23,6 +24,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 # No valid request has so many members. An error message about thousands of unknown ones would delay other requests.
 MAXIMUM_MEMBERS = 100
+# Nor so many objects, each of which costs the strict parser a call. Signs in a password count too.
+MAXIMUM_BRACES = 4500
 # The white space of JSON (RFC 8259 section 2).
 _WHITE_SPACE = b" \t\n\r"
 # "utf8" is not a registered name, but many clients write it.
@@ -91,6 +94,10 @@ async def _read_at_most(request: web.Request, limit: int) -> bytes:
 def _parse(body: bytes) -> dict[str, Any]:
     try:
         text = body.decode("utf-8")
+        if text.count("{") > MAXIMUM_BRACES:
+            # A quick parser, which does not see repeated members.
+            orjson.loads(text)
+            raise InvalidRequest([("body", f"There are more than {MAXIMUM_BRACES} opening braces.")])
         value = strict_json(text)
         if "\\u" in text:
             # A lone surrogate, written as an escape, is not a character: it can be neither stored nor hashed.

@@ -20,6 +20,7 @@ from server.http.client_ip import client_ip
 from server.http.context import REQUEST_ID
 from server.http.cors import Cors
 from server.http.errors import InternalError, MalformedRequest, MethodNotAllowed, PayloadTooLarge
+from server.http.refusals import RefusalPace
 from server.http.request_log import RequestLog
 from server.http.request_origin import RequestOrigin
 from server.http.responses import REQUEST_ID_HEADER, problem_response
@@ -64,6 +65,7 @@ class Edge:
         self._public_url = public_url
         self._watcher = watcher
         self._around = around
+        self._refusals = RefusalPace()
 
     @property
     def is_enclosed(self) -> bool:
@@ -85,6 +87,7 @@ class Edge:
         origin = RequestOrigin(request, self._trusted)
         set_origin(origin)
         set_patience()
+        refused = False
         try:
             if hdrs.EXPECT in request.headers:
                 _check_expectation(request)
@@ -100,6 +103,14 @@ class Edge:
             # The frames refer to the request, and the request refers to an error of the router. Without this line the
             # request and its headers would stay in memory until a garbage collection.
             error.__traceback__ = None
+            refused = isinstance(error, Overloaded) or response.status == 429
+        if refused:
+            try:
+                await self._refusals.keep()
+            except asyncio.CancelledError:
+                self._note(request, 499, started)
+                origin.end()
+                raise
         if self._cors.active:
             self._cors.decorate(request, response)
         self._note(request, response.status, started)

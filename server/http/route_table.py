@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from aiohttp import hdrs, web
 
 from server.access.rules import rules_in_force
+from server.core.turns import Turns
 from server.http.route import ALWAYS, GuardedRoute, Handler, Route
 from watchword_client.access import Roles
 from watchword_client.role_table import RoleTable
@@ -29,11 +30,13 @@ class RouteTable:
         self.role_table = RoleTable(rules, roles)
         self.rows = tuple(GuardedRoute(route, rules[name], name in overrides) for name, route in declared.items())
 
-    def register(self, router: web.UrlDispatcher, require_recent: RequireRecent) -> None:
+    def register(self, router: web.UrlDispatcher, require_recent: RequireRecent, turns: Turns) -> None:
         """Add every route to the router. A GET answers HEAD too (RFC 9110 section 9.3.2)."""
         for row in self.rows:
             route = row.route
             handler = _recent_first(route.handler, require_recent) if route.recent == ALWAYS else route.handler
+            if not route.immediate:
+                handler = _in_turn(handler, turns)
             for method in (hdrs.METH_GET, hdrs.METH_HEAD) if route.method == hdrs.METH_GET else (route.method,):
                 router.add_route(method, route.path, handler)
 
@@ -71,6 +74,16 @@ class RouteTable:
             for row in self.rows
             if self._roles.decide(row.rule, role).allowed
         ]
+
+
+def _in_turn(handler: Handler, turns: Turns) -> Handler:
+    """The handler when it is its turn, so many requests that come together hold up no check of a token."""
+
+    async def wait(request: web.Request) -> web.StreamResponse:
+        await turns.turn()
+        return await handler(request)
+
+    return wait
 
 
 def _recent_first(handler: Handler, require_recent: RequireRecent) -> Handler:

@@ -21,7 +21,14 @@ from server.settings.section import attributes
 # Sections and settings that may differ. A start checks by itself that the master key opens the keys of the store.
 _OWN = frozenset({"server", "store", "logs", "metrics"})
 _OWN_SETTINGS = frozenset(
-    {"tokens.cache_size", "passwords.hash_threads", "passwords.hash_queue", "keys.master_key", "mail.templates"}
+    {
+        "tokens.cache_size",
+        "passwords.hash_threads",
+        "passwords.hash_queue",
+        "passwords.hash_wait_seconds",
+        "keys.master_key",
+        "mail.templates",
+    }
 )
 # Below this, clocks that follow NTP do not get even on a bad day.
 _LEAST_MS = 1000

@@ -13,8 +13,8 @@ from server.passwords.pool import HashPool, Result
 class ObservedHashPool(HashPool):
     """A HashPool with an observer."""
 
-    def __init__(self, hasher: Hasher, threads: int, queue: int, observer: Observer) -> None:
-        super().__init__(hasher, threads, queue)
+    def __init__(self, hasher: Hasher, threads: int, queue: int, wait_seconds: float, observer: Observer) -> None:
+        super().__init__(hasher, threads, queue, wait_seconds)
         self._observer = observer
 
     async def _run(self, work: Callable[[], Result]) -> Result:

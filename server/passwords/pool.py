@@ -18,8 +18,6 @@ from server.settings.cores import usable_cores
 Result = TypeVar("Result")
 
 LOWEST_PRIORITY = 19
-# The assumed time of a hash until one was measured.
-_FIRST_GUESS_SECONDS = 0.25
 
 
 class NeverBegun(asyncio.CancelledError):
@@ -29,15 +27,17 @@ class NeverBegun(asyncio.CancelledError):
 class HashPool:
     """Runs a Hasher on threads. bcrypt releases the interpreter lock, so the event loop goes on."""
 
-    def __init__(self, hasher: Hasher, threads: int, queue: int) -> None:
+    def __init__(self, hasher: Hasher, threads: int, queue: int, wait_seconds: float) -> None:
+        """At most `queue` hashes wait, and none that is expected to wait longer than `wait_seconds`."""
         self.hasher = hasher
         self._threads = threads or usable_cores()
         self._queue = queue
+        self._wait_seconds = wait_seconds
         self._executor = _executor(self._threads)
         # The waiting and running hashes, in the order in which they begin.
         self._pending: dict[Future[Any], None] = {}
         self._counting = threading.Lock()
-        self._average_seconds = _FIRST_GUESS_SECONDS
+        self._average_seconds = hasher.usual_seconds
         self._closed = False
 
     @property
@@ -55,14 +55,21 @@ class HashPool:
         """How many are computed at the same time."""
         return self._threads
 
-    def change(self, hasher: Hasher, threads: int, queue: int) -> None:
+    def change(self, hasher: Hasher, threads: int, queue: int, wait_seconds: float) -> None:
         """Hash in this way from now on. What waits for the former threads is still done by them."""
-        self.hasher, self._queue = hasher, queue
+        if hasher.usual_seconds != self.hasher.usual_seconds:
+            self._average_seconds = hasher.usual_seconds
+        self.hasher, self._queue, self._wait_seconds = hasher, queue, wait_seconds
         threads = threads or usable_cores()
         if threads != self._threads:
             former = self._executor
             self._threads, self._executor = threads, _executor(threads)
             former.shutdown(wait=False)
+
+    def require_room(self) -> None:
+        """Raise Overloaded if a hash would be refused now. It is for what costs something before the hash."""
+        if not self._has_room():
+            raise Overloaded(self._retry_after_seconds())
 
     async def hash(self, password: str) -> str:
         """A new hash. Raises Overloaded."""
@@ -100,8 +107,7 @@ class HashPool:
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[[], Result]) -> Result:
-        if self._closed or len(self._pending) >= self._threads + self._queue:
-            raise Overloaded(self._retry_after_seconds())
+        self.require_room()
         future = self._executor.submit(self._timed, work)
         with self._counting:
             self._pending[future] = None
@@ -118,6 +124,13 @@ class HashPool:
                 # `stop_waiting` or `close` has cancelled the hash, not the caller.
                 raise Overloaded(self._retry_after_seconds()) from None
             raise NeverBegun from None
+
+    def _has_room(self) -> bool:
+        before = len(self._pending) - self._threads + 1
+        if self._closed or before > self._queue:
+            return False
+        # Who is refused at once can come again. Of who waits for long the client may give up, and the hash is in vain.
+        return before <= 0 or before * self._average_seconds <= self._wait_seconds * self._threads
 
     def _done(self, future: Future[Any]) -> None:
         """Forget a hash. It runs on the thread that finished the hash, or on the caller's if it was cancelled."""

@@ -82,6 +82,8 @@ class Registration:
             self._rules.require_open()
         else:
             self._rules.require_not_closed()
+        # What would be refused after a transaction is refused before it.
+        self._hashes.require_room()
         genuine = self._invitations.is_genuine(token)
         async with self._throttle.registration_attempt(address, invited=genuine) as attempt:
             invitation = None if token is None else await self._invitations.good(token)

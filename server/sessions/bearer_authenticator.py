@@ -8,6 +8,7 @@ from aiohttp import web
 
 from server.access.principal import Principal
 from server.core.errors import Unauthorized
+from server.core.turns import Turns
 from server.core.waiting import in_a_task
 from server.sessions.errors import TokenRevoked
 from server.sessions.revocation import Revocations
@@ -27,9 +28,12 @@ class TokenWatcher(Protocol):
 class BearerAuthenticator:
     """The Authenticator that takes access tokens. It knows which sessions have ended and which roles have changed."""
 
-    def __init__(self, verifier: TokenVerifier, revocations: Revocations, watcher: TokenWatcher | None = None) -> None:
+    def __init__(
+        self, verifier: TokenVerifier, revocations: Revocations, turns: Turns, watcher: TokenWatcher | None = None
+    ) -> None:
         self._verifier = verifier
         self._revocations = revocations
+        self._turns = turns
         self._watcher = watcher
 
     async def authenticate(self, request: web.Request) -> Principal:
@@ -41,6 +45,8 @@ class BearerAuthenticator:
             remembered = claims is not None
             if claims is None or self._revocations.is_revoked(claims):
                 await in_a_task()
+                # Many new or bad tokens at once must not hold up those that are remembered.
+                await self._turns.turn()
                 claims = await self.verify(token)
         except Unauthorized as error:
             if self._watcher is not None:

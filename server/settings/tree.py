@@ -148,6 +148,9 @@ class PasswordSettings(Section):
         0, ge=0, le=256, description="threads that hash; 0 is one per core; known devices have one more"
     )
     hash_queue: int = Field(64, ge=0, le=100000, description="how many hashes may wait; beyond that logins get 503")
+    hash_wait_seconds: int = Field(
+        5, ge=1, le=50, description="how long a hash may have to wait; logins that would wait longer get 503 at once"
+    )
     reset_ttl_seconds: int = Field(86400, ge=60, le=2592000, description="life of a password reset token")
 
 

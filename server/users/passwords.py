@@ -12,6 +12,7 @@ from server.authentication.throttling import Throttle
 from server.challenges.service import Challenges
 from server.core.clock import Clock
 from server.core.errors import InvalidRequest, NotFound
+from server.core.turns import Turns
 from server.database.driver import Driver, Transaction
 from server.emails.address import throttle_name
 from server.mail.notices import Notices
@@ -52,6 +53,7 @@ class UserPasswords:
         throttle: Throttle,
         notices: Notices,
         clock: Clock,
+        turns: Turns,
         settings: PasswordSettings,
     ) -> None:
         self._driver = driver
@@ -67,6 +69,7 @@ class UserPasswords:
         self._throttle = throttle
         self._notices = notices
         self._clock = clock
+        self._turns = turns
         self._settings = settings
 
     async def change(self, user_id: str, session_id: str | None, current: str, new: str) -> None:
@@ -112,10 +115,13 @@ class UserPasswords:
 
         `field` is where the problem is shown. Strangers have a pool of their own, `hashes`.
         """
-        messages = self._policy.problems(password, names)
+        hashes = hashes or self._hashes
+        # To judge a password costs more than to refuse it.
+        hashes.require_room()
+        messages = await self._policy.problems_in_turns(password, names, self._turns)
         if messages:
             raise InvalidRequest([(field, message) for message in messages])
-        return await (hashes or self._hashes).hash(password)
+        return await hashes.hash(password)
 
     def reset_token(self, credentials: Credentials) -> str:
         """A reset token. It is valid until it expires or the password is changed."""

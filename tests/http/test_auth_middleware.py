@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from server.access.principal import Principal
+from server.core.turns import Turns
 from server.http.auth_middleware import auth_middleware, principal_of
 from server.http.cors import Cors
 from server.http.edge import Edge
@@ -42,7 +43,7 @@ def app(api: Api) -> web.Application:
     table = RouteTable(ROUTES, api.services.roles, {})
     app = web.Application(middlewares=[auth_middleware(table.role_table, api.services.authenticator)])
     app.router.add_resource("/users/{user_id:[a-z]+}")
-    table.register(app.router, require_recent)
+    table.register(app.router, require_recent, Turns())
     return app
 
 
@@ -95,7 +96,7 @@ async def test_a_handler_asks_for_the_principal(api: Api) -> None:
     app = web.Application(middlewares=[auth_middleware(table.role_table, api.services.authenticator)])
     seen: list[Principal] = []
     app[SEEN] = seen
-    table.register(app.router, require_recent)
+    table.register(app.router, require_recent, Turns())
     token = await api.token("lak")
     async with TestClient(TestServer(app)) as client:
         assert (await client.get("/me", headers={"Authorization": f"Bearer {token}"})).status == 200

@@ -214,3 +214,11 @@ async def test_a_password_longer_than_the_hash_takes_can_not_be_set(api: Api) ->
         await api.request("POST", "/users", await api.token("sahan"), json=body), 422, "invalid_request"
     )
     assert problem["errors"] == [{"field": "password", "message": "Use at most 4096 bytes."}]
+
+
+async def test_more_objects_than_any_request_has_are_not_looked_at(api: Api) -> None:
+    body = b'{"username": [' + b"{}," * 5000 + b"1]}"
+    problem = await api.problem(await api.request("POST", "/login", data=body, headers=JSON), 422, "invalid_request")
+    assert problem["errors"] == [{"field": "body", "message": "There are more than 4500 opening braces."}]
+    fitting = {"username": "lak", "password": "{" * 4096}
+    await api.problem(await api.request("POST", "/login", json=fitting), 400, "invalid_credentials")

@@ -78,6 +78,7 @@ def test_what_is_of_one_machine_may_differ() -> None:
         "tokens.cache_size",
         "passwords.hash_threads",
         "passwords.hash_queue",
+        "passwords.hash_wait_seconds",
         "keys.master_key",
         "mail.templates",
     }

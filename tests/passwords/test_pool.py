@@ -14,13 +14,15 @@ from server.passwords.hasher import Hasher
 from server.passwords.pool import HashPool
 
 PATIENCE_SECONDS = 10
+WAIT_SECONDS = 5
 
 
 class HeldHasher(Hasher):
     """Begins a hash at once and ends it when it is let go; notes what it was given."""
 
     def __init__(self) -> None:
-        super().__init__(4)
+        # Which is expected to take a quarter of a second.
+        super().__init__(12)
         self.begun: list[str] = []
         self.priorities: list[int] = []
         self._beginning = threading.Semaphore(0)
@@ -48,7 +50,7 @@ class HeldHasher(Hasher):
 @asynccontextmanager
 async def held_pool(threads: int, queue: int) -> AsyncIterator[tuple[HashPool, HeldHasher]]:
     hasher = HeldHasher()
-    pool = HashPool(hasher, threads, queue)
+    pool = HashPool(hasher, threads, queue, WAIT_SECONDS)
     try:
         yield pool, hasher
     finally:
@@ -61,7 +63,7 @@ def start(pool: HashPool, passwords: str) -> list[asyncio.Task[str]]:
 
 
 async def test_the_pool_gives_what_the_hasher_gives() -> None:
-    pool = HashPool(Hasher(4), 2, 2)
+    pool = HashPool(Hasher(4), 2, 2, WAIT_SECONDS)
     try:
         made = await pool.hash("correct horse battery")
         assert made.startswith("$bcrypt-sha256$")
@@ -69,7 +71,7 @@ async def test_the_pool_gives_what_the_hasher_gives() -> None:
         assert await pool.verify("wrong horse battery", made) is False
         assert await pool.verify("correct horse battery", None) is False
         assert pool.needs_renewal(made) is False
-        assert HashPool(Hasher(5), 1, 1).needs_renewal(made) is True
+        assert HashPool(Hasher(5), 1, 1, WAIT_SECONDS).needs_renewal(made) is True
     finally:
         pool.close()
 
@@ -134,7 +136,7 @@ async def test_a_refusal_says_how_long_the_queue_takes() -> None:
 
 async def test_the_wait_is_learnt_from_the_hashes_before() -> None:
     hasher = HeldHasher()
-    pool = HashPool(hasher, 1, 39)
+    pool = HashPool(hasher, 1, 39, 50)
     hasher.let_go()
     for _ in range(40):
         await pool.hash("quick")
@@ -181,7 +183,7 @@ async def test_a_failing_hash_is_the_failure_of_its_caller_alone() -> None:
                 raise RuntimeError(password)
             return super().hash(password)
 
-    pool = HashPool(Failing(4), 1, 0)
+    pool = HashPool(Failing(4), 1, 0, WAIT_SECONDS)
     try:
         with pytest.raises(RuntimeError, match="bad"):
             await pool.hash("bad")
@@ -232,3 +234,39 @@ async def test_at_the_end_only_what_begins_at_once_is_taken() -> None:
         hasher.let_go()
         assert [await first, await second] == ["A", "B"]
         assert await pool.hash("g") == "G"
+
+
+async def test_who_would_wait_too_long_is_refused_at_once() -> None:
+    hasher = HeldHasher()
+    pool = HashPool(hasher, threads=1, queue=100, wait_seconds=2)
+    try:
+        # A quarter of a second each, so the ninth would begin after two seconds.
+        tasks = start(pool, "x" * 9)
+        await hasher.has_begun()
+        with pytest.raises(Overloaded):
+            pool.require_room()
+        with pytest.raises(Overloaded):
+            await pool.hash("y")
+        tasks[-1].cancel()
+        await asyncio.wait(tasks[-1:])
+        pool.require_room()
+    finally:
+        hasher.let_go()
+        pool.close()
+
+
+async def test_a_hash_that_takes_longer_than_anybody_may_wait_is_begun_by_a_free_thread() -> None:
+    hasher = HeldHasher()
+    pool = HashPool(hasher, threads=1, queue=100, wait_seconds=2)
+    pool.change(Hasher(17), 1, 100, 2)
+    pool.hasher = hasher
+    try:
+        (task,) = start(pool, "x")
+        await hasher.has_begun()
+        with pytest.raises(Overloaded):
+            pool.require_room()
+        hasher.let_go()
+        assert await task == "X"
+    finally:
+        hasher.let_go()
+        pool.close()

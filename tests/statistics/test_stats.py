@@ -73,7 +73,7 @@ async def test_the_queue_is_that_of_this_moment(start_api: StartApi) -> None:
     token = await api.token("sahan")
     assert (await stats(api, token))["hash_queue"] == {"waiting": 0, "limit": 7, "threads": 3}
     # Not remembered as the rest is.
-    api.services.hashes.change(api.services.hashes.hasher, 2, 5)
+    api.services.hashes.change(api.services.hashes.hasher, 2, 5, 5)
     assert (await stats(api, token))["hash_queue"] == {"waiting": 0, "limit": 5, "threads": 2}
 
 

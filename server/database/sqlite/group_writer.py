@@ -15,6 +15,7 @@ from typing import Any, Self
 import aiosqlite
 
 from server.core.errors import StoreUnavailable
+from server.core.turns import Turns
 from server.database.driver import Result, Row, Transaction, Unit
 from server.database.failure import Trouble
 from server.database.sqlite.file_watch import FileWatch
@@ -48,6 +49,7 @@ class GroupWriter:
         self._waiting: deque[WaitingUnit] = deque()
         self._wake = asyncio.Event()
         self._closing = False
+        self._turns = Turns()
         # Kept, since asyncio.get_running_loop() makes a system call in Python 3.11.
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.create_task(self._run(), name="sqlite writer")
@@ -135,7 +137,8 @@ class GroupWriter:
             await asyncio.sleep(0)
         else:
             for waiting in group:
-                waiting.deliver()
+                # Each wakes a request, which now makes its answer.
+                self._turns.soon(waiting.deliver)
             # What changes nothing writes nothing, and so succeeds on a full disk too.
             if self._trouble.is_on and self._opened.total_changes != changes:
                 self._trouble.succeeded("write")
