@@ -32,6 +32,7 @@ from tests.bench.outbox import outbox
 from tests.bench.pages import pages
 from tests.bench.plain import plain_server
 from tests.bench.sign_up_timing import sign_up_timing
+from tests.bench.storms import storms
 from tests.bench.timing import timing
 from tests.bench.verification import costs, flood
 from tests.bench.workers import workers
@@ -39,7 +40,19 @@ from tests.listening import free_port
 from tests.process.server_process import ServerProcess, serving
 from tests.tracing.collector import collecting
 
-PARTS = ("peers", "cost", "workers", "checked", "refresh", "verification", "timing", "mails", "outbox", "pages")
+PARTS = (
+    "peers",
+    "cost",
+    "workers",
+    "checked",
+    "refresh",
+    "verification",
+    "timing",
+    "mails",
+    "outbox",
+    "pages",
+    "storms",
+)
 # Tokens must live as long as the run.
 SETTINGS = {"WATCHWORD__TOKENS__ACCESS_TTL_SECONDS": "86400", "WATCHWORD__LOGS__FORMAT": "json"}
 
@@ -160,6 +173,8 @@ def _alone(options: argparse.Namespace, folder: str, total: int) -> None:
         outbox(new_folder(folder, "outbox"), options.rounds, options.waiting)
     if options.only in {None, "pages"}:
         pages(new_folder(folder, "pages"), options.rounds)
+    if options.only in {None, "storms"}:
+        storms(min(options.rounds, 3))
     if options.only in {None, "workers"}:
         workers(options.rounds, total)
 
