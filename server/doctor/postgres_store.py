@@ -22,7 +22,14 @@ async def condition(case: Case, repositories: Repositories) -> list[Finding]:
     """Version, size, rights, connections and TLS. Raises StoreUnavailable."""
     found = await condition_of(repositories.driver)
     about = f"PostgreSQL {found.version}, database {found.database}, {size(found.size_bytes)}, role {found.role}"
-    return [ok(TOPIC, about), *_rights(found), *_connections(case, found), *_tls(found), *_standbys(found)]
+    return [
+        ok(TOPIC, about),
+        *_rights(found),
+        *_connections(case, found),
+        *_tls(found),
+        *_power(found),
+        *_standbys(found),
+    ]
 
 
 async def writable(repositories: Repositories) -> list[Finding]:
@@ -70,6 +77,14 @@ def _tls(found: Condition) -> list[Finding]:
         return [ok(TOPIC, "the connection has no TLS, and stays on this machine")]
     text = "the connection has no TLS: whoever is on the network can read hashes and change what is stored"
     return [warning(TOPIC, text, "sslmode=verify-full in store.url")]
+
+
+def _power(found: Condition) -> list[Finding]:
+    """Whether what is committed survives a power failure. Commits wait for the disk, whatever the database says."""
+    if not found.unsafe:
+        return []
+    text = f"off: {found.unsafe}, so a power failure may lose or damage what was acknowledged"
+    return [warning(TOPIC, text, "switch it on in postgresql.conf, unless the file system makes up for it")]
 
 
 def _standbys(found: Condition) -> list[Finding]:

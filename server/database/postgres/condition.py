@@ -21,6 +21,8 @@ SELECT current_setting('server_version') AS version,
     coalesce(inet_server_addr() IS NULL OR inet_server_addr() = inet_client_addr(), true) AS is_local,
     (SELECT count(*) FROM pg_stat_replication) AS standbys,
     current_setting('synchronous_standby_names') AS synchronous,
+    (SELECT coalesce(string_agg(name, ', ' ORDER BY name), '') FROM pg_settings
+        WHERE name IN ('fsync', 'full_page_writes') AND setting = 'off') AS unsafe,
     current_setting('transaction_read_only') = 'on' AS only_reads,
     has_schema_privilege(current_schema(), 'CREATE') AS may_make_tables,
     (SELECT coalesce(string_agg(relname::text, ', ' ORDER BY relname), '') FROM pg_class
@@ -36,7 +38,7 @@ SELECT current_setting('server_version') AS version,
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A database as our role sees it. Lists of tables are texts with commas; `most_of_role` is -1 for no limit."""
+    """A database as our role sees it. Lists of names are texts with commas; `most_of_role` is -1 for no limit."""
 
     version: str
     database: str
@@ -49,6 +51,7 @@ class Condition:
     is_local: bool
     standbys: int
     synchronous: str
+    unsafe: str
     only_reads: bool
     may_make_tables: bool
     not_owned: str
