@@ -10,12 +10,13 @@ from pathlib import Path
 from tests.process.server_process import ServerProcess, serving
 from tests.running import MASTER_KEY, PASSWORD
 
+PUBLIC_URL = "http://127.0.0.1:9"
 ROLES = ("admin", "moderator", "customer")
 
 # All doors are open, and no budget ends before the test does.
 _SETTINGS = """
 [server]
-public_url = "http://127.0.0.1:9"
+public_url = "{public_url}"
 trusted_proxies = ["127.0.0.0/8"]
 body_timeout_seconds = 1
 [store]
@@ -59,7 +60,7 @@ def fuzzed(
 ) -> Iterator[tuple[ServerProcess, Path]]:
     """The server and its log. `users` of each role are there: admin0, moderator0, customer0 and so on."""
     (folder / "mails").mkdir()
-    text = _SETTINGS.format(store_url=store_url, master_key=MASTER_KEY)
+    text = _SETTINGS.format(public_url=PUBLIC_URL, store_url=store_url, master_key=MASTER_KEY)
     if mail:
         text += _MAIL.format(folder=folder)
     (folder / "config.toml").write_text(text)
@@ -68,7 +69,9 @@ def fuzzed(
         token = server.log_in("admin", server.admin_password())["token"]
         for role in ROLES:
             for number in range(users):
-                user = {"username": f"{role}{number}", "name": role, "role": role, "password": PASSWORD}
+                name = f"{role}{number}"
+                user = {"username": name, "name": name, "role": role, "password": PASSWORD}
+                user["email"] = f"{name}@mail.example"
                 assert server.call("POST", "/users", user, token)[0] == 201
         yield server, log
 

@@ -72,13 +72,6 @@ _HEADERS: tuple[tuple[bytes, tuple[bytes, ...]], ...] = (
     (b"Sec-Fetch-Site", (b"cross-site", b"same-origin", b"x")),
     (b"traceparent", (b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", b"00-x", b"\xff")),
 )
-_COOKIES = (
-    b"__Host-watchword",
-    b"watchword",
-    b"__Host-watchword-device",
-    b"watchword-device",
-    b"__Host-watchword-browser",
-)
 
 
 @dataclass
@@ -232,9 +225,9 @@ class Mutator:
         name, values = self.random.choice(_HEADERS)
         value = self.random.choice(values)
         if self.random.random() < 0.3:
-            cookie = self.random.choice(("refresh_token", "device_cookie", "token"))
-            name = b"Cookie"
-            value = self.random.choice(_COOKIES) + b"=" + self._value(cookie, "x").encode()
+            name, value = b"Cookie", self._value("cookie", "x").encode()
+            if self.random.random() < 0.3:
+                value += b"; " + self._value("cookie", "x").encode()
         if self.random.random() < 0.2:
             value = self._spoiler.spoil(value)
         request.headers.append((name, value))
