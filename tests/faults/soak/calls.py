@@ -23,6 +23,10 @@ class Unexpected(AssertionError):
     """An answer that should have been another one."""
 
 
+class TooLate(Exception):
+    """On a busy machine a token may expire while it is in use. The life begins again."""
+
+
 class Inbox(MailServer):
     """A mail server that keeps each mail until somebody reads it, and refuses those to nobody@…"""
 
@@ -105,6 +109,8 @@ class Calls:
                         cookies |= {name: cookie.value for name, cookie in answer.cookies.items()}
                     is_json = "json" in answer.headers.get("Content-Type", "") and content
                     return await answer.json(content_type=None) if is_json else content
+                if b'"token_expired"' in content:
+                    raise TooLate
                 if answer.status not in _LATER:
                     raise Unexpected(f"{route}: {answer.status} {content[:300]!r}")
             self.later += 1
