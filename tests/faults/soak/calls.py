@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections import defaultdict
+from contextvars import ContextVar
 from typing import Any
 
 import aiohttp
@@ -25,6 +26,10 @@ class Unexpected(AssertionError):
 
 class TooLate(Exception):
     """On a busy machine a token may expire while it is in use. The life begins again."""
+
+
+# Whether this life was answered with 503. What was asked for may be done all the same, and what comes next be refused.
+PUT_OFF: ContextVar[bool] = ContextVar("put_off", default=False)
 
 
 class Inbox(MailServer):
@@ -114,5 +119,6 @@ class Calls:
                 if answer.status not in _LATER:
                     raise Unexpected(f"{route}: {answer.status} {content[:300]!r}")
             self.later += 1
+            PUT_OFF.set(True)
             await asyncio.sleep(0.2)
         raise Unexpected(f"{route}: refused again and again")

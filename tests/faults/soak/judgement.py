@@ -40,7 +40,7 @@ def tell(outcome: Outcome, figures: Figures, name: str) -> None:
     figures.told(f"{name}: requests, in {outcome.seconds:.0f} s", outcome.answers)
     figures.told(f"{name}: commands, reloads", f"{outcome.commands}, {outcome.reloads}")
     if outcome.late:
-        figures.told(f"{name}: lives slower than their tokens, since the machine is busy", outcome.late)
+        figures.told(f"{name}: lives cut short, since the machine is busy", outcome.late)
     if "WAL" in samples.taken:
         figures.at_most(f"{name}: write-ahead log at most", samples.most("WAL") / _MB, _WAL_BYTES / _MB, "MB")
     figures.told(f"{name}: memory (Pss) at most", samples.most("Pss") / _MB, "MB")

@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,8 +21,8 @@ import asyncpg
 from server.routes import ROUTES
 from tests.environment import environment
 from tests.faults.fuzzed import faults_in
-from tests.faults.soak.calls import Calls, Inbox, TooLate
-from tests.faults.soak.lives import PUBLIC_URL, Lives
+from tests.faults.soak.calls import PUT_OFF, Calls, Inbox, TooLate
+from tests.faults.soak.lives import PUBLIC_URL, Life, Lives
 from tests.faults.soak.measuring import Samples
 from tests.faults.soak.odd_clients import OddClients
 from tests.listening import free_port
@@ -81,6 +81,7 @@ name = "{name}"
 _SAMPLE_SECONDS = 1.0
 _BETWEEN_COMMANDS_SECONDS = 2.0
 _PAUSE_SECONDS = 0.05
+_PATIENCE_SECONDS = 300
 
 
 @dataclass
@@ -92,7 +93,7 @@ class Outcome:
     answers: int = 0
     reloads: int = 0
     commands: int = 0
-    # Lives that were slower than their tokens.
+    # Lives that were slower than their tokens, or were told to come again.
     late: int = 0
     failures: list[str] = field(default_factory=list)
     # By method and route: the statuses that were answered.
@@ -130,7 +131,7 @@ class Soak:
         self._chance = random.Random(20)
         self._over = asyncio.Event()
         # How often each life was lived to its end.
-        self._lived: Counter[Callable[[], Awaitable[None]]] = Counter()
+        self._lived: Counter[Life] = Counter()
 
     async def run(self) -> Outcome:
         inbox = Inbox()
@@ -174,35 +175,40 @@ class Soak:
             call = Calls(server.address, session)
             odd = OddClients(call)
             lives = [*Lives(call, inbox, server.admin_password()).all(), odd.errors, odd.leavers]
-            tasks = [asyncio.create_task(self._again_and_again(life)) for life in lives for _ in range(self._people)]
-            tasks += [
-                asyncio.create_task(self._again_and_again(self._command, _BETWEEN_COMMANDS_SECONDS)),
-                asyncio.create_task(
-                    self._again_and_again(lambda: self._hang_up(server), 2 * _BETWEEN_COMMANDS_SECONDS)
-                ),
-                asyncio.create_task(self._measure()),
-            ]
-            await asyncio.sleep(self._seconds)
-            deadline = time.monotonic() + DEADLINE_SECONDS
-            # On a busy machine a short run lasts until all was done.
-            while min(self._lived[life] for life in lives) < self._people and not self._outcome.failures:
-                assert time.monotonic() < deadline, self._lived
-                await asyncio.sleep(0.1)
-            self._over.set()
-            # Each finishes what it has begun.
-            await asyncio.gather(*tasks)
+            every = _BETWEEN_COMMANDS_SECONDS
+            async with asyncio.TaskGroup() as group:
+                for life in lives * self._people:
+                    group.create_task(self._again_and_again(life))
+                group.create_task(self._again_and_again(self._command, every))
+                group.create_task(self._again_and_again(lambda: self._hang_up(server), 2 * every))
+                group.create_task(self._measure())
+                await asyncio.sleep(self._seconds)
+                await self._all_lived(lives)
+                # Each finishes what it has begun.
+                self._over.set()
             self._outcome.answers = call.answers
             inbox.forget()
 
-    async def _again_and_again(self, life: Callable[[], Awaitable[None]], pause: float = _PAUSE_SECONDS) -> None:
+    async def _all_lived(self, lives: Sequence[Life]) -> None:
+        """On a busy machine a short run lasts until all was done."""
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while min(self._lived[life] for life in lives) < self._people and not self._outcome.failures:
+            assert time.monotonic() < deadline, self._lived
+            await asyncio.sleep(0.1)
+
+    async def _again_and_again(self, life: Life, pause: float = _PAUSE_SECONDS) -> None:
         while not self._over.is_set():
+            PUT_OFF.set(False)
             try:
                 await life()
                 self._lived[life] += 1
             except TooLate:
                 self._outcome.late += 1
             except (AssertionError, aiohttp.ClientError, TimeoutError, OSError, KeyError) as error:
-                self._outcome.failures.append(f"{getattr(life, '__name__', life)}: {error!r}")
+                if PUT_OFF.get():
+                    self._outcome.late += 1
+                else:
+                    self._outcome.failures.append(f"{getattr(life, '__name__', life)}: {error!r}")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._over.wait(), pause)
 
