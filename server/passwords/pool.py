@@ -18,6 +18,8 @@ from server.settings.cores import usable_cores
 Result = TypeVar("Result")
 
 LOWEST_PRIORITY = 19
+# A hash that waits longer than it may, by so much, since hashes have become slower meanwhile, is given up.
+_SLACK = 1.2
 
 
 class NeverBegun(asyncio.CancelledError):
@@ -113,6 +115,8 @@ class HashPool:
             self._pending[future] = None
         # The future calls it, not the caller: a running hash goes on if its caller has left.
         future.add_done_callback(self._done)
+        # It does nothing to a hash that has begun.
+        timer = asyncio.get_running_loop().call_later(self._wait_seconds * _SLACK, future.cancel)
         try:
             return await asyncio.wrap_future(future)
         except asyncio.CancelledError:
@@ -121,9 +125,11 @@ class HashPool:
                 raise
             task = asyncio.current_task()
             if task is not None and not task.cancelling():
-                # `stop_waiting` or `close` has cancelled the hash, not the caller.
+                # `stop_waiting`, `close` or the timer has cancelled the hash, not the caller.
                 raise Overloaded(self._retry_after_seconds()) from None
             raise NeverBegun from None
+        finally:
+            timer.cancel()
 
     def _has_room(self) -> bool:
         before = len(self._pending) - self._threads + 1

@@ -61,7 +61,7 @@ async def test_of_1000_wrong_guesses_at_most_100_are_looked_at_and_the_owner_log
     start_api: StartApi, addresses: int
 ) -> None:
     """At once and one by one, with a restart in between, which no counter forgets."""
-    passwords = PasswordSettings(bcrypt_cost=4, hash_queue=2000)
+    passwords = PasswordSettings(bcrypt_cost=4, hash_queue=2000, hash_wait_seconds=50)
     api = await start_api(server=BEHIND_A_PROXY, passwords=passwords)
     cookie = await cookie_of(await try_password(api, PASSWORD))
     before = await guess(api, addresses, at_once=True, count=GUESSES // 2)
@@ -95,7 +95,9 @@ async def test_another_spelling_does_not_tell_whether_an_address_is_somebodys(
 @pytest.mark.parametrize("username", ["lak", "nobody"])
 async def test_wrong_passwords_at_the_same_moment_skip_no_wait(start_api: StartApi, username: str) -> None:
     """One by one, 20 are looked at without a wait, then one after 1 s, one after 2 s more, and so on."""
-    api = await start_api(server=BEHIND_A_PROXY, passwords=PasswordSettings(bcrypt_cost=4, hash_queue=200))
+    api = await start_api(
+        server=BEHIND_A_PROXY, passwords=PasswordSettings(bcrypt_cost=4, hash_queue=200, hash_wait_seconds=50)
+    )
     looked_at = []
     for wait in (0, 0, 1, 1, 1, 4):
         api.clock.advance(wait)
@@ -108,7 +110,9 @@ async def test_wrong_passwords_at_the_same_moment_skip_no_wait(start_api: StartA
 async def test_wrong_passwords_at_the_same_moment_get_no_more_by_a_known_device_or_a_change(
     start_api: StartApi,
 ) -> None:
-    api = await start_api(server=BEHIND_A_PROXY, passwords=PasswordSettings(bcrypt_cost=4, hash_queue=200))
+    api = await start_api(
+        server=BEHIND_A_PROXY, passwords=PasswordSettings(bcrypt_cost=4, hash_queue=200, hash_wait_seconds=50)
+    )
     cookies = [await cookie_of(await try_password(api, PASSWORD)) for _ in range(3)]
     token = await api.token("lak")
     change = {"current_password": "wrong", "new_password": "a new password, long enough"}
@@ -259,7 +263,7 @@ async def test_right_passwords_use_nothing_up(start_api: StartApi) -> None:
     api = await start_api(
         server=BEHIND_A_PROXY,
         limits=LimitSettings(account_guesses=10, address_guesses_per_hour=2, all_guesses_per_hour=2),
-        passwords=PasswordSettings(bcrypt_cost=4, hash_queue=200),
+        passwords=PasswordSettings(bcrypt_cost=4, hash_queue=200, hash_wait_seconds=50),
     )
     for _ in range(30):
         assert (await try_password(api, PASSWORD)).status == 200

@@ -270,3 +270,22 @@ async def test_a_hash_that_takes_longer_than_anybody_may_wait_is_begun_by_a_free
     finally:
         hasher.let_go()
         pool.close()
+
+
+async def test_a_hash_that_waits_longer_than_was_expected_is_given_up_and_a_running_one_is_not() -> None:
+    hasher = HeldHasher()
+    # Which hashes as if it took a millisecond, and then takes longer.
+    pool = HashPool(Hasher(4), threads=1, queue=100, wait_seconds=0.02)
+    pool.hasher = hasher
+    try:
+        running, late = start(pool, "ab")
+        await hasher.has_begun()
+        with pytest.raises(Overloaded):
+            await late
+        assert pool.waiting == 0
+        hasher.let_go()
+        assert await running == "A"
+        assert hasher.begun == ["a"]
+    finally:
+        hasher.let_go()
+        pool.close()

@@ -14,7 +14,7 @@ from tests.registration.inviting import BY_INVITATION, OPEN, invite, is_there, s
 from tests.running import PASSWORD, Api, StartApi
 
 TIMES = 50
-ROOM: dict[str, Any] = {"passwords": PasswordSettings(bcrypt_cost=4, hash_queue=200)}
+ROOM: dict[str, Any] = {"passwords": PasswordSettings(bcrypt_cost=4, hash_queue=200, hash_wait_seconds=50)}
 
 
 @pytest.fixture
