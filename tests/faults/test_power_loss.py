@@ -10,7 +10,7 @@ import random
 import shutil
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -21,14 +21,17 @@ from server.settings.tree import PasswordSettings, StoreSettings
 from tests.faults.lost_power import Disk, Left
 from tests.faults.system_calls import Call, calls_of, require_strace, tracer
 from tests.figures import Figures
+from tests.listening import free_port
 from tests.process.acknowledged import Fact
 from tests.process.server_process import serving
+from tests.process.test_workers import ADDRESS
 from tests.process.wholeness import require_facts, require_whole, snapshot_of_file
 from tests.process.write_load import SETTINGS, Writers
 from tests.volume import IS_FULL
 
-ANSWERS = 700 if IS_FULL else 45
-CUTS = 60 if IS_FULL else 4
+ANSWERS = 400 if IS_FULL else 45
+CUTS = 30 if IS_FULL else 4
+LIVES = 2 if IS_FULL else 1
 WRITERS = 4
 # What the first account is acknowledged by.
 _LISTENS = b"Watchword listens on"
@@ -48,42 +51,60 @@ class Recording:
     """What a server has done below a folder, and what it has acknowledged."""
 
     root: Path
+    workers: int
     calls: list[Call]
     facts: list[Acknowledged]
 
 
-@pytest.fixture(scope="module")
-def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
-    """From the first start to the end of the server, under clients that write."""
+@pytest.fixture(scope="module", params=[1, 2] if IS_FULL else [1])
+def recording(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """From the first start, under clients that write; a server of so many workers is killed, and started again."""
     require_strace()
     folder = tmp_path_factory.mktemp("power")
     root = folder / "site"
     root.mkdir()
-    settings = SETTINGS | {"WATCHWORD__MAIL__URL": f"file://{root}/mails/out"}
-    trace = folder / "trace"
-    with serving(root, log_to=folder / "log", module="server", under=tracer(trace), **settings) as server:
-        password = server.admin_password()
-        writers = Writers(server.address, server.log_in("admin", password)["token"])
-        asyncio.run(_write(writers, root / "data" / "watchword.db"))
-        # Killed, so the end of the recording is one more moment without a checkpoint.
-        server.process.kill()
-        server.process.wait()
-        pid = server.process.pid
+    settings = SETTINGS | {
+        "WATCHWORD__MAIL__URL": f"file://{root}/mails/out",
+        "WATCHWORD__SERVER__WORKERS": str(request.param),
+        ADDRESS: str(free_port()),
+    }
+    writers: Writers | None = None
+    played = list[Call]()
+    for life in range(1, LIVES + 1):
+        trace = folder / f"trace-{life}"
+        with serving(root, log_to=folder / "log", module="server", under=tracer(trace), **settings) as server:
+            if writers is None:
+                writers = Writers(server.address, server.log_in("admin", server.admin_password())["token"])
+            asyncio.run(_write(writers, root / "data" / "watchword.db", ANSWERS * life // LIVES))
+            # Nothing is under way then, and the log is not written back.
+            server.process.kill()
+            server.process.wait()
+            pid = server.process.pid
+        behind = played[-1].ended + 1 if played else 0
+        played += [
+            replace(call, began=call.began + behind, ended=call.ended + behind) for call in calls_of(trace, pid, root)
+        ]
+    assert writers is not None
+    return Recording(root, request.param, *_told(root, played, writers.known.facts))
+
+
+def _told(root: Path, played: list[Call], facts: list[Fact]) -> tuple[list[Call], list[Acknowledged]]:
+    """The calls below the folder, and what was acknowledged by others."""
     disk = Disk(root)
     calls, acknowledged = list[Call](), list[Acknowledged]()
     waiting: dict[bytes, list[Fact]] = {}
-    for fact in writers.known.facts:
+    for fact in facts:
         waiting.setdefault(fact.request_id.encode(), []).append(fact)
-    for call in calls_of(trace, pid, root):
+    for call in played:
         if disk.concerns(call):
             calls.append(call)
         elif call.texts:
             told = waiting.pop(_request_id(call.texts[0]), [])
-            if _LISTENS in call.texts[0]:
+            if _LISTENS in call.texts[0] and not acknowledged:
                 told = [Fact("", "user_created", "admin")]
             acknowledged += [Acknowledged(fact, call, len(calls)) for fact in told]
     assert not waiting, "each answer is in the trace"
-    return Recording(root, calls, acknowledged)
+    return calls, acknowledged
 
 
 def _request_id(answer: bytes) -> bytes:
@@ -91,9 +112,9 @@ def _request_id(answer: bytes) -> bytes:
     return rest.partition(b"\r\n")[0]
 
 
-async def _write(writers: Writers, path: Path) -> None:
+async def _write(writers: Writers, path: Path, until: int) -> None:
     async with writers.opened(), writers.writing(WRITERS):
-        while writers.known.answers < ANSWERS:
+        while writers.known.answers < until:
             await writers.some_answers(15)
             # Somebody who reads for long, as a backup does, keeps checkpoints from coming to the end of the log.
             with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, isolation_level=None)) as reader:
@@ -168,5 +189,6 @@ def test_whatever_was_not_synced_the_next_start_has_all_that_was_acknowledged(
         lost += disk.unsynced()
         facts += len(acknowledged)
     assert facts
-    figures.told("power loss: disks after a failure, all of them whole and with all that was acknowledged", tried)
-    figures.told("power loss: operations that were not synced, at a moment on average", lost / len(moments))
+    what = f"power loss, workers: {recording.workers}"
+    figures.told(f"{what}: disks after a failure, all of them whole and with all that was acknowledged", tried)
+    figures.told(f"{what}: operations that were not synced, at a moment on average", lost / len(moments))
