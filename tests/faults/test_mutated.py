@@ -55,8 +55,10 @@ async def exchanged(address: str, exchange: Exchange) -> bytes:
         async with asyncio.timeout(_SECONDS):
             while part := await reader.read(2**16):
                 found += part
-    except ConnectionError:
-        # What has arrived before is looked at all the same.
+    except TimeoutError:
+        raise
+    except OSError:
+        # The server has closed the connection. What has arrived before is looked at all the same.
         pass
     finally:
         writer.close()

@@ -50,11 +50,11 @@ def tell(outcome: Outcome, figures: Figures, name: str) -> None:
         figures.at_most(f"{name}: memory ({what}) in 10 minutes", samples.per_ten_minutes(what) / _MB, 5, "MB")
     for what in ("descriptors", "threads", "tasks"):
         figures.at_most(f"{name}: {what} more in 10 minutes", samples.per_ten_minutes(what), 2)
-    grows = {table: samples.per_ten_minutes(table) for table in samples.taken.keys() - _OF_PROC}
-    for table in GROWING & grows.keys():
-        figures.told(f"{name}: {table} more in 10 minutes, by design", grows.pop(table), "rows")
-    over = sorted(table for table, rows in grows.items() if rows > max(10, samples.most(table) / 5))
-    figures.at_most(f"{name}: other tables that grow" + ": ".join(["", *over]), len(over), 0)
+    tables = samples.taken.keys() - _OF_PROC
+    for table in sorted(GROWING & tables):
+        figures.told(f"{name}: {table} more in 10 minutes, by design", samples.per_ten_minutes(table), "rows")
+    grown = sorted(table for table in tables - GROWING if samples.has_grown(table))
+    figures.at_most(f"{name}: other tables that have grown" + ": ".join(["", *grown]), len(grown), 0)
 
 
 def told_of_all(outcome: Outcome) -> str:

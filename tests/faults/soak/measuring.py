@@ -74,3 +74,12 @@ class Samples:
             return points[-1] - points[0]
         middle = len(points) // 2
         return statistics.median(points[middle:]) - statistics.median(points[:middle])
+
+    def has_grown(self, what: str) -> bool:
+        """Whether the least of the last quarter is above all of the first half.
+
+        So what goes up and down with the requests has not, as on a machine that is more or less busy.
+        """
+        points = [value for _, value in self.taken[what]]
+        quarter = len(points) // 4
+        return quarter > 0 and min(points[-quarter:]) > max(points[: 2 * quarter])
