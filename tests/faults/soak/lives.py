@@ -15,6 +15,7 @@ NEW_PASSWORD = "another horse, another battery"
 _PAGES = ("/console", "/sign-in", "/sign-up", "/invitation", "/reset-password", "/confirm-email", "/account", "/docs")
 _DOCUMENTS = ("/openapi.json", "/.well-known/jwks.json", "/pages/settings", "/health/live", "/health/ready", "/inspect")
 _TOKEN_SECONDS = 5
+_LONGEST_LIFE_SECONDS = 120
 PUBLIC_URL = "http://127.0.0.1:9"
 
 Life = Callable[[], Awaitable[None]]
@@ -29,6 +30,8 @@ class Lives:
         self._admin_password = admin_password
         self._numbers = itertools.count()
         self._admin: tuple[float, str] = (0.0, "")
+        # When each user that is not yet deleted was made.
+        self._made: dict[str, float] = {}
 
     def all(self) -> tuple[Life, ...]:
         return (
@@ -40,6 +43,7 @@ class Lives:
             self.admin,
             self.visitor,
             self.locks_out,
+            self.sweeps,
         )
 
     async def admin_token(self) -> str:
@@ -55,10 +59,19 @@ class Lives:
         name = f"user{next(self._numbers)}"
         user = {"username": name, "name": name, "role": "customer", "password": PASSWORD} | changes
         made = await self._call("POST /users", 201, token=await self.admin_token(), body=user)
+        self._made[made["user"]["id"]] = time.monotonic()
         return name, made["user"]["id"]
 
     async def delete(self, user_id: str) -> None:
         await self._call("DELETE /users/{user_id}", 204, token=await self.admin_token(), user_id=user_id)
+        self._made.pop(user_id, None)
+
+    async def sweeps(self) -> None:
+        """Deletes the users of lives that were cut short, on a machine that is busy with something else."""
+        long_ago = time.monotonic() - _LONGEST_LIFE_SECONDS
+        for user_id in [user_id for user_id, at in self._made.items() if at < long_ago]:
+            del self._made[user_id]
+            await self._call("DELETE /users/{user_id}", (204, 404), token=await self.admin_token(), user_id=user_id)
 
     async def member(self) -> None:
         """Sessions, an address, the password; and an admin who ends it all."""
