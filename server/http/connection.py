@@ -94,8 +94,12 @@ class EdgeProtocol(RequestHandler):
         """Answer complete requests of a client that has closed only its side (RFC 9293 section 3.6)."""
         request = self._current_request
         is_idle = not self._keepalive or (self._waiter is not None and not self._waiter.done())
-        if self.transport is None or is_idle or (request is not None and not request.content.is_eof()):
+        if self.transport is None:
             return False
+        if is_idle or (request is not None and not request.content.is_eof()):
+            # The event loop would close all of a crowd at once.
+            self._server.cleaning_up.add(self.transport.close)
+            return True
         self._half_closed = True
         # Closing the transport cancels handlers that still run.
         self._loop.call_later(HALF_CLOSED_SECONDS, self.transport.close)

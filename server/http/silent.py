@@ -51,6 +51,12 @@ class SilentConnection(asyncio.Protocol):
             protocol.connection_made(transport)
             protocol.data_received(data)
 
+    def eof_received(self) -> bool:
+        """Close the connection, which the event loop would do for a whole crowd at once."""
+        if self.transport is not None:
+            self._silence.server.cleaning_up.add(self.transport.close)
+        return True
+
     def connection_lost(self, _: BaseException | None) -> None:
         """The client has left without a word, or was closed."""
         if self.transport is not None:

@@ -53,7 +53,7 @@ def test_a_crowd_that_waits_and_leaves_at_once(tmp_path: Path, said: bytes, pars
                 watching.end("they wait")
                 there = server.held()
                 kill()
-                wait_until(lambda: server.descriptors().total() < before.descriptors.total() + 100)
+                wait_until(lambda: server.descriptors().total() < before.descriptors.total() + size // 2)
                 time.sleep(volume(5))
                 watching.end("they leave, and 5 s")
         after = server.left_nothing(before, None if said else MEMORY_MB)

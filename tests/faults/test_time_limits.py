@@ -119,7 +119,7 @@ def unread_is_cut_off(server: Attacked) -> float:
 @pytest.mark.parametrize("parser", [PARSERS[0], pytest.param(PARSERS[1], marks=in_full)])
 def test_nobody_is_waited_for_longer_than_the_documents_say(tmp_path: Path, parser: str, figures: Figures) -> None:
     allow_many()
-    size = volume(500)
+    size = volume(100)
     body_seconds = f"{BODY_SECONDS:.0f}"
     with attacked(tmp_path, parser=parser, WATCHWORD__SERVER__BODY_TIMEOUT_SECONDS=body_seconds) as server:
         before = server.warm()
