@@ -63,7 +63,8 @@ def test_a_crowd_that_waits_and_leaves_at_once(tmp_path: Path, said: bytes, pars
         figures.at_most(f"{what}: memory", after.memory_mb - before.memory_mb, MEMORY_MB, "MB")
 
 
-@pytest.mark.parametrize("parser", [PARSERS[0], pytest.param(PARSERS[1], marks=in_full)])
+@in_full
+@pytest.mark.parametrize("parser", PARSERS)
 def test_passers_by(tmp_path: Path, parser: str, figures: Figures) -> None:
     size = volume(3_000)
     with attacked(tmp_path, parser=parser) as server:

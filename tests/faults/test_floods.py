@@ -113,7 +113,8 @@ LONG: list[Callable[[Attacked], bytes]] = [
 ]
 
 
-@pytest.mark.parametrize("parser", [PARSERS[0], pytest.param(PARSERS[1], marks=in_full)])
+@in_full
+@pytest.mark.parametrize("parser", PARSERS)
 def test_who_reads_no_answer_holds_nobody_up(tmp_path: Path, parser: str, figures: Figures) -> None:
     size = volume(200)
     with attacked(tmp_path, parser=parser) as server:

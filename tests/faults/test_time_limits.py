@@ -17,7 +17,7 @@ from tests.faults.attackers import HEADERS, LIVE, Statuses, allow_many, connect
 from tests.faults.watching import Watching
 from tests.figures import Figures
 from tests.steady_load import steady_load
-from tests.volume import IS_FULL, volume
+from tests.volume import volume
 
 BODY_SECONDS = 2.0
 # Of a machine that is busy with other things.
@@ -116,7 +116,8 @@ def unread_is_cut_off(server: Attacked) -> float:
         return time.monotonic() - begun
 
 
-@pytest.mark.parametrize("parser", [PARSERS[0], pytest.param(PARSERS[1], marks=in_full)])
+@in_full
+@pytest.mark.parametrize("parser", PARSERS)
 def test_nobody_is_waited_for_longer_than_the_documents_say(tmp_path: Path, parser: str, figures: Figures) -> None:
     allow_many()
     size = volume(100)
@@ -126,11 +127,11 @@ def test_nobody_is_waited_for_longer_than_the_documents_say(tmp_path: Path, pars
         with steady_load(server.server.address, server.token, pid=server.pid) as load:
             watching = Watching(figures, load)
             # The long ones take over a minute.
-            kinds = TRICKLES | (LONG_TRICKLES if IS_FULL and parser == PARSERS[0] else {})
+            kinds = TRICKLES | (LONG_TRICKLES if parser == PARSERS[0] else {})
             tricklers = Tricklers(server.port, kinds, size)
             tricklers.go_on()
             watching.end("all kinds")
-            cut_off = unread_is_cut_off(server) if IS_FULL and parser == PARSERS[0] else WRITE_SECONDS
+            cut_off = unread_is_cut_off(server) if parser == PARSERS[0] else WRITE_SECONDS
         for kind, (_, _, seconds, statuses) in kinds.items():
             ends = tricklers.ends[kind]
             assert {found for _, found in ends} == {statuses}, (kind, ends[:5])
