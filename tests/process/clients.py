@@ -33,13 +33,16 @@ class Told(NamedTuple):
 class Clients:
     """Call the nodes at these addresses in turn."""
 
+    # How long a client waits for an answer.
+    patience_seconds = 10
+
     def __init__(self, addresses: Sequence[str]) -> None:
         self._addresses = itertools.cycle(addresses)
         self._session: aiohttp.ClientSession | None = None
 
     @contextlib.asynccontextmanager
     async def opened(self) -> AsyncIterator[None]:
-        timeout = aiohttp.ClientTimeout(total=10)
+        timeout = aiohttp.ClientTimeout(total=self.patience_seconds)
         connector = aiohttp.TCPConnector(force_close=True, limit=0)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as self._session:
             yield

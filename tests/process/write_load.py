@@ -57,6 +57,10 @@ class _Account:
 class Writers(Clients):
     """Clients that make every kind of change through the API, and remember what they were told."""
 
+    # Whoever gives up while a server starts, asks again and goes on, has its first request in the queue of that server
+    # still: if that is a refresh, and is done last, it is the use of an old token, which ends the session.
+    patience_seconds = 45
+
     def __init__(self, address: str, admin_token: str) -> None:
         super().__init__([address])
         self.admin_token = admin_token
