@@ -33,6 +33,8 @@ BEAT_SECONDS = 10
 # The store reports changes; after this time they are read even without a report.
 WAIT_SECONDS = 0.5
 RETRY_SECONDS = 0.3
+# After this time it is seen whether a store that was away is back.
+AWAY_SECONDS = 5.0
 # An invitation is kept for so long after its end, so that admins see what became of it.
 INVITATION_DELAY_MS = 30 * 86_400_000
 # What lies further ahead than its life and this was written by a clock that was ahead.
@@ -201,13 +203,17 @@ async def _each_round(
     seconds_after_failure: float | None = None,
 ) -> None:
     pause = ROUND_SECONDS if seconds is None else seconds
+    told = False
     while True:
         wait = pause if seconds_after_failure is None else seconds_after_failure
         try:
             await work()
-            wait = pause
+            wait, told = pause, False
         except StoreUnavailable:
-            _log.warning("the store could not be reached; trying again in a minute", task=what)
+            wait = min(wait, AWAY_SECONDS)
+            if not told:
+                _log.warning("the store could not be reached; trying again", task=what)
+            told = True
         except StoreRefused as error:
             # For example, this user can't read the master key. The log says what to do; no restart is needed
             # afterwards.

@@ -29,7 +29,7 @@ from server.database.store_state import refuse_moved
 from server.settings.tree import StoreSettings
 
 # After a write failed because the disk was full, readiness fails for this time.
-FULL_SECONDS = 10.0
+FULL_SECONDS = 3.0
 # How often a transaction is run in all, if deadlocks end it.
 ATTEMPTS = 5
 # After these errors nothing was changed, and the work can be run again. A value was free and is taken: then another

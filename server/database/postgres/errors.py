@@ -140,7 +140,9 @@ def asking(trouble: Trouble, operation: Operation) -> Iterator[None]:
         if _is_defect(error):
             raise
         # These messages say what is wrong in the database, and contain no values.
-        failure = trouble.failed(operation, error, getattr(error, "message", None))
+        # Those of ConnectionError are asyncpg's or ours, unless they are the system's.
+        told = str(error) if isinstance(error, ConnectionError) and error.errno is None else None
+        failure = trouble.failed(operation, error, getattr(error, "message", told) or None)
         failure.undone = getattr(error, "undone", str(getattr(error, "sqlstate", None))[:2] in _UNDONE)
         raise failure from error
     if trouble.is_on:

@@ -23,8 +23,8 @@ SLOT_SECONDS = 0.02
 # A connection that can't be cleaned within this time is closed.
 TIDY_SECONDS = 1.0
 CLOSE_SECONDS = 2.0
-# So many calls may wait for each connection of the pool. On a healthy database they have their turn within a second.
-WAITING_CALLS = 100
+# So many calls may wait for a connection. On a healthy database even a burst of requests stays below this.
+WAITING_CALLS = 2048
 # Errors that a new session does not have: a pooler has lost prepared statements, or the database was set to read-only
 # when the session began.
 _OF_THE_SESSION = (asyncpg.InvalidSQLStatementNameError, asyncpg.ReadOnlySQLTransactionError)
@@ -52,7 +52,6 @@ class Pool:
         self._tidying: set[asyncio.Task[None]] = set()
         self._for_a_slot = asyncio.Lock()
         self._waiting: set[asyncio.Timeout] = set()
-        self._most_waiting = connections.get_max_size() * WAITING_CALLS
         if reach is not None:
             reach.on_away.append(self._end_waiting)
             reach.on_answer.append(self._drop_idle)
@@ -117,7 +116,7 @@ class Pool:
     async def _soon_acquired(self, reach: Reach) -> Any:
         """A connection, in the time of the caller. Raises at once if there is none to be expected."""
         reach.require()
-        if len(self._waiting) >= self._most_waiting:
+        if len(self._waiting) >= WAITING_CALLS:
             raise TooManyWaitError
         try:
             async with asyncio.timeout(None) as wait:
@@ -173,7 +172,9 @@ class Pool:
         """Give a connection back after a failure, rolled back or closed. Raises nothing."""
         try:
             async with asyncio.timeout(TIDY_SECONDS):
-                # If a statement was cancelled, this waits until the server has ended it.
+                if isinstance(error, asyncio.CancelledError | TimeoutError):
+                    # This waits until the server has ended the statement, which may be the BEGIN of a transaction.
+                    await connection.execute(";")
                 if connection.is_in_transaction():
                     await connection.execute("ROLLBACK")
             if isinstance(error, _OF_THE_SESSION):
@@ -198,10 +199,14 @@ class Pool:
 
     async def close(self) -> None:
         """Wait for running work, at most CLOSE_SECONDS, then close all connections."""
+        seconds = CLOSE_SECONDS
         if self.reach is not None:
             await self.reach.close()
+            if self.reach.is_away:
+                # What is under way gets no answer any more.
+                seconds = 0.0
         try:
-            async with asyncio.timeout(CLOSE_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._connections.close()
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
             self._connections.terminate()

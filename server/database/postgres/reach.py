@@ -19,7 +19,7 @@ from server.database.postgres.connect import Connector
 # time. The trial goes on for longer, since over a slow network it may succeed all the same; and another one begins
 # beside it, since packets that were lost do not come back.
 SILENT_SECONDS = 1.0
-MOST_TRIALS = 4
+MOST_TRIALS = 5
 CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 1.0
 PAUSE_SECONDS = 0.2
@@ -136,11 +136,12 @@ class Reach:
     async def _is_answered(self) -> bool:
         self._why = "PostgreSQL does not answer"
         try:
-            connection = await self._connect(within_seconds=CONNECT_SECONDS)
-            try:
-                await connection.run_alone("SELECT 1", seconds=ANSWER_SECONDS)
-            finally:
-                connection.terminate()
+            async with asyncio.timeout(CONNECT_SECONDS + ANSWER_SECONDS):
+                connection = await self._connect(within_seconds=CONNECT_SECONDS)
+                try:
+                    await connection.run_alone("SELECT 1")
+                finally:
+                    connection.terminate()
         except _AWAY as error:
             self._why = getattr(error, "message", None) or str(error) or self._why
             return False

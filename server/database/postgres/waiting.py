@@ -13,6 +13,8 @@ from server.database.postgres.errors import opening
 from server.settings.tree import StoreSettings
 
 WAIT_SECONDS = 30.0
+# So long a connection may take until it is said that it is waited for.
+TELL_SECONDS = 1.0
 PAUSE_SECONDS = 0.5
 
 # What passes by itself: nobody listens there yet, a host has no address yet, the server starts, its slots are taken.
@@ -30,14 +32,19 @@ async def wait_until_reachable(store: StoreSettings) -> None:
     with opening():
         connect = Connector(store)
     while True:
+        connecting = asyncio.create_task(connect())
         try:
             with opening():
-                connection = await connect()
+                await asyncio.wait([connecting], timeout=None if told else TELL_SECONDS)
+                if not connecting.done():
+                    _tell("no answer yet")
+                    told = True
+                connection = await connecting
         except StoreUnavailable as failure:
             if not isinstance(failure.__cause__, _PASSES) or loop.time() + PAUSE_SECONDS > deadline:
                 raise
             if not told:
-                _log.warning("waiting for PostgreSQL", reason=failure.detail, seconds=WAIT_SECONDS)
+                _tell(failure.detail)
             told = True
             await asyncio.sleep(PAUSE_SECONDS)
         else:
@@ -45,3 +52,9 @@ async def wait_until_reachable(store: StoreSettings) -> None:
             if told:
                 _log.info("PostgreSQL is there now")
             return
+        finally:
+            connecting.cancel()
+
+
+def _tell(reason: str) -> None:
+    _log.warning("waiting for PostgreSQL", reason=reason, seconds=WAIT_SECONDS)
