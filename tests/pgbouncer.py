@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from tests.needed import require
-from tests.postgres import PostgresServer
+from tests.postgres_standby import Primary
 
 # Debian keeps it where only the path of root leads.
 PROGRAM = os.environ.get("PGBOUNCER") or shutil.which("pgbouncer", path=f"{os.environ.get('PATH')}:/usr/sbin")
@@ -37,7 +37,7 @@ default_pool_size = {size}
 
 
 @contextlib.contextmanager
-def pgbouncer(server: PostgresServer, store_url: str, mode: str, *, size: int = 30, more: str = "") -> Iterator[str]:
+def pgbouncer(server: Primary, store_url: str, mode: str, *, size: int = 30, more: str = "") -> Iterator[str]:
     """The URL of the database through a pooler in this mode. Skips the test where there is no PgBouncer."""
     require({"pgbouncer": PROGRAM})
     assert PROGRAM is not None

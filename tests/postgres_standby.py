@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import asyncpg
 import pytest
@@ -20,10 +22,22 @@ PROGRAMS = Path(_commands.POSTGRES_BIN_PATH)
 DEADLINE_SECONDS = 30
 
 
-class Standby:
-    """A copy of the shared server, in a folder of its own."""
+class Primary(Protocol):
+    """A server that a standby can follow."""
 
-    def __init__(self, folder: Path, primary: PostgresServer) -> None:
+    @property
+    def socket(self) -> Path: ...
+
+    @property
+    def system_user(self) -> str | None: ...
+
+    def url(self, database: str = ...) -> str: ...
+
+
+class Standby:
+    """A copy of another server, in a folder of its own."""
+
+    def __init__(self, folder: Path, primary: Primary) -> None:
         self._folder = folder
         self._data = folder / "data"
         self._user = primary.system_user
@@ -83,13 +97,21 @@ class Standby:
         )
 
 
-@pytest.fixture(scope="module")
-def standby(postgres_server: PostgresServer) -> Iterator[Standby]:
+@contextlib.contextmanager
+def standby_of(primary: Primary) -> Iterator[Standby]:
     # A short path: a Unix socket's may have 107 characters.
     with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as folder:
-        if postgres_server.system_user is not None and os.geteuid() == 0:
-            shutil.chown(folder, postgres_server.system_user)
-        started = Standby(Path(folder), postgres_server)
+        if primary.system_user is not None and os.geteuid() == 0:
+            shutil.chown(folder, primary.system_user)
+        started = Standby(Path(folder), primary)
         started.start()
+        try:
+            yield started
+        finally:
+            started.stop()
+
+
+@pytest.fixture(scope="module")
+def standby(postgres_server: PostgresServer) -> Iterator[Standby]:
+    with standby_of(postgres_server) as started:
         yield started
-        started.stop()

@@ -29,7 +29,7 @@ class Cluster:
 
     def __init__(self, folder: Path, system_user: str | None) -> None:
         self.folder = folder
-        self._data = folder / "data"
+        self.data = folder / "data"
         # Whom its processes belong to, if not to this one's user: PostgreSQL does not run as root.
         self.system_user = system_user
 
@@ -43,18 +43,18 @@ class Cluster:
     def make(self) -> None:
         """Make the folder of data, and start."""
         self.run(
-            "initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "-U", "postgres", "--no-sync", "-D", self._data
+            "initdb", "--auth=trust", "--encoding=UTF8", "--locale=C", "-U", "postgres", "--no-sync", "-D", self.data
         )
-        with (self._data / "postgresql.auto.conf").open("a") as settings:
+        with (self.data / "postgresql.auto.conf").open("a") as settings:
             settings.write(f"{_SETTINGS}unix_socket_directories = '{self.folder}'\n")
         self.start()
 
     def start(self) -> None:
-        self.run("pg_ctl", "-D", self._data, "-w", "-l", self.folder / "log", "start")
+        self.run("pg_ctl", "-D", self.data, "-w", "-l", self.folder / "log", "start")
 
     def stop(self, mode: str) -> None:
         """`fast` or `immediate`, as pg_ctl names them."""
-        self.run("pg_ctl", "-D", self._data, "-w", "-m", mode, "stop")
+        self.run("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop")
 
     def kill(self) -> None:
         """kill -9 of all its processes at once, as when a container is killed."""
@@ -64,7 +64,7 @@ class Cluster:
             assert time.monotonic() < deadline
             time.sleep(0.01)
         # Until somebody reaps the first process its id is taken, and the next start would refuse.
-        for lock in (self._data / "postmaster.pid", self.folder / f"{self.socket.name}.lock"):
+        for lock in (self.data / "postmaster.pid", self.folder / f"{self.socket.name}.lock"):
             lock.unlink(missing_ok=True)
 
     def freeze(self) -> None:
@@ -98,13 +98,14 @@ class Cluster:
     def _signal(self, number: signal.Signals) -> list[int]:
         """To the first process and its children; none if it does not run."""
         try:
-            first = int((self._data / "postmaster.pid").read_text().partition("\n")[0])
-            # The first one is stopped before its children: it would start others for those that die.
-            os.kill(first, signal.SIGSTOP if number == signal.SIGKILL else number)
+            first = int((self.data / "postmaster.pid").read_text().partition("\n")[0])
+            # While the list of its children is read it stands still, since the list may lack some otherwise (proc(5)),
+            # and it would start others for those that die.
+            os.kill(first, signal.SIGSTOP)
             children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
         except (OSError, ValueError):
             return []
-        found = [first, *map(int, children)]
+        found = [*map(int, children), first]
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tests.calling import DEADLINE_SECONDS
 from tests.faults.postgres_cluster import Cluster
@@ -87,8 +87,15 @@ class Site:
         return found
 
 
+class Target(Protocol):
+    """A PostgreSQL that listens at a Unix socket."""
+
+    @property
+    def socket(self) -> Path: ...
+
+
 @contextmanager
-def proxied(cluster: Cluster) -> Iterator[tuple[PostgresProxy, Callable[[Coroutine[Any, Any, None]], None]]]:
+def proxied(cluster: Target) -> Iterator[tuple[PostgresProxy, Callable[[Coroutine[Any, Any, None]], None]]]:
     """A proxy before the cluster, in a thread, since servers are started while it works; and what runs its methods."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)

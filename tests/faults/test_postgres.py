@@ -22,7 +22,7 @@ LONGEST_SECONDS = 5.0
 BACK_SECONDS = 5.0
 UNREADY_SECONDS = 2.0
 KNOWN_SECONDS = 1.0
-LASTS_SECONDS = 2.5 if IS_FULL else 1.0
+LASTS_SECONDS = 2.0 if IS_FULL else 1.0
 WORKERS = (1, 2) if IS_FULL else (1,)
 CLIENTS = {"verify": 1, "jwks": 1, "live": 1, "read": 2, "write": 4, "login": 1}
 # Lines of the log that a worker may write for one fault, while thousands of requests fail.
