@@ -13,6 +13,7 @@ from pathlib import Path
 import uvloop
 
 from server.app import open_services
+from server.sessions.issuing import IssuedTokens
 from server.sessions.model import Session, UserSession
 from tests.bench.growth.filling import settings_of
 from tests.bench.growth.rows import DAY_MS, Size
@@ -59,18 +60,23 @@ async def tokens_of(url: str, size: Size, count: int) -> Tokens:
     async with open_services(settings_of(url), serving=False) as services:
         issuer = Side(services, size).issuer(access_ttl_seconds=86400)
 
-        def issue(number: int, user: int, role: str) -> tuple[str, str]:
+        def issue(session_id: str, user: int, role: str) -> IssuedTokens:
             now = services.clock.now_ms()
             until = now + DAY_MS
-            session = Session(
-                size.session_id(number), size.user_id(user), 0, now, now, until, until, None, None, now, ("pwd",)
-            )
-            made = issuer.issue(UserSession(session, size.username(user), role, 0), now)
-            return made.access_token, made.refresh_token
+            session = Session(session_id, size.user_id(user), 0, now, now, until, until, None, None, now, ("pwd",))
+            return issuer.issue(UserSession(session, size.username(user), role, 0), now)
 
-        access = [issue(number % size.count, size.owner(number % size.count), "customer")[0] for number in range(count)]
-        refresh = [issue(number, size.owner(number), "customer")[1] for number in range(1, 9)]
-        return Tokens(access, issue(0, 0, "admin")[0], refresh)
+        def new_id() -> str:
+            # A check does not look for the session, and other questions have ended some of those in the store.
+            return services.ids.new_id()
+
+        # Of users in the second half, whom no question has changed.
+        half = size.count // 2
+        access = [issue(new_id(), half + 1 + number % (half - 1), "customer").access_token for number in range(count)]
+        kept = [number for number in range(1, 999) if size.owner(number) > half][:8]
+        refresh = [issue(size.session_id(number), size.owner(number), "customer").refresh_token for number in kept]
+        admin = issue(new_id(), 0, "admin").access_token
+        return Tokens(access, admin, refresh)
 
 
 def starts(made: Stores, folder: Path, figures: Figures, kind: str) -> None:
