@@ -27,6 +27,8 @@ from server.files.fair_lock import FairLock
 GROUP_LIMIT = 64
 # The most units that may wait. On a healthy disk even a burst of requests stays below this.
 QUEUE_LIMIT = 2048
+# So long a group may wait for more units, while there are more after each round of the event loop.
+GATHER_SECONDS = 0.01
 
 
 class GroupWriter:
@@ -99,6 +101,7 @@ class GroupWriter:
         try:
             while True:
                 while self._somebody_waits():
+                    await self._gather()
                     await self._write_group()
                 if self._closing:
                     return
@@ -114,6 +117,13 @@ class GroupWriter:
         while self._waiting and self._waiting[0].future.done():
             self._waiting.popleft()
         return bool(self._waiting)
+
+    async def _gather(self) -> None:
+        """Let requests that have arrived add their units: they come in turns (server/core/turns.py)."""
+        until, before = self._loop.time() + GATHER_SECONDS, 0
+        while before < len(self._waiting) < GROUP_LIMIT and self._loop.time() < until:
+            before = len(self._waiting)
+            await asyncio.sleep(0)
 
     async def _write_group(self) -> None:
         group: list[WaitingUnit] = []
