@@ -140,6 +140,7 @@ class Mutator:
         for _ in range(self.random.choice((1, 1, 1, 1, 1, 2, 3, 5))):
             exchange.requests.append(self._request())
         exchange.requests[-1].headers.append((b"Connection", b"close"))
+        self._spoiler.has_broken_chunks = False
         exchange.data = b"".join(request.encode(self._spoiler) for request in exchange.requests)
         if self.random.random() < 0.04:
             exchange.data = exchange.data[: self.random.randrange(len(exchange.data))]
@@ -150,8 +151,11 @@ class Mutator:
             exchange.ends = exchange.truncated = True
         elif self.random.random() < 0.1:
             exchange.ends = True
-        # The parser in Python takes a bare CR for a part of the line, and waits for the end of the head.
-        exchange.ends = exchange.ends or any(request.line_end != b"\r\n" for request in exchange.requests)
+        # The parser in Python takes a bare CR for a part of the line, and waits for the end of the head. Any parser waits
+        # for the end of chunks.
+        exchange.ends |= self._spoiler.has_broken_chunks or any(
+            request.line_end != b"\r\n" for request in exchange.requests
+        )
         if self.random.random() < 0.15:
             exchange.pauses = sorted(
                 self.random.choices(range(len(exchange.data) + 1), k=self.random.choice((1, 2, 6)))

@@ -149,6 +149,8 @@ class Spoiler:
 
     def __init__(self, generator: random.Random) -> None:
         self.random = generator
+        # Whether chunks were spoilt. What comes behind them may be a part of them then.
+        self.has_broken_chunks = False
 
     def spoil(self, text: bytes) -> bytes:
         """Cut, double, replace or season a part."""
@@ -234,4 +236,5 @@ class Spoiler:
         if self.random.random() < 0.3:
             place = self.random.randrange(len(parts))
             parts[place] = self.spoil(parts[place])
+            self.has_broken_chunks = True
         return b"".join(parts)
