@@ -17,7 +17,7 @@ from aiohttp.web_request import BaseRequest
 
 from server.http.encoding import encoded, is_plain
 from server.http.gathering import GatheringTransport
-from server.http.leftovers import forget, has_nothing_behind, take_error, unread_bytes
+from server.http.leftovers import forget, has_nothing_behind, is_readable, take_error, unread_bytes
 
 if TYPE_CHECKING:
     from server.http.runner import EdgeServer
@@ -167,11 +167,13 @@ class EdgeProtocol(RequestHandler):
         if self in self._by_latest_request:
             self._by_latest_request.move_to_end(self)
         for place, (message, _) in enumerate(self._messages):
-            if isinstance(message, _ErrInfo) or message.version not in _VERSIONS:
+            if isinstance(message, _ErrInfo) or message.version not in _VERSIONS or not is_readable(message.url):
                 while len(self._messages) > place:
                     self._messages.pop()
                 self._refuse(
-                    message.exc if isinstance(message, _ErrInfo) else BadHttpMessage("another version of HTTP")
+                    message.exc
+                    if isinstance(message, _ErrInfo)
+                    else BadHttpMessage("another version of HTTP, or no host")
                 )
                 return
             if message.upgrade and not self._upgraded:

@@ -13,6 +13,19 @@ from aiohttp import hdrs
 
 if TYPE_CHECKING:
     from aiohttp.http import RawRequestMessage
+    from yarl import URL
+
+
+def is_readable(url: URL) -> bool:
+    """Whether aiohttp can make a request of this target.
+
+    Its parser in Python takes a host that is not ASCII. The task of the connection would end without an answer, and
+    leave it open.
+    """
+    try:
+        return not url.absolute or url.host is not None
+    except ValueError:
+        return False
 
 
 def has_nothing_behind(data: bytes, message: RawRequestMessage) -> bool:

@@ -151,8 +151,8 @@ class Mutator:
             exchange.ends = exchange.truncated = True
         elif self.random.random() < 0.1:
             exchange.ends = True
-        # The parser in Python takes a bare CR for a part of the line, and waits for the end of the head. Any parser waits
-        # for the end of chunks.
+        # The parser in Python takes a bare CR for a part of the line, and waits for the end of the head. So does any
+        # parser for the end of chunks.
         exchange.ends |= self._spoiler.has_broken_chunks or any(
             request.line_end != b"\r\n" for request in exchange.requests
         )

@@ -42,6 +42,8 @@ STORMS: dict[str, tuple[list[bytes], list[int]]] = {
         [b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\nGET /me HTTP/2.0\r\nHost: x\r\n\r\n"],
         [200, 400],
     ),
+    "unreadable host": ([b"CONNECT /\xff HTTP/1.1\r\nHost: x\r\n\r\n"], [400]),
+    "unreadable host in the target": ([b"GET http://\xff/me HTTP/1.1\r\nHost: x\r\n\r\n"], [400]),
     # aiohttp has dropped the second request, or half of it.
     "h2c": ([H2C + b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"], [401]),
     "h2c alone": (

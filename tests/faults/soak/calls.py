@@ -25,7 +25,7 @@ class Unexpected(AssertionError):
 
 
 class TooLate(Exception):
-    """On a busy machine a token may expire while it is in use. The life begins again."""
+    """A token has expired while it was in use, or its key was revoked. The life begins again."""
 
 
 # Whether this life was answered with 503. What was asked for may be done all the same, and what comes next be refused.
@@ -114,7 +114,8 @@ class Calls:
                         cookies |= {name: cookie.value for name, cookie in answer.cookies.items()}
                     is_json = "json" in answer.headers.get("Content-Type", "") and content
                     return await answer.json(content_type=None) if is_json else content
-                if b'"token_expired"' in content:
+                # The key that was to be next, and was revoked, may have begun to sign.
+                if b'"token_expired"' in content or b'"token_invalid"' in content:
                     raise TooLate
                 if answer.status not in _LATER:
                     raise Unexpected(f"{route}: {answer.status} {content[:300]!r}")

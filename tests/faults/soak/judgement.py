@@ -40,14 +40,15 @@ def tell(outcome: Outcome, figures: Figures, name: str) -> None:
     figures.told(f"{name}: requests, in {outcome.seconds:.0f} s", outcome.answers)
     figures.told(f"{name}: commands, reloads", f"{outcome.commands}, {outcome.reloads}")
     if outcome.late:
-        figures.told(f"{name}: lives cut short, since the machine is busy", outcome.late)
+        figures.told(f"{name}: lives cut short, since the machine is busy or a key was revoked", outcome.late)
     if "WAL" in samples.taken:
         figures.at_most(f"{name}: write-ahead log at most", samples.most("WAL") / _MB, _WAL_BYTES / _MB, "MB")
     figures.told(f"{name}: memory (Pss) at most", samples.most("Pss") / _MB, "MB")
     if outcome.seconds < LONG_SECONDS:
         return
-    for what in ("Pss", "Rss"):
-        figures.at_most(f"{name}: memory ({what}) in 10 minutes", samples.per_ten_minutes(what) / _MB, 5, "MB")
+    figures.at_most(f"{name}: memory (Rss) in 10 minutes", samples.per_ten_minutes("Rss") / _MB, 5, "MB")
+    # It also grows where another program ends that had the same libraries.
+    figures.told(f"{name}: memory (Pss) in 10 minutes", samples.per_ten_minutes("Pss") / _MB, "MB")
     for what in ("descriptors", "threads", "tasks"):
         figures.at_most(f"{name}: {what} more in 10 minutes", samples.per_ten_minutes(what), 2)
     tables = samples.taken.keys() - _OF_PROC

@@ -165,7 +165,10 @@ class Soak:
             cache_size=self._chance.choice((1000, 1000, 1000, 1000, 1000, 2000)),
             name=f"Watchword {self._chance.randrange(1000)}",
         )
-        (self._folder / "config.toml").write_text(text)
+        # In one step: a command may read it at any moment.
+        written = self._folder / "written.toml"
+        written.write_text(text)
+        written.replace(self._folder / "config.toml")
 
     async def _load(self, server: ServerProcess, inbox: Inbox) -> None:
         timeout = aiohttp.ClientTimeout(total=DEADLINE_SECONDS)
