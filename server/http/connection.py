@@ -103,7 +103,13 @@ class EdgeProtocol(RequestHandler):
         self._half_closed = True
         # Closing the transport cancels handlers that still run.
         self._loop.call_later(HALF_CLOSED_SECONDS, self.transport.close)
+        # It may be answered already, while the task of the connection has not come so far yet.
+        self._loop.call_soon(self._close_if_answered)
         return True
+
+    def _close_if_answered(self) -> None:
+        if self.transport is not None and self._waiter is not None and not self._waiter.done():
+            self.transport.close()
 
     def pause_writing(self) -> None:
         """Start the limit for a client that does not read. Without it the connection would stay open for ever."""

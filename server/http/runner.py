@@ -18,6 +18,7 @@ from server.http.connection import READ_BUFFER_BYTES, EdgeProtocol
 from server.http.edge import Edge
 from server.http.gathering import Gatherer
 from server.http.immediate import IMMEDIATE, Immediate, result_at_once
+from server.http.leftovers import forget
 from server.http.memory import CrowdMemory
 from server.http.silent import Silence, SilentConnection
 from server.http.turns import CLEANED_IN_A_TURN, Ignored, Shared
@@ -93,10 +94,14 @@ class EdgeServer(web.Server):
         """The answer to such a request; None if it has to wait, so that it begins anew in a task."""
         # The writer is for answers that aiohttp sends.
         request = self.request_factory(message, body, protocol, cast("StreamWriter", None), cast("Any", task))
-        response = result_at_once(self._handle_at_once(request))
+        try:
+            response = cast("web.Response | None", result_at_once(self._handle_at_once(request)))
+        except Exception as error:  # noqa: BLE001 - a defect of the edge; the event loop would cut the connection off
+            response = self.edge.refuse(request.remote, 500, error)
+            forget(error)
         if response is not None:
             self.requests_count += 1
-        return cast("web.Response | None", response)
+        return response
 
     def _handle_request(self, request: Any) -> Awaitable[web.StreamResponse]:
         # A connection keeps this method, also while what it calls is replaced.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from server.http import connection as connections
 from server.http import immediate
 from server.http.connection import EdgeProtocol
 from server.http.immediate import IMMEDIATE
@@ -266,6 +268,42 @@ async def test_nothing_of_a_request_is_kept(api: Api, at_once: list[bool]) -> No
             assert [one for one in gc.get_objects() if isinstance(one, web.Request) and one.path == "/verify"] == []
         finally:
             gc.enable()
+
+
+async def test_who_closes_its_side_before_the_task_begins_is_not_held(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a crowd, uvloop reads the end of a connection before the task of that connection has had a turn."""
+    monkeypatch.setattr(connections, "HALF_CLOSED_SECONDS", DEADLINE_SECONDS)
+    here, there = socket.socketpair()
+    transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=here)
+    reader, writer = await asyncio.open_connection(sock=there)
+    protocol = api.live.runner.edge_server.new_protocol()
+    transport.set_protocol(protocol)
+    try:
+        protocol.connection_made(transport)
+        protocol.data_received(verify(None))
+        # The answer is not sent yet.
+        assert protocol.eof_received()
+        async with asyncio.timeout(DEADLINE_SECONDS / 2):
+            assert (await reader.read()).startswith(b"HTTP/1.1 401 ")
+    finally:
+        writer.transport.abort()
+        transport.abort()
+
+
+@pytest.mark.parametrize("request_bytes", [verify(None), LIVE])
+async def test_a_defect_of_the_edge_is_answered(
+    api: Api, monkeypatch: pytest.MonkeyPatch, request_bytes: bytes
+) -> None:
+    def defect(*_: object) -> None:
+        raise RuntimeError("a defect")
+
+    async with connected(api) as connection:
+        await connection.ask(LIVE)
+        monkeypatch.setattr("server.http.edge.Edge._note", defect)
+        status, _, body = await connection.ask(request_bytes)
+        assert (status, b"internal_error" in body) == (500, True)
 
 
 async def test_the_immediate_routes_are_those_that_say_so(api: Api) -> None:
