@@ -252,7 +252,7 @@ class EdgeRunner(web.AppRunner):
     async def cleanup(self) -> None:
         """End the server. It listens until the requests in flight are done, so health checks see that it is ending.
 
-        If there are none, it closes at once.
+        If there are none, it closes at once, and ends a moment later.
         """
         loop = asyncio.get_running_loop()
         end = loop.time() + self._end_seconds
@@ -263,7 +263,8 @@ class EdgeRunner(web.AppRunner):
             await self.server.finish_requests(min(DRAIN_SECONDS, self._end_seconds))
             for site in self.sites:
                 await site.stop()
-            # Those that came meanwhile.
+            # Those that came meanwhile, and what busy clients have sent already on connections that are kept for them.
+            await asyncio.sleep(DRAIN_POLL_SECONDS)
             await self.server.finish_requests(end - loop.time())
         self._shutdown_timeout = max(0.0, end - loop.time())
         await super().cleanup()

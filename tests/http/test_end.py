@@ -79,3 +79,28 @@ def runner_of(api: Api) -> EdgeRunner:
     runner = api.client.server.runner
     assert isinstance(runner, EdgeRunner)
     return runner
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+async def test_what_busy_clients_have_sent_at_the_signal_is_answered(api: Api) -> None:
+    """Each has an answer that did not say `close`, so it sends on. A proxy would not repeat a POST."""
+    request = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+    clients = [await asyncio.open_connection(api.client.host, api.client.port) for _ in range(20)]
+    try:
+        async with asyncio.timeout(20):
+            for reader, writer in clients:
+                writer.write(request)
+                assert b"Connection: close" not in await reader.readuntil(b'"}')
+
+            def send() -> None:
+                for _, writer in clients:
+                    writer.write(request)
+
+            runner_of(api).edge_server.on_drain = send
+            end = asyncio.create_task(runner_of(api).cleanup())
+            answers = [await reader.read() for reader, _ in clients]
+            await end
+    finally:
+        for _, writer in clients:
+            writer.transport.abort()
+    assert [(one[:13], b"\r\nConnection: close\r\n" in one) for one in answers] == [(b"HTTP/1.1 200 ", True)] * 20

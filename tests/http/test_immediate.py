@@ -279,12 +279,13 @@ async def test_who_closes_its_side_before_the_task_begins_is_not_held(
     transport, _ = await asyncio.get_running_loop().create_connection(asyncio.Protocol, sock=here)
     reader, writer = await asyncio.open_connection(sock=there)
     protocol = api.live.runner.edge_server.new_protocol()
+    assert isinstance(protocol, EdgeProtocol)
     transport.set_protocol(protocol)
     try:
         protocol.connection_made(transport)
         protocol.data_received(verify(None))
         # The answer is not sent yet.
-        assert protocol.eof_received()
+        assert EdgeProtocol.eof_received(protocol)
         async with asyncio.timeout(DEADLINE_SECONDS / 2):
             assert (await reader.read()).startswith(b"HTTP/1.1 401 ")
     finally:
