@@ -15,6 +15,7 @@ from server.core.clock import Clock
 from server.core.errors import ApiError, NotFound, Overloaded
 from server.core.ids import Ids
 from server.core.origin import set_origin
+from server.core.waiting import in_a_task
 from server.database.patience import set_patience
 from server.http.client_ip import client_ip
 from server.http.context import REQUEST_ID
@@ -105,6 +106,7 @@ class Edge:
             error.__traceback__ = None
             refused = isinstance(error, Overloaded) or response.status == 429
         if refused:
+            await in_a_task()
             try:
                 await self._refusals.keep()
             except asyncio.CancelledError:
