@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from operator import itemgetter
 from typing import Any
 
 from server.authentication.model import PASSWORD_METHOD
@@ -11,6 +12,9 @@ from server.database.inserting import insert_into
 from server.sessions.model import Session, UserSession
 
 _COLUMNS = tuple(field.name for field in fields(Session))
+_AMR = _COLUMNS.index("amr")
+# In the order of the fields. One call of C: each refresh reads a session.
+_values = itemgetter(*_COLUMNS)
 # What a program leaves NULL that does not know the column: it opens sessions with a password, and never asks again.
 _WHEN_NULL = {"authenticated_at": "created_at", "amr": f"'{PASSWORD_METHOD}'"}
 
@@ -28,8 +32,9 @@ INSERT_SESSION = insert_into("sessions", _COLUMNS)
 
 def session_of(row: Row) -> Session:
     """From a row that has the columns of SESSION."""
-    values = {name: row[name] for name in _COLUMNS}
-    return Session(**values | {"amr": tuple(values["amr"].split())})
+    values = list(_values(row))
+    values[_AMR] = tuple(values[_AMR].split())
+    return Session(*values)
 
 
 def user_session_of(row: Row) -> UserSession:
