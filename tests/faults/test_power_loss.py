@@ -103,7 +103,8 @@ def _told(root: Path, played: list[Call], facts: list[Fact]) -> tuple[list[Call]
             if _LISTENS in call.texts[0] and not acknowledged:
                 told = [Fact("", "user_created", "admin")]
             acknowledged += [Acknowledged(fact, call, len(calls)) for fact in told]
-    assert not waiting, "each answer is in the trace"
+    # The call that sent the last answer of a process may not have returned when it was killed, though it was received.
+    assert len(waiting) <= LIVES * WRITERS, "each answer is in the trace"
     return calls, acknowledged
 
 

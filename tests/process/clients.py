@@ -45,6 +45,8 @@ class Clients:
         timeout = aiohttp.ClientTimeout(total=self.patience_seconds)
         connector = aiohttp.TCPConnector(force_close=True, limit=0)
         async with aiohttp.ClientSession(connector=connector, timeout=timeout) as self._session:
+            # Else aiohttp itself repeats a GET or DELETE that was cut off, and nobody knows that it was repeated.
+            self._session._retry_connection = False
             yield
 
     async def call(
