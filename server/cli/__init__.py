@@ -89,7 +89,7 @@ def _run(signals: ServerSignals | CommandSignals) -> int:
     """Run a command. Returns its exit code."""
     # typer and rich are slow to import, and the errors below need neither. Imports leave no garbage to collect.
     gc.disable()
-    if isinstance(signals, ServerSignals):
+    if isinstance(signals, ServerSignals) and "--help" not in sys.argv:
         from server.cli.light import import_lightly  # noqa: PLC0415
 
         import_lightly()

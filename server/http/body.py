@@ -18,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from server.core.errors import InvalidRequest
 from server.http.errors import InvalidJson, MalformedRequest, PayloadTooLarge, RequestTimeout, UnsupportedMediaType
+from server.http.leftovers import forget
 from watchword_client.encoding import strict_json
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -73,7 +74,9 @@ async def _read(request: web.Request, limit: int, timeout_seconds: float) -> byt
             return await _read_at_most(request, limit)
     except TimeoutError:
         raise RequestTimeout(f"The body did not arrive within {timeout_seconds:g} seconds.") from None
-    except (web.RequestPayloadError, HttpProcessingError):
+    except (web.RequestPayloadError, HttpProcessingError) as error:
+        # The body keeps the error, and its frames the request: only a collection of garbage would free them.
+        forget(error)
         raise MalformedRequest("The body could not be read as HTTP.") from None
 
 

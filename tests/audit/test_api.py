@@ -178,11 +178,12 @@ async def test_keys_that_rotate_by_themselves_are_recorded(api: Api) -> None:
     before = await api.services.audit.head()
     assert before is not None
     api.clock.advance(31 * 86_400)
-    await api.services.keys.maintain(steady=True)
-    (record,) = await api.services.repositories.audit.records_from(before.seq + 1, 9)
-    assert (record.event, record.via, record.actor_name) == ("keys_rotated", "server", None)
-    await api.services.keys.maintain(steady=True)
-    assert len(await api.services.repositories.audit.records_from(before.seq + 1, 9)) == 1
+    for _ in range(2):
+        await api.services.keys.maintain(steady=True)
+        # What runs in the background may have something of its own to note, since the clock was set.
+        records = await api.services.repositories.audit.records_from(before.seq + 1, 9)
+        rotations = [(one.via, one.actor_name) for one in records if one.event == "keys_rotated"]
+        assert rotations == [("server", None)]
 
 
 async def test_pages_go_back_in_time_without_repeating(api: Api) -> None:

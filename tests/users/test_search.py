@@ -132,8 +132,13 @@ def _old_migrations(dialect: str) -> list[Migration]:
     return [migration for migration in migrations(dialect) if migration.version < 5]
 
 
+def _remove(path: Path) -> None:
+    path.unlink()
+
+
 async def _make_old_store(url: str, path: Path) -> None:
     if url.startswith("sqlite"):
+        _remove(path)
         with closing(sqlite3.connect(path)) as connection, connection:
             for migration in _old_migrations("sqlite"):
                 connection.executescript(migration.sql)
