@@ -7,9 +7,8 @@ device, under a MAC. It is no credential: its holder still needs the password, b
 from __future__ import annotations
 
 import struct
-import uuid
 
-from server.core.ids import Ids
+from server.core.ids import Ids, bytes_of_id, id_of_bytes
 from server.core.opaque_tokens import Key, OpaqueTokens
 
 _LAYOUT = struct.Struct(">16s16s")
@@ -24,12 +23,12 @@ class DeviceCookies:
 
     def issue(self, user_id: str, device_id: str | None = None) -> str:
         """A cookie for the user and the device. Without a `device_id` it is a new device."""
-        device = uuid.UUID(device_id or self._ids.new_id())
-        return self._tokens.issue(_LAYOUT.pack(uuid.UUID(user_id).bytes, device.bytes))
+        device = bytes_of_id(device_id or self._ids.new_id())
+        return self._tokens.issue(_LAYOUT.pack(bytes_of_id(user_id), device))
 
     def is_genuine(self, cookie: str | None) -> bool:
         """Whether the cookie was issued here, for whatever user."""
-        return bool(cookie) and self._tokens.read(cookie or "") is not None
+        return cookie is not None and self._tokens.read(cookie) is not None
 
     def device_of(self, cookie: str | None, user_id: str) -> str | None:
         """The id of the device, if the cookie was issued for this user; otherwise None."""
@@ -37,4 +36,4 @@ class DeviceCookies:
         if content is None or len(content) != _LAYOUT.size:
             return None
         user, device = _LAYOUT.unpack(content)
-        return str(uuid.UUID(bytes=device)) if str(uuid.UUID(bytes=user)) == user_id else None
+        return id_of_bytes(device) if id_of_bytes(user) == user_id else None

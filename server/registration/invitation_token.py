@@ -5,8 +5,7 @@ The store has the invitation, and nothing that the token could be made of. So wh
 
 from __future__ import annotations
 
-import uuid
-
+from server.core.ids import bytes_of_id, id_of_bytes
 from server.core.opaque_tokens import Key, OpaqueTokens
 
 _ID_BYTES = 16
@@ -20,9 +19,9 @@ class InvitationTokens:
 
     def issue(self, invitation_id: str) -> str:
         """The token to hand over. It is always the same for an invitation."""
-        return self._tokens.issue(uuid.UUID(invitation_id).bytes)
+        return self._tokens.issue(bytes_of_id(invitation_id))
 
     def read(self, token: str) -> str | None:
         """The id of the invitation; None for anything that was not issued here."""
         content = self._tokens.read(token)
-        return str(uuid.UUID(bytes=content)) if content is not None and len(content) == _ID_BYTES else None
+        return id_of_bytes(content) if content is not None and len(content) == _ID_BYTES else None

@@ -6,6 +6,8 @@ the other. Those digits are random, so all buckets are about as large. Whole ids
 
 from __future__ import annotations
 
+from server.core.ids import bytes_of_id
+
 # An entry is an id of 16 bytes and a time (epoch ms) of 8.
 _ID = 16
 _ENTRY = 24
@@ -76,7 +78,7 @@ class EndedSessions:
 
 def _key(session_id: str) -> bytes | None:
     try:
-        key = bytes.fromhex(session_id.replace("-", ""))
+        key = bytes_of_id(session_id)
     except ValueError:
         return None
     return key if len(key) == _ID else None

@@ -7,9 +7,9 @@ token is dead. That makes it single-use.
 from __future__ import annotations
 
 import struct
-import uuid
 from dataclasses import dataclass
 
+from server.core.ids import bytes_of_id, id_of_bytes
 from server.core.opaque_tokens import Key, OpaqueTokens
 
 _LAYOUT = struct.Struct(">16sQQ")
@@ -32,7 +32,7 @@ class ResetTokens:
 
     def issue(self, content: ResetToken) -> str:
         """The token to hand to the user."""
-        user = uuid.UUID(content.user_id).bytes
+        user = bytes_of_id(content.user_id)
         return self._tokens.issue(_LAYOUT.pack(user, content.expires_at, content.password_changed_at))
 
     def read(self, token: str) -> ResetToken | None:
@@ -41,4 +41,4 @@ class ResetTokens:
         if content is None or len(content) != _LAYOUT.size:
             return None
         user, expires_at, password_changed_at = _LAYOUT.unpack(content)
-        return ResetToken(str(uuid.UUID(bytes=user)), expires_at, password_changed_at)
+        return ResetToken(id_of_bytes(user), expires_at, password_changed_at)
