@@ -22,6 +22,19 @@ PROGRAMS = Path(_commands.POSTGRES_BIN_PATH)
 DEADLINE_SECONDS = 30
 
 
+def run_program(system_user: str | None, program: str, *arguments: object, seconds: float = DEADLINE_SECONDS) -> None:
+    """A program of PostgreSQL, to its end."""
+    # Not captured: what is started would hold the pipe open.
+    subprocess.run(
+        [str(PROGRAMS / program), *map(str, arguments)],
+        user=system_user,
+        check=True,
+        timeout=seconds,
+        stdout=subprocess.DEVNULL,
+        cwd="/",
+    )
+
+
 class Primary(Protocol):
     """A server that a standby can follow."""
 
@@ -86,15 +99,7 @@ class Standby:
         await connection.close()
 
     def _run(self, program: str, *arguments: object) -> None:
-        # Not captured: what is started would hold the pipe open.
-        subprocess.run(
-            [str(PROGRAMS / program), *map(str, arguments)],
-            user=self._user,
-            check=True,
-            timeout=DEADLINE_SECONDS,
-            stdout=subprocess.DEVNULL,
-            cwd="/",
-        )
+        run_program(self._user, program, *arguments)
 
 
 @contextlib.contextmanager

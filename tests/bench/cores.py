@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 Group = frozenset[int]
@@ -40,7 +41,7 @@ class Cores:
 
 
 @contextlib.contextmanager
-def on(cores: Group) -> Iterator[None]:
+def on(cores: AbstractSet[int]) -> Iterator[None]:
     """This thread, and the processes that it starts meanwhile."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)

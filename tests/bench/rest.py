@@ -11,6 +11,7 @@ from tests.bench.load import cpu_seconds
 from tests.bench.workers import processes_of
 from tests.figures import Figures
 from tests.process.server_process import ServerProcess, serving
+from tests.processes import memory_kb
 
 STARTS = 9
 _SETTLED_MB = 0.1
@@ -63,6 +64,5 @@ def _all_memory(server: ServerProcess) -> tuple[float, float]:
 
 
 def _sizes(pid: int) -> tuple[float, float]:
-    lines = (line.split() for line in Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()[1:])
-    sizes = {name: int(size) / 1024 for name, size, *_ in lines}
-    return sizes["Pss:"], sizes["Rss:"]
+    sizes = memory_kb(pid)
+    return sizes["Pss"] / 1024, sizes["Rss"] / 1024

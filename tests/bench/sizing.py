@@ -25,6 +25,7 @@ from tests.bench.growth.filling import fill
 from tests.bench.growth.rows import Size
 from tests.bench.load import cpu_seconds
 from tests.process.server_process import serving
+from tests.processes import children_of, memory_kb
 from tests.records import NOW
 
 
@@ -54,19 +55,17 @@ def memory(folder: Path, workers: int) -> Table:
         for _ in range(20):
             server.log_in("admin", password)
         parent = server.process.pid
-        children = Path(f"/proc/{parent}/task/{parent}/children").read_text("ascii").split()
-        table.add_row(f"first process, with {workers} workers", f"{_proportional_mb(str(parent)):.0f}")
-        table.add_row("worker", f"{max(map(_proportional_mb, children)):.0f}")
+        table.add_row(f"first process, with {workers} workers", f"{_proportional_mb(parent):.0f}")
+        table.add_row("worker", f"{max(map(_proportional_mb, children_of(parent))):.0f}")
     (folder / "alone").mkdir()
     with serving(folder / "alone", log_to=Path(os.devnull), WATCHWORD__LOGS__FORMAT="json") as server:
         server.log_in("admin", server.admin_password())
-        table.add_row("the only process, without workers", f"{_proportional_mb(str(server.process.pid)):.0f}")
+        table.add_row("the only process, without workers", f"{_proportional_mb(server.process.pid):.0f}")
     return table
 
 
-def _proportional_mb(pid: str) -> float:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+def _proportional_mb(pid: int) -> float:
+    return memory_kb(pid)["Pss"] / 1024
 
 
 # What is filled in one after the other, and how many rows that are for each user.

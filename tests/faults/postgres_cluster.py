@@ -7,7 +7,6 @@ import contextlib
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,7 +16,8 @@ from typing import Any
 
 import asyncpg
 
-from tests.postgres_standby import PROGRAMS
+from tests.postgres_standby import run_program
+from tests.processes import children_of
 
 DEADLINE_SECONDS = 60
 # No test cuts the power. What is asked of it is little, so it starts soon.
@@ -102,26 +102,17 @@ class Cluster:
             # While the list of its children is read it stands still, since the list may lack some otherwise (proc(5)),
             # and it would start others for those that die.
             os.kill(first, signal.SIGSTOP)
-            children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+            children = children_of(first)
         except (OSError, ValueError):
             return []
-        found = [*map(int, children), first]
+        found = [*children, first]
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         return found
 
     def run(self, program: str, *arguments: object) -> None:
-        # Not captured: what is started would hold the pipe open.
-        subprocess.run(
-            [str(PROGRAMS / program), *map(str, arguments)],
-            user=self.system_user,
-            check=True,
-            timeout=DEADLINE_SECONDS,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-        )
+        run_program(self.system_user, program, *arguments, seconds=DEADLINE_SECONDS)
 
 
 def _is_alive(pid: int) -> bool:

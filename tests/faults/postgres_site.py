@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +14,7 @@ from tests.calling import DEADLINE_SECONDS
 from tests.faults.postgres_cluster import Cluster
 from tests.postgres_proxy import PostgresProxy
 from tests.process.server_process import ServerProcess, serving
+from tests.processes import memory_kb, with_children
 from tests.running import MASTER_KEY
 
 ROLE = "watchword"
@@ -34,13 +34,8 @@ class Node:
 
     def memory_mb(self) -> float:
         """What its processes have for themselves alone."""
-        pid = self.server.process.pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        found = 0
-        for one in (pid, *children):
-            text = Path(f"/proc/{one}/smaps_rollup").read_text()
-            found += sum(int(size) for size in re.findall(r"^Private_\w+: +(\d+) kB", text, re.MULTILINE))
-        return found / 1024
+        found = [memory_kb(pid) for pid in with_children(self.server.process.pid)]
+        return sum(kb for one in found for name, kb in one.items() if name.startswith("Private_")) / 1024
 
 
 @dataclass

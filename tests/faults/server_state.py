@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.processes import with_children
+
 
 class Held(NamedTuple):
     """`kilobytes` is resident memory."""
@@ -15,15 +17,9 @@ class Held(NamedTuple):
     threads: int
 
 
-def processes_of(pid: int) -> list[int]:
-    """The process and its children."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
-    return [pid, *map(int, children)]
-
-
 def held_by(pid: int) -> Held:
     """The sum of all processes of the server."""
-    found = [_of_one(process) for process in processes_of(pid)]
+    found = [_of_one(process) for process in with_children(pid)]
     return Held(*map(sum, zip(*found, strict=True)))
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,9 @@ from typing import Any
 import pytest
 
 from tests.calling import DEADLINE_SECONDS, wait_until, wait_until_revoked
-from tests.environment import environment
 from tests.faults.stepped_server import FILE, set_clock
 from tests.figures import Figures
-from tests.process.server_process import ServerProcess, serving
+from tests.process.server_process import ServerProcess, run, serving
 from tests.process.test_workers import settings
 from tests.process.write_load import SETTINGS, claims_of
 from tests.volume import IS_FULL
@@ -110,23 +107,11 @@ def test_steps_of_the_clock_while_the_server_runs(
 def _require_told(folder: Path, clocked: Clocked, same: dict[str, str]) -> None:
     """By a clock that is an hour behind, `doctor` says so, and the audit log is one chain all the same."""
     clocked.set(-HOUR)
-    told = _command(folder, same, "doctor")
+    told = run(folder, "doctor", module=MODULE, **same)
     assert "the last record of the audit log is of" in told.stdout
-    verified = _command(folder, same, "audit", "verify")
+    verified = run(folder, "audit", "verify", module=MODULE, **same)
     assert verified.returncode == 0, verified.stderr
     clocked.set(0)
-
-
-def _command(folder: Path, same: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", MODULE, *arguments],
-        cwd=folder,
-        env=environment(**same),
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_SECONDS,
-        check=False,
-    )
 
 
 def test_a_server_runs_into_2038(tmp_path: Path) -> None:

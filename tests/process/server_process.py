@@ -25,10 +25,12 @@ def uncovered(env: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in env.items() if not name.startswith("COVERAGE_")}
 
 
-def run(folder: Path, *arguments: str, stdin: str = "", **changes: str) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, *arguments: str, stdin: str = "", module: str = "server", **changes: str
+) -> subprocess.CompletedProcess[str]:
     """One command, to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "server", *arguments],
+        [sys.executable, "-m", module, *arguments],
         cwd=folder,
         env=environment(**changes),
         input=stdin,

@@ -22,6 +22,7 @@ from tests.calling import wait_until
 from tests.environment import environment
 from tests.listening import free_port
 from tests.process.server_process import DEADLINE_SECONDS, ServerProcess, run, serving
+from tests.processes import children_of
 from tests.running import MASTER_KEY
 
 ADDRESS = "WATCHWORD__SERVER__PORT"
@@ -39,8 +40,7 @@ def settings(store_url: str, workers: int) -> dict[str, str]:
 
 
 def workers_of(server: ServerProcess) -> list[int]:
-    pid = server.process.pid
-    return [int(text) for text in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return children_of(server.process.pid)
 
 
 def test_workers_share_the_address_and_end_together(tmp_path: Path, store_url: str) -> None:

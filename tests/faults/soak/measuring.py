@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import statistics
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_KB = re.compile(r"^(Rss|Pss):\s+(\d+) kB", re.MULTILINE)
-
-
-def processes_of(pid: int) -> list[int]:
-    """The process and its workers."""
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *map(int, children)]
-
-
-def memory_of(pid: int) -> dict[str, int]:
-    """Bytes."""
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return {name: int(kilobytes) * 1024 for name, kilobytes in _KB.findall(text)}
+from tests.processes import memory_kb, with_children
 
 
 def slope(points: list[tuple[float, float]]) -> float:
@@ -44,10 +31,10 @@ class Samples:
 
     def take(self) -> None:
         """All that the system knows."""
-        everything = processes_of(self.pid)
-        memory = [memory_of(pid) for pid in everything]
-        self.add("Rss", sum(one["Rss"] for one in memory))
-        self.add("Pss", sum(one["Pss"] for one in memory))
+        everything = with_children(self.pid)
+        memory = [memory_kb(pid) for pid in everything]
+        self.add("Rss", sum(one["Rss"] for one in memory) * 1024)
+        self.add("Pss", sum(one["Pss"] for one in memory) * 1024)
         for what, folder in (("descriptors", "fd"), ("threads", "task")):
             self.add(what, sum(len(list(Path(f"/proc/{pid}/{folder}").iterdir())) for pid in everything))
         log = self.folder / "watchword.db-wal"
