@@ -13,7 +13,7 @@ from aiohttp import web
 
 from server.cli.hooks import Hooks
 from server.core.observer import Observers
-from server.http.listening import listen_on
+from server.http.listening import PORT_SECONDS, begin_to_listen, listen_on
 from server.routes import route_table
 from server.services import Services, Watchers
 from server.settings import Settings
@@ -71,7 +71,8 @@ def open_monitoring(settings: Settings, workers: int = 1) -> Iterator[Monitoring
     from server.metrics.metrics import SharedMetrics  # noqa: PLC0415 - nobody pays for what is switched off
 
     routes = [(row.route.method, row.route.path) for row in route_table(settings).rows]
-    with listen_on(settings.metrics.host, settings.metrics.port, "metrics") as listening:
+    host, port = settings.metrics.host, settings.metrics.port
+    with listen_on(host, port, "metrics", wait_seconds=PORT_SECONDS) as listening:
         yield Monitoring(traces, listening, SharedMetrics(routes, workers))
 
 
@@ -112,6 +113,7 @@ class ProcessMonitoring:
         runner = metrics_runner(self._metrics, services)
         try:
             await runner.setup()
+            begin_to_listen(self._listening, BACKLOG, "metrics")
             await web.SockSite(runner, self._listening, backlog=BACKLOG).start()
             yield
         finally:

@@ -36,7 +36,7 @@ from server.core.ids import Ids, SystemRandomness
 from server.database.open import load_driver, wait_for_database
 from server.http.balance import Balance, Share
 from server.http.balanced_site import BalancedSite
-from server.http.listening import listen_on
+from server.http.listening import PORT_SECONDS, begin_to_listen, listen_on
 from server.http.request_log import RequestLog
 from server.http.runner import EdgeRunner, raise_descriptor_limit
 from server.logs.output import configure_logs
@@ -96,7 +96,7 @@ def _run(settings: Settings, duties: AloneDuties, signals: ServerSignals, *, dem
     configure_logs(settings.logs)
     raise_descriptor_limit()
     with (
-        listen_on(settings.server.host, settings.server.port) as listening,
+        listen_on(settings.server.host, settings.server.port, wait_seconds=PORT_SECONDS) as listening,
         open_monitoring(settings) as monitoring,
     ):
         _in_a_loop(_serve(settings, listening, duties, monitoring, demo=demo), signals)
@@ -113,7 +113,7 @@ def _run_workers(loaded: LoadedSettings, source: Source, signals: ServerSignals,
     load_driver(settings.store)
     count = settings.server.worker_count
     with (
-        listen_on(settings.server.host, settings.server.port) as listening,
+        listen_on(settings.server.host, settings.server.port, wait_seconds=PORT_SECONDS) as listening,
         open_monitoring(settings, count) as monitoring,
     ):
         status = f"{count} workers listen on {address_of(listening)}"
@@ -209,6 +209,7 @@ async def _serve(
 
 def _site(runner: EdgeRunner, listening: socket.socket, duties: AloneDuties | WorkerDuties) -> web.BaseSite:
     if isinstance(duties, AloneDuties):
+        begin_to_listen(listening, BACKLOG)
         return web.SockSite(runner, listening, backlog=BACKLOG)
     child = duties.worker.child
     return BalancedSite(runner, listening, Share(child.inherited.balance, duties.number))

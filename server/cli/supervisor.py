@@ -26,6 +26,7 @@ from server.cli.parent_signals import ParentSignals
 from server.cli.restarts import Restarts
 from server.cli.signals import ENDING, PARENT_END_SECONDS, signal_name
 from server.core.errors import WatchwordError
+from server.http.listening import begin_to_listen
 from server.settings import Settings
 
 BACKLOG = 1024
@@ -202,7 +203,7 @@ class Supervisor:
 
     def _note_preparation(self, process: Process, code: int, now: float) -> None:
         if code == 0 and self._greeting is not None:
-            self._inherited.listening.listen(BACKLOG)
+            begin_to_listen(self._inherited.listening, BACKLOG)
             self._due = dict.fromkeys(range(self._count), now)
             return
         if code not in _SAID_WHY:

@@ -14,7 +14,7 @@ import pytest
 
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.database.open import pending_migrations
-from server.database.sqlite import waiting_unit
+from server.database.sqlite import serving, waiting_unit
 from server.database.sqlite.contents import beside
 from server.files import file_lock
 from server.files.file_lock import FileLock
@@ -48,16 +48,32 @@ async def test_a_second_server_is_refused_in_this_process(url: str) -> None:
     await (await open_repositories(url, serving=True)).close()
 
 
+async def test_a_server_waits_until_the_system_has_ended_the_last_one(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After `kill -9` its workers have the lock for a moment more."""
+    with _other("serve", url) as last:
+        _says(last, "open")
+
+        async def pause(_: float) -> None:
+            last.kill()
+            last.wait()
+
+        monkeypatch.setattr(asyncio, "sleep", pause)
+        await (await open_repositories(url, serving=True)).close()
+        assert last.poll() is not None
+
+
 async def test_a_second_server_is_refused_from_another_process_until_the_first_is_killed(url: str) -> None:
-    with _other("serve", url) as serving:
-        _says(serving, "open")
+    with _other("serve", url) as first:
+        _says(first, "open")
         with pytest.raises(StoreRefused, match="already served by another process"):
             await open_repositories(url, serving=True)
         beside = await open_repositories(url, serving=False)
         await add_user(beside, new_user(1))
         await beside.close()
-        serving.kill()
-        serving.wait()
+        first.kill()
+        first.wait()
         store = await open_repositories(url, serving=True)
         assert await usernames(store) == {"user1"}
         await store.close()
@@ -145,10 +161,13 @@ def _other_names(path: Path) -> dict[str, Path]:
     }
 
 
-async def test_one_file_has_one_server_whatever_it_is_called(url: str, path: Path) -> None:
-    with _other("serve", url, 3) as serving:
-        _says(serving, "open")
-        _says(serving, "written")
+async def test_one_file_has_one_server_whatever_it_is_called(
+    url: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "FREED_SECONDS", 0)
+    with _other("serve", url, 3) as other:
+        _says(other, "open")
+        _says(other, "written")
         descriptor = os.open(path, os.O_RDONLY)
         names = {**_other_names(path), "descriptor": Path(f"/proc/self/fd/{descriptor}")}
         for name in names.values():

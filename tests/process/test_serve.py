@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -16,6 +17,9 @@ from typing import Any
 import pytest
 
 from tests import in_process
+from tests.calling import DEADLINE_SECONDS, wait_until
+from tests.environment import environment
+from tests.listening import free_port
 from tests.process.server_process import run, serving
 
 
@@ -110,6 +114,39 @@ def test_a_port_in_use_is_one_clear_line(tmp_path: Path) -> None:
     assert "server.port" in refused.stderr
     assert len(refused.stderr.splitlines()) == 1
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("section", ["SERVER", "METRICS"])
+def test_a_port_that_another_program_takes_during_the_start_is_one_clear_line(
+    tmp_path: Path, section: str, workers: int
+) -> None:
+    """Two servers that are started at the same moment can both bind it, and the second one can't listen."""
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", free_port()))
+        port = other.getsockname()[1]
+        changes = {f"WATCHWORD__{section}__PORT": str(port), "WATCHWORD__SERVER__WORKERS": str(workers)}
+        with subprocess.Popen(
+            [sys.executable, "-m", "server"],
+            cwd=tmp_path,
+            env=environment(**changes),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                # The store is made after the port is bound, and before the server listens.
+                wait_until((tmp_path / "data" / "watchword.db").exists)
+                other.listen()
+                _, told = process.communicate(timeout=DEADLINE_SECONDS)
+            finally:
+                process.kill()
+    assert process.returncode == 2
+    where = section.lower()
+    says = f"config: {where}.host, {where}.port: can't listen on 127.0.0.1 port {port}: Address already in use; "
+    assert {line[: len(says)] for line in told.splitlines() if not line.startswith("{")} == {says}
 
 
 def test_unusable_settings_end_the_start_with_a_line_each(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from server.database.sqlite.contents import beside
 from server.database.sqlite.file_watch import FileWatch
 from server.database.sqlite.group_writer import GroupWriter
 from server.database.sqlite.reader import Reader, waiting
-from server.database.sqlite.serving import prepare, require_prepared
+from server.database.sqlite.serving import locked, prepare, require_prepared, serve_lock_of
 from server.database.store_state import refuse_moved
 from server.files.fair_lock import FairLock
 
@@ -101,13 +101,17 @@ class SqliteDriver:
         async with AsyncExitStack() as opening:
             lock = FairLock(beside(path, ".write-lock"))
             opening.callback(lock.close)
-            async with lock.held():
-                if inherited is None:
-                    held = await prepare(path, opening, serving=serving, migrating=migrating)
+            serve_lock = None
+            if inherited is None:
+                serve_lock = serve_lock_of(path)
+                opening.callback(serve_lock.close)
+            async with locked(path, lock, serve_lock if serving else None):
+                if serve_lock is not None:
+                    held = await prepare(path, serve_lock, opening, serving=serving, migrating=migrating)
                     if serving:
                         refuse_moved(await asyncio.to_thread(closing.state_at, path))
                 else:
-                    held = inherited
+                    held = inherited or ()
                     await require_prepared(path, held)
                 connection = await connect_writer(path, tries=serving and inherited is None)
                 readers: list[aiosqlite.Connection] = []

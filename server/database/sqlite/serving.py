@@ -6,9 +6,11 @@ lock belongs (flock(2)), so it is held as long as one of them lives. Nobody may 
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -16,20 +18,46 @@ from server.core.errors import StoreRefused
 from server.database.sqlite.contents import beside
 from server.database.sqlite.file import inspect
 from server.database.sqlite.migrate import migrate
+from server.files.fair_lock import FairLock
 from server.files.file_lock import FileLock, to_the_end
 
+# So long a server waits for the lock: the system may not yet have ended all processes of one that was killed.
+FREED_SECONDS = 2.0
+_RETRY_SECONDS = 0.05
 _LOCK = ".serve-lock"
 
 
-async def prepare(path: Path, opening: AsyncExitStack, *, serving: bool, migrating: bool) -> Sequence[int]:
-    """Take the lock if this is a server, check the file and migrate it. The caller holds the write lock.
+def serve_lock_of(path: Path) -> FileLock:
+    """The lock, not taken yet. Raises StoreRefused."""
+    return FileLock(beside(path, _LOCK))
+
+
+@asynccontextmanager
+async def locked(path: Path, lock: FairLock, serve_lock: FileLock | None) -> AsyncIterator[None]:
+    """Hold the write lock, and take the lock of a server if it is given. Raises StoreRefused if another one has it.
+
+    Both are taken in one step, since who holds the write lock may migrate a file that nobody serves. While another
+    server is waited for, it can write.
+    """
+    until = time.monotonic() + FREED_SECONDS
+    while True:
+        async with lock.held():
+            if serve_lock is None or serve_lock.try_acquire():
+                yield
+                return
+        if time.monotonic() >= until:
+            remedy = "stop it, or give this one another store.url"
+            raise StoreRefused(f"{path} is already served by another process; {remedy}")
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def prepare(
+    path: Path, serve_lock: FileLock, opening: AsyncExitStack, *, serving: bool, migrating: bool
+) -> Sequence[int]:
+    """Check the file and migrate it. The caller holds the write lock.
 
     Returns descriptors of the lock and of the file, for workers. Raises StoreRefused.
     """
-    serve_lock = FileLock(beside(path, _LOCK))
-    opening.callback(serve_lock.close)
-    if serving and not serve_lock.try_acquire():
-        raise StoreRefused(f"{path} is already served by another process; stop it, or give this one another store.url")
     await migrate(path, serve_lock, serving=serving, migrating=migrating)
     if not serving:
         return ()
