@@ -12,6 +12,7 @@ from server.database.driver import Transaction
 from server.keys.model import KeyRecord
 from server.registration.model import Invitation
 from server.repositories import Repositories
+from server.sessions.ended_sessions import TIME_BASE
 from server.sessions.model import Revocation, RevocationPage, Session, UserSession
 from server.users.model import Credentials, User, UserFilter, new_account
 from tests.accounts import importer_on, passwords_on, sessions_on, users_on
@@ -154,8 +155,8 @@ async def read_to_the_end(store: Repositories, cursor: str) -> tuple[RevocationP
         cursor = page.cursor
         found += page.revocations
         for start in range(0, len(page.ended), 24):
-            session_id, until = page.ended[start : start + 16], page.ended[start + 16 : start + 24]
-            found.append(Revocation(0, str(uuid.UUID(bytes=session_id)), None, None, 0, int.from_bytes(until, "big")))
+            session_id, until = page.ended[start : start + 16], int(page.ended[start + 16 : start + 24].hex())
+            found.append(Revocation(0, str(uuid.UUID(bytes=session_id)), None, None, 0, until - TIME_BASE))
         if not page.more:
             return page, found
 

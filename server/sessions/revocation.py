@@ -14,7 +14,7 @@ from typing import Protocol
 from server.core.clock import Clock, Steadiness
 from server.core.errors import StoreUnavailable
 from server.core.ids import made_at
-from server.sessions.ended_sessions import EndedSessions
+from server.sessions.ended_sessions import EndedSessions, GatheredSessions
 from server.sessions.model import Revocation, RevocationPage
 from watchword_client.claims import AccessClaims
 
@@ -46,6 +46,7 @@ class Revocations:
         self._ended = EndedSessions()
         self._roles: dict[str, Revocation] = {}
         self._cursor = "0"
+        self._is_first = True
         self._steadiness = Steadiness(clock, access_ttl_seconds)
         self._tidied_at = clock.monotonic()
         self._reading = asyncio.Lock()
@@ -90,14 +91,19 @@ class Revocations:
     async def _read(self) -> None:
         cursor, more = self._cursor, True
         roles = self._roles
+        # At the start there may be a million, and nobody asks yet.
+        gathered = GatheredSessions() if self._is_first else None
         while more:
             page = await self._sessions.revocations_since(cursor)
             cursor, more = page.cursor, page.more
             if page.whole:
                 # Until all are there, those that are known decide.
                 roles = {}
-            self._ended.add_packed(page.ended)
+            (self._ended if gathered is None else gathered).add_packed(page.ended)
             await self._take(page.revocations, roles)
+        if gathered is not None:
+            self._ended.add_gathered(gathered)
+            self._is_first = False
         if roles is not self._roles:
             known, self._roles = self._roles, roles
             self._keep_what_was_lost(known)

@@ -9,7 +9,7 @@ import pytest
 
 from server.core.clock import SystemClock
 from server.repositories import Repositories
-from server.sessions.ended_sessions import EndedSessions
+from server.sessions.ended_sessions import TIME_BASE, EndedSessions, GatheredSessions, packed_entries
 from server.sessions.model import MEMORY_MS
 from server.sessions.revocation import Revocations
 from tests.records import (
@@ -59,16 +59,16 @@ def test_what_was_added_twice_is_there_once_and_the_later_time_counts() -> None:
 
 def test_bytes_across_two_entries_are_no_id() -> None:
     """An id that equals the end of one entry and the beginning of the next, in the same bucket."""
-    first, second = b"\x01" * 14 + b"\xab\xcd", b"\x02" * 14 + b"\xab\xcd"
-    until = int.from_bytes(b"\0\0\x07\x08\x09\x0a\xab\xcd", "big")
+    first, second = b"\x01" * 14 + b"\x12\x34", b"\x02" * 14 + b"\x12\x34"
+    until = 1_790_000_001_234
     ended = EndedSessions()
     for key in (first, second):
         ended.add(str(uuid.UUID(bytes=key)), until)
-    bytes_of_bucket = first + until.to_bytes(8, "big") + second
+    bytes_of_bucket = first + bytes.fromhex(str(TIME_BASE + until)) + second
     found = [str(uuid.UUID(bytes=bytes_of_bucket[start : start + 16])) for start in range(len(bytes_of_bucket) - 15)]
     assert [number for number, one in enumerate(found) if one in ended] == [0, 24]
     # It ends as the others do, so it is looked for in their bucket, and can be added beside what looks like it.
-    assert found[8].endswith("abcd")
+    assert found[8].endswith("1234")
     ended.add(found[8], until)
     assert found[8] in ended
     assert len(ended) == 3
@@ -110,6 +110,56 @@ def test_a_million_take_little_memory() -> None:
     assert len(ended) == count
     # Of the limit of 60 MB for a million. The buckets themselves are made by the first hundred thousand.
     assert taken < 24 * count + 14_000_000
+
+
+def text_of(session_id: str, until: int) -> str:
+    return f"{session_id}{TIME_BASE + until}"
+
+
+def test_what_is_gathered_is_there_beside_what_was() -> None:
+    ended = EndedSessions()
+    ids = random_ids(200) + [str(uuid.UUID(int=number << 16 | number)) for number in (0, 255, 256, 65535)]
+    ended.add(ids[0], 5)
+    gathered = GatheredSessions()
+    # One of them twice, and each later than before.
+    for part in (ids[:50], ids[40:150] + ids[200:]):
+        entries = packed_entries("".join(text_of(one, NOW) for one in part))
+        assert entries is not None
+        gathered.add_packed(entries)
+    ended.add_gathered(gathered)
+    assert [one in ended for one in ids] == [True] * 150 + [False] * 50 + [True] * 4
+    ended.forget(NOW - 1)
+    assert all(one in ended for one in ids[:150] + ids[200:])
+    ended.forget(NOW)
+    assert len(ended) == 0
+
+
+GOOD = "01998f00-0000-7000-8000-00000000a001"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        text_of(GOOD.upper(), NOW),
+        text_of(GOOD.replace("a", "g"), NOW),
+        text_of(GOOD.replace("a", "\u0661"), NOW),
+        text_of(GOOD.replace("a", " "), NOW),
+        text_of(GOOD.replace("a", "\0"), NOW),
+        text_of("0199" * 9, NOW),
+        text_of("-" * 36, NOW),
+        # With as many dashes as there should be, elsewhere.
+        text_of("01998f000-000-7000-8000-00000000a001", NOW),
+        text_of(GOOD, NOW)[1:],
+        text_of(GOOD, NOW) + "0" * 51,
+    ],
+)
+def test_a_text_with_something_else_in_it_is_no_text_of_entries(odd: str) -> None:
+    good = text_of(GOOD, NOW)
+    entries = packed_entries(good)
+    assert entries == uuid.UUID(GOOD).bytes + bytes.fromhex(str(TIME_BASE + NOW))
+    assert packed_entries("") == b""
+    assert packed_entries(good * 3) == entries * 3
+    assert packed_entries(good + odd + good) is None
 
 
 async def test_many_revocations_are_read_in_pages_and_none_is_left_out(
