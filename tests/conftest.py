@@ -13,13 +13,14 @@ from tests.postgres import migrated_postgres_url, postgres_server, postgres_url
 from tests.postgres_proxy import postgres_proxy
 from tests.postgres_standby import standby
 from tests.publisher import publisher
-from tests.running import api, migrated_sqlite, start_api, store_url
+from tests.running import api, migrated_sqlite, no_background, start_api, store_url
 from tests.stores import open_another, path, store, url
 
 __all__ = [
     "api",
     "migrated_postgres_url",
     "migrated_sqlite",
+    "no_background",
     "open_another",
     "path",
     "postgres_proxy",

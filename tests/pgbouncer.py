@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.listening import free_port
 from tests.needed import require
 from tests.postgres_standby import Primary
 
@@ -43,7 +44,7 @@ def pgbouncer(server: Primary, store_url: str, mode: str, *, size: int = 30, mor
     assert PROGRAM is not None
     with tempfile.TemporaryDirectory(prefix="bouncer") as name:
         folder = Path(name)
-        port = _free_port()
+        port = free_port()
         (folder / "users").write_text('"postgres" ""\n"serving" ""\n')
         (folder / "ini").write_text(
             _CONFIGURATION.format(
@@ -66,12 +67,6 @@ def pgbouncer(server: Primary, store_url: str, mode: str, *, size: int = 30, mor
         finally:
             process.kill()
             process.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-        return port
 
 
 def _wait_until_it_listens(port: int) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.listening import free_port
 from tests.postgres import PostgresServer
 
 
@@ -30,7 +31,8 @@ class PostgresProxy:
         # Streams from the server.
         self._answering: set[asyncio.StreamReader] = set()
         self._server: asyncio.Server | None = None
-        self._port = 0
+        # The system gives it to nobody while the proxy refuses connections.
+        self._port = free_port()
         self._readers: set[asyncio.StreamReader] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -38,7 +40,6 @@ class PostgresProxy:
     async def listen(self) -> None:
         """Take connections, at the same port as before."""
         self._server = await asyncio.start_server(self._forward, "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
 
     def url(self, database: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self._port}/{database}"

@@ -82,6 +82,16 @@ class Api:
 StartApi = Callable[..., Awaitable[Api]]
 
 
+@pytest.fixture
+def no_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers of the test do nothing beside requests: their tasks read and write at moments of their own."""
+
+    async def nothing(*_: object) -> AsyncIterator[None]:
+        yield
+
+    monkeypatch.setattr("server.live.background", nothing)
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "postgres":

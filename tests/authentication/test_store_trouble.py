@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,11 +26,18 @@ MANY = ACCOUNT.free
 
 
 @pytest.fixture
-async def store(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Repositories]:
-    monkeypatch.setattr(waiting_unit, "BEGIN_SECONDS", 0.2)
+async def store(url: str) -> AsyncIterator[Repositories]:
     opened = await open_repositories(url, serving=True)
     yield opened
     await opened.close()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """The store takes no writes, which is not waited for. Before and after it any write has the time that it needs."""
+    with sqlite_lock(path), pytest.MonkeyPatch.context() as patched:
+        patched.setattr(waiting_unit, "BEGIN_SECONDS", 0.2)
+        yield
 
 
 async def end_while_locked(attempts: Attempts, path: Path, *, failed: bool) -> None:
@@ -37,7 +45,7 @@ async def end_while_locked(attempts: Attempts, path: Path, *, failed: bool) -> N
     taken = [await attempts.take(LIMITS, NOW) for _ in range(MANY)]
     with pytest.raises(Overloaded):
         await attempts.take(LIMITS, NOW)
-    with sqlite_lock(path):
+    with locked(path):
         ending = [attempts.note_failure(one, NOW) if failed else attempts.give_back(one) for one in taken]
         outcomes = await asyncio.gather(*ending, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}
@@ -54,7 +62,7 @@ async def test_a_success_ends_but_forgets_no_failures_later(store: Repositories,
     attempts = attempts_on(store)
     await attempts.note_failure(await attempts.take(LIMITS, NOW), NOW)
     taken = [await attempts.take(LIMITS, NOW) for _ in range(MANY - 1)]
-    with sqlite_lock(path):
+    with locked(path):
         settling = [attempts.settle(one, [ACCOUNT]) for one in taken]
         outcomes = await asyncio.gather(*settling, return_exceptions=True)
     assert {type(outcome) for outcome in outcomes} == {StoreUnavailable}
@@ -66,7 +74,7 @@ async def test_failures_are_counted_later(store: Repositories, path: Path) -> No
     attempts = attempts_on(store)
     await end_while_locked(attempts, path, failed=True)
     # The store fails again, and nothing is forgotten.
-    with sqlite_lock(path), pytest.raises(StoreUnavailable):
+    with locked(path), pytest.raises(StoreUnavailable):
         await attempts.take(LIMITS, NOW)
     assert (await attempts.counts([ACCOUNT.key]))[ACCOUNT.key].failures == 0
     with pytest.raises(TooManyAttempts):

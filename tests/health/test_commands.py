@@ -10,7 +10,13 @@ from unittest import mock
 import pytest
 
 from server.health import asking
+from tests.calling import DEADLINE_SECONDS
 from tests.in_process import run, serving
+
+
+@pytest.fixture(autouse=True)
+def _any_machine_is_quick_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "WAIT_SECONDS", DEADLINE_SECONDS)
 
 
 def _port_of(address: str) -> str:

@@ -204,6 +204,7 @@ async def test_hashes_that_wait_are_shown(start_watched: StartWatched) -> None:
 
 
 @on_sqlite
+@pytest.mark.usefixtures("no_background")
 async def test_revocations_that_are_not_read_are_behind(watched: Watched) -> None:
     row = watched.metrics.shared.rows[0]
     row[Cell.FOLLOWED_AT] -= 60

@@ -191,7 +191,8 @@ def test_the_service_manager_hears_of_start_reload_and_end(tmp_path: Path, worke
     with service_manager(address) as manager, scene(tmp_path, workers, **watchdog) as it:
         told = _without_watchdog(manager.until(_status(it)))
         assert told[-1][0] == "READY=1"
-        assert told[:-1] == []
+        # Nothing before, unless a busy machine lets the first check wait.
+        assert all(line.startswith("STATUS=not ready: ") for one in told[:-1] for line in one)
         it.write(CLOSED)
         it.hang_up(RELOADED)
         reloading, ready = _without_watchdog(manager.until("STATUS=the settings were reloaded"))

@@ -9,10 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -69,32 +66,28 @@ def test_the_demo_has_the_six_users_of_the_tutorial_and_leaves_nothing(tmp_path:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_lets_what_is_in_flight_finish(tmp_path: Path, number: signal.Signals) -> None:
-    # Cost 12 takes some tenths of a second: long enough to be in flight, short enough to be waited for.
-    with serving(tmp_path, WATCHWORD__PASSWORDS__BCRYPT_COST="12") as server:
-        answers: list[dict[str, Any]] = []
-        password = server.admin_password()
-        # The first account was hashed a moment ago.
-        while _has_hash_thread(server.process.pid):
-            time.sleep(0.005)
-        login = threading.Thread(target=lambda: answers.append(server.log_in("admin", password)))
+    with serving(tmp_path) as server:
+        body = json.dumps({"username": "admin", "password": server.admin_password()}).encode()
         host, port = server.address.removeprefix("http://").split(":")
+        address = (host, int(port))
         # An idle connection must not hold the server up.
-        with socket.create_connection((host, int(port))):
-            login.start()
-            while login.is_alive() and not _has_hash_thread(server.process.pid):
-                time.sleep(0.005)
-            assert server.stop(number) == 0
-        login.join()
-        assert answers[0]["token"]
-
-
-def _has_hash_thread(pid: int) -> bool:
-    """Whether a thread of lowered priority is at work (proc(5): the 19th field of stat is nice)."""
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        fields = (task / "stat").read_text().rpartition(")")[2].split()
-        if fields[16] == "19" and fields[0] == "R":
-            return True
-    return False
+        with (
+            socket.create_connection(address),
+            socket.create_connection(address, timeout=DEADLINE_SECONDS) as login,
+        ):
+            login.sendall(
+                b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
+                b"Content-Length: %d\r\n\r\n" % len(body)
+            )
+            # It is in flight: the server waits for its body.
+            assert login.recv(1024) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            server.process.send_signal(number)
+            wait_until(lambda: server.call("GET", "/health/ready")[0] == 503)
+            login.sendall(body)
+            answer = b"".join(iter(lambda: login.recv(65_536), b""))
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["token"]
+        assert server.process.wait(DEADLINE_SECONDS) == 0
 
 
 def test_a_second_server_on_the_same_store_is_refused(tmp_path: Path) -> None:

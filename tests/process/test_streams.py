@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import in_process
+from tests.listening import free_port
 from tests.process.server_process import DEADLINE_SECONDS, environment
 
 CLOSED = "output: it can't be written (Bad file descriptor)\n"
@@ -84,8 +84,7 @@ def test_no_file_of_ours_gets_the_number_of_a_closed_stream(tmp_path: Path) -> N
 
 
 def test_a_server_without_standard_streams_serves_and_ends(store: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-m", "server"]
     with subprocess.Popen(command, cwd=store, env=environment(WATCHWORD__SERVER__PORT=str(port))) as process:
         try:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.clock import START_MS
 from tests.running import Api
 from tests.sessions.refreshing import refresh, refused
 
+# Its rounds are here: those of the server come at moments of their own, and could delete what a test looks at.
+pytestmark = pytest.mark.usefixtures("no_background")
 DAY = 86_400
 YEARS = 2 * 365 * DAY
 
