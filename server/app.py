@@ -27,7 +27,7 @@ from server.documents.docs_page import docs_page
 from server.documents.openapi import openapi_bytes, openapi_document
 from server.health.service import Readiness
 from server.http.auth_middleware import auth_middleware
-from server.http.context import SERVER_SETTINGS
+from server.http.context import SERVER_SETTINGS, TRUSTED_NETWORKS
 from server.http.immediate import IMMEDIATE, Immediate
 from server.http.request_log import RequestLog
 from server.http.route_table import RouteTable
@@ -310,6 +310,7 @@ def create_app(services: Services) -> web.Application:
     app = web.Application(middlewares=[guard])
     app[SERVICES] = services
     app[SERVER_SETTINGS] = services.settings.server
+    app[TRUSTED_NETWORKS] = services.settings.server.trusted_networks
     app[PAGES] = Pages.of(services.settings)
     app[DOCUMENTS] = _documents(table, services.settings, app[PAGES].renderer)
     table.register(app.router, require_recent, services.turns)

@@ -69,7 +69,7 @@ async def _read(request: web.Request, limit: int, timeout_seconds: float) -> byt
     try:
         if request.content.is_eof():
             # A short body came with the headers, so there is nothing to wait for.
-            return await _read_at_most(request, limit)
+            return _read_at_once(request, limit)
         async with asyncio.timeout(timeout_seconds):
             return await _read_at_most(request, limit)
     except TimeoutError:
@@ -78,6 +78,13 @@ async def _read(request: web.Request, limit: int, timeout_seconds: float) -> byt
         # The body keeps the error, and its frames the request: only a collection of garbage would free them.
         forget(error)
         raise MalformedRequest("The body could not be read as HTTP.") from None
+
+
+def _read_at_once(request: web.Request, limit: int) -> bytes:
+    body: bytes = request.content.read_nowait()
+    if len(body) > limit:
+        raise PayloadTooLarge(f"The body is larger than {limit} bytes.")
+    return body
 
 
 async def _read_at_most(request: web.Request, limit: int) -> bytes:

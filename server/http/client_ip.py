@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from aiohttp import hdrs, web
 
@@ -21,6 +22,11 @@ _PAIR = re.compile(rf"""[ \t]*(?:({_TCHAR}+)=(?:({_TCHAR}+)|"((?:[^"\\]|\\.)*)")
 # A node with its port (RFC 7239 section 6). X-Forwarded-For has no grammar, but in practice it looks the same.
 _NODE = re.compile(r"(?:([0-9.]+)|\[([0-9A-Fa-f:.]+(?:%[^\]]+)?)\])(?::(?:[0-9]{1,5}|_[0-9A-Za-z._-]+))?")
 
+# Found once for each request: the log, the origin of a change and the throttle ask for it.
+_FOUND: web.RequestKey[str | None] = web.RequestKey("client_ip", str)
+# Most requests come from a few proxies. What a client has written into a header is not kept, since it may be long.
+_address_of_peer = lru_cache(256)(address_of)
+
 # An address, or None for a hop that is obfuscated, unknown (RFC 7239 section 6.3) or can't be read.
 Hop = Address | None
 
@@ -31,12 +37,20 @@ def client_ip(request: web.Request, trusted: Sequence[Network]) -> str | None:
     Walks `Forwarded` (RFC 7239) or `X-Forwarded-For` from the right. Each proxy appends the address that it saw, so an
     untrusted client may have forged everything to the left of its own address. If both headers are present and lead to
     different addresses, a proxy has passed on a header that a client wrote. Then neither header is believed.
+
+    It is found at the first call for a request. A later one gets the same, so all have to name the same networks.
     """
     peer = request.remote
     if peer is None or (not trusted and ":" not in peer):
         # This runs for every request, so the address is not parsed if there is no trusted proxy.
         return peer
-    nearest = address_of(peer)
+    if _FOUND not in request:
+        request[_FOUND] = _nearest_untrusted(request, peer, trusted)
+    return request[_FOUND]
+
+
+def _nearest_untrusted(request: web.Request, peer: str, trusted: Sequence[Network]) -> str:
+    nearest = _address_of_peer(peer)
     if nearest is None:
         return peer
     if not _is_trusted(nearest, trusted):
@@ -107,4 +121,4 @@ def _address_of_node(text: str) -> Hop:
 
 
 def _is_trusted(address: Address, trusted: Sequence[Network]) -> bool:
-    return any(address.version == network.version and address in network for network in trusted)
+    return any(address in network for network in trusted)

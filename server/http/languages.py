@@ -15,9 +15,13 @@ def preferred_languages(request: web.Request) -> tuple[str, ...]:
     `de-AT` asks for `de` (RFC 9110 section 12.5.4). Languages that are alike in weight are in the order in which they
     are named, and what follows `*` is left out.
     """
+    headers = request.headers
+    if hdrs.COOKIE not in headers and hdrs.ACCEPT_LANGUAGE not in headers:
+        # It is asked for each change, of which most come from programs that name none.
+        return ()
     chosen = request.cookies.get(LANGUAGE_COOKIE)
     found = [] if chosen is None else [chosen]
-    weights = weights_of(request.headers.getall(hdrs.ACCEPT_LANGUAGE, ()))
+    weights = weights_of(headers.getall(hdrs.ACCEPT_LANGUAGE, ()))
     for name, weight in sorted(weights, key=lambda entry: -entry[1]):
         if weight <= 0 or name == "*":
             break

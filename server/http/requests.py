@@ -13,7 +13,7 @@ from server.core.ids import id_in
 from server.core.text import storable
 from server.http.body import read_json
 from server.http.client_ip import client_ip
-from server.http.context import SERVER_SETTINGS
+from server.http.context import SERVER_SETTINGS, TRUSTED_NETWORKS
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -36,4 +36,4 @@ def id_of(request: web.Request, name: str) -> str:
 def client_of(request: web.Request) -> Client:
     """Address and user agent. Header bytes that are not UTF-8 arrive as surrogates, which a store can't hold."""
     agent = storable(request.headers.get(hdrs.USER_AGENT))
-    return Client(client_ip(request, request.app[SERVER_SETTINGS].trusted_networks), agent)
+    return Client(client_ip(request, request.app[TRUSTED_NETWORKS]), agent)
