@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from pytest_aiohttp.plugin import AiohttpClient
 from server.app import create_live, open_services
 from server.core.client import Client
 from server.database.open import apply_migrations
+from server.database.sqlite import driver as sqlite_driver
 from server.http.request_log import RequestLog
 from server.http.runner import EdgeRunner
 from server.live import Live
@@ -107,6 +108,14 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("migrated") / "watchword.db"
     asyncio.run(apply_migrations(StoreSettings(url=f"sqlite:///{path}")))
     return path
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stores_are_closed() -> Iterator[None]:
+    """However busy the machine is: else what a test has left open is told in the middle of a later one."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sqlite_driver, "CLOSE_SECONDS", 60.0)
+        yield
 
 
 def settings_with(store_url: str, **changes: Any) -> Settings:

@@ -53,22 +53,26 @@ async def test_a_lock_that_never_gets_free_is_told(tmp_path: Path, monkeypatch: 
 async def test_none_of_several_is_overtaken_again_and_again(tmp_path: Path) -> None:
     """As the workers of a busy server."""
     acquired: list[int] = []
-    longest = 0
+    overtaken: list[int] = []
 
     async def work(number: int) -> None:
-        nonlocal longest
         lock = FairLock(tmp_path / "lock")
         for _ in range(50):
             asked = len(acquired)
             async with lock.held():
-                longest = max(longest, len(acquired) - asked)
+                overtaken.append(len(acquired) - asked)
                 acquired.append(number)
                 await asyncio.sleep(0.0005)
         lock.close()
 
     await asyncio.gather(*(work(number) for number in range(4)))
+    overtaken.sort()
     # In the order in which they ask it is three. The system may wake two in another order.
-    assert longest <= 8
+    assert 3 <= overtaken[100] <= 4
+    # On a busy machine it may let one that was woken sleep on.
+    assert overtaken[-6] <= 8
+    # Without an order the first one has all its turns before.
+    assert overtaken[-1] < 50
 
 
 async def test_a_wait_that_was_given_up_takes_the_lock_from_nobody(tmp_path: Path) -> None:

@@ -92,12 +92,12 @@ def test_a_demo_that_is_ended_before_it_has_begun_leaves_no_folder(tmp_path: Pat
         "import os, signal, time\n"
         "from server.cli import main, serve\n"
         "real = serve.listen_on\n"
-        "def listen_on(*address):\n"
+        "def listen_on(*address, **options):\n"
         "    os.kill(os.getpid(), signal.SIGTERM)\n"
         # Until the thread has taken it.
         "    while signal.SIGTERM in signal.sigpending(): time.sleep(0.001)\n"
         "    time.sleep(0.05)\n"
-        "    return real(*address)\n"
+        "    return real(*address, **options)\n"
         "serve.listen_on = listen_on\n"
         "main()\n"
     )

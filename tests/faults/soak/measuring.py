@@ -58,7 +58,8 @@ class Samples:
         """Median of the last quarter against that of the quarter before. A short run has too much noise for a line."""
         points = [value for _, value in self.second_half(what)]
         if len(points) < 4:
-            return points[-1] - points[0]
+            # What stays is in each of the last ones, what a busy moment has is not.
+            return min(points[len(points) // 2 :]) - points[0]
         middle = len(points) // 2
         return statistics.median(points[middle:]) - statistics.median(points[:middle])
 

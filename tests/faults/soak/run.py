@@ -193,9 +193,11 @@ class Soak:
             inbox.forget()
 
     async def _all_lived(self, lives: Sequence[Life]) -> None:
-        """On a busy machine a short run lasts until all was done."""
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while min(self._lived[life] for life in lives) < self._people and not self._outcome.failures:
+        """On a busy machine a short run lasts until all was done, and measured."""
+        deadline, taken = time.monotonic() + _PATIENCE_SECONDS, self._outcome.samples.taken
+        while not self._outcome.failures:
+            if "tasks" in taken and min(self._lived[life] for life in lives) >= self._people:
+                return
             assert time.monotonic() < deadline, self._lived
             await asyncio.sleep(0.1)
 
@@ -262,8 +264,10 @@ class Soak:
                 samples.take()
                 for table, rows in (await count()).items():
                     samples.add(table, rows)
-                tasks = [int(path.read_text() or 0) for path in self._folder.glob("tasks-*")]
-                samples.add("tasks", sum(tasks))
+                tasks = [int(told) for path in self._folder.glob("tasks-*") if (told := path.read_text())]
+                # The first round, in which they are told, may come late.
+                if tasks:
+                    samples.add("tasks", sum(tasks))
                 await asyncio.to_thread(self._scraped)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._over.wait(), max(_SAMPLE_SECONDS, self._outcome.seconds / 300))
