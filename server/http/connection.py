@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import HttpVersion10, HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
-from aiohttp.web_protocol import RequestHandler, RequestPayloadError, _ErrInfo
+from aiohttp.web_protocol import RequestPayloadError, _ErrInfo
 from aiohttp.web_request import BaseRequest
 
 from server.http.encoding import encoded, is_plain
 from server.http.gathering import GatheringTransport
 from server.http.leftovers import forget, has_nothing_behind, is_readable, take_error, unread_bytes
+from server.http.pausing import PausingHandler
 
 if TYPE_CHECKING:
     from server.http.runner import EdgeServer
@@ -38,7 +39,7 @@ HEAD_BYTES = 65_536
 FRAMING_BYTES = 65_536
 
 
-class EdgeProtocol(RequestHandler):
+class EdgeProtocol(PausingHandler):
     """A connection. Slots as in the base class."""
 
     __slots__ = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from operator import itemgetter
 from typing import Any
 
 from server.authentication.model import PASSWORD_METHOD
@@ -13,8 +12,6 @@ from server.sessions.model import Session, UserSession
 
 _COLUMNS = tuple(field.name for field in fields(Session))
 _AMR = _COLUMNS.index("amr")
-# In the order of the fields. One call of C: each refresh reads a session.
-_values = itemgetter(*_COLUMNS)
 # What a program leaves NULL that does not know the column: it opens sessions with a password, and never asks again.
 _WHEN_NULL = {"authenticated_at": "created_at", "amr": f"'{PASSWORD_METHOD}'"}
 
@@ -31,15 +28,20 @@ INSERT_SESSION = insert_into("sessions", _COLUMNS)
 
 
 def session_of(row: Row) -> Session:
-    """From a row that has the columns of SESSION."""
-    values = list(_values(row))
-    values[_AMR] = tuple(values[_AMR].split())
-    return Session(*values)
+    """From a row that has the columns of SESSION, and no others."""
+    return _session(list(row))
 
 
 def user_session_of(row: Row) -> UserSession:
-    """From a row that has the columns of SESSION, and those of its user."""
-    return UserSession(session_of(row), row["username"], row["role"], row["role_changed_at"])
+    """From a row that has the columns of SESSION, and then username, role and role_changed_at of its user."""
+    *values, username, role, role_changed_at = row
+    return UserSession(_session(values), username, role, role_changed_at)
+
+
+def _session(values: list[Any]) -> Session:
+    # By their places, which takes half of the time by their names: each refresh reads a session.
+    values[_AMR] = tuple(values[_AMR].split())
+    return Session(*values)
 
 
 def inserted_values(session: Session) -> tuple[Any, ...]:
