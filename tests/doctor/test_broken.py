@@ -26,7 +26,7 @@ from server.doctor import sqlite_store
 from tests.doctor.examined import examined
 from tests.environment import ROOT
 from tests.in_process import run, serving
-from tests.listening import listening
+from tests.listening import free_port, listening
 from tests.needed import require
 from tests.other_user import nobody, open_folder
 from tests.running import MASTER_KEY, PASSWORD
@@ -348,7 +348,7 @@ class _Another(BaseHTTPRequestHandler):
 
 
 def test_a_port_that_another_program_has(tmp_path: Path) -> None:
-    other = HTTPServer(("127.0.0.1", 0), _Another)
+    other = HTTPServer(("127.0.0.1", free_port()), _Another)
     port = str(other.server_address[1])
     with listening(other):
         assert examined(tmp_path, WATCHWORD__SERVER__PORT=port).names("listener", "another program answers at")
@@ -462,7 +462,7 @@ def test_an_issuer_that_leads_elsewhere_or_nowhere(tmp_path: Path) -> None:
 
 
 def test_metrics_that_another_program_has_that_nobody_serves_or_that_all_can_read(tmp_path: Path) -> None:
-    other = HTTPServer(("127.0.0.1", 0), _Another)
+    other = HTTPServer(("127.0.0.1", free_port()), _Another)
     other.RequestHandlerClass = type("Refusing", (_Another,), {"do_GET": lambda self: self.send_error(404)})
     port = str(other.server_address[1])
     with listening(other):

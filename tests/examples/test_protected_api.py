@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from tests.calling import wait_until
 from tests.in_process import LocalServer, run, serving_demo
 from tests.in_process import serving as watchword_in
+from tests.listening import free_port
 from tests.process.server_process import DEADLINE_SECONDS, ROOT, ServerProcess, serving
 
 README = ROOT / "examples" / "protected_api" / "README.md"
@@ -131,8 +131,7 @@ def kid_of(token: str) -> str:
 
 
 def test_an_api_that_was_there_before_watchword_answers_503_until_it_has_keys(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
     with example(tmp_path, f"http://127.0.0.1:{port}/") as api:
         assert code_of(api.call("GET", "/orders", token="x.y.z")) == (503, "keys_unavailable")
         assert api.call("GET", "/public")[0] == 200

@@ -12,6 +12,7 @@ import pytest
 from server.health import asking
 from tests.calling import DEADLINE_SECONDS
 from tests.in_process import run, serving
+from tests.listening import free_port
 
 
 @pytest.fixture(autouse=True)
@@ -59,8 +60,7 @@ def test_a_server_without_its_store_is_live_and_not_ready(tmp_path: Path) -> Non
 
 
 def test_where_nobody_listens_the_reason_is_said(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
+    port = str(free_port())
     assert _health(tmp_path, port) == (1, "", f"not answering: 127.0.0.1 port {port}: Connection refused\n")
     code, _, err = _health(tmp_path, port, WATCHWORD__SERVER__HOST="no\u00adsuch host\u007f")
     assert (code, err.count("\n")) in {(1, 1), (2, 1)}

@@ -12,6 +12,7 @@ from server.core.errors import ConfigurationError
 from server.http import listening
 from server.http.listening import begin_to_listen, listen_on
 from tests.clock import FakeClock
+from tests.listening import free_port
 
 
 def problem_of(host: str, port: int) -> str:
@@ -31,7 +32,7 @@ def test_a_port_in_use() -> None:
 
 def test_the_port_of_a_server_that_was_killed_a_moment_ago(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its workers have it until the system has ended the last of them."""
-    with socket.create_server(("127.0.0.1", 0)) as last:
+    with socket.create_server(("127.0.0.1", free_port())) as last:
         monkeypatch.setattr(time, "sleep", lambda _: last.close())
         host, port = last.getsockname()
         with listen_on(host, port, wait_seconds=listening.PORT_SECONDS) as bound:

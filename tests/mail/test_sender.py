@@ -38,7 +38,7 @@ def server() -> Iterator[MailServer]:
 
 @pytest.fixture
 async def sending(store: Repositories, server: MailServer) -> Sending:
-    return Sending(store, FakeClock(), transport_to(server.url, SHORT))
+    return Sending(store, FakeClock(), transport_to(server.url))
 
 
 async def test_a_mail_arrives_with_what_was_written_and_the_time_and_id_of_then(

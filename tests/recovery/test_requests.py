@@ -27,6 +27,9 @@ from tests.recovery.asking import (
 )
 from tests.running import Api, StartApi
 
+# Else they are answered once a second, at a moment of its own.
+pytestmark = pytest.mark.usefixtures("no_background")
+
 
 async def test_whose_the_name_is_gets_the_mail(mailing: Api) -> None:
     """At the address that was typed, if it is verified, or else at the primary one."""

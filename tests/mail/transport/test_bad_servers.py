@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
-from contextlib import closing
 
 import pytest
 
 from server.mail.transport.model import Outcome, Sending
 from server.mail.transport.reasons import LONGEST_REASON, secrets_of
+from tests.listening import free_port
 from tests.mail.mail_server import mail_server
 from tests.mail.transport.raw_server import GREETING, MAIL_END, Bad, RawServer, Reply, raw_server
 from tests.mail.transport.sending import SHORT, outgoing, sent, transport_to
@@ -28,8 +27,7 @@ async def _one(url: str) -> Sending:
 
 
 async def test_nobody_listens() -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as reserved:
-        port = reserved.getsockname()[1]
+    port = free_port()
     assert await _one(f"smtp://127.0.0.1:{port}") == Sending(
         Outcome.UNREACHABLE, f"127.0.0.1:{port}: Connection refused"
     )
