@@ -15,10 +15,10 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import RequestPayloadError, _ErrInfo
 from aiohttp.web_request import BaseRequest
 
-from server.http.encoding import encoded, is_plain
+from server.http.encoding import KEPT, encoded, is_plain
 from server.http.gathering import GatheringTransport
 from server.http.leftovers import forget, has_nothing_behind, is_readable, take_error, unread_bytes
-from server.http.pausing import PausingHandler
+from server.http.resting import HEAD_END, RestingProtocol
 
 if TYPE_CHECKING:
     from server.http.runner import EdgeServer
@@ -39,7 +39,7 @@ HEAD_BYTES = 65_536
 FRAMING_BYTES = 65_536
 
 
-class EdgeProtocol(PausingHandler):
+class EdgeProtocol(RestingProtocol):
     """A connection. Slots as in the base class."""
 
     __slots__ = (
@@ -59,6 +59,7 @@ class EdgeProtocol(PausingHandler):
         self._half_closed = False
         self._has_lost = False
         self._reading_ended = False
+        self._holds_nothing = False
         self._unfinished_bytes = 0
         self._cut_off: asyncio.TimerHandle | None = None
 
@@ -85,6 +86,11 @@ class EdgeProtocol(PausingHandler):
         self._server.cleaning_up.add(partial(self._clean_up, exc))
 
     def _clean_up(self, exc: BaseException | None) -> None:
+        self.leave(exc)
+        self._server.on_connection_lost()
+
+    def leave(self, exc: BaseException | None) -> None:
+        """Drop everything, after the connection was lost or given back."""
         if self._task_handler is not None:
             self._task_handler.add_done_callback(take_error)
         super().connection_lost(exc)
@@ -152,6 +158,7 @@ class EdgeProtocol(PausingHandler):
         if self._reading_ended:
             self._ignore()
             return
+        self._holds_nothing = False
         if self._receive(data):
             return
         if self._messages:
@@ -188,6 +195,8 @@ class EdgeProtocol(PausingHandler):
         body = self._messages[-1][1]
         if not body.is_eof():
             self._look_at(body)
+        else:
+            self._holds_nothing = body is EMPTY_PAYLOAD and data.endswith(HEAD_END)
 
     def _receive(self, data: bytes) -> bool:
         """Parse. Whether that was a whole request which is answered already."""
@@ -205,6 +214,7 @@ class EdgeProtocol(PausingHandler):
         finally:
             self._waiter = waiter
         if len(self._messages) == 1 and self._answer_at_once():
+            self._holds_nothing = data.endswith(HEAD_END)
             return True
         if self._messages and waiter is not None:
             waiter.set_result(None)
@@ -307,12 +317,11 @@ class EdgeProtocol(PausingHandler):
         if not request.content.is_eof():
             self._leave_body(request, resp)
         transport = self.transport
-        if transport is not None and self._goes_on(transport) and is_plain(request, resp):
+        if transport is not None and self.goes_on(transport) and is_plain(request, resp):
             request._finish()  # noqa: SLF001 - as the base class does it
             transport.write(encoded(cast("web.Response", resp)))
-            # The base class asks the answer whether the connection is kept.
-            resp._keep_alive = True  # noqa: SLF001 - it has a setter for False alone
-            return resp, False
+            # The base class asks an answer whether the connection is kept, and keeps it until the next one.
+            return KEPT, False
         finished = await super().finish_response(request, resp, start_time)
         if self.transport is not None:
             if self._half_closed and not self._messages:
@@ -321,7 +330,7 @@ class EdgeProtocol(PausingHandler):
                 self.transport.write_eof()
         return finished
 
-    def _goes_on(self, transport: asyncio.Transport) -> bool:
+    def goes_on(self, transport: asyncio.Transport) -> bool:
         """Whether the client can read an answer and send another request."""
         return not (
             transport.is_closing() or self.writing_paused or self._half_closed or self._reading_ended or self._upgraded

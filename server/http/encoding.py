@@ -11,6 +11,10 @@ from aiohttp.web_request import BaseRequest
 
 from server.http.gathering import SMALL_BYTES
 
+# Stands for an answer that was sent, on a connection that goes on.
+KEPT = web.Response()
+KEPT._keep_alive = True  # noqa: SLF001 - it has a setter for False alone
+
 
 def is_plain(request: BaseRequest, response: web.StreamResponse) -> bool:
     """Whether `encoded` can make it: small, in bytes, without cookies, and the connection is kept."""

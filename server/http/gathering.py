@@ -35,11 +35,11 @@ class Gatherer:
 class GatheringTransport(asyncio.Transport):
     """The transport of a connection, whose small writes wait for the end of the turn."""
 
-    __slots__ = ("_gatherer", "_inner", "_unsent")
+    __slots__ = ("_gatherer", "_unsent", "inner")
 
     def __init__(self, inner: asyncio.Transport, gatherer: Gatherer) -> None:
         super().__init__()
-        self._inner = inner
+        self.inner = inner
         self._gatherer = gatherer
         self._unsent = b""
 
@@ -50,7 +50,7 @@ class GatheringTransport(asyncio.Transport):
             if len(self._unsent) > SMALL_BYTES:
                 self.send()
         elif len(data) > SMALL_BYTES:
-            self._inner.write(data)
+            self.inner.write(data)
         elif data:
             self._unsent = bytes(data)
             self._gatherer.add(self)
@@ -63,63 +63,63 @@ class GatheringTransport(asyncio.Transport):
         """Send what waits now."""
         if self._unsent:
             unsent, self._unsent = self._unsent, b""
-            self._inner.write(unsent)
+            self.inner.write(unsent)
 
     def write_eof(self) -> None:
         """End the sending side, after what waits."""
         self.send()
-        self._inner.write_eof()
+        self.inner.write_eof()
 
     def can_write_eof(self) -> bool:
         """Whether `write_eof` is possible."""
-        return self._inner.can_write_eof()
+        return self.inner.can_write_eof()
 
     def close(self) -> None:
         """Close the connection, after what waits."""
         self.send()
-        self._inner.close()
+        self.inner.close()
 
     def abort(self) -> None:
         """Close the connection at once."""
         self._unsent = b""
-        self._inner.abort()
+        self.inner.abort()
 
     def is_closing(self) -> bool:
         """Whether it is closed, or about to be."""
-        return self._inner.is_closing()
+        return self.inner.is_closing()
 
     def get_write_buffer_size(self) -> int:
         """Bytes that the system has not accepted yet."""
-        return len(self._unsent) + self._inner.get_write_buffer_size()
+        return len(self._unsent) + self.inner.get_write_buffer_size()
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """When the event loop calls `pause_writing`."""
-        self._inner.set_write_buffer_limits(high, low)
+        self.inner.set_write_buffer_limits(high, low)
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
         """The low and the high limit."""
-        return self._inner.get_write_buffer_limits()
+        return self.inner.get_write_buffer_limits()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """As the transport knows it, such as the socket."""
-        return self._inner.get_extra_info(name, default)
+        return self.inner.get_extra_info(name, default)
 
     def is_reading(self) -> bool:
         """Whether data is received."""
-        return self._inner.is_reading()
+        return self.inner.is_reading()
 
     def pause_reading(self) -> None:
         """Receive no data."""
-        self._inner.pause_reading()
+        self.inner.pause_reading()
 
     def resume_reading(self) -> None:
         """Receive data again."""
-        self._inner.resume_reading()
+        self.inner.resume_reading()
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         """Who is told of what arrives."""
-        self._inner.set_protocol(protocol)
+        self.inner.set_protocol(protocol)
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         """Who is told of what arrives."""
-        return self._inner.get_protocol()
+        return self.inner.get_protocol()

@@ -20,6 +20,7 @@ from server.http.gathering import Gatherer
 from server.http.immediate import IMMEDIATE, Immediate, result_at_once
 from server.http.leftovers import forget
 from server.http.memory import CrowdMemory
+from server.http.resting import Resting, RestingProtocol
 from server.http.silent import Silence, SilentConnection
 from server.http.turns import CLEANED_IN_A_TURN, Ignored, Shared
 
@@ -64,6 +65,7 @@ class EdgeServer(web.Server):
         # Connections in the order of their latest request, the oldest first.
         self.by_latest_request: OrderedDict[RequestHandler | SilentConnection, None] = OrderedDict()
         self._silence = Silence(self, KEEPALIVE_SECONDS)
+        self.resting = Resting(asyncio.get_running_loop(), self._rest)
         self._is_full = False
         # From the beginning of the end on, each answer is the last one of its connection.
         self.draining = False
@@ -111,12 +113,19 @@ class EdgeServer(web.Server):
         """Each protocol calls it."""
         super().connection_made(handler, transport)
         self.arrived(handler)
+        if isinstance(handler, RestingProtocol):
+            self.resting.add(handler)
 
     def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
         """Each protocol calls it."""
         super().connection_lost(handler, exc)
         self.went(handler)
-        self.on_connection_lost()
+        if isinstance(handler, RestingProtocol):
+            self.resting.remove(handler)
+
+    def _rest(self, handler: RestingProtocol, since: float) -> None:
+        """A connection waits for its next request since then, and gets another protocol for it."""
+        self._silence.take_over(handler.give_back(), since)
 
     def arrived(self, connection: RequestHandler | SilentConnection) -> None:
         """There is one more."""

@@ -1,14 +1,17 @@
-"""Connections on which nothing was sent yet. They are many when somebody opens them to no purpose, so they cost little.
+"""Connections that wait for a request. They are many when somebody opens them to no purpose, so they cost little.
 
-Such a connection has no parser, no task and no clock of its own. It gets them with the first byte.
+Such a connection has no parser, no task and no clock of its own. It gets them with a whole head, or with whatever is
+not the beginning of one. Those that have been answered come back here (resting.py).
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
+from server.http.resting import HEAD_END
 from server.http.turns import OPENED_IN_A_TURN, Shared
 
 if TYPE_CHECKING:
@@ -17,26 +20,56 @@ if TYPE_CHECKING:
 # So many that have waited too long are closed at once; others in the next turns of the event loop.
 _CLOSED_AT_ONCE = 50
 _NEXT_SECONDS = 0.001
+# The beginning of a head is kept up to this length, if there is nothing in it that a parser could refuse already.
+KEPT_BYTES = 1024
+_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+_LINE = f"(?:{'|'.join(_METHODS)}) /[!-~]*"
+_VERSION = " HTTP/1.1\r"
+_NAME = "[A-Za-z][A-Za-z0-9-]*"
+_VALUE = "[ -~]*"
+
+
+def _parts(*words: str) -> str:
+    """Each beginning of each of these words, as a pattern."""
+    return "|".join(re.escape(word[:end]) for word in words for end in range(1, len(word) + 1))
+
+
+# RFC 9112 sections 3 and 5, and less than they allow.
+_BEGINNING = re.compile(
+    f"(?:{_parts(*_METHODS)})"
+    f"|(?:{'|'.join(_METHODS)}) "
+    f"|{_LINE}(?:{_parts(_VERSION)})?"
+    f"|{_LINE}{re.escape(_VERSION)}\n(?:{_NAME}:{_VALUE}\r\n)*(?:\r|{_NAME}(?::{_VALUE}\r?)?)?".encode()
+)
+
+
+def is_beginning(data: bytes) -> bool:
+    """Whether this is the beginning of an ordinary head, and not all of it."""
+    return len(data) <= KEPT_BYTES and HEAD_END not in data and _BEGINNING.fullmatch(data) is not None
 
 
 class SilentConnection(asyncio.Protocol):
-    """A connection until its first byte."""
+    """A connection until it has something to say."""
 
-    __slots__ = ("_silence", "since", "transport")
+    __slots__ = ("_begun", "_silence", "since", "transport")
 
     def __init__(self, silence: Silence) -> None:
         self._silence = silence
+        self._begun = b""
         self.since = 0.0
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first byte."""
         self.transport = cast("asyncio.Transport", transport)
-        self._silence.add(self)
+        self._silence.add(self, self._silence.now())
 
     def data_received(self, data: bytes) -> None:
         """Leave the connection to a protocol of its own. If many speak at once, some of them wait for a moment."""
-        if self.transport is not None and not self._silence.opening.add(partial(self._open, data)):
+        data = self._begun + data
+        if is_beginning(data):
+            self._begun = data
+        elif self.transport is not None and not self._silence.opening.add(partial(self._open, data)):
             self.transport.pause_reading()
 
     def _open(self, data: bytes) -> None:
@@ -77,9 +110,20 @@ class Silence:
         self._waiting: dict[SilentConnection, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, connection: SilentConnection) -> None:
-        """A connection was made."""
-        connection.since = self._loop.time()
+    def now(self) -> float:
+        """By the clock of the event loop."""
+        return self._loop.time()
+
+    def take_over(self, transport: asyncio.Transport, since: float) -> None:
+        """A connection waits for its next request since then."""
+        connection = SilentConnection(self)
+        connection.transport = transport
+        transport.set_protocol(connection)
+        self.add(connection, since)
+
+    def add(self, connection: SilentConnection, since: float) -> None:
+        """A connection waits for a byte since then."""
+        connection.since = since
         self._waiting[connection] = None
         if self._timer is None:
             self._timer = self._loop.call_later(self._seconds, self._close_old)

@@ -102,8 +102,8 @@ class Attacked:
     def descriptors(self) -> Counter[str]:
         return sum((_descriptors(pid) for pid in self.pids), Counter())
 
-    def left_nothing(self, before: Held, memory_mb: float | None = MEMORY_MB) -> Held:
-        """Wait until what is held is what was held before. Without `memory_mb` the memory is only told."""
+    def left_nothing(self, before: Held) -> Held:
+        """Wait until what is held is what was held before."""
         deadline = time.monotonic() + DEADLINE_SECONDS
         while True:
             now = self.held()
@@ -111,7 +111,7 @@ class Attacked:
             if (
                 more <= FEW_DESCRIPTORS
                 and (now.tasks, now.connections) == (before.tasks, 0)
-                and (memory_mb is None or now.memory_mb - before.memory_mb <= memory_mb)
+                and now.memory_mb - before.memory_mb <= MEMORY_MB
             ):
                 break
             assert time.monotonic() < deadline, (before, now, now.descriptors - before.descriptors)

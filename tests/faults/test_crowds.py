@@ -56,7 +56,7 @@ def test_a_crowd_that_waits_and_leaves_at_once(tmp_path: Path, said: bytes, pars
                 wait_until(lambda: server.descriptors().total() < before.descriptors.total() + size // 2)
                 time.sleep(volume(5))
                 watching.end("they leave, and 5 s")
-        after = server.left_nothing(before, None if said else MEMORY_MB)
+        after = server.left_nothing(before)
         what = f"{size} that said {said.decode()[:4].strip() or 'nothing'} (parser {parser})"
         watching.note(what)
         figures.told(f"{what}: memory of each", (there.memory_mb - before.memory_mb) / size * 1000, "KB")

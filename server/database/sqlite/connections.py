@@ -14,6 +14,7 @@ from server.database.sqlite.contents import beside, has_log, uri
 from server.database.sqlite.file import LOCK_SECONDS
 from server.database.sqlite.group import GroupConnection
 from server.database.sqlite.length import log_has_hole
+from server.database.sqlite.reader import ReadingConnection
 from server.database.sqlite.refusals import refusals, refuse_denied
 from server.database.sqlite.statements import is_busy
 from server.files.fair_lock import FairLock
@@ -45,7 +46,8 @@ async def connect_reader(path: Path) -> aiosqlite.Connection:
     """Open a connection that only reads. Raises StoreRefused."""
     # SQLite opens the file at the first read.
     read = "SELECT 1 FROM schema_migrations"
-    return await _connect(path, "ro", "PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF", read)
+    settings = ("PRAGMA query_only = ON", "PRAGMA trusted_schema = OFF", read)
+    return await _connect(path, "ro", *settings, factory=ReadingConnection)
 
 
 async def connect_writer(path: Path, *, tries: bool) -> aiosqlite.Connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import aiosqlite
 
@@ -15,6 +15,37 @@ from server.database.sqlite.statements import bound, is_unavailable
 
 # A read that takes longer is interrupted.
 READ_SECONDS = 4.0
+
+
+class ReadingConnection(sqlite3.Connection):
+    """Has one cursor for all its statements, each of which is read to its end.
+
+    sqlite3 refers weakly to each cursor that was made, and forgets those that are gone once they are 200. References
+    that were made while a crowd of clients was there would keep 1 MB each of its memory.
+    """
+
+    _only: sqlite3.Cursor | None = None
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        """Run a statement. `fetchall` has to follow."""
+        if self._only is None:
+            self._only = self.cursor(_OnlyCursor)
+        return self._only.execute(sql, parameters)
+
+    def renew(self) -> None:
+        """Use another cursor from now on."""
+        self._only = None
+
+
+class _OnlyCursor(sqlite3.Cursor):
+    def fetchall(self) -> list[Any]:
+        try:
+            return super().fetchall()
+        except BaseException:
+            # If a row can't be read, the statement would go on, and hold its transaction.
+            self.close()
+            cast("ReadingConnection", self.connection).renew()
+            raise
 
 
 class Reader:

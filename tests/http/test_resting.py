@@ -1,0 +1,171 @@
+"""Connections that wait for a request cost little, and nothing that was sent on them is lost (CWE-400)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from server.http import resting
+from server.http.runner import EdgeServer
+from server.http.silent import KEPT_BYTES, is_beginning
+from tests.http.test_connections import connected, login_of, statuses_of
+from tests.http.test_end import runner_of
+from tests.running import Api
+
+on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
+REFUSED = b"GET /verify HTTP/1.1\r\nHost: x\r\n\r\n"
+LAST = LIVE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+
+
+@pytest.fixture
+def server(api: Api, monkeypatch: pytest.MonkeyPatch) -> EdgeServer:
+    """Its connections rest as soon as they are looked at, which only the tests do."""
+    monkeypatch.setattr(resting, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(resting, "CROWDED_SECONDS", 0.0)
+    return runner_of(api).edge_server
+
+
+async def answer(reader: asyncio.StreamReader) -> int:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode()
+    _, _, length = head.partition("Content-Length: ")
+    await reader.readexactly(int(length.split("\r\n")[0] or 0))
+    return int(head.split()[1])
+
+
+async def until(speaking: int, server: EdgeServer) -> None:
+    """Look at all connections until so many have a protocol."""
+    while len(server.resting.speaking) > speaking:
+        server.resting.look_at(len(server.resting.speaking))
+        await asyncio.sleep(0)
+
+
+async def look(server: EdgeServer) -> None:
+    """Look again and again, as long as a connection that waits would need to be found."""
+    for _ in range(20):
+        server.resting.look_at(len(server.resting.speaking))
+        await asyncio.sleep(0)
+
+
+@on_sqlite
+async def test_a_connection_that_rested_is_answered_again(api: Api, server: EdgeServer) -> None:
+    lost: list[None] = []
+    server.on_connection_lost = lambda: lost.append(None)
+    async with connected(api) as (reader, writer):
+        for request, status in ((LIVE, 200), (REFUSED, 401), (LIVE, 200)):
+            writer.write(request)
+            assert await answer(reader) == status
+            await until(0, server)
+            assert not lost
+            assert len(server.by_latest_request) == 1
+        writer.write(LIVE + REFUSED + LAST)
+        assert statuses_of(await reader.read()) == [200, 401, 200]
+    while server.by_latest_request:  # noqa: ASYNC110 - there is no event for it
+        await asyncio.sleep(0)
+    assert len(lost) == 1
+    assert not server.resting.speaking
+
+
+@on_sqlite
+@pytest.mark.parametrize("parts", [1, 5, 20, len(LAST) - 1])
+@pytest.mark.parametrize("first", [LIVE, REFUSED, LIVE * 40], ids=["live", "refused", "many"])
+async def test_the_beginning_of_another_request_is_not_lost(
+    api: Api, server: EdgeServer, first: bytes, parts: int
+) -> None:
+    async with connected(api) as (reader, writer):
+        # In one piece with those before.
+        writer.write(first + LAST[:parts])
+        for _ in range(first.count(b"GET")):
+            assert await answer(reader) in {200, 401}
+        await look(server)
+        assert len(server.resting.speaking) == 1
+        writer.write(LAST[parts:])
+        assert statuses_of(await reader.read()) == [200]
+
+
+@on_sqlite
+async def test_a_request_in_pieces_is_read_by_a_connection_that_rested(api: Api, server: EdgeServer) -> None:
+    async with connected(api) as (reader, writer):
+        writer.write(LIVE)
+        assert await answer(reader) == 200
+        await until(0, server)
+        for place in range(len(LAST)):
+            assert not server.resting.speaking
+            writer.write(LAST[place : place + 1])
+            await look(server)
+        assert statuses_of(await reader.read()) == [200]
+
+
+@on_sqlite
+async def test_who_has_sent_a_body_does_not_rest(api: Api, server: EdgeServer) -> None:
+    """How the parser stands behind a body can't be seen from outside."""
+    async with connected(api) as (reader, writer):
+        writer.write(login_of())
+        assert await answer(reader) == 200
+        await look(server)
+        assert len(server.resting.speaking) == 1
+        writer.write(LIVE)
+        assert await answer(reader) == 200
+        await until(0, server)
+
+
+@on_sqlite
+async def test_in_a_crowd_those_that_wait_rest_at_once(
+    api: Api, server: EdgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resting, "MANY", 5)
+    clients = [await asyncio.open_connection(api.client.host, api.client.port) for _ in range(30)]
+    for reader, writer in clients:
+        writer.write(LIVE)
+        assert await answer(reader) == 200
+    assert len(server.by_latest_request) == len(clients)
+    assert len(server.resting.speaking) <= 7
+    for reader, writer in clients:
+        writer.write(LAST)
+        assert statuses_of(await reader.read()) == [200]
+        writer.close()
+
+
+@on_sqlite
+async def test_those_that_rest_are_closed_at_the_end(api: Api, server: EdgeServer) -> None:
+    async with connected(api) as (reader, writer):
+        writer.write(LIVE)
+        assert await answer(reader) == 200
+        await until(0, server)
+        await runner_of(api).cleanup()
+        assert await reader.read() == b""
+
+
+HEAD = b"POST /login HTTP/1.1\r\nHost: example.com:80\r\nX-Real-IP: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
+
+
+def test_each_beginning_of_a_head_is_one() -> None:
+    assert [length for length in range(1, len(HEAD)) if not is_beginning(HEAD[:length])] == []
+    assert not is_beginning(HEAD)
+    assert not is_beginning(HEAD + HEAD[:5])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"get /",
+        b"GETT",
+        b"\x16\x03\x01",
+        b"PRI * HTTP/2.0\r\n",
+        b"GET  /",
+        b"GET http://x/",
+        b"\r\nGET /",
+        b"GET / HTTP/1.0\r\nHost: x",
+        b"GET / HTTP/1.1\nHost: x",
+        b"GET / HTTP/1.1\r\n Host: x",
+        b"GET / HTTP/1.1\r\nHost : x",
+        b"GET / HTTP/1.1\r\nHost x\r\n",
+        b"GET / HTTP/1.1\r\nHost: \x00",
+        b"GET / HTTP/1.1\r\nHost: x\r\n y",
+        b"GET / HTTP/1.1\r\nHost: x\rA",
+        b"GET /" + b"x" * KEPT_BYTES,
+    ],
+)
+def test_what_a_parser_could_refuse_is_no_beginning(data: bytes) -> None:
+    assert not is_beginning(data)
