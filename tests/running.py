@@ -19,6 +19,7 @@ from pytest_aiohttp.plugin import AiohttpClient
 from server.app import create_live, open_services
 from server.core.client import Client
 from server.database.open import apply_migrations
+from server.database.postgres import pool as postgres_pool
 from server.database.sqlite import driver as sqlite_driver
 from server.http.request_log import RequestLog
 from server.http.runner import EdgeRunner
@@ -115,6 +116,7 @@ def _stores_are_closed() -> Iterator[None]:
     """However busy the machine is: else what a test has left open is told in the middle of a later one."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(sqlite_driver, "CLOSE_SECONDS", 60.0)
+        patched.setattr(postgres_pool, "CLOSE_SECONDS", 60.0)
         yield
 
 
