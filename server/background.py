@@ -1,4 +1,4 @@
-"""Tasks in the background: following other processes, keys, mails, deleting old rows, other nodes, costs of hashes."""
+"""Tasks in the background: following other processes, keys, mails, old rows, other nodes, costs of hashes, a check."""
 
 from __future__ import annotations
 
@@ -101,6 +101,7 @@ async def background(running: Running, _: web.Application) -> AsyncIterator[None
         _each_round("mail requests", answer_requests, REQUEST_SECONDS, ROUND_SECONDS),
         sender.run(),
         _learn(running),
+        _check_store(services),
     ]
     tells_nodes = not services.settings.store.is_sqlite and services.nodes.name.worker == 0
     if tells_nodes:
@@ -176,6 +177,16 @@ async def purge(repositories: Repositories, clock: Clock) -> None:
     # What a clock that was ahead has begun.
     await repositories.challenges.drop_future(now + LONGEST_LIFE_MS + AHEAD_MS)
     await repositories.unconfirmed.bring_back(now + CONFIRM_MS + AHEAD_MS, now + CONFIRM_MS)
+
+
+async def _check_store(services: Services) -> None:
+    """Of the workers of a server the first one does it; the one that takes its place begins anew."""
+    if services.nodes.name.worker:
+        return
+    try:
+        await services.repositories.driver.check_rest()
+    except Exception:  # noqa: BLE001 - a defect here must not be silent, nor end anything else
+        _log.exception("background task failed", task="check of the store")
 
 
 async def _learn(running: Running) -> None:

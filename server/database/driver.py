@@ -128,6 +128,10 @@ class Driver(Protocol):
         """Return when any process may have committed a transaction that called `announce`, or after the timeout."""
         ...
 
+    async def check_rest(self) -> None:
+        """Check what the start has left unchecked, and return. One process of a server does it; it may be cancelled."""
+        ...
+
     def held_descriptors(self) -> Sequence[int]:
         """What keeps other servers from the database: as long as a process has these open, they are refused."""
         ...

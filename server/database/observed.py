@@ -78,6 +78,10 @@ class ObservedDriver:
         """Not observed: nearly all of its time is the wait itself."""
         await self._driver.wait_for_change(timeout_seconds)
 
+    async def check_rest(self) -> None:
+        """Not a call of the store."""
+        await self._driver.check_rest()
+
     async def close(self) -> None:
         """Close the driver inside."""
         await self._driver.close()

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,12 +10,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from server.core.errors import Overloaded
+from server.core.priority import lower_priority
 from server.passwords.hasher import Hasher
 from server.settings.cores import usable_cores
 
 Result = TypeVar("Result")
 
-LOWEST_PRIORITY = 19
 # A hash that waits longer than it may, by so much, since hashes have become slower meanwhile, is given up.
 _SLACK = 1.2
 
@@ -83,7 +81,7 @@ class HashPool:
 
     async def learn(self, password_hashes: Sequence[str]) -> None:
         """Measure what checks of these hashes cost, one by one, on a separate thread that delays no login."""
-        thread = ThreadPoolExecutor(1, "learn", initializer=_lower_priority)
+        thread = ThreadPoolExecutor(1, "learn", initializer=lower_priority)
         run = asyncio.get_running_loop().run_in_executor
         try:
             for password_hash in await run(thread, self.hasher.unknown_kinds, password_hashes):
@@ -155,10 +153,4 @@ class HashPool:
 
 
 def _executor(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, "hash", initializer=_lower_priority)
-
-
-def _lower_priority() -> None:
-    """Set the priority of this thread on Linux (setpriority(2), NOTES). Elsewhere it would be that of the process."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
+    return ThreadPoolExecutor(threads, "hash", initializer=lower_priority)

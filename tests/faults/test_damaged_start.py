@@ -14,9 +14,12 @@ import pytest
 
 from server.database.migration_files import latest_migration
 from server.database.sqlite.contents import beside
+from server.database.sqlite.serving import MOST_BYTES_AT_START
 from tests.faults.disks import disk_in_a_file, flip, immutable
 from tests.in_process import run as run_here
-from tests.process.server_process import run, serving
+from tests.process.clients import until
+from tests.process.server_process import ServerProcess, run, serving
+from tests.spoilt_stores import empty_an_index, fill, run_sql
 from tests.volume import IS_FULL
 
 PAGE = 4096
@@ -114,7 +117,7 @@ def test_an_index_that_disagrees_with_its_table_is_told_by_doctor_and_by_backup(
     folder = tmp_path / "copy"
     shutil.copytree(whole, folder)
     (store,) = folder.rglob("watchword.db")
-    name = _empty_an_index(store)
+    name = empty_an_index(store)
     told = run_here(folder, "doctor")
     assert told.returncode == 1
     assert f"index {name}" in told.stdout
@@ -123,25 +126,44 @@ def test_an_index_that_disagrees_with_its_table_is_told_by_doctor_and_by_backup(
     assert "the copy is damaged, and so probably the store is" in copied.stderr
     assert not (folder / "copy.db").exists()
     # As docs/reliability.md says.
-    _sql(store, "REINDEX")
+    run_sql(store, "REINDEX")
     assert run_here(folder, "doctor").returncode == 0
     assert run_here(folder, "store", "backup", "copy.db").returncode == 0
 
 
-def _empty_an_index(store: Path) -> str:
-    """Its name. The index is made anew as one that has no rows, and then called what it was."""
-    with closing(sqlite3.connect(store)) as connection:
-        name, sql = connection.execute(
-            "SELECT name, sql FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'audit_events' AND sql NOT NULL"
-        ).fetchone()
-    change = "UPDATE sqlite_schema SET sql = ? WHERE name = ?"
-    _sql(store, "PRAGMA writable_schema = ON", (change, f"{sql} WHERE seq < 0", name))
-    _sql(store, f"REINDEX {name}", "PRAGMA writable_schema = ON", (change, sql, name))
-    return str(name)
+@pytest.mark.parametrize("workers", ["1", "2"] if IS_FULL else ["2"])
+async def test_damage_far_inside_a_large_store_is_noticed_after_the_start_and_refused_by_the_next(
+    whole: Path, tmp_path: Path, workers: str
+) -> None:
+    """No request reads the page: it belongs to a record of the audit log."""
+    folder = tmp_path / "copy"
+    shutil.copytree(whole, folder)
+    (store,) = folder.rglob("watchword.db")
+    fill(store, MOST_BYTES_AT_START)
+    settings = {"WATCHWORD__SERVER__WORKERS": workers, "WATCHWORD__LOGS__REQUESTS": "false"}
+    with serving(folder, log_to=None, module="server", **settings) as server:
+        await until(lambda: "the store was checked" in server.log())
+        assert server.call("GET", "/health/ready")[0] == 200
+        assert server.stop() == 0
+        assert _lines(server.log(), "the store was checked") == 1
+    _a_page_in_the_middle(store)
+    with serving(folder, log_to=None, module="server", **settings) as server:
+        await until(lambda: _lines(server.log(), "the store is damaged") == int(workers))
+        # Each worker says so, within the second for which an answer holds.
+        await until(lambda: {_readiness(server) for _ in range(8)} == {(503, "store_damaged")})
+        assert server.call("GET", "/health/live")[0] == 200
+        assert server.stop() == 0
+        assert _lines(server.log(), "the store was checked") == 0
+    for _ in range(2):
+        ended = run(folder, "serve", **settings)
+        assert ended.returncode == 1
+        assert "is damaged or no SQLite database" in ended.stderr
 
 
-def _sql(store: Path, *statements: str | tuple[str, ...]) -> None:
-    with closing(sqlite3.connect(store, isolation_level=None)) as connection:
-        for statement in statements:
-            sql, *parameters = (statement,) if isinstance(statement, str) else statement
-            connection.execute(sql, parameters)
+def _readiness(server: ServerProcess) -> tuple[int, str]:
+    status, body = server.call("GET", "/health/ready")
+    return status, body.get("reason", "")
+
+
+def _lines(log: str, event: str) -> int:
+    return sum(event in line for line in log.splitlines())

@@ -206,6 +206,9 @@ class PostgresDriver:
         """Add FOR UPDATE. PostgreSQL sorts the rows first, then locks them."""
         return f"{select} FOR UPDATE"
 
+    async def check_rest(self) -> None:
+        """Nothing: PostgreSQL looks after its own files."""
+
     def held_descriptors(self) -> Sequence[int]:
         """None: there may be any number of servers."""
         return ()

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import structlog
 
 from server.core.errors import StoreUnavailable
 from server.database.failure import DAMAGED
+from server.database.sqlite.check_note import CheckNote
 from server.database.sqlite.contents import uri
 from server.database.sqlite.integrity import problem_in
 
@@ -36,24 +37,56 @@ def tells_of_damage(error: BaseException) -> bool:
 class Damage:
     """Whether the file is damaged. `check` blocks, so it runs in a thread, under the write lock."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, note: CheckNote | None = None) -> None:
+        """`note` is what all processes of a server know; a command has none."""
         self.found = False
+        self.is_checking = False
         self._path = path
+        self.note = note
         self._suspected = False
         self._next_check = 0.0
+        # What `tell` was given, and whether it or another process has found the damage: then either may end it.
+        self._told: str | None = None
+        self._is_hearsay = False
+        self._connection: sqlite3.Connection | None = None
+        self._stopped = False
 
     def notice(self, error: BaseException) -> None:
         """Suspect damage, if this error tells of it."""
         self._suspected = self._suspected or tells_of_damage(error)
 
+    def tell(self, problem: str) -> None:
+        """Damage that was found beside the writes (rest_check.py). From any thread: `check` hears of it."""
+        self._told = problem
+        if self.note is not None:
+            self.note.tell_damage(problem)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether `tell` was called, and the file was not whole since."""
+        return self._told is not None
+
+    def _heard(self) -> str | None:
+        return self._told or (None if self.note is None else self.note.damage)
+
     @property
     def is_due(self) -> bool:
         """Whether `check` would do something now."""
+        return self._is_to_be_read() or ((self._heard() is None) == self.found and (self._is_hearsay or not self.found))
+
+    def _is_to_be_read(self) -> bool:
         return self._suspected and time.monotonic() >= self._next_check
 
     def check(self) -> None:
         """Read the file, if damage is suspected. Raises StoreUnavailable if it is damaged."""
-        if self.is_due:
+        heard = self._heard()
+        if heard is not None and not self.found:
+            self._is_hearsay = True
+            self._next_check = time.monotonic() + _PAUSE_SECONDS
+            self._conclude(heard)
+        elif heard is None and self._is_hearsay:
+            self._conclude(None)
+        if self._is_to_be_read():
             self.require_whole()
         elif self.found:
             raise self.refusal()
@@ -61,13 +94,32 @@ class Damage:
     def require_whole(self) -> None:
         """Read the file. Raises StoreUnavailable if it is damaged."""
         begun = time.monotonic()
-        problem = self._problem()
+        self.is_checking = True
+        try:
+            problem = self._problem()
+        finally:
+            self.is_checking = False
+        if self._stopped:
+            raise self.refusal()
         ended = time.monotonic()
         pause = _LONG_PAUSE_SECONDS if problem is None else _PAUSE_SECONDS
         self._next_check = ended + max(pause, _PAUSE_TIMES * (ended - begun))
-        self._note(problem)
+        if problem is None:
+            self._told = None
+        if self.note is not None:
+            self.note.clear() if problem is None else self.note.tell_damage(problem)
+        self._conclude(problem)
         if self.found:
+            self._is_hearsay = False
             raise self.refusal()
+
+    def stop(self) -> None:
+        """End a check that is under way, and begin none: the file is closed. From any thread."""
+        self._stopped = True
+        connection = self._connection
+        if connection is not None:
+            with suppress(sqlite3.ProgrammingError):
+                connection.interrupt()
 
     @staticmethod
     def refusal() -> StoreUnavailable:
@@ -76,9 +128,9 @@ class Damage:
         failure.reason = DAMAGED
         return failure
 
-    def _note(self, problem: str | None) -> None:
+    def _conclude(self, problem: str | None) -> None:
         if problem is None:
-            self._suspected = False
+            self._suspected = self._is_hearsay = False
             if self.found:
                 self.found = False
                 _log.info("the store is whole again")
@@ -92,10 +144,14 @@ class Damage:
 
     def _problem(self) -> str | None:
         """What is wrong. It is read by a new connection, since an old one has pages in memory."""
+        where = uri(self._path, "mode=ro")
         try:
-            with closing(sqlite3.connect(uri(self._path, "mode=ro"), uri=True, isolation_level=None)) as connection:
-                return problem_in(connection, "integrity_check")
+            with closing(sqlite3.connect(where, uri=True, isolation_level=None, check_same_thread=False)) as connection:
+                self._connection = connection
+                return None if self._stopped else problem_in(connection, "integrity_check")
         except UnicodeDecodeError:
             return "its tables can't be read"
         except sqlite3.Error as error:
             return str(error)
+        finally:
+            self._connection = None

@@ -21,11 +21,13 @@ from server.database.driver import Added, Dialect, Result, Row, Transaction, Uni
 from server.database.failure import Trouble
 from server.database.sqlite import closing
 from server.database.sqlite import file as sqlite_file
+from server.database.sqlite.check_note import CheckNote
 from server.database.sqlite.connections import close_connections, connect_reader, connect_writer
 from server.database.sqlite.contents import beside
 from server.database.sqlite.file_watch import FileWatch
 from server.database.sqlite.group_writer import GroupWriter
 from server.database.sqlite.reader import Reader, waiting
+from server.database.sqlite.rest_check import RestCheck
 from server.database.sqlite.serving import locked, prepare, require_prepared, serve_lock_of
 from server.database.store_state import refuse_moved
 from server.files.fair_lock import FairLock
@@ -116,7 +118,8 @@ class SqliteDriver:
                 connection = await connect_writer(path, tries=serving and inherited is None)
                 readers: list[aiosqlite.Connection] = []
                 opening.push_async_callback(close_connections, path, connection, readers, lock)
-                watch = await asyncio.to_thread(FileWatch, path, name or path)
+                note = CheckNote(held[0]) if held else None
+                watch = await asyncio.to_thread(FileWatch, path, name or path, note)
             while len(readers) < (SERVING_READERS if serving else 1):
                 readers.append(await connect_reader(path))
             await readers[0].create_function("files_amiss", 0, lambda: watch.amiss)
@@ -183,6 +186,11 @@ class SqliteDriver:
                 self._data_version = data_version
                 return
 
+    async def check_rest(self) -> None:
+        """Read a large file, which the start has not read whole (serving.py)."""
+        if self._watch.damage.note is not None:
+            await RestCheck(self._watch.path, self._watch.damage.note, self._watch.damage).run()
+
     def require_room(self) -> None:
         """Does nothing: each write needs room in the log, so even a small write shows that the disk is full."""
 
@@ -207,6 +215,7 @@ class SqliteDriver:
         if self._closed:
             return
         self._closed = True
+        self._watch.damage.stop()
         for reader in self._readers:
             await reader.connection.interrupt()
         closing = asyncio.create_task(self._resources.aclose(), name="sqlite closing")

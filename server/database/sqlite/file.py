@@ -78,10 +78,11 @@ def is_ours(path: Path) -> bool:
     return head.startswith(b"SQLite format 3\0") and head[68:72] == APPLICATION_ID.to_bytes(4, "big")
 
 
-def inspect(path: Path, *, thorough: bool) -> list[Migration]:
+def inspect(path: Path, *, thorough: bool, whole: bool = True, check: Check = "quick_check") -> list[Migration]:
     """The migrations that the file still needs; all of them if there is no file. Changes nothing.
 
-    `thorough` reads every page, about a second per gigabyte. Raises StoreRefused for a file that must not be used.
+    `thorough` reads the log, and with `whole` every page, about a second per gigabyte, by this check or a closer one.
+    Before migrations the file is always read. Raises StoreRefused for a file that must not be used.
     """
     known = migrations("sqlite")
     refuse_no_file(path)
@@ -102,13 +103,16 @@ def inspect(path: Path, *, thorough: bool) -> list[Migration]:
             if log and thorough and commits_behind(beside(path, "-wal"), beside(path, "-shm")) > 1:
                 raise damaged(beside(path, "-wal"), "what was written last can't be read")
             found = pending_of(connection, path, known)
-            if thorough or found:
-                # A killed server leaves its log. Then a closer check shows whether log and file fit together.
-                check: Check = "integrity_check" if log else "quick_check"
-                problem = problem_in(connection, check)
+            if (thorough and whole) or found:
+                problem = problem_in(connection, closer(check, log=log))
                 if problem is not None:
                     raise damaged(path, problem)
             return found
+
+
+def closer(check: Check, *, log: bool) -> Check:
+    """A killed server leaves its log. Then a closer check shows whether log and file fit together."""
+    return "integrity_check" if log else check
 
 
 def connect_to_look(path: Path) -> sqlite3.Connection:

@@ -18,6 +18,7 @@ from typing import NamedTuple, NoReturn
 import structlog
 
 from server.core.errors import StoreUnavailable
+from server.database.sqlite.check_note import CheckNote
 from server.database.sqlite.contents import LOCKS, beside, contents, has_contents, is_older, mark
 from server.database.sqlite.damage import Damage
 from server.database.sqlite.length import log_has_hole
@@ -45,15 +46,15 @@ class _State(NamedTuple):
 class FileWatch:
     """Compares the files with those that were opened. Its methods block, so they run in threads, one at a time."""
 
-    def __init__(self, path: Path, name: Path) -> None:
+    def __init__(self, path: Path, name: Path, note: CheckNote | None = None) -> None:
         """Note the files, which must all exist. The lock files belong to them, or a second server could start.
 
-        `name` is the path of the database in the settings, which the next start will open.
+        `name` is the path of the database in the settings, which the next start will open. `note` is for `damage`.
         """
         # Whether the store is not used any more, until a restart.
         self.is_lost = False
         self._away = False
-        self.damage = Damage(path)
+        self.damage = Damage(path, note)
         self.path = path
         self._log_file = beside(path, "-wal")
         self._files = (path, self._log_file, beside(path, "-shm"))

@@ -82,11 +82,21 @@ class GroupWriter:
     async def _wait_for(self, unit: Unit[Result], *, alone: bool) -> Result:
         if self._closing or self._watch.is_lost or len(self._waiting) >= QUEUE_LIMIT:
             raise StoreUnavailable
+        if self._watch.damage.found and self._watch.damage.is_checking:
+            # A large file takes long to read again.
+            raise self._watch.refusal()
         waiting = WaitingUnit(unit, self._loop, self._trouble, alone=alone)
         self._waiting.append(waiting)
         self._wake.set()
         try:
             result: Result = await waiting.future
+        except StoreUnavailable as failure:
+            if self._watch.damage.found and failure.undone:
+                # Whatever it waited for, such as another worker that reads the file again.
+                refusal = self._watch.refusal()
+                refusal.undone = True
+                raise refusal from failure
+            raise
         finally:
             waiting.timer.cancel()
         return result

@@ -16,6 +16,7 @@ from server.database.migration_files import Migration
 from server.database.pending_migrations import not_migrated
 from server.database.sqlite.contents import beside, contents, has_log, mark, uri, was_complete
 from server.database.sqlite.file import APPLICATION_ID, LOCK_SECONDS, inspect, prepare_folder, refuse_no_file
+from server.database.sqlite.integrity import Check
 from server.database.sqlite.refusals import refusals
 from server.files.drafts import make
 from server.files.fair_lock import FairLock
@@ -46,12 +47,21 @@ async def apply_migrations(path: Path) -> list[str]:
         return await migrate(path, serve_lock, serving=False)
 
 
-async def migrate(path: Path, serve_lock: FileLock, *, serving: bool, migrating: bool = True) -> list[str]:
+async def migrate(
+    path: Path,
+    serve_lock: FileLock,
+    *,
+    serving: bool,
+    migrating: bool = True,
+    whole: bool = True,
+    check: Check = "quick_check",
+) -> list[str]:
     """Run the pending migrations (without `migrating`: refuse) and return their names. The caller holds the write lock.
 
-    A command (not `serving`) makes only the quick checks, since a running server waits for the lock.
+    A command (not `serving`) makes only the quick checks, since a running server waits for the lock. A server reads
+    the file by this check or a closer one, if `whole` is true (`inspect`).
     """
-    wanted = await to_the_end(partial(inspect, path, thorough=serving))
+    wanted = await to_the_end(partial(inspect, path, thorough=serving, whole=whole, check=check))
     if wanted and not migrating:
         raise not_migrated(str(path), wanted)
     # Before the first write, since afterwards there is a log.

@@ -15,8 +15,9 @@ from functools import partial
 from pathlib import Path
 
 from server.core.errors import StoreRefused
-from server.database.sqlite.contents import beside
-from server.database.sqlite.file import inspect
+from server.database.sqlite.check_note import CheckNote
+from server.database.sqlite.contents import beside, has_log
+from server.database.sqlite.file import closer, inspect
 from server.database.sqlite.migrate import migrate
 from server.files.fair_lock import FairLock
 from server.files.file_lock import FileLock, to_the_end
@@ -24,6 +25,9 @@ from server.files.file_lock import FileLock, to_the_end
 # So long a server waits for the lock: the system may not yet have ended all processes of one that was killed.
 FREED_SECONDS = 2.0
 _RETRY_SECONDS = 0.05
+# A larger file is read whole after the start (rest_check.py). To read so much takes a tenth of a second, or after a
+# crash, when its indexes are compared, half a second.
+MOST_BYTES_AT_START = 64_000_000
 _LOCK = ".serve-lock"
 
 
@@ -58,9 +62,18 @@ async def prepare(
 
     Returns descriptors of the lock and of the file, for workers. Raises StoreRefused.
     """
-    await migrate(path, serve_lock, serving=serving, migrating=migrating)
     if not serving:
+        await migrate(path, serve_lock, serving=False, migrating=migrating)
         return ()
+    note = CheckNote(serve_lock.fileno())
+    check = closer(note.check or "quick_check", log=await asyncio.to_thread(has_log, path))
+    # What is known to be damaged is read first, so nobody writes to it again before that.
+    is_damaged = note.damage is not None
+    large = not is_damaged and await asyncio.to_thread(_is_large, path)
+    if is_damaged:
+        check = "integrity_check"
+    await migrate(path, serve_lock, serving=True, migrating=migrating, whole=not large, check=check)
+    note.tell_unchecked(check) if large else note.clear()
     if not hasattr(os, "O_PATH"):
         return (serve_lock.fileno(),)
     # Only to compare: while it is open, no other file gets its number. To close any other kind of descriptor would
@@ -68,6 +81,10 @@ async def prepare(
     file = os.open(path, os.O_PATH | os.O_CLOEXEC)
     opening.callback(os.close, file)
     return (serve_lock.fileno(), file)
+
+
+def _is_large(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > MOST_BYTES_AT_START
 
 
 async def require_prepared(path: Path, held: Sequence[int]) -> None:

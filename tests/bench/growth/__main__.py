@@ -1,6 +1,6 @@
 """What a million users, sessions and revocations and ten million audit records cost: each question beside a thousandth.
 
-    python -m tests.bench.growth [--scale 1] [--only sqlite|postgres] [--part reads|writes|server] [--keep FOLDER]
+    python -m tests.bench.growth [--scale 1] [--only sqlite|postgres] [--part reads|writes|start|server] [--keep FOLDER]
 
 Both stores of a database are asked in turn, in one process, so what differs is the number of rows alone. With --keep
 the stores are made there, and used again after a run of `--part reads`, which changes nothing.
@@ -26,7 +26,7 @@ from tests.bench.growth.side import Side
 from tests.bench.growth.stores import Stores, stores
 from tests.figures import Figures
 
-PARTS = ("reads", "writes", "server")
+PARTS = ("reads", "writes", "start", "server")
 
 
 @asynccontextmanager
@@ -58,7 +58,6 @@ async def afterwards(kind: str, made: Stores, figures: Figures) -> None:
 
 def server(kind: str, made: Stores, folder: Path, figures: Figures) -> None:
     tokens = asyncio.run(tokens_of(made.large, made.large_size, min(MANY, made.large_size.count)))
-    starts(made, folder, figures, kind)
     live_tokens(made, tokens, folder, figures, kind)
     beside(made, tokens, folder, figures, kind)
 
@@ -72,6 +71,8 @@ def ask(kind: str, made: Stores, folder: Path, options: argparse.Namespace, figu
         made.note.unlink()
     if "writes" in wanted:
         asyncio.run(write(kind, made, options.rounds, figures))
+    if "start" in wanted:
+        starts(made, folder, figures, kind)
     if "server" in wanted:
         server(kind, made, folder, figures)
         asyncio.run(afterwards(kind, made, figures))
