@@ -185,6 +185,7 @@ class EdgeServer(web.Server):
         except TimeoutError:
             for connection in self.connections:
                 connection.force_close()
+        self._silence.end()
 
     def __call__(self) -> Any:
         """Make what a new connection has until its first byte."""

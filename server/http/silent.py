@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from server.http.resting import HEAD_END
+from server.http.resting import HEAD_END, MANY
 from server.http.turns import OPENED_IN_A_TURN, Shared
+from server.http.watch import Watch
 
 if TYPE_CHECKING:
     from server.http.runner import EdgeServer
@@ -62,7 +64,7 @@ class SilentConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first byte."""
         self.transport = cast("asyncio.Transport", transport)
-        self._silence.add(self, self._silence.now())
+        self._silence.add(self)
 
     def data_received(self, data: bytes) -> None:
         """Leave the connection to a protocol of its own. If many speak at once, some of them wait for a moment."""
@@ -70,6 +72,7 @@ class SilentConnection(asyncio.Protocol):
         if is_beginning(data):
             self._begun = data
         elif self.transport is not None and not self._silence.opening.add(partial(self._open, data)):
+            self._silence.settle(self)
             self.transport.pause_reading()
 
     def _open(self, data: bytes) -> None:
@@ -87,13 +90,14 @@ class SilentConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Close the connection, which the event loop would do for a whole crowd at once."""
         if self.transport is not None:
+            self._silence.settle(self)
             self._silence.server.cleaning_up.add(self.transport.close)
         return True
 
     def connection_lost(self, _: BaseException | None) -> None:
         """The client has left without a word, or was closed."""
         if self.transport is not None:
-            self._silence.remove(self)
+            self._silence.remove(self, is_lost=True)
             self.transport = None
             self._silence.server.on_connection_lost()
 
@@ -105,33 +109,48 @@ class Silence:
         self.server = server
         self._loop = asyncio.get_running_loop()
         self.opening = Shared(self._loop, OPENED_IN_A_TURN)
+        self._watch = Watch(self._loop)
+        # Those that are not watched, since they have come lately and are about to say something.
+        self._fresh: OrderedDict[SilentConnection, None] = OrderedDict()
         self._seconds = seconds
         # In the order in which they were made.
         self._waiting: dict[SilentConnection, None] = {}
         self._timer: asyncio.TimerHandle | None = None
-
-    def now(self) -> float:
-        """By the clock of the event loop."""
-        return self._loop.time()
 
     def take_over(self, transport: asyncio.Transport, since: float) -> None:
         """A connection waits for its next request since then."""
         connection = SilentConnection(self)
         connection.transport = transport
         transport.set_protocol(connection)
-        self.add(connection, since)
+        self._add(connection, since)
+        self._watch.add(transport)
 
-    def add(self, connection: SilentConnection, since: float) -> None:
-        """A connection waits for a byte since then."""
+    def add(self, connection: SilentConnection) -> None:
+        """A connection was made."""
+        self._add(connection, self._loop.time())
+        self._fresh[connection] = None
+        if len(self._fresh) > MANY:
+            old, _ = self._fresh.popitem(last=False)
+            if old.transport is not None:
+                self._watch.add(old.transport)
+
+    def _add(self, connection: SilentConnection, since: float) -> None:
         connection.since = since
         self._waiting[connection] = None
         if self._timer is None:
             self._timer = self._loop.call_later(self._seconds, self._close_old)
         self.server.arrived(connection)
 
-    def remove(self, connection: SilentConnection) -> None:
-        """It is silent no more."""
+    def settle(self, connection: SilentConnection) -> None:
+        """It is not to be watched: it has said something, or left."""
+        self._fresh.pop(connection, None)
+
+    def remove(self, connection: SilentConnection, *, is_lost: bool = False) -> None:
+        """It is silent no more, or lost."""
         self._waiting.pop(connection, None)
+        self.settle(connection)
+        if is_lost and connection.transport is not None:
+            self._watch.remove(connection.transport)
         self.server.went(connection)
 
     def close(self) -> None:
@@ -139,6 +158,10 @@ class Silence:
         for connection in list(self._waiting):
             if connection.transport is not None:
                 connection.transport.close()
+
+    def end(self) -> None:
+        """Nothing is to be noticed any more."""
+        self._watch.close()
 
     def _close_old(self) -> None:
         self._timer = None

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 
 import pytest
 
-from server.http import resting
+from server.http import resting, silent, watch
 from server.http.runner import EdgeServer
 from server.http.silent import KEPT_BYTES, is_beginning
-from tests.http.test_connections import connected, login_of, statuses_of
+from tests.http.test_connections import DEADLINE_SECONDS, connected, login_of, statuses_of
 from tests.http.test_end import runner_of
 from tests.running import Api
 
@@ -169,3 +171,75 @@ def test_each_beginning_of_a_head_is_one() -> None:
 )
 def test_what_a_parser_could_refuse_is_no_beginning(data: bytes) -> None:
     assert not is_beginning(data)
+
+
+async def crowd(api: Api, size: int) -> list[socket.socket]:
+    loop = asyncio.get_running_loop()
+    clients = [socket.socket() for _ in range(size)]
+    for client in clients:
+        client.setblocking(False)
+        await loop.sock_connect(client, (api.client.host, api.client.port))
+    return clients
+
+
+@on_sqlite
+@pytest.mark.parametrize("said", [b"", LIVE], ids=["nothing", "a request"])
+@pytest.mark.parametrize("with_reset", [False, True], ids=["closed", "reset"])
+async def test_a_crowd_that_leaves_is_noticed_in_steps(
+    api: Api, server: EdgeServer, monkeypatch: pytest.MonkeyPatch, said: bytes, with_reset: bool
+) -> None:
+    size = 30
+    monkeypatch.setattr(resting, "MANY", 5)
+    monkeypatch.setattr(silent, "MANY", 5)
+    monkeypatch.setattr(watch, "WOKEN_IN_A_TURN", 3)
+    woken: list[int] = []
+    poll = watch.Watch.woken
+
+    def counted(self: watch.Watch) -> list[int]:
+        found = poll(self)
+        woken.append(len(found))
+        return found
+
+    monkeypatch.setattr(watch.Watch, "woken", counted)
+    clients = await crowd(api, size)
+    loop = asyncio.get_running_loop()
+    for client in clients:
+        await loop.sock_sendall(client, said)
+        if said:
+            await loop.sock_recv(client, 1)
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while len(server.by_latest_request) < size:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0)
+        if said:
+            await until(0, server)
+        del woken[:]
+        for client in clients:
+            if with_reset:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+        while server.by_latest_request:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0)
+    assert sum(woken) >= size - 5
+    assert max(woken) == 3
+
+
+@on_sqlite
+async def test_who_says_something_after_a_crowd_has_come_is_answered(
+    api: Api, server: EdgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silent, "MANY", 5)
+    clients = await crowd(api, 30)
+    while len(server.by_latest_request) < len(clients):  # noqa: ASYNC110 - there is no event for it
+        await asyncio.sleep(0)
+    loop = asyncio.get_running_loop()
+    # All at once, and in two pieces: more than get a protocol in a turn.
+    for part in (LAST[:30], LAST[30:]):
+        for client in clients:
+            await loop.sock_sendall(client, part)
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        for client in clients:
+            received = b""
+            while data := await loop.sock_recv(client, 65_536):
+                received += data
+            assert statuses_of(received) == [200]
+            client.close()
