@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
 # As long until the next connection has a turn. In one, the event loop reads 256 KB at most.
 TURN_SECONDS = 0.001
-# So many connections are cleaned up in a turn, and so many get a protocol: each takes about a millisecond.
+# So many connections are cleaned up in a turn, and so many get a protocol, as far as a millisecond allows.
 CLEANED_IN_A_TURN = 50
 OPENED_IN_A_TURN = 10
+WORK_SECONDS = 0.001
 
 
 class Ignored:
@@ -49,28 +51,46 @@ class Ignored:
 
 
 class Shared:
-    """Work that comes for many connections at once: so much in a turn, the rest in the next ones."""
+    """Work that comes for many connections at once: a millisecond in a turn at most, the rest in the next ones."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, in_a_turn: int) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, in_a_turn: int, now: Callable[[], float] = time.thread_time
+    ) -> None:
+        """Do so much in a turn at most, and always one. `now` is the clock of the work of this thread, in seconds."""
         self._loop = loop
         self._in_a_turn = in_a_turn
+        self._now = now
         self._waiting: deque[Callable[[], None]] = deque()
+        self._looks = False
         self._done = 0
+        self._until = 0.0
 
     def add(self, work: Callable[[], None]) -> bool:
         """Do it now, or in one of the next turns. Whether it is done."""
-        if not self._done:
-            self._loop.call_soon(self._next)
-        self._done += 1
-        if self._done > self._in_a_turn:
+        if not self._looks:
+            self._begin()
+        if self._waiting or not self._has_room():
             self._waiting.append(work)
             return False
+        self._done += 1
         work()
         return True
 
+    def _begin(self) -> None:
+        self._looks = True
+        self._done = 0
+        self._until = self._now() + WORK_SECONDS
+        self._loop.call_soon(self._next)
+
+    def _has_room(self) -> bool:
+        return not self._done or (self._done < self._in_a_turn and self._now() < self._until)
+
     def _next(self) -> None:
-        self._done = min(len(self._waiting), self._in_a_turn)
-        if self._done:
-            self._loop.call_soon(self._next)
-        for _ in range(self._done):
+        """The event loop comes here in each turn, as long as there is work."""
+        if not self._done:
+            self._looks = False
+            return
+        self._begin()
+        while self._waiting and self._has_room():
+            self._done += 1
             self._waiting.popleft()()
