@@ -15,7 +15,7 @@ from server.app import open_services
 from server.settings import Settings
 from server.settings.tree import StoreSettings
 from server.users.reset_token import ResetToken, ResetTokens
-from tests.calling import DEADLINE_SECONDS
+from tests.calling import DEADLINE_SECONDS, PAUSE_SECONDS
 from tests.environment import ROOT
 from tests.in_process import LocalServer, run, serving
 from tests.process.server_process import run as run_process
@@ -46,6 +46,7 @@ def wait_until_refused(code: str, server: LocalServer, method: str, path: str, *
     deadline = time.monotonic() + DEADLINE_SECONDS
     while (answer := server.call(method, path, **call))[1].get("code") != code:
         assert time.monotonic() < deadline, answer
+        time.sleep(PAUSE_SECONDS)
 
 
 async def forged_reset_token(copy: Path, username: str) -> str:

@@ -12,6 +12,7 @@ from server.database.driver import Transaction
 from server.database.open import apply_migrations, open_driver, pending_migrations, require_notifications
 from server.database.postgres import pooler
 from server.settings.tree import StoreSettings
+from tests.calling import PAUSE_SECONDS
 from tests.pgbouncer import pgbouncer
 from tests.postgres import PostgresServer
 from tests.running import StartApi
@@ -46,8 +47,8 @@ async def test_two_nodes_behind_a_pooler_are_as_without(
         assert refreshed.status == 200
         assert (await one.request("POST", "/logout", token)).status == 204
         async with asyncio.timeout(BOUND_SECONDS):
-            while (await two.request("GET", "/me", token)).status == 200:
-                pass
+            while (await two.request("GET", "/me", token)).status == 200:  # noqa: ASYNC110
+                await asyncio.sleep(PAUSE_SECONDS)
         await one.client.close()
         await two.client.close()
         for api in (one, two):

@@ -11,6 +11,7 @@ import pytest
 
 from server.core.errors import StoreUnavailable
 from server.repositories import open_repositories
+from tests.calling import PAUSE_SECONDS
 from tests.postgres_proxy import PostgresProxy
 from tests.postgres_standby import Standby
 from tests.running import Api, StartApi
@@ -26,8 +27,8 @@ AHEAD = "DO $$BEGIN FOR number IN 1..2000 LOOP PERFORM pg_current_xact_id(); COM
 
 async def soon(told: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(30):
-        while not await told():
-            pass
+        while not await told():  # noqa: ASYNC110 - nothing else tells of it
+            await asyncio.sleep(PAUSE_SECONDS)
 
 
 async def status(api: Api, token: str) -> int:

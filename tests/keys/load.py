@@ -13,7 +13,7 @@ from typing import Any
 
 import jwt
 
-from tests.calling import DEADLINE_SECONDS, Caller
+from tests.calling import DEADLINE_SECONDS, PAUSE_SECONDS, Caller
 from tests.in_process import run
 
 ROTATIONS = 6
@@ -77,6 +77,7 @@ def refused_soon(server: Caller, token: str) -> tuple[int, dict[str, Any]]:
         status, body = server.call("GET", "/me", token=token)
         if status != 200 or time.monotonic() > deadline:
             return status, body
+        time.sleep(PAUSE_SECONDS)
 
 
 def wait_until_forgotten(server: Caller, kid: str) -> None:
@@ -87,6 +88,7 @@ def wait_until_forgotten(server: Caller, kid: str) -> None:
         published = server.call("GET", "/.well-known/jwks.json")[1]["keys"]
         in_a_row = 0 if kid in [key["kid"] for key in published] else in_a_row + 1
         assert time.monotonic() < deadline
+        time.sleep(0 if in_a_row else PAUSE_SECONDS)
 
 
 def signed_by(server: Caller, password: str, kid: str) -> str:
@@ -97,6 +99,7 @@ def signed_by(server: Caller, password: str, kid: str) -> str:
         if jwt.get_unverified_header(token)["kid"] == kid:
             return token
         assert time.monotonic() < deadline
+        time.sleep(PAUSE_SECONDS)
 
 
 def rotate_and_revoke_under_load(

@@ -13,11 +13,12 @@ from server.keys.keyring import LEEWAY_MS
 from server.keys.signer import Signer
 from server.settings.tree import KeySettings, TokenSettings
 from tests.running import MASTER_KEY, Api, StartApi
+from tests.volume import IS_FULL
 
 TTL_SECONDS = 4
 ROTATE_EACH_SECONDS = 3
 STEPS = 90
-CLIENTS = 8
+CLIENTS = 8 if IS_FULL else 4
 KEYS = KeySettings(master_key=(SecretStr(MASTER_KEY),), jwks_max_age_seconds=1)
 
 
@@ -81,7 +82,7 @@ def note_keys(node: Api, signed_by: dict[str, tuple[SigningKey, int | None]]) ->
 async def test_while_keys_rotate_no_good_token_is_refused_and_no_retired_key_is_believed_for_too_long(
     start_api: StartApi, store_url: str
 ) -> None:
-    """Every 3 seconds another key, tokens of 4 seconds, 8 clients at once; with PostgreSQL on two nodes."""
+    """Every 3 seconds another key, tokens of 4 seconds, several clients at once; with PostgreSQL on two nodes."""
     tokens = TokenSettings(access_ttl_seconds=TTL_SECONDS)
     nodes = [await start_api(keys=KEYS, tokens=tokens) for _ in range(1 if store_url.startswith("sqlite") else 2)]
     clients = Clients(nodes, [(await nodes[0].log_in("lak"))["refresh_token"] for _ in range(CLIENTS)])

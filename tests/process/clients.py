@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
-from tests.calling import DEADLINE_SECONDS
+from tests.calling import DEADLINE_SECONDS, PAUSE_SECONDS
 
 _CUT_OFF = (aiohttp.ClientError, ConnectionError, TimeoutError)
 # What a server answers that can't do it now: the client comes again.
@@ -97,6 +97,7 @@ class Clients:
             # The user may have been deleted.
             assert told.status == 401 or (told.status in {200, 404} and told.worker not in refused)
             assert time.monotonic() < deadline
+            await asyncio.sleep(PAUSE_SECONDS)
 
 
 async def until(happened: Callable[[], bool]) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from server.database.sqlite.contents import beside
 from server.files.file_lock import FileLock
+from tests.calling import PAUSE_SECONDS
 from tests.environment import ROOT
 from tests.in_process import run as run_here
 from tests.locks import POSTGRES_WAITS
@@ -61,6 +62,7 @@ def half_way(folder: Path, store_url: str, program: Path, *command: str) -> Iter
             while lock.try_acquire():
                 lock.release()
                 assert time.monotonic() < deadline
+                time.sleep(PAUSE_SECONDS)
             yield process
         return
     with asyncio.Runner() as runner:
@@ -72,6 +74,7 @@ def half_way(folder: Path, store_url: str, program: Path, *command: str) -> Iter
             deadline = time.monotonic() + DEADLINE_SECONDS
             while not runner.run(holder.fetchval(POSTGRES_WAITS)):
                 assert time.monotonic() < deadline
+                time.sleep(PAUSE_SECONDS)
             yield process
         runner.run(transaction.rollback())
         runner.run(holder.close())

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.calling import PAUSE_SECONDS
 from tests.in_process import run as run_here
 from tests.process.server_process import DEADLINE_SECONDS, ServerProcess, run, serving
 from tests.running import PASSWORD
@@ -43,7 +44,7 @@ class Client:
 
     def _work(self) -> None:
         since = time.monotonic()
-        while not self._stop.wait(RETRY_SECONDS / 10):
+        while not self._stop.wait(RETRY_SECONDS / 2):
             try:
                 body = {"refresh_token": self.answer["refresh_token"]}
                 status, answer = self.server.call("POST", "/refresh", body)
@@ -137,4 +138,5 @@ def _wait_until_not_ready(server: ServerProcess) -> None:
     deadline = time.monotonic() + DEADLINE_SECONDS
     while (answer := server.call("GET", "/health/ready")) == (200, {"status": "ok"}):
         assert time.monotonic() < deadline
+        time.sleep(PAUSE_SECONDS)
     assert (answer[0], answer[1]["reason"]) == (503, "store_moving")

@@ -38,6 +38,7 @@ def test_an_import_that_is_ended_is_taken_up_without_doubling_anybody(tmp_path: 
         while not log.exists() or log.stat().st_size < 250_000:
             assert process.poll() is None
             assert time.monotonic() < deadline
+            time.sleep(0.001)
         process.send_signal(number)
         assert process.stderr is not None
         said = process.stderr.read()
