@@ -12,11 +12,12 @@ from tests.memory import keep_temporary_files_there
 from tests.postgres import migrated_postgres_url, postgres_server, postgres_url
 from tests.postgres_proxy import postgres_proxy
 from tests.postgres_standby import standby
-from tests.publisher import publisher
+from tests.publisher import _collected, publisher
 from tests.running import _stores_are_closed, api, migrated_sqlite, no_background, start_api, store_url
 from tests.stores import open_another, path, store, url
 
 __all__ = [
+    "_collected",
     "_stores_are_closed",
     "api",
     "migrated_postgres_url",
