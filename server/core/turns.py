@@ -11,6 +11,8 @@ from collections.abc import Callable
 LOOK_SECONDS = 0.001
 # So many turns at the most between two looks.
 MOST = 64
+# An answer of the store with so many rows is work for who has asked: two milliseconds for a hundred.
+MANY_ROWS = 20
 
 
 class Turns:

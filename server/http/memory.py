@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import ctypes
 
-# So many connections are a crowd. Each has 5 KB of memory.
-CROWD = 1000
+# So many connections are a crowd. They may have held a long answer each.
+CROWD = 100
 # A moment after the crowd has left, since the last objects are dropped then.
 LATER_SECONDS = 1.0
 
@@ -21,6 +21,7 @@ class CrowdMemory:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._most = 0
+        self._is_due = False
 
     def connections(self, count: int) -> None:
         """So many connections there are now."""
@@ -28,7 +29,13 @@ class CrowdMemory:
             self._most = count
         elif self._most >= CROWD and count < self._most // 2:
             self._most = 0
-            self._loop.call_later(LATER_SECONDS, give_back)
+            if not self._is_due:
+                self._is_due = True
+                self._loop.call_later(LATER_SECONDS, self._give_back)
+
+    def _give_back(self) -> None:
+        self._is_due = False
+        give_back()
 
 
 def give_back() -> None:

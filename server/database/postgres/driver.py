@@ -10,6 +10,7 @@ from typing import Any, Self
 import asyncpg
 
 from server.core.errors import StoreUnavailable
+from server.core.turns import MANY_ROWS, Turns
 from server.database.driver import Added, Dialect, Result, Row, Unit
 from server.database.failure import Operation, Trouble
 from server.database.live_nodes import LiveNode
@@ -73,6 +74,7 @@ class PostgresDriver:
             watch.on_silence = pool.reach.suspect
         # Kept, since asyncio.get_running_loop() makes a system call in Python 3.11.
         self._loop = asyncio.get_running_loop()
+        self._turns = Turns()
         self._server = ""
         self._full_until = 0.0
         self._trouble = Trouble()
@@ -119,7 +121,11 @@ class PostgresDriver:
 
     async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a SELECT."""
-        return await self._attempts("read", lambda connection: connection.run_alone(sql, *parameters))
+        rows: Sequence[Row] = await self._attempts("read", lambda connection: connection.run_alone(sql, *parameters))
+        if len(rows) >= MANY_ROWS:
+            # Several connections answer in the same moment.
+            await self._turns.turn()
+        return rows
 
     async def write(self, unit: Unit[Result]) -> Result:
         """Run a unit in a transaction, again after a deadlock."""

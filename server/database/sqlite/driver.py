@@ -17,6 +17,7 @@ import aiosqlite
 import orjson
 
 from server.core.errors import StoreUnavailable
+from server.core.turns import MANY_ROWS, Turns
 from server.database.driver import Added, Dialect, Result, Row, Transaction, Unit
 from server.database.failure import Trouble
 from server.database.sqlite import closing
@@ -77,6 +78,7 @@ class SqliteDriver:
         self._resources = resources
         self._held = held
         self._loop = asyncio.get_running_loop()
+        self._turns = Turns()
         self._closed = False
         self._data_version: int | None = None
 
@@ -131,7 +133,11 @@ class SqliteDriver:
     async def read(self, sql: str, *parameters: Any) -> Sequence[Row]:
         """Run a SELECT on the reading connection with the shortest queue."""
         self._require_open()
-        return await min(self._readers, key=waiting).fetch(sql, parameters)
+        rows = await min(self._readers, key=waiting).fetch(sql, parameters)
+        if len(rows) >= MANY_ROWS:
+            # The readers answer several calls in the same moment.
+            await self._turns.turn()
+        return rows
 
     def _require_open(self) -> None:
         if self._closed:
