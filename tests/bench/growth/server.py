@@ -19,7 +19,7 @@ from tests.bench.growth.filling import settings_of
 from tests.bench.growth.rows import DAY_MS, Size
 from tests.bench.growth.side import Side
 from tests.bench.growth.stores import Stores
-from tests.bench.load import Client, get, in_turn
+from tests.bench.load import Client, cpu_seconds, get, in_turn
 from tests.bench.workers import memory
 from tests.figures import Figures
 from tests.process.server_process import ServerProcess, serving
@@ -79,16 +79,25 @@ async def tokens_of(url: str, size: Size, count: int) -> Tokens:
         return Tokens(access, admin, refresh)
 
 
+def _megabytes_read(pid: int) -> float:
+    """Of all files, whether they are in memory or not (proc_pid_io(5))."""
+    return int(Path(f"/proc/{pid}/io").read_text("ascii").partition("rchar: ")[2].split()[0]) / 1e6
+
+
 def starts(made: Stores, folder: Path, figures: Figures, kind: str) -> None:
     """Each store in turn."""
     urls = (made.small, made.large)
     seconds: dict[str, list[float]] = {url: [] for url in urls}
+    computed: dict[str, list[float]] = {url: [] for url in urls}
+    were_read: dict[str, list[float]] = {url: [] for url in urls}
     sizes: dict[str, list[float]] = {url: [] for url in urls}
     for _ in range(STARTS):
         for url in urls:
             begun = time.monotonic()
             with server_on(url, folder) as server:
                 seconds[url].append(time.monotonic() - begun)
+                computed[url].append(cpu_seconds(server.process.pid))
+                were_read[url].append(_megabytes_read(server.process.pid))
                 # A few requests, so that what every server needs is there.
                 for _ in range(5):
                     server.call("GET", "/health/ready")
@@ -96,6 +105,10 @@ def starts(made: Stores, folder: Path, figures: Figures, kind: str) -> None:
     few, many = (statistics.median(seconds[url]) for url in urls)
     figures.told(f"{kind}, a start with few rows", few, "s")
     figures.at_most(f"{kind}, a start with many takes longer by", many - few, 2, "s")
+    for what, found, unit in (("CPU time", computed, "s"), ("bytes that it reads", were_read, "MB")):
+        few, many = (statistics.median(found[url]) for url in urls)
+        figures.told(f"{kind}, {what}, few rows", few, unit)
+        figures.told(f"{kind}, {what}, with many more by", many - few, unit)
     few, many = (statistics.median(sizes[url]) for url in urls)
     figures.told(f"{kind}, memory (Pss) with few rows", few, "MB")
     figures.at_most(f"{kind}, with many, and so with their revocations, more by", many - few, 60, "MB")
