@@ -14,6 +14,7 @@ import typer
 
 from server.app import open_services
 from server.cli.command_line import command_line_of
+from server.cli.signals import cancelling
 from server.cli.tables import visible
 from server.core.origin import COMMAND_LINE, Origin, reset_origin, set_origin
 from server.database.open import sqlite_path
@@ -89,11 +90,28 @@ def run_async(work: Coroutine[Any, Any, Result]) -> Result:
     """Run the coroutine. If the command is interrupted, the coroutine is cancelled and can undo its work."""
 
     async def interruptible() -> Result:
+        loop, task, signalled = asyncio.get_running_loop(), asyncio.current_task(), list[Callable[[], object]]()
+
+        def interrupt(heard: Callable[[], object]) -> None:
+            signalled.append(heard)
+            loop.call_soon_threadsafe(cancel)
+
+        def cancel() -> None:
+            while signalled and task is not None:
+                signalled.pop()()
+                task.cancel()
+
         try:
-            return await work
+            with cancelling(interrupt):
+                result = await work
         except KeyboardInterrupt:
             # asyncio would print a complaint about a task that ends with KeyboardInterrupt.
             raise asyncio.CancelledError from None
+        if signalled:
+            # At the last moment.
+            signalled.pop()()
+            raise asyncio.CancelledError
+        return result
 
     try:
         return asyncio.run(interruptible())

@@ -16,6 +16,8 @@ from contextlib import contextmanager
 END_SECONDS = 8.5
 # The parent process waits a little longer than its workers, so they end first.
 PARENT_END_SECONDS = 8.8
+# An event loop that has not heard of a signal after this time is held up by what it has called.
+TURN_SECONDS = 0.3
 # Writing the last log lines may take this long, in addition to the times above.
 LOG_SECONDS = 1.0
 
@@ -148,14 +150,35 @@ class ServerSignals:
         os._exit(code)
 
 
+# Calls what it is given from the event loop that runs, and cancels its work; None while there is none (`cancelling`).
+_cancel: Callable[[Callable[[], object]], object] | None = None
+
+
+@contextmanager
+def cancelling(cancel: Callable[[Callable[[], object]], object]) -> Iterator[None]:
+    """Within this context the first signal to a command calls `cancel`, from any place in the main thread.
+
+    A KeyboardInterrupt in the middle of what an event loop calls may be lost there, or leave the C code of a driver
+    with half a message: asyncpg has crashed the process. So the loop is told, and cancels the work in its next turn.
+    """
+    global _cancel  # noqa: PLW0603 - a process has one handler of each signal
+    _cancel = cancel
+    try:
+        yield
+    finally:
+        _cancel = None
+
+
 class CommandSignals:
     """Ctrl-C, SIGTERM and SIGHUP interrupt a command at any point, even while it waits for a reader of its output.
 
-    KeyboardInterrupt lets the command undo its work. A second signal ends it at once; so does an undo of END_SECONDS.
+    KeyboardInterrupt, or the event loop (`cancelling`), lets the command undo its work. A second signal ends it at
+    once; so does an undo of END_SECONDS.
     """
 
     def __init__(self) -> None:
         self._number: int | None = None
+        self._unheard = False
         self._postponing = False
         self._postponed = False
 
@@ -170,6 +193,7 @@ class CommandSignals:
         """From now on a signal changes nothing, since the command is done: its exit code stays what it is."""
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
+        signal.alarm(0)
 
     @contextmanager
     def postponed(self) -> Iterator[None]:
@@ -190,7 +214,15 @@ class CommandSignals:
         """The exit code of a command that was interrupted, as shells know it."""
         return 128 + (self._number or signal.SIGINT)
 
+    def _heard(self) -> None:
+        self._unheard = False
+        signal.alarm(int(END_SECONDS))
+
     def _interrupt(self, number: int, _: object) -> None:
+        if number == signal.SIGALRM and self._unheard:
+            # The event loop has made no turn: what it has called waits, for example for a reader.
+            self._heard()
+            raise KeyboardInterrupt
         if self._number is not None:
             os._exit(self.code)
         if self._postponing:
@@ -200,9 +232,13 @@ class CommandSignals:
             return
         self._number = number
         signal.signal(signal.SIGALRM, self._interrupt)
-        signal.alarm(int(END_SECONDS))
         # Messages of libraries about the interruption would only confuse the user.
         sys.unraisablehook = lambda _: None
         if "logging" in sys.modules:
             sys.modules["logging"].disable()
-        raise KeyboardInterrupt
+        if _cancel is None:
+            self._heard()
+            raise KeyboardInterrupt
+        self._unheard = True
+        signal.setitimer(signal.ITIMER_REAL, TURN_SECONDS)
+        _cancel(self._heard)

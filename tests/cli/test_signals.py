@@ -142,3 +142,48 @@ def test_a_step_that_must_be_done_whole_is_ended_by_no_first_signal() -> None:
     printed = outcome(POSTPONING.format(wait="not told.is_set()"), signal.SIGTERM)
     assert printed == (0, ["told", "done False"])
     assert outcome(POSTPONING.format(wait="True"), signal.SIGTERM, signal.SIGINT) == (130, ["told"])
+
+
+WORKING = """
+import asyncio, os, signal
+from server.cli.context import run_async
+from server.cli.signals import CommandSignals
+signals = CommandSignals()
+signals.start()
+def send():
+    os.kill(os.getpid(), signal.SIGTERM)
+    for _ in range(1000): pass
+    print("whole", flush=True)
+async def wait():
+    await asyncio.Event().wait()
+async def work():
+    try:
+        {work}
+    finally:
+        print("undone", flush=True)
+try:
+    run_async(work())
+    print("done", flush=True)
+except KeyboardInterrupt:
+    os._exit(signals.code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("work", "printed"),
+    [
+        # As a driver in C is called, which a KeyboardInterrupt could leave with half a message.
+        ("asyncio.get_running_loop().call_soon(send); await wait()", "whole undone"),
+        ("asyncio.create_task(wait()); send(); await wait()", "whole undone"),
+        # What holds the loop up is interrupted all the same.
+        ("send(); os.read(os.pipe()[0], 1)", "whole undone"),
+        # At the last moment.
+        ("send()", "whole undone"),
+    ],
+)
+def test_a_signal_cancels_the_work_of_a_command_and_interrupts_nothing_that_its_loop_calls(
+    work: str, printed: str
+) -> None:
+    script = WORKING.format(work=work)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split(), done.stderr) == (143, printed.split(), "")
