@@ -17,6 +17,7 @@ from aiohttp.web_request import BaseRequest
 
 from server.http.encoding import KEPT, encoded, is_plain
 from server.http.gathering import GatheringTransport
+from server.http.immediate import asks_only
 from server.http.leftovers import forget, has_nothing_behind, is_readable, take_error, unread_bytes
 from server.http.resting import HEAD_END, RestingProtocol
 
@@ -67,6 +68,11 @@ class EdgeProtocol(RestingProtocol):
     def request(self) -> BaseRequest | None:
         """The request that is being handled."""
         return self._current_request
+
+    def _handle_request(self, request: BaseRequest, start_time: Any, request_handler: Any) -> Any:
+        """Know the request at once. In aiohttp it is nowhere until its task begins, in the next turn."""
+        self._current_request = request
+        return super()._handle_request(request, start_time, request_handler)
 
     @property
     def waits_for_client(self) -> bool:
@@ -226,15 +232,10 @@ class EdgeProtocol(RestingProtocol):
         transport = self.transport
         if (
             transport is None
-            or isinstance(message, _ErrInfo)
-            or message.method != hdrs.METH_GET
-            or not self._server.is_immediate(message.path)
-            or message.version != HttpVersion11
-            or message.should_close
-            or message.upgrade
-            or body is not EMPTY_PAYLOAD
-            or hdrs.EXPECT in message.headers
             or self.writing_paused
+            or isinstance(message, _ErrInfo)
+            or not asks_only(message, body)
+            or not self._server.is_immediate(message.path)
         ):
             return False
         response = self._server.answer_at_once(message, body, self, self._task_handler)

@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Collection
 from contextvars import Context
 from typing import TYPE_CHECKING, cast
 
-from aiohttp import hdrs, web
+from aiohttp import HttpVersion11, hdrs, web
+from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.typedefs import Middleware
 
 from watchword_client.route_names import template_of
@@ -19,6 +20,9 @@ from watchword_client.route_names import template_of
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from typing import Any
+
+    from aiohttp.http import RawRequestMessage
+    from aiohttp.streams import StreamReader
 
 
 class Immediate:
@@ -46,6 +50,18 @@ class Immediate:
         match, route = self._found[request.path]
         request._match_info = match  # noqa: SLF001 - as the application does it, after asking its router
         return await self._guard(request, route.handler)
+
+
+def asks_only(message: RawRequestMessage, body: StreamReader) -> bool:
+    """Whether this is a GET of HTTP/1.1 without a body, after which the connection goes on as it is."""
+    return (
+        message.method == hdrs.METH_GET
+        and message.version == HttpVersion11
+        and body is EMPTY_PAYLOAD
+        and not message.should_close
+        and not message.upgrade
+        and hdrs.EXPECT not in message.headers
+    )
 
 
 IMMEDIATE: web.AppKey[Immediate] = web.AppKey("immediate", Immediate)
