@@ -8,8 +8,8 @@ import secrets
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import AsyncIterator, Callable
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -491,6 +491,39 @@ async def test_a_log_that_was_emptied_is_looked_at_once_and_not_emptied_by_each_
     for number in range(105, 110):
         await add_user(opened, new_user(number))
     assert emptied == 2
+
+
+@contextmanager
+def _reader_of_an_emptied_log(path: Path) -> Iterator[None]:
+    """Another process has emptied the log and gone on writing, and a third one reads what was before the last write."""
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+        closing(sqlite3.connect(path, isolation_level=None)) as reader,
+    ):
+        assert other.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+        other.execute("INSERT INTO revocations (session_id, forget_at) VALUES ('first', 1)")
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM revocations").fetchone()
+        other.execute("INSERT INTO revocations (session_id, forget_at) VALUES ('second', 1)")
+        yield
+
+
+async def test_a_log_that_another_process_has_emptied_is_written_on_while_somebody_reads_for_long(
+    opened: Repositories, path: Path
+) -> None:
+    """Such as the check of the whole file after the start: it would else keep a worker from writing for minutes."""
+    with _reader_of_an_emptied_log(path):
+        for number in range(100, 105):
+            await add_user(opened, new_user(number))
+    assert len(await usernames(opened)) == ENOUGH + 5
+
+
+async def test_a_log_that_was_cut_off_while_somebody_reads_is_not_written_on(opened: Repositories, path: Path) -> None:
+    with _reader_of_an_emptied_log(path):
+        os.truncate(beside(path, "-wal"), beside(path, "-wal").stat().st_size - 1)
+        with pytest.raises(StoreUnavailable):
+            await add_user(opened, new_user(100))
+    assert len(await usernames(opened)) == ENOUGH
 
 
 async def test_what_is_noted_of_the_file_is_on_the_disk(opened: Repositories, path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import random
 import shutil
 import sqlite3
@@ -181,6 +183,40 @@ async def test_after_a_crash_indexes_are_compared_too(path: Path, tmp_path: Path
     assert all(f"index {name}" in reason for reason in found)
 
 
+@pytest.mark.usefixtures("large")
+async def test_damage_that_another_worker_finds_meanwhile_stays_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make(path)
+    async with opened(path) as driver:
+        note = CheckNote(driver.held_descriptors()[0])
+
+        def well_before(*_: Any) -> None:
+            """What it has read was well, and is damaged since."""
+            note.tell_damage("page 7: a wrong one")
+
+        monkeypatch.setattr(rest_check, "problem_in", well_before)
+        with capture_logs() as lines:
+            await driver.check_rest()
+        assert note.damage == "page 7: a wrong one"
+        assert lines == []
+
+
+@pytest.mark.usefixtures("large")
+async def test_a_large_file_is_read_at_once_if_it_cannot_be_noted_that_it_is_to_be_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await make(path)
+    spoil(path)
+
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(StoreRefused, match="is damaged"):
+        await make(path)
+
+
 @pytest.fixture
 def endless(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Each check takes as long as it is allowed to; the list has what has begun and ended."""
@@ -277,8 +313,13 @@ def test_a_line_that_says_nothing_counts_as_none(tmp_path: Path, line: str) -> N
         assert known() == (None, None)
         note.tell_damage("page 7: a wrong one")
         assert known() == (None, "page 7: a wrong one")
-        note.tell_unchecked("integrity_check")
+        note.clear_check()
+        assert known() == (None, "page 7: a wrong one")
+        assert note.tell_unchecked("integrity_check")
         assert known() == ("integrity_check", None)
+        note.clear_check()
+        assert known() == (None, None)
+        note.tell_damage("page 8")
         note.clear()
         assert known() == (None, None)
     assert file.read_bytes() == b""

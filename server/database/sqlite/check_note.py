@@ -39,13 +39,19 @@ class CheckNote:
         """Tell all processes, and the next start."""
         self._write(_DAMAGED + problem)
 
-    def tell_unchecked(self, check: Check) -> None:
-        """The file is to be checked so."""
+    def tell_unchecked(self, check: Check) -> bool:
+        """The file is to be checked so. False if this could not be written."""
         self._write(check)
+        return self.check == check
 
     def clear(self) -> None:
-        """The whole file was checked, and is well."""
+        """The whole file was checked just now, and is well."""
         if self._line():
+            self._write("")
+
+    def clear_check(self) -> None:
+        """The check was made. What another process has found meanwhile stays."""
+        if self.check is not None:
             self._write("")
 
     def _line(self) -> str:

@@ -21,7 +21,7 @@ from server.core.errors import StoreUnavailable
 from server.database.sqlite.check_note import CheckNote
 from server.database.sqlite.contents import LOCKS, beside, contents, has_contents, is_older, mark
 from server.database.sqlite.damage import Damage
-from server.database.sqlite.length import log_has_hole
+from server.database.sqlite.length import log_bytes, log_has_hole
 from server.files.file_lock import LOCKED
 
 # In bytes. SQLite usually starts the log again at 4 MB, but not while a reader uses an old snapshot.
@@ -171,18 +171,28 @@ class FileWatch:
         return has_contents(self.path, self._contents) if self._contents else None
 
     def _check_log(self, connection: sqlite3.Connection) -> None:
-        """Check a log that became shorter. If another process emptied it by a checkpoint, a second one works too."""
+        """Check a log that became shorter. If another process emptied it by a checkpoint, a second one works too.
+
+        A reader can prevent the second one for minutes (rest_check.py). Then its length decides.
+        """
         try:
-            emptied = _empty_log(connection)
+            is_whole = _empty_log(connection) or self._has_all_frames(connection)
         except sqlite3.DatabaseError as error:
             if _tells_of_a_cut(error):
                 self._give_up(self._log_file, _CUT)
             raise
-        if not emptied:
-            # A reader or a lock prevents the checkpoint, so the check has no result yet.
+        if not is_whole:
+            # Another program could have emptied it just now, so the check has no result yet.
             failure = StoreUnavailable()
             failure.reason = LOCKED
             raise failure
+
+    def _has_all_frames(self, connection: sqlite3.Connection) -> bool:
+        """Whether the log is as long as SQLite has written it since it was emptied."""
+        _, frames, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+        # -1: another connection makes a checkpoint.
+        return frames >= 0 and _look_at(self._log_file)[1] >= log_bytes(frames, page_size)
 
     def _save_log(self, connection: sqlite3.Connection, gone: list[Path]) -> None:
         """If only the log was deleted, write its content to the database, so the next start has it."""

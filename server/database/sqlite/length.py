@@ -58,6 +58,11 @@ def log_has_hole(log: Path) -> bool:
     return False
 
 
+def log_bytes(frames: int, page_size: int) -> int:
+    """The length of a log with so many frames."""
+    return _WAL_HEADER.size + frames * (_WAL_FRAME.size + page_size) if frames else 0
+
+
 def _page_size(header: bytes) -> int:
     (size,) = struct.unpack(">H", header[16:18])
     return 65536 if size == 1 else max(size, 512)

@@ -64,13 +64,13 @@ class RestCheck:
             left_out = await self._check_all(check)
         finally:
             self._thread.shutdown(wait=False)
-        if self._damage.is_told:
+        if self._damage.is_told or self._damage.found or self._note.damage is not None:
             return
         seconds = round(time.monotonic() - begun, 1)
         if left_out:
             _log.warning("the store could not be checked", reason=left_out, remedy="run doctor", seconds=seconds)
             return
-        self._note.clear()
+        self._note.clear_check()
         _log.info("the store was checked", bytes=self._path.stat().st_size, seconds=seconds)
 
     async def _check_all(self, check: Check) -> str | None:
@@ -139,8 +139,9 @@ class RestCheck:
                 connection.interrupt()
 
     def _log_bytes(self) -> int:
-        log = beside(self._path, "-wal")
-        return log.stat().st_size if log.exists() else 0
+        with suppress(OSError):
+            return beside(self._path, "-wal").stat().st_size
+        return 0
 
 
 def _is_of_the_disk(error: BaseException) -> bool:

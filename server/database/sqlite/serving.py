@@ -69,11 +69,14 @@ async def prepare(
     check = closer(note.check or "quick_check", log=await asyncio.to_thread(has_log, path))
     # What is known to be damaged is read first, so nobody writes to it again before that.
     is_damaged = note.damage is not None
-    large = not is_damaged and await asyncio.to_thread(_is_large, path)
     if is_damaged:
         check = "integrity_check"
-    await migrate(path, serve_lock, serving=True, migrating=migrating, whole=not large, check=check)
-    note.tell_unchecked(check) if large else note.clear()
+    large = not is_damaged and await asyncio.to_thread(_is_large, path)
+    # On a full disk there may be no note, and without it nobody would check the file later.
+    later = large and note.tell_unchecked(check)
+    await migrate(path, serve_lock, serving=True, migrating=migrating, whole=not later, check=check)
+    if not later:
+        note.clear()
     if not hasattr(os, "O_PATH"):
         return (serve_lock.fileno(),)
     # Only to compare: while it is open, no other file gets its number. To close any other kind of descriptor would
