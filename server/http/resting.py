@@ -66,6 +66,13 @@ class RestingProtocol(PausingHandler):
             return None
         return self._next_keepalive_close_time - self._keepalive_timeout
 
+    def has_waited_since(self, since: float) -> None:
+        """Count the time for the head of the first request from then, by the loop's clock, and not from now."""
+        if self._keepalive_handle is not None:
+            self._keepalive_handle.cancel()
+            self._next_keepalive_close_time = since + self._keepalive_timeout
+            self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
+
     def give_back(self) -> asyncio.Transport:
         """End, but for the connection. Call it only if `idle_since` says a time."""
         transport = cast("GatheringTransport", self.transport)

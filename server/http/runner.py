@@ -27,6 +27,7 @@ from server.http.turns import CLEANED_IN_A_TURN, Ignored, Shared
 if TYPE_CHECKING:
     from aiohttp.http import RawRequestMessage, StreamWriter
     from aiohttp.streams import StreamReader
+    from aiohttp.web_request import BaseRequest
 
 _log = structlog.get_logger("watchword.web")
 
@@ -150,9 +151,7 @@ class EdgeServer(web.Server):
         leaving = next(
             one
             for one in self.by_latest_request
-            if one is newest
-            or isinstance(one, SilentConnection)
-            or (isinstance(one, EdgeProtocol) and one.waits_for_client)
+            if one is newest or (isinstance(one, (SilentConnection, EdgeProtocol)) and one.waits_for_client)
         )
         del self.by_latest_request[leaving]
         transport = leaving.transport if isinstance(leaving, SilentConnection) else self._connections[leaving]
@@ -162,15 +161,24 @@ class EdgeServer(web.Server):
     async def finish_requests(self, seconds: float) -> None:
         """Wait for the requests that are in flight now, at most so long. From now on an answer closes its connection.
 
-        Bodies still arrive. `shutdown` would let aiohttp ignore them, so these requests could not end.
+        Those count that were sent and wait for their turn (silent.py). Bodies still arrive. `shutdown` would let
+        aiohttp ignore them, so these requests could not end.
         """
         self.draining = True
-        left = [(one, one.request) for one in self.connections if isinstance(one, EdgeProtocol) and one.request]
+        left = self._in_flight()
+        looks = 2 if self._silence.is_busy else 0
         deadline = self._loop.time() + seconds
-        while left and self._loop.time() < deadline:
+        while (left or looks) and self._loop.time() < deadline:
             # aiohttp has no event for the end of a request.
             await asyncio.sleep(DRAIN_POLL_SECONDS)
+            if looks:
+                # Twice, since what has woken up in one turn of the event loop is read in the next one.
+                looks = 2 if self._silence.is_busy else looks - 1
+                left = self._in_flight()
             left = [(one, request) for one, request in left if one.request is request]
+
+    def _in_flight(self) -> list[tuple[EdgeProtocol, BaseRequest]]:
+        return [(one, one.request) for one in self.connections if isinstance(one, EdgeProtocol) and one.request]
 
     def pre_shutdown(self) -> None:
         """Close what waits for a request."""
@@ -191,7 +199,7 @@ class EdgeServer(web.Server):
         """Make what a new connection has until its first byte."""
         return SilentConnection(self._silence)
 
-    def new_protocol(self) -> RequestHandler:
+    def new_protocol(self) -> EdgeProtocol:
         """Make the protocol of a connection that has something to say."""
         return EdgeProtocol(self, loop=self._loop, **self._protocol_options)
 

@@ -53,12 +53,14 @@ def is_beginning(data: bytes) -> bool:
 class SilentConnection(asyncio.Protocol):
     """A connection until it has something to say."""
 
-    __slots__ = ("_begun", "_silence", "since", "transport")
+    __slots__ = ("_begun", "_silence", "since", "transport", "waits_for_client")
 
     def __init__(self, silence: Silence) -> None:
         self._silence = silence
         self._begun = b""
         self.since = 0.0
+        # Else it has said something, and waits for its turn.
+        self.waits_for_client = True
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -72,6 +74,7 @@ class SilentConnection(asyncio.Protocol):
         if is_beginning(data):
             self._begun = data
         elif self.transport is not None and not self._silence.opening.add(partial(self._open, data)):
+            self.waits_for_client = False
             self._silence.settle(self)
             self.transport.pause_reading()
 
@@ -85,6 +88,8 @@ class SilentConnection(asyncio.Protocol):
             protocol = self._silence.server.new_protocol()
             transport.set_protocol(protocol)
             protocol.connection_made(transport)
+            if HEAD_END not in data:
+                protocol.has_waited_since(self.since)
             protocol.data_received(data)
 
     def eof_received(self) -> bool:
@@ -113,7 +118,7 @@ class Silence:
         # Those that are not watched, since they have come lately and are about to say something.
         self._fresh: OrderedDict[SilentConnection, None] = OrderedDict()
         self._seconds = seconds
-        # In the order in which they were made.
+        # In the order in which they came here. Those that were answered before may be closed some seconds late by that.
         self._waiting: dict[SilentConnection, None] = {}
         self._timer: asyncio.TimerHandle | None = None
 
@@ -138,7 +143,7 @@ class Silence:
         connection.since = since
         self._waiting[connection] = None
         if self._timer is None:
-            self._timer = self._loop.call_later(self._seconds, self._close_old)
+            self._timer = self._loop.call_at(since + self._seconds, self._close_old)
         self.server.arrived(connection)
 
     def settle(self, connection: SilentConnection) -> None:
@@ -152,6 +157,11 @@ class Silence:
         if is_lost and connection.transport is not None:
             self._watch.remove(connection.transport)
         self.server.went(connection)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something that clients have sent already waits for its turn."""
+        return self.opening.is_busy or self._watch.is_busy
 
     def close(self) -> None:
         """Close all of them."""
@@ -172,7 +182,7 @@ class Silence:
                 break
             # When it is lost, the others hear of it.
             del self._waiting[oldest]
-            if oldest.transport is not None:
+            if oldest.transport is not None and oldest.waits_for_client:
                 oldest.transport.close()
         oldest = next(iter(self._waiting), None)
         if oldest is not None:

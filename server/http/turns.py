@@ -65,6 +65,11 @@ class Shared:
         self._done = 0
         self._until = 0.0
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether there is work for the next turns."""
+        return bool(self._waiting)
+
     def add(self, work: Callable[[], None]) -> bool:
         """Do it now, or in one of the next turns. Whether it is done."""
         if not self._looks:

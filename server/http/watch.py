@@ -28,6 +28,11 @@ class Watch:
     def __len__(self) -> int:
         return len(self._watched)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something has arrived that was not noticed yet."""
+        return self._epoll is not None and not self._epoll.closed and bool(self._epoll.poll(0, 1))
+
     def add(self, transport: asyncio.Transport) -> None:
         """Watch this one until something arrives, or its client leaves."""
         if self._epoll is None or self._epoll.closed or transport.is_closing():

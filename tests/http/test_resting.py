@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 
 import pytest
 
-from server.http import resting, silent, watch
-from server.http.runner import EdgeServer
-from server.http.silent import KEPT_BYTES, is_beginning
+from server.http import resting, runner, silent, watch
+from server.http.runner import KEEPALIVE_SECONDS, EdgeServer
+from server.http.silent import KEPT_BYTES, SilentConnection, is_beginning
+from server.http.turns import Shared
 from tests.http.test_connections import DEADLINE_SECONDS, connected, login_of, statuses_of
 from tests.http.test_end import runner_of
 from tests.running import Api
@@ -137,6 +139,76 @@ async def test_those_that_rest_are_closed_at_the_end(api: Api, server: EdgeServe
         await until(0, server)
         await runner_of(api).cleanup()
         assert await reader.read() == b""
+
+
+@on_sqlite
+@pytest.mark.parametrize("said", [b"", LIVE], ids=["nothing", "a request"])
+@pytest.mark.parametrize("begun", [[b"GET / HTTP/1.0\r\n"], [b"GET /", b"x" * KEPT_BYTES]], ids=["odd", "long"])
+async def test_half_a_head_begins_no_time_anew(api: Api, server: EdgeServer, said: bytes, begun: list[bytes]) -> None:
+    """Whoever trickles a head would else have twice the time: once before it gets a parser, and once with it."""
+    async with connected(api) as (reader, writer):
+        writer.write(said)
+        if said:
+            assert await answer(reader) == 200
+            await until(0, server)
+        while not server.by_latest_request:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0)
+        (silent_one,) = server.by_latest_request
+        assert isinstance(silent_one, SilentConnection)
+        silent_one.since = asyncio.get_running_loop().time() - KEEPALIVE_SECONDS + 0.2
+        for piece in begun:
+            writer.write(piece)
+            await asyncio.sleep(0.01)
+        assert len(server.resting.speaking) == 1
+        assert await reader.read() == b""
+
+
+@on_sqlite
+@pytest.mark.parametrize("said", [b"", LIVE], ids=["nothing", "a request"])
+async def test_at_the_end_who_has_spoken_is_answered(
+    api: Api, server: EdgeServer, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    """Also those that wait for their turn in a crowd, when the server looks once in each turn whether all is done."""
+    monkeypatch.setattr(silent, "MANY", 5)
+    monkeypatch.setattr(watch, "WOKEN_IN_A_TURN", 2)
+    monkeypatch.setattr(runner, "DRAIN_POLL_SECONDS", 0.0)
+    clients = await crowd(api, 50)
+    loop = asyncio.get_running_loop()
+    for client in clients:
+        await loop.sock_sendall(client, said)
+        if said:
+            await loop.sock_recv(client, 1_000)
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while len(server.by_latest_request) < len(clients):  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0)
+        await until(0, server)
+        for client in clients:
+            await loop.sock_sendall(client, REFUSED)
+        await runner_of(api).cleanup()
+        for client in clients:
+            assert statuses_of(await loop.sock_recv(client, 1_000)) == [401]
+            client.close()
+
+
+@on_sqlite
+async def test_who_waits_for_its_turn_is_not_closed_for_another(
+    api: Api, server: EdgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[Callable[[], None]] = []
+    async with connected(api) as (reader, writer), connected(api) as (other_reader, _):
+        while len(server.by_latest_request) < 2:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0)
+        monkeypatch.setattr(server, "_most", 2)
+        monkeypatch.setattr(Shared, "add", lambda _, work: held.append(work))
+        writer.write(LAST)
+        while not held:  # noqa: ASYNC110 - there is no event for it
+            await asyncio.sleep(0)
+        monkeypatch.undo()
+        monkeypatch.setattr(server, "_most", 2)
+        async with connected(api):
+            assert await other_reader.read() == b""
+            held[0]()
+            assert statuses_of(await reader.read()) == [200]
 
 
 HEAD = b"POST /login HTTP/1.1\r\nHost: example.com:80\r\nX-Real-IP: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
