@@ -300,6 +300,25 @@ async def test_other_workers_hear_of_damage_and_of_its_end(path: Path, monkeypat
     assert note_in(path) == ""
 
 
+@pytest.mark.usefixtures("large")
+async def test_no_command_writes_to_what_a_running_server_knows_to_be_damaged(path: Path) -> None:
+    await make(path)
+    content = spoil(path)
+    async with opened(path) as server:
+        await server.check_rest()
+        command = await SqliteDriver.open(path, serving=False)
+        assert [tuple(row) for row in await command.read("SELECT count(*) FROM users")] == [(0,)]
+        with pytest.raises(StoreUnavailable) as refused:
+            await command.write_one("DELETE FROM readiness")
+        assert refused.value.reason == DAMAGED
+        await command.close()
+    put_back(path, content)
+    # No server has seen it yet.
+    command = await SqliteDriver.open(path, serving=False)
+    await command.write_one("DELETE FROM readiness")
+    await command.close()
+
+
 @pytest.mark.parametrize("line", ["", "\n", "\0\0\0", "quick", "integrity_check now\n", "\u00e9" * 5000])
 def test_a_line_that_says_nothing_counts_as_none(tmp_path: Path, line: str) -> None:
     file = tmp_path / "lock"

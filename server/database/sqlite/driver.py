@@ -29,7 +29,7 @@ from server.database.sqlite.file_watch import FileWatch
 from server.database.sqlite.group_writer import GroupWriter
 from server.database.sqlite.reader import Reader, waiting
 from server.database.sqlite.rest_check import RestCheck
-from server.database.sqlite.serving import locked, prepare, require_prepared, serve_lock_of
+from server.database.sqlite.serving import known_to_server, locked, prepare, require_prepared, serve_lock_of
 from server.database.store_state import refuse_moved
 from server.files.fair_lock import FairLock
 
@@ -120,7 +120,7 @@ class SqliteDriver:
                 connection = await connect_writer(path, tries=serving and inherited is None)
                 readers: list[aiosqlite.Connection] = []
                 opening.push_async_callback(close_connections, path, connection, readers, lock)
-                note = CheckNote(held[0]) if held else None
+                note = CheckNote(held[0]) if held else known_to_server(serve_lock) if serve_lock else None
                 watch = await asyncio.to_thread(FileWatch, path, name or path, note)
             while len(readers) < (SERVING_READERS if serving else 1):
                 readers.append(await connect_reader(path))

@@ -86,6 +86,17 @@ async def prepare(
     return (serve_lock.fileno(), file)
 
 
+def known_to_server(serve_lock: FileLock) -> CheckNote | None:
+    """For a command, which holds the write lock: what a running server knows of the file.
+
+    None if no server runs: what the last one has found may be of a file that was replaced since.
+    """
+    if serve_lock.try_acquire():
+        serve_lock.release()
+        return None
+    return CheckNote(serve_lock.fileno())
+
+
 def _is_large(path: Path) -> bool:
     return path.exists() and path.stat().st_size > MOST_BYTES_AT_START
 
