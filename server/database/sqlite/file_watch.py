@@ -99,6 +99,9 @@ class FileWatch:
         now, before = self._state_now(), self._state
         if now.written_at != before.written_at:
             self._check_database(shorter=now.database < before.database)
+            # Who has written the log back notes it. If each process that sees it did so, it would write back what it
+            # has written itself, which the others see, and each write would write the log back.
+            self._state = self._state._replace(database=now.database, written_at=now.written_at)
         if now.log < before.log:
             self._check_log(connection)
             self._note_log()
