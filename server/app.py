@@ -102,6 +102,11 @@ async def open_services(
             with suppress(StoreUnavailable):
                 await repositories.readiness.ping()
         yield services
+    except StoreUnavailable as failure:
+        # The start could not read something, perhaps of a large file, which has not been read whole yet.
+        prepares = serving and inherited is None
+        refusal = await repositories.driver.refusal_of_damage() if prepares else None
+        raise refusal or failure from failure.__cause__
     finally:
         hashes.close()
         preferred.close()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
+from server.core.errors import StoreRefused
+
 Result = TypeVar("Result")
 Dialect = Literal["sqlite", "postgres"]
 
@@ -130,6 +132,10 @@ class Driver(Protocol):
 
     async def check_rest(self) -> None:
         """Check what the start has left unchecked, and return. One process of a server does it; it may be cancelled."""
+        ...
+
+    async def refusal_of_damage(self) -> StoreRefused | None:
+        """Why a start that could not read something must be refused. Only if errors tell of damage it is looked for."""
         ...
 
     def held_descriptors(self) -> Sequence[int]:

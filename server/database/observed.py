@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Sequence
 from typing import Any
 
-from server.core.errors import StoreUnavailable
+from server.core.errors import StoreRefused, StoreUnavailable
 from server.core.observer import Observer, StoreOperation
 from server.database.driver import Added, Dialect, Driver, Result, Row, Unit
 
@@ -81,6 +81,10 @@ class ObservedDriver:
     async def check_rest(self) -> None:
         """Not a call of the store."""
         await self._driver.check_rest()
+
+    async def refusal_of_damage(self) -> StoreRefused | None:
+        """Not a call of the store."""
+        return await self._driver.refusal_of_damage()
 
     async def close(self) -> None:
         """Close the driver inside."""

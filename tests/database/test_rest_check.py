@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from server.app import open_services
 from server.core.errors import StoreRefused, StoreUnavailable
 from server.database.failure import DAMAGED
 from server.database.sqlite import damage, rest_check, serving, waiting_unit
@@ -25,6 +26,7 @@ from server.database.sqlite.contents import beside
 from server.database.sqlite.driver import SqliteDriver
 from tests.locks import write_lock
 from tests.process.clients import until
+from tests.running import settings_with
 from tests.spoilt_stores import empty_an_index, fill
 
 PAGE = 4096
@@ -56,11 +58,11 @@ def note_in(path: Path) -> str:
     return beside(path, ".serve-lock").read_text()
 
 
-def spoil(path: Path) -> bytes:
-    """The root of a table that no start reads gets other bytes. Returns what the file was."""
+def spoil(path: Path, table: str = "known_clients") -> bytes:
+    """The root of a table gets other bytes: of one that no start reads. Returns what the file was."""
     content = path.read_bytes()
     with closing(sqlite3.connect(path)) as connection:
-        (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'known_clients'").fetchone()
+        (page,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", [table]).fetchone()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     with path.open("r+b") as file:
         file.seek((page - 1) * PAGE)
@@ -161,6 +163,24 @@ async def test_damage_is_found_that_no_request_has_touched_and_the_next_start_kn
     put_back(path, content)
     await make(path)
     assert note_in(path) == ""
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("table", ["revocations", "server_keys", "users"])
+async def test_a_start_that_needs_what_is_damaged_says_so(path: Path, table: str) -> None:
+    settings = settings_with(f"sqlite:///{path}")
+    async with open_services(settings, serving=True):
+        pass
+    content = spoil(path, table)
+    for _ in range(2):
+        with pytest.raises(StoreRefused, match=r"is damaged or no SQLite database \(.+\); restore a backup"):
+            async with open_services(settings, serving=True) as services:
+                # The start looks for the first account, with its services.
+                await services.repositories.driver.read("SELECT name FROM users")
+        assert note_in(path).startswith("damaged ")
+    put_back(path, content)
+    async with open_services(settings, serving=True):
+        pass
 
 
 @pytest.mark.usefixtures("large")

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import asyncpg
 
-from server.core.errors import StoreUnavailable
+from server.core.errors import StoreRefused, StoreUnavailable
 from server.core.turns import MANY_ROWS, Turns
 from server.database.driver import Added, Dialect, Result, Row, Unit
 from server.database.failure import Operation, Trouble
@@ -214,6 +214,10 @@ class PostgresDriver:
 
     async def check_rest(self) -> None:
         """Nothing: PostgreSQL looks after its own files."""
+
+    async def refusal_of_damage(self) -> StoreRefused | None:
+        """None: it tells of damage itself."""
+        return None
 
     def held_descriptors(self) -> Sequence[int]:
         """None: there may be any number of servers."""

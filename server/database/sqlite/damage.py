@@ -62,24 +62,26 @@ class Damage:
             self.note.tell_damage(problem)
 
     @property
-    def is_told(self) -> bool:
-        """Whether `tell` was called, and the file was not whole since."""
-        return self._told is not None
-
-    def _heard(self) -> str | None:
+    def heard(self) -> str | None:
+        """What `tell` was given, or what another process has found; None if the file was whole since."""
         return self._told or (None if self.note is None else self.note.damage)
+
+    @property
+    def is_suspected(self) -> bool:
+        """Whether an error has told of damage, and the file was not read since."""
+        return self._suspected
 
     @property
     def is_due(self) -> bool:
         """Whether `check` would do something now."""
-        return self._is_to_be_read() or ((self._heard() is None) == self.found and (self._is_hearsay or not self.found))
+        return self._is_to_be_read() or ((self.heard is None) == self.found and (self._is_hearsay or not self.found))
 
     def _is_to_be_read(self) -> bool:
         return self._suspected and time.monotonic() >= self._next_check
 
     def check(self) -> None:
         """Read the file, if damage is suspected. Raises StoreUnavailable if it is damaged."""
-        heard = self._heard()
+        heard = self.heard
         if heard is not None and not self.found:
             self._is_hearsay = True
             self._next_check = time.monotonic() + _PAUSE_SECONDS

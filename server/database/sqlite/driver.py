@@ -16,7 +16,7 @@ from typing import Any, Self
 import aiosqlite
 import orjson
 
-from server.core.errors import StoreUnavailable
+from server.core.errors import StoreRefused, StoreUnavailable
 from server.core.turns import MANY_ROWS, Turns
 from server.database.driver import Added, Dialect, Result, Row, Transaction, Unit
 from server.database.failure import Trouble
@@ -28,6 +28,7 @@ from server.database.sqlite.contents import beside
 from server.database.sqlite.file_watch import FileWatch
 from server.database.sqlite.group_writer import GroupWriter
 from server.database.sqlite.reader import Reader, waiting
+from server.database.sqlite.refusals import damaged
 from server.database.sqlite.rest_check import RestCheck
 from server.database.sqlite.serving import known_to_server, locked, prepare, require_prepared, serve_lock_of
 from server.database.store_state import refuse_moved
@@ -196,6 +197,14 @@ class SqliteDriver:
         """Read a large file, which the start has not read whole (serving.py)."""
         if self._watch.damage.note is not None:
             await RestCheck(self._watch.path, self._watch.damage.note, self._watch.damage).run()
+
+    async def refusal_of_damage(self) -> StoreRefused | None:
+        """After `check_rest`, if a read or write has told of damage."""
+        if not self._watch.damage.is_suspected:
+            return None
+        await self.check_rest()
+        problem = self._watch.damage.heard
+        return None if problem is None else damaged(self._watch.path, problem)
 
     def require_room(self) -> None:
         """Does nothing: each write needs room in the log, so even a small write shows that the disk is full."""

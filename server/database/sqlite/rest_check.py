@@ -64,7 +64,7 @@ class RestCheck:
             left_out = await self._check_all(check)
         finally:
             self._thread.shutdown(wait=False)
-        if self._damage.is_told or self._damage.found or self._note.damage is not None:
+        if self._damage.found or self._damage.heard is not None:
             return
         seconds = round(time.monotonic() - begun, 1)
         if left_out:
@@ -76,12 +76,12 @@ class RestCheck:
     async def _check_all(self, check: Check) -> str | None:
         """Why a part could not be checked, if one could not. After damage the rest is left."""
         left_out = await self._check(_Part("quick_check"))
-        if check == "integrity_check" and not self._damage.is_told:
+        if check == "integrity_check" and self._damage.heard is None:
             names, reason = await self._tried(tables)
             left_out = left_out or reason
             # One by one, so that each transaction is short.
             for name in names or ():
-                if not self._damage.is_told:
+                if self._damage.heard is None:
                     left_out = await self._check(_Part("integrity_check", name)) or left_out
         return left_out
 
