@@ -165,10 +165,11 @@ class EdgeProtocol(RestingProtocol):
             self._ignore()
             return
         self._holds_nothing = False
+        known = len(self._messages)
         if self._receive(data):
             return
         if self._messages:
-            self._look_at_requests(data)
+            self._look_at_requests(data, known)
         elif self._current_request is not None:
             self._unfinished_bytes += len(data)
             if not self._current_request.content.is_eof():
@@ -179,25 +180,23 @@ class EdgeProtocol(RestingProtocol):
             if self._unfinished_bytes > HEAD_BYTES:
                 self._refuse(BadHttpMessage("the head is too long"))
 
-    def _look_at_requests(self, data: bytes) -> None:
-        """Refuse the first one that is none, and forget those behind it."""
+    def _look_at_requests(self, data: bytes, known: int) -> None:
+        """Behind those that are known, refuse the first one that is none, and forget those behind it."""
         is_whole = not self._unfinished_bytes
         # The part of the head that has just arrived counts; bytes that came earlier don't.
         self._unfinished_bytes = len(data) if len(self._messages) == 1 else 0
         if self in self._by_latest_request:
             self._by_latest_request.move_to_end(self)
-        for place, (message, _) in enumerate(self._messages):
+        for place in range(known, len(self._messages)):
+            message, _ = self._messages[place]
             if isinstance(message, _ErrInfo) or message.version not in _VERSIONS or not is_readable(message.url):
                 while len(self._messages) > place:
                     self._messages.pop()
-                self._refuse(
-                    message.exc
-                    if isinstance(message, _ErrInfo)
-                    else BadHttpMessage("another version of HTTP, or no host")
-                )
+                other = BadHttpMessage("another version of HTTP, or no host")
+                self._refuse(message.exc if isinstance(message, _ErrInfo) else other)
                 return
             if message.upgrade and not self._upgraded:
-                self._has_lost = not (is_whole and has_nothing_behind(data, message))
+                self._has_lost |= not (is_whole and has_nothing_behind(data, message))
         body = self._messages[-1][1]
         if not body.is_eof():
             self._look_at(body)

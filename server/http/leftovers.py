@@ -32,10 +32,11 @@ def has_nothing_behind(data: bytes, message: RawRequestMessage) -> bool:
     """Whether the request is all that came.
 
     aiohttp drops what came in one piece behind a request for a protocol that it does not know, such as h2c. If that
-    was the half of a request, its other half would be read as one.
+    was the half of a request, its other half would be read as one. Nothing is known if the parser had kept the request
+    behind many others, since it came with earlier data.
     """
-    _, _, rest = data.partition(b"\r\n\r\n")
-    return len(rest) == int(message.headers.get(hdrs.CONTENT_LENGTH, 0))
+    _, end, rest = data.partition(b"\r\n\r\n")
+    return bool(end) and len(rest) == int(message.headers.get(hdrs.CONTENT_LENGTH, 0))
 
 
 def unread_bytes(transport: asyncio.Transport) -> int:

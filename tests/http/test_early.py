@@ -1,4 +1,4 @@
-"""What arrives between two turns of the event loop: a request has left the queue, and its task has not begun."""
+"""What arrives at a bad moment: before a request is handled, or has begun to be."""
 
 from __future__ import annotations
 
@@ -6,14 +6,23 @@ import asyncio
 from typing import Any
 
 import pytest
+from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE
 
 from server.http.connection import EdgeProtocol
-from tests.http.test_connections import HEADERS, LIVE, connected, statuses_of
+from tests.http.test_connections import HEADERS, LIVE, connected, connections_of, login_of, statuses_of
 from tests.http.test_end import runner_of
 from tests.running import Api
 
 on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 CHUNK = b"2\r\n{}\r\n"
+UPGRADE = b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+
+
+async def spoken(api: Api) -> list[EdgeProtocol]:
+    """The connections that have a request which is being handled."""
+    while not (found := [one for one in connections_of(api) if one.request is not None]):  # noqa: ASYNC110 - there is no event for it
+        await asyncio.sleep(0)
+    return found
 
 
 @on_sqlite
@@ -39,3 +48,31 @@ async def test_what_breaks_a_body_before_its_request_is_handled_is_noticed(
         writer.write(f"POST /login HTTP/1.1\r\n{HEADERS}Transfer-Encoding: chunked\r\n\r\n".encode() + CHUNK)
         assert statuses_of(await reader.read()) == [400]
     assert made[0].path == "/login"
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    "more", [LIVE, LIVE + LIVE, UPGRADE, UPGRADE.replace(b"\r\n\r\n", b"\r\nContent-Length: 0\r\n\r\n")]
+)
+@pytest.mark.parametrize("before", [1, 2 * MAX_MSG_QUEUE_SIZE])
+async def test_what_was_lost_behind_an_upgrade_is_not_forgotten_while_it_waits(
+    api: Api, monkeypatch: pytest.MonkeyPatch, more: bytes, before: int
+) -> None:
+    """aiohttp drops the beginning of the third request. What follows is its body, and not a request (CWE-444)."""
+    go_on = asyncio.Event()
+
+    async def wait(*_: object) -> bool:
+        await go_on.wait()
+        return False
+
+    monkeypatch.setattr(type(api.services.hashes), "verify", wait)
+    async with connected(api) as (reader, writer):
+        writer.write(login_of())
+        (protocol,) = await spoken(api)
+        head = f"POST /logout HTTP/1.1\r\n{HEADERS}Content-Length: {len(more)}\r\n\r\n".encode()
+        for count, piece in ((before + 1, LIVE * before + UPGRADE + head), (before + 2, more)):
+            writer.write(piece)
+            while len(protocol._messages) < min(count, MAX_MSG_QUEUE_SIZE):  # noqa: ASYNC110 - there is no event for it
+                await asyncio.sleep(0)
+        go_on.set()
+        assert statuses_of(await reader.read()) == [400, *[200] * before, 404]
