@@ -87,6 +87,12 @@ async def until_damaged(driver: SqliteDriver) -> None:
     assert reasons == [DAMAGED]
 
 
+def swap(path: Path, away: Path, content: str) -> None:
+    """The file is moved away, and another one gets its name."""
+    path.rename(away)
+    path.write_bytes(away.read_bytes() if content == "a copy" else bytes(9000))
+
+
 def write_over(path: Path, content: bytes) -> None:
     """The same file is whole again."""
     with path.open("r+b") as file:
@@ -295,6 +301,24 @@ async def test_a_check_is_given_up_while_the_log_grows_too_much(
             await driver.write_one("DELETE FROM readiness")
     assert [(line["event"], line["reason"]) for line in lines] == [("the store could not be checked", "interrupted")]
     assert endless == ["quick_check", "ended"] * rest_check.TRIES
+    assert note_in(path) == "quick_check\n"
+
+
+@pytest.mark.usefixtures("large")
+@pytest.mark.parametrize("content", ["a copy", "something else"])
+async def test_a_file_in_the_place_of_the_one_that_is_served_says_nothing_of_it(
+    path: Path, content: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest_check, "PAUSE_SECONDS", 0.0)
+    await make(path)
+    away = path.with_name("away.db")
+    with capture_logs() as lines:
+        async with opened(path) as driver:
+            swap(path, away, content)
+            await driver.check_rest()
+            away.replace(path)
+            await driver.write_one("DELETE FROM readiness")
+    assert [line["event"] for line in lines] == ["the store could not be checked"]
     assert note_in(path) == "quick_check\n"
 
 

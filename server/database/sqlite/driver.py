@@ -195,8 +195,9 @@ class SqliteDriver:
 
     async def check_rest(self) -> None:
         """Read a large file, which the start has not read whole (serving.py)."""
-        if self._watch.damage.note is not None:
-            await RestCheck(self._watch.path, self._watch.damage.note, self._watch.damage).run()
+        watch, note = self._watch, self._watch.damage.note
+        if note is not None:
+            await RestCheck(watch.path, note, watch.damage, lambda: watch.is_in_place).run()
 
     async def refusal_of_damage(self) -> StoreRefused | None:
         """After `check_rest`, if a read or write has told of damage."""

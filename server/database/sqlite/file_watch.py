@@ -79,6 +79,11 @@ class FileWatch:
         now, before = self._state_now(), self._state
         return bool(self._gone(self._opened)) or now.written_at != before.written_at or now.log < before.log
 
+    @property
+    def is_in_place(self) -> bool:
+        """Whether all files that were opened have their names."""
+        return not self._gone(self._opened)
+
     def before_write(self, connection: sqlite3.Connection) -> None:
         """Check all files, and empty a log that is too long. Call it under the write lock, outside a transaction.
 

@@ -47,8 +47,10 @@ class _Part(NamedTuple):
 class RestCheck:
     """Use `run`. Damage that it finds is told to `damage`, as that which is noticed in use."""
 
-    def __init__(self, path: Path, note: CheckNote, damage: Damage) -> None:
+    def __init__(self, path: Path, note: CheckNote, damage: Damage, is_in_place: Callable[[], bool]) -> None:
+        """`is_in_place` says whether the path still leads to the file that is served."""
         self._path = path
+        self._is_in_place = is_in_place
         self._note = note
         self._damage = damage
         self._thread = ThreadPoolExecutor(1, "store check", initializer=lower_priority)
@@ -98,12 +100,16 @@ class RestCheck:
             if tried:
                 await asyncio.sleep(PAUSE_SECONDS)
             try:
-                return await self._in_thread(read), None
+                result = await self._in_thread(read)
             except (sqlite3.Error, UnicodeDecodeError) as error:
-                if tells_of_damage(error) or _is_of_the_disk(error):
+                if self._is_in_place() and (tells_of_damage(error) or _is_of_the_disk(error)):
                     self._damage.tell(str(error) if isinstance(error, sqlite3.Error) else "its tables can't be read")
                     return None, None
                 reason = str(error)
+            else:
+                if self._is_in_place():
+                    return result, None
+                reason = "it was moved or replaced"
         return None, reason
 
     async def _in_thread(self, read: Callable[[sqlite3.Connection], Result]) -> Result:
