@@ -18,7 +18,7 @@ from aiohttp.web_request import BaseRequest
 from server.http.encoding import KEPT, encoded, is_plain
 from server.http.gathering import GatheringTransport
 from server.http.immediate import asks_only
-from server.http.leftovers import forget, has_nothing_behind, is_readable, take_error, unread_bytes
+from server.http.leftovers import forget, has_nothing_behind, is_readable, take_error, take_tail, unread_bytes
 from server.http.resting import HEAD_END, RestingProtocol
 
 if TYPE_CHECKING:
@@ -44,7 +44,6 @@ class EdgeProtocol(RestingProtocol):
     """A connection. Slots as in the base class."""
 
     __slots__ = (
-        "_by_latest_request",
         "_cut_off",
         "_half_closed",
         "_has_lost",
@@ -56,7 +55,6 @@ class EdgeProtocol(RestingProtocol):
     def __init__(self, manager: EdgeServer, **kwargs: Any) -> None:
         super().__init__(manager, **kwargs)
         self._server = manager
-        self._by_latest_request = manager.by_latest_request
         self._half_closed = False
         self._has_lost = False
         self._reading_ended = False
@@ -185,8 +183,7 @@ class EdgeProtocol(RestingProtocol):
         is_whole = not self._unfinished_bytes
         # The part of the head that has just arrived counts; bytes that came earlier don't.
         self._unfinished_bytes = len(data) if len(self._messages) == 1 else 0
-        if self in self._by_latest_request:
-            self._by_latest_request.move_to_end(self)
+        self._server.spoke(self)
         for place in range(known, len(self._messages)):
             message, _ = self._messages[place]
             if isinstance(message, _ErrInfo) or message.version not in _VERSIONS or not is_readable(message.url):
@@ -243,8 +240,7 @@ class EdgeProtocol(RestingProtocol):
         self._messages.popleft()
         if self._parser is not None:
             self._parser.message_consumed()
-        if self in self._by_latest_request:
-            self._by_latest_request.move_to_end(self)
+        self._server.spoke(self)
         self._unfinished_bytes = 0
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         transport.write(encoded(response))
@@ -316,6 +312,10 @@ class EdgeProtocol(RestingProtocol):
             resp.force_close()
         if not request.content.is_eof():
             self._leave_body(request, resp)
+        elif tail := take_tail(self):
+            self.data_received(tail)
+            if self._buffer_paused:
+                self._resume_reading_if_drained()
         transport = self.transport
         if transport is not None and self.goes_on(transport) and is_plain(request, resp):
             request._finish()  # noqa: SLF001 - as the base class does it

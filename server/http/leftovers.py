@@ -13,6 +13,7 @@ from aiohttp import hdrs
 
 if TYPE_CHECKING:
     from aiohttp.http import RawRequestMessage
+    from aiohttp.web_protocol import RequestHandler
     from yarl import URL
 
 
@@ -37,6 +38,20 @@ def has_nothing_behind(data: bytes, message: RawRequestMessage) -> bool:
     """
     _, end, rest = data.partition(b"\r\n\r\n")
     return bool(end) and len(rest) == int(message.headers.get(hdrs.CONTENT_LENGTH, 0))
+
+
+def take_tail(protocol: RequestHandler) -> bytes:
+    """What came behind a request to upgrade that is declined. After that the parser goes on with HTTP.
+
+    aiohttp would give it to the parser past `data_received`, so nobody would look at the requests in it.
+    """
+    parser = protocol._parser  # noqa: SLF001 - there is no other way
+    if parser is None or not protocol._upgraded or protocol._payload_parser is not None:  # noqa: SLF001
+        return b""
+    parser.set_upgraded(False)
+    protocol._upgraded = False  # noqa: SLF001
+    tail, protocol._message_tail = protocol._message_tail, b""  # noqa: SLF001
+    return tail
 
 
 def unread_bytes(transport: asyncio.Transport) -> int:

@@ -135,6 +135,11 @@ class EdgeServer(web.Server):
         if len(self.by_latest_request) > self._most:
             self._make_room(connection)
 
+    def spoke(self, connection: RequestHandler) -> None:
+        """It has sent a request."""
+        if connection in self.by_latest_request:
+            self.by_latest_request.move_to_end(connection)
+
     def went(self, connection: RequestHandler | SilentConnection) -> None:
         """It is no more, or another protocol has it."""
         self.by_latest_request.pop(connection, None)

@@ -16,6 +16,7 @@ from tests.running import Api
 on_sqlite = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 CHUNK = b"2\r\n{}\r\n"
 UPGRADE = b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+WEBSOCKET = UPGRADE.replace(b"h2c", b"websocket")
 
 
 async def spoken(api: Api) -> list[EdgeProtocol]:
@@ -76,3 +77,28 @@ async def test_what_was_lost_behind_an_upgrade_is_not_forgotten_while_it_waits(
                 await asyncio.sleep(0)
         go_on.set()
         assert statuses_of(await reader.read()) == [400, *[200] * before, 404]
+
+
+@on_sqlite
+@pytest.mark.parametrize(
+    ("behind", "statuses"),
+    [
+        (UPGRADE + b"POST /logout HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n", [404, 404]),
+        (LIVE.replace(b"HTTP/1.1", b"HTTP/1.7"), [404, 400]),
+        (WEBSOCKET + LIVE + LIVE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"), [404, 404, 200, 200]),
+    ],
+)
+async def test_what_is_behind_an_upgrade_that_is_declined_is_looked_at(
+    api: Api, behind: bytes, statuses: list[int]
+) -> None:
+    async with connected(api) as (reader, writer):
+        writer.write(WEBSOCKET + behind)
+        assert statuses_of(await reader.read()) == statuses
+
+
+@on_sqlite
+async def test_much_behind_an_upgrade_that_is_declined_is_answered(api: Api) -> None:
+    """More than is kept for another protocol: reading is paused then."""
+    async with connected(api) as (reader, writer):
+        writer.write(WEBSOCKET + LIVE * 2_000 + LIVE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        assert statuses_of(await reader.read()) == [404] + [200] * 2_001
