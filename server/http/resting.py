@@ -1,4 +1,4 @@
-"""Connections that wait for their next request give their protocol back, and get another one with its first byte.
+"""Connections that wait for their next request give their protocol back, and get another one with its head.
 
 A protocol of aiohttp is a parser, a task with the request that it has answered last, and a clock: 13 KB. A connection
 that waits needs none of it (silent.py). So a crowd of clients that have each asked once costs a tenth, holds no memory
@@ -105,10 +105,10 @@ class Resting:
 
     def _look(self, left: int) -> None:
         """Look at `left` of them, in turns."""
+        self._timer = None
         count = min(left, len(self.speaking), LOOKED_AT_IN_A_TURN)
         self.look_at(count)
         left = min(left - count, len(self.speaking))
-        self._timer = None
         if left:
             self._timer = self._loop.call_later(TURN_SECONDS, self._look, left)
         elif self.speaking:

@@ -201,7 +201,7 @@ class EdgeServer(web.Server):
         self._silence.end()
 
     def __call__(self) -> Any:
-        """Make what a new connection has until its first byte."""
+        """Make what a new connection has until its first head."""
         return SilentConnection(self._silence)
 
     def new_protocol(self) -> EdgeProtocol:

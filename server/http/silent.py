@@ -64,7 +64,7 @@ class SilentConnection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the first byte."""
+        """Wait for the first head."""
         self.transport = cast("asyncio.Transport", transport)
         self._silence.add(self)
 

@@ -25,9 +25,6 @@ class Watch:
         if self._epoll is not None:
             loop.add_reader(self._epoll.fileno(), self._wake)
 
-    def __len__(self) -> int:
-        return len(self._watched)
-
     @property
     def is_busy(self) -> bool:
         """Whether something has arrived that was not noticed yet."""
