@@ -67,11 +67,6 @@ class EdgeProtocol(RestingProtocol):
         """The request that is being handled."""
         return self._current_request
 
-    def _handle_request(self, request: BaseRequest, start_time: Any, request_handler: Any) -> Any:
-        """Know the request at once. In aiohttp it is nowhere until its task begins, in the next turn."""
-        self._current_request = request
-        return super()._handle_request(request, start_time, request_handler)
-
     @property
     def waits_for_client(self) -> bool:
         """Whether the connection waits for a request, the rest of a body, or the client to read an answer."""

@@ -9,7 +9,7 @@ from server.core.turns import Turns
 
 # So many refusals a second are sent when they are made. What is more waits, but nobody waits longer than HOLD_SECONDS.
 A_SECOND = 250
-HOLD_SECONDS = 0.08
+HOLD_SECONDS = 0.07
 
 
 class RefusalPace:

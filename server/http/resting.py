@@ -11,7 +11,7 @@ import asyncio
 from collections import OrderedDict
 from typing import TYPE_CHECKING, cast
 
-from server.http.pausing import PausingHandler
+from server.http.early import EarlyHandler
 from server.http.turns import TURN_SECONDS
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ LOOKED_AT_IN_A_TURN = 50
 LOOKED_AT_FOR_ONE = 2
 
 
-class RestingProtocol(PausingHandler):
+class RestingProtocol(EarlyHandler):
     """A protocol that can be given back between two requests. Slots as in the base class."""
 
     __slots__ = ("_holds_nothing",)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import aiohttp
 import pytest
-from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE
+from aiohttp.web_protocol import MAX_MSG_QUEUE_SIZE, RequestHandler
 
 from server.http.connection import EdgeProtocol
 from tests.http.test_connections import HEADERS, LIVE, connected, connections_of, login_of, statuses_of
@@ -102,3 +103,24 @@ async def test_much_behind_an_upgrade_that_is_declined_is_answered(api: Api) -> 
     async with connected(api) as (reader, writer):
         writer.write(WEBSOCKET + LIVE * 2_000 + LIVE.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         assert statuses_of(await reader.read()) == [404] + [200] * 2_001
+
+
+@on_sqlite
+async def test_a_request_whose_task_has_not_begun_goes_with_its_connection(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when its client leaves in that moment. They refer to each other, and garbage is collected seldom."""
+    begun: list[EdgeProtocol] = []
+    handle = RequestHandler._handle_request
+
+    def leave_at_once(protocol: EdgeProtocol, *arguments: Any) -> Any:
+        begun.append(protocol)
+        assert protocol._task_handler is not None
+        asyncio.get_running_loop().call_soon(protocol._task_handler.cancel)
+        return handle(protocol, *arguments)
+
+    monkeypatch.setattr(RequestHandler, "_handle_request", leave_at_once)
+    with pytest.raises(aiohttp.ServerDisconnectedError):
+        await api.request("POST", "/login", json={})
+    (protocol,) = begun
+    assert protocol.request is None
