@@ -50,7 +50,7 @@ FIXED = {
     "bytes of a password": MAXIMUM_BYTES,
     "characters of an access token": token_checks.MAXIMUM_LENGTH,
     "seconds that a token may be ahead of this server's clock": token_checks.FUTURE_SECONDS,
-    "seconds for unfinished headers or an idle connection, from its begin or last answer on": int(KEEPALIVE_SECONDS),
+    "seconds for unfinished headers or an idle connection, from its start or last answer on": int(KEEPALIVE_SECONDS),
     "seconds until the first byte of a connection": int(KEEPALIVE_SECONDS),
     "bytes of unfinished headers": HEAD_BYTES,
     "bytes of chunk sizes, extensions and trailers in a body, beyond as many as it has content": FRAMING_BYTES,

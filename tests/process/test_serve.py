@@ -8,16 +8,15 @@ import signal
 import socket
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests import in_process
 from tests.calling import DEADLINE_SECONDS, wait_until
-from tests.environment import environment
 from tests.listening import free_port
 from tests.process.server_process import run, serving
+from tests.process.test_signals import started
 
 
 def curl_lines(banner: str) -> list[str]:
@@ -120,26 +119,15 @@ def test_a_port_that_another_program_takes_during_the_start_is_one_clear_line(
         other.bind(("127.0.0.1", free_port()))
         port = other.getsockname()[1]
         changes = {f"WATCHWORD__{section}__PORT": str(port), "WATCHWORD__SERVER__WORKERS": str(workers)}
-        with subprocess.Popen(
-            [sys.executable, "-m", "server"],
-            cwd=tmp_path,
-            env=environment(**changes),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process:
-            try:
-                # The store is made after the port is bound, and before the server listens.
-                wait_until((tmp_path / "data" / "watchword.db").exists)
-                other.listen()
-                _, told = process.communicate(timeout=DEADLINE_SECONDS)
-            finally:
-                process.kill()
+        with started(tmp_path, settings=changes) as process:
+            # The store is made after the port is bound, and before the server listens.
+            wait_until((tmp_path / "data" / "watchword.db").exists)
+            other.listen()
+            _, told = process.communicate(timeout=DEADLINE_SECONDS)
     assert process.returncode == 2
     where = section.lower()
     says = f"config: {where}.host, {where}.port: can't listen on 127.0.0.1 port {port}: Address already in use; "
-    assert {line[: len(says)] for line in told.splitlines() if not line.startswith("{")} == {says}
+    assert {line[: len(says)] for line in told.decode().splitlines() if not line.startswith("{")} == {says}
 
 
 def test_unusable_settings_end_the_start_with_a_line_each(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from contextlib import closing, suppress
 from pathlib import Path
 
 import structlog
@@ -16,7 +15,7 @@ import structlog
 from server.core.errors import StoreUnavailable
 from server.database.failure import DAMAGED
 from server.database.sqlite.check_note import CheckNote
-from server.database.sqlite.contents import uri
+from server.database.sqlite.file_reading import FileReading
 from server.database.sqlite.integrity import problem_in
 
 # The pause before the next check: after one that has found damage, and after one that has found none.
@@ -42,13 +41,13 @@ class Damage:
         self.found = False
         self.is_checking = False
         self._path = path
+        self._reading = FileReading(path)
         self.note = note
         self._suspected = False
         self._next_check = 0.0
         # What `tell` was given, and whether it or another process has found the damage: then either may end it.
         self._told: str | None = None
         self._is_hearsay = False
-        self._connection: sqlite3.Connection | None = None
         self._stopped = False
 
     def notice(self, error: BaseException) -> None:
@@ -118,10 +117,7 @@ class Damage:
     def stop(self) -> None:
         """End a check that is under way, and begin none: the file is closed. From any thread."""
         self._stopped = True
-        connection = self._connection
-        if connection is not None:
-            with suppress(sqlite3.ProgrammingError):
-                connection.interrupt()
+        self._reading.interrupt()
 
     @staticmethod
     def refusal() -> StoreUnavailable:
@@ -145,15 +141,11 @@ class Damage:
             )
 
     def _problem(self) -> str | None:
-        """What is wrong. It is read by a new connection, since an old one has pages in memory."""
-        where = uri(self._path, "mode=ro")
+        """What is wrong."""
         try:
-            with closing(sqlite3.connect(where, uri=True, isolation_level=None, check_same_thread=False)) as connection:
-                self._connection = connection
+            with self._reading.connection() as connection:
                 return None if self._stopped else problem_in(connection, "integrity_check")
         except UnicodeDecodeError:
             return "its tables can't be read"
         except sqlite3.Error as error:
             return str(error)
-        finally:
-            self._connection = None

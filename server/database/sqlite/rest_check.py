@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -19,8 +19,9 @@ import structlog
 
 from server.core.priority import lower_priority
 from server.database.sqlite.check_note import CheckNote
-from server.database.sqlite.contents import beside, uri
+from server.database.sqlite.contents import beside
 from server.database.sqlite.damage import Damage, tells_of_damage
+from server.database.sqlite.file_reading import FileReading
 from server.database.sqlite.integrity import Check, problem_in, tables
 
 # By so much the log may grow while a part is read.
@@ -54,7 +55,7 @@ class RestCheck:
         self._note = note
         self._damage = damage
         self._thread = ThreadPoolExecutor(1, "store check", initializer=lower_priority)
-        self._connection: sqlite3.Connection | None = None
+        self._reading = FileReading(path)
 
     async def run(self) -> None:
         """Check what the start has left, and return. It may be cancelled, and ends at once."""
@@ -119,10 +120,10 @@ class RestCheck:
         try:
             while not (await asyncio.wait([reading], timeout=LOOK_SECONDS))[0]:
                 if self._log_bytes() - before > MOST_LOG_BYTES:
-                    self._interrupt()
+                    self._reading.interrupt()
         except asyncio.CancelledError:
             while not reading.done():
-                self._interrupt()
+                self._reading.interrupt()
                 await asyncio.wait([reading], timeout=_INTERRUPT_SECONDS)
             # Fetched, or asyncio logs that it was never retrieved.
             reading.cancelled() or reading.exception()
@@ -130,19 +131,8 @@ class RestCheck:
         return reading.result()
 
     def _read(self, read: Callable[[sqlite3.Connection], Result]) -> Result:
-        where = uri(self._path, "mode=ro")
-        with closing(sqlite3.connect(where, uri=True, isolation_level=None, check_same_thread=False)) as connection:
-            self._connection = connection
-            try:
-                return read(connection)
-            finally:
-                self._connection = None
-
-    def _interrupt(self) -> None:
-        connection = self._connection
-        if connection is not None:
-            with suppress(sqlite3.ProgrammingError):
-                connection.interrupt()
+        with self._reading.connection() as connection:
+            return read(connection)
 
     def _log_bytes(self) -> int:
         with suppress(OSError):
